@@ -1,0 +1,193 @@
+package schema
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+// apiKeysTable holds API keys and device credentials by the SHA-256 of their text. Its merge can only
+// ever take rights away: the earliest expiry and the earliest revocation win whatever order rows
+// arrive in, so no racing write (the note of a use, say) can bring a revoked key back. A change
+// inserts a row with the hash and what is new.
+var apiKeysTable = table{
+	name: "api_keys",
+	columns: `    key_hash String,
+    key_id SimpleAggregateFunction(max, String),
+    kind SimpleAggregateFunction(max, String),
+    org_id SimpleAggregateFunction(max, String),
+    name SimpleAggregateFunction(max, String),
+    prefix SimpleAggregateFunction(max, String),
+    device_id SimpleAggregateFunction(max, String),
+    created_by_user_id SimpleAggregateFunction(max, String),
+    created_at SimpleAggregateFunction(max, DateTime64(3, 'UTC')),
+    expires_at SimpleAggregateFunction(min, DateTime64(3, 'UTC')),
+    revoked_at SimpleAggregateFunction(min, DateTime64(3, 'UTC')),
+    revoked_by_user_id SimpleAggregateFunction(max, String),
+    last_used_at SimpleAggregateFunction(max, DateTime64(3, 'UTC'))`,
+	engine:  "AggregatingMergeTree",
+	tail:    "ORDER BY key_hash",
+	shardBy: "cityHash64(key_hash)",
+}
+
+// KeyKind tells API keys from device credentials.
+type KeyKind string
+
+const (
+	KindAPIKey           KeyKind = "api_key"
+	KindDeviceCredential KeyKind = "device_credential"
+)
+
+// KeyHash is the SHA-256 of a key's text, the only form in which a key is stored.
+type KeyHash [sha256.Size]byte
+
+// APIKey is the record of an API key or a device credential. RevokedAt and LastUsedAt are zero where
+// there is no such time.
+type APIKey struct {
+	Hash            KeyHash
+	ID              ID
+	Kind            KeyKind
+	OrgID           string
+	Name            string
+	Prefix          string // what people recognise it by
+	DeviceID        ID     // the one device a credential may write for; zero for any
+	CreatedByUserID string
+	CreatedAt       time.Time
+	ExpiresAt       time.Time
+	RevokedAt       time.Time
+	RevokedByUserID string
+	LastUsedAt      time.Time
+}
+
+// never is what a row says where it says nothing about a time that merges by min.
+const never = "toDateTime64('2299-12-31 00:00:00', 3, 'UTC')"
+
+// InsertAPIKey writes a new key's record.
+func (db *DB) InsertAPIKey(ctx context.Context, k APIKey) error {
+	device := ""
+	if k.DeviceID != (ID{}) {
+		device = k.DeviceID.String()
+	}
+	err := db.conn.Exec(ctx, `INSERT INTO api_keys
+(key_hash, key_id, kind, org_id, name, prefix, device_id, created_by_user_id, created_at, expires_at, revoked_at)
+SELECT {hash:String}, {id:String}, {kind:String}, {org_id:String}, {name:String}, {prefix:String}, {device:String}, {user:String},
+  fromUnixTimestamp64Milli({created_at:Int64}, 'UTC'), fromUnixTimestamp64Milli({expires_at:Int64}, 'UTC'), `+never,
+		clickhouse.Named("hash", hex.EncodeToString(k.Hash[:])), clickhouse.Named("id", k.ID.String()), clickhouse.Named("kind", string(k.Kind)),
+		clickhouse.Named("org_id", k.OrgID), clickhouse.Named("name", k.Name), clickhouse.Named("prefix", k.Prefix),
+		clickhouse.Named("device", device), clickhouse.Named("user", k.CreatedByUserID),
+		clickhouse.Named("created_at", k.CreatedAt.UnixMilli()), clickhouse.Named("expires_at", k.ExpiresAt.UnixMilli()))
+	if err != nil {
+		return fmt.Errorf("insert an API key: %w", err)
+	}
+	return nil
+}
+
+// RevokeAPIKey records a revocation. It cannot be undone; of several the earliest counts.
+func (db *DB) RevokeAPIKey(ctx context.Context, hash KeyHash, at time.Time, userID string) error {
+	err := db.conn.Exec(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at, revoked_by_user_id)
+SELECT {hash:String}, `+never+`, fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {user:String}`,
+		clickhouse.Named("hash", hex.EncodeToString(hash[:])), clickhouse.Named("at", at.UnixMilli()), clickhouse.Named("user", userID))
+	if err != nil {
+		return fmt.Errorf("record the revocation of an API key: %w", err)
+	}
+	return nil
+}
+
+// KeyUse is when a key was last used.
+type KeyUse struct {
+	Hash KeyHash
+	At   time.Time
+}
+
+// RecordKeyUses notes when keys were last used.
+func (db *DB) RecordKeyUses(ctx context.Context, uses []KeyUse) error {
+	if len(uses) == 0 {
+		return nil
+	}
+	hashes, times := make([]string, len(uses)), make([]int64, len(uses))
+	for i, use := range uses {
+		hashes[i], times[i] = hex.EncodeToString(use.Hash[:]), use.At.UnixMilli()
+	}
+	err := db.conn.Exec(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at, last_used_at)
+SELECT pair.1, `+never+`, `+never+`, fromUnixTimestamp64Milli(pair.2, 'UTC')
+FROM (SELECT arrayJoin(arrayZip({hashes:Array(String)}, {times:Array(Int64)})) AS pair)`,
+		clickhouse.Named("hashes", hashes), clickhouse.Named("times", times))
+	if err != nil {
+		return fmt.Errorf("record when %d keys were last used: %w", len(uses), err)
+	}
+	return nil
+}
+
+const apiKeySelect = `SELECT key_hash, key_id, kind, org_id, name, prefix, device_id, created_by_user_id, created_at,
+  expires_at, revoked_at, revoked_by_user_id, last_used_at FROM api_keys FINAL`
+
+// apiKeyRow is an APIKey as ClickHouse stores it.
+type apiKeyRow struct {
+	Hash            string    `ch:"key_hash"`
+	ID              ID        `ch:"key_id"`
+	Kind            string    `ch:"kind"`
+	OrgID           string    `ch:"org_id"`
+	Name            string    `ch:"name"`
+	Prefix          string    `ch:"prefix"`
+	DeviceID        string    `ch:"device_id"`
+	CreatedByUserID string    `ch:"created_by_user_id"`
+	CreatedAt       time.Time `ch:"created_at"`
+	ExpiresAt       time.Time `ch:"expires_at"`
+	RevokedAt       time.Time `ch:"revoked_at"`
+	RevokedByUserID string    `ch:"revoked_by_user_id"`
+	LastUsedAt      time.Time `ch:"last_used_at"`
+}
+
+func (r apiKeyRow) key() APIKey {
+	k := APIKey{
+		ID: r.ID, Kind: KeyKind(r.Kind), OrgID: r.OrgID, Name: r.Name, Prefix: r.Prefix,
+		CreatedByUserID: r.CreatedByUserID, CreatedAt: r.CreatedAt.UTC(), ExpiresAt: r.ExpiresAt.UTC(),
+		RevokedByUserID: r.RevokedByUserID,
+	}
+	hex.Decode(k.Hash[:], []byte(r.Hash)) // written by us: always 64 digits
+	k.DeviceID, _ = ParseID(r.DeviceID)   // empty for any device
+	if r.RevokedAt.Year() < 2299 {
+		k.RevokedAt = r.RevokedAt.UTC()
+	}
+	if r.LastUsedAt.Unix() > 0 {
+		k.LastUsedAt = r.LastUsedAt.UTC()
+	}
+	return k
+}
+
+// FindAPIKey returns the key with a hash, and false when there is none.
+func (db *DB) FindAPIKey(ctx context.Context, hash KeyHash) (APIKey, bool, error) {
+	return db.findAPIKey(ctx, apiKeySelect+" WHERE key_hash = {hash:String} AND key_id != ''",
+		clickhouse.Named("hash", hex.EncodeToString(hash[:])))
+}
+
+// FindAPIKeyByID returns an organisation's key by its id, and false when it has none with that id.
+func (db *DB) FindAPIKeyByID(ctx context.Context, orgID string, kind KeyKind, id ID) (APIKey, bool, error) {
+	return db.findAPIKey(ctx, apiKeySelect+" WHERE org_id = {org:String} AND kind = {kind:String} AND key_id = {id:String}",
+		clickhouse.Named("org", orgID), clickhouse.Named("kind", string(kind)), clickhouse.Named("id", id.String()))
+}
+
+func (db *DB) findAPIKey(ctx context.Context, query string, args ...any) (key APIKey, found bool, err error) {
+	rows, err := db.conn.Query(ctx, query, args...)
+	if err != nil {
+		return APIKey{}, false, fmt.Errorf("find an API key: %w", err)
+	}
+	err = eachStruct(rows, "find an API key", func(r apiKeyRow) { key, found = r.key(), true })
+	return key, found, err
+}
+
+// ListAPIKeys returns an organisation's keys of a kind, newest first.
+func (db *DB) ListAPIKeys(ctx context.Context, orgID string, kind KeyKind) ([]APIKey, error) {
+	rows, err := db.conn.Query(ctx, apiKeySelect+` WHERE org_id = {org:String} AND kind = {kind:String} ORDER BY created_at DESC, key_id DESC`,
+		clickhouse.Named("org", orgID), clickhouse.Named("kind", string(kind)))
+	if err != nil {
+		return nil, fmt.Errorf("list API keys: %w", err)
+	}
+	var keys []APIKey
+	err = eachStruct(rows, "list API keys", func(r apiKeyRow) { keys = append(keys, r.key()) })
+	return keys, err
+}

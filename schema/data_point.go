@@ -1,0 +1,83 @@
+package schema
+
+import (
+	"math"
+	"strconv"
+)
+
+// Absent marks an optional value that the device did not send.
+const (
+	NoAltitude = math.MinInt32
+	NoAccuracy = math.MaxUint32
+	NoSpeed    = math.MaxUint16
+	NoHeading  = math.MaxUint16
+	NoBattery  = math.MaxUint16
+)
+
+// Outlier says whether a point counts for last_seen, buckets and clusters, and who decided that.
+type Outlier uint8
+
+const (
+	NotOutlier    Outlier = 0
+	OutlierByUser Outlier = 1
+)
+
+// DataPoint is one position of one session in the fixed-point units in which it is stored. Its
+// identity is the pair of SessionID and Timestamp. Use NewDataPoint to have the optional values
+// absent instead of zero.
+type DataPoint struct {
+	SessionID  ID
+	Timestamp  int64 // when the device was there, Unix milliseconds
+	ReceivedAt int64 // when it first reached us with these values, Unix milliseconds
+
+	Latitude, Longitude int32 // 1e-7 degree
+
+	Altitude    int32   // decimetres, or NoAltitude
+	Accuracy    uint32  // decimetres, or NoAccuracy
+	Temperature float32 // degrees Celsius, or NaN
+	Speed       uint16  // centimetres a second, or NoSpeed
+	Heading     uint16  // tenths of a degree, 0 to 3599, or NoHeading
+	Battery     uint16  // ten-thousandths of full, 0 to 10000, or NoBattery
+
+	Outlier Outlier
+	// Version decides which of two rows with the same identity counts: the higher one. What a
+	// device sends first is 0; each replacement and each mark adds one.
+	Version uint32
+}
+
+// NewDataPoint returns a point whose optional values are absent.
+func NewDataPoint(session ID, timestamp int64, latitude, longitude int32) DataPoint {
+	return DataPoint{
+		SessionID: session, Timestamp: timestamp, Latitude: latitude, Longitude: longitude,
+		Altitude: NoAltitude, Accuracy: NoAccuracy, Temperature: float32(math.NaN()),
+		Speed: NoSpeed, Heading: NoHeading, Battery: NoBattery,
+	}
+}
+
+// SameValues reports whether two points of the same identity say the same thing, whenever each was
+// received and whatever marks it carries.
+func (p *DataPoint) SameValues(q *DataPoint) bool {
+	return p.Latitude == q.Latitude && p.Longitude == q.Longitude && p.Altitude == q.Altitude &&
+		p.Accuracy == q.Accuracy && p.Speed == q.Speed && p.Heading == q.Heading && p.Battery == q.Battery &&
+		math.Float32bits(p.Temperature) == math.Float32bits(q.Temperature)
+}
+
+// AppendPointID appends the public `_id` of a point, which is derived from its identity and so needs
+// no column: the session's id, a dot, the timestamp in Unix milliseconds.
+func AppendPointID(b []byte, session ID, timestamp int64) []byte {
+	return strconv.AppendInt(append(session.AppendHex(b), '.'), timestamp, 10)
+}
+
+// ParsePointID reads what AppendPointID wrote.
+func ParsePointID(text string) (session ID, timestamp int64, ok bool) {
+	const digits = 2 * len(ID{})
+	if len(text) < digits+2 || text[digits] != '.' {
+		return ID{}, 0, false
+	}
+	session, ok = ParseID(text[:digits])
+	if !ok {
+		return ID{}, 0, false
+	}
+	timestamp, err := strconv.ParseInt(text[digits+1:], 10, 64)
+	return session, timestamp, err == nil
+}

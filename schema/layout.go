@@ -1,0 +1,80 @@
+package schema
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// layout says how tables are made: on one machine, or replicated over a cluster.
+type layout struct {
+	cluster string
+	fsync   bool
+}
+
+var clusterName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,63}$`)
+
+func newLayout(options Options) (layout, error) {
+	if options.Cluster != "" && !clusterName.MatchString(options.Cluster) {
+		return layout{}, fmt.Errorf("the cluster name %q must consist of letters, digits, '.', '_' and '-'", options.Cluster)
+	}
+	return layout{cluster: options.Cluster, fsync: !options.NoFsync}, nil
+}
+
+func (l layout) onCluster() string {
+	if l.cluster == "" {
+		return ""
+	}
+	return " ON CLUSTER `" + l.cluster + "`"
+}
+
+// table is a table's definition, from which its DDL follows for either layout.
+type table struct {
+	name string
+	// columns is the body between the parentheses, one line a column or index.
+	columns string
+	// engine is the MergeTree family member with its arguments, e.g. ReplacingMergeTree(version).
+	engine string
+	// tail is PARTITION BY and ORDER BY.
+	tail string
+	// settings are table settings beside the fsync ones.
+	settings []string
+	// shardBy is the sharding expression of the Distributed table: rows that must meet in one
+	// merge have to share a shard.
+	shardBy string
+}
+
+// ddl returns the statements that make the table; each may run any number of times.
+func (l layout) ddl(t table) []string {
+	settings := t.settings
+	if l.fsync {
+		// The part's files and, through the directory, its name: without the latter a renamed
+		// part can be missing after a power cut.
+		settings = append([]string{"fsync_after_insert = 1", "fsync_part_directory = 1"}, settings...)
+	}
+	name, engine := t.name, t.engine
+	if l.cluster != "" {
+		name, engine = t.name+"_local", replicated(t.engine)
+	}
+	statement := fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s%s\n(\n%s\n)\nENGINE = %s\n%s",
+		name, l.onCluster(), strings.TrimRight(t.columns, "\n"), engine, t.tail)
+	if len(settings) > 0 {
+		statement += "\nSETTINGS " + strings.Join(settings, ", ")
+	}
+	if l.cluster == "" {
+		return []string{statement}
+	}
+	distributed := fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s%s AS %s\nENGINE = Distributed(`%s`, currentDatabase(), %s, %s)",
+		t.name, l.onCluster(), name, l.cluster, name, t.shardBy)
+	return []string{statement, distributed}
+}
+
+// replicated turns ReplacingMergeTree(version) into ReplicatedReplacingMergeTree('…', '{replica}', version).
+func replicated(engine string) string {
+	name, arguments, _ := strings.Cut(strings.TrimSuffix(engine, ")"), "(")
+	all := "'/clickhouse/tables/{shard}/{database}/{table}', '{replica}'"
+	if arguments != "" {
+		all += ", " + arguments
+	}
+	return "Replicated" + name + "(" + all + ")"
+}

@@ -1,0 +1,83 @@
+package schema
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+// migration is one step of the schema. Steps are never edited once released; a change is a new step.
+// Every statement can run any number of times and from several nodes at once, because a node may
+// die between running a step and recording it.
+type migration struct {
+	version    uint32
+	name       string
+	statements func(layout) []string
+}
+
+// migrations in ascending version.
+var migrations = []migration{
+	{1, "tables", func(l layout) []string {
+		var statements []string
+		for _, t := range []table{dataPointsTable, lastSeenTable, sessionsTable, devicesTable, apiKeysTable, apiKeyEventsTable} {
+			statements = append(statements, l.ddl(t)...)
+		}
+		return statements
+	}},
+}
+
+// schemaMigrationsTable records which steps have run.
+var schemaMigrationsTable = table{
+	name: "schema_migrations",
+	columns: `    version UInt32,
+    name String,
+    applied_at DateTime64(3, 'UTC')`,
+	engine:  "ReplacingMergeTree(applied_at)",
+	tail:    "ORDER BY version",
+	shardBy: "version",
+}
+
+// Migrate brings the tables to this binary's version. It may run again, and from several nodes at
+// once. It refuses a database that a newer version of lastseen has migrated.
+func (db *DB) Migrate(ctx context.Context) error {
+	if db.layout.cluster != "" {
+		// A step must be there on every host before the next one builds on it.
+		ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"distributed_ddl_task_timeout": 120}))
+	}
+	for _, statement := range db.layout.ddl(schemaMigrationsTable) {
+		if err := db.conn.Exec(ctx, statement); err != nil {
+			return fmt.Errorf("create the table schema_migrations: %w", err)
+		}
+	}
+	var current uint32
+	if err := db.conn.QueryRow(ctx, "SELECT max(version) FROM schema_migrations").Scan(&current); err != nil {
+		return fmt.Errorf("read the schema version: %w", err)
+	}
+	newest := migrations[len(migrations)-1].version
+	if current > newest {
+		return fmt.Errorf("the database is at schema version %d and this binary knows only %d: run a newer lastseen", current, newest)
+	}
+	for _, step := range migrations {
+		if step.version <= current {
+			continue
+		}
+		if err := db.apply(ctx, step); err != nil {
+			return fmt.Errorf("migrate to schema version %d (%s): %w", step.version, step.name, err)
+		}
+	}
+	return nil
+}
+
+// apply runs one step and then records it.
+func (db *DB) apply(ctx context.Context, step migration) error {
+	for _, statement := range step.statements(db.layout) {
+		if err := db.conn.Exec(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return db.conn.Exec(ctx,
+		"INSERT INTO schema_migrations (version, name, applied_at) SELECT {version:UInt32}, {name:String}, fromUnixTimestamp64Milli({now:Int64}, 'UTC')",
+		clickhouse.Named("version", step.version), clickhouse.Named("name", step.name), clickhouse.Named("now", time.Now().UnixMilli()))
+}

@@ -1,0 +1,89 @@
+package schema
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/ClickHouse/ch-go/proto"
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+// insertNative sends rows as one Native block.
+func (db *DB) insertNative(ctx context.Context, table string, rows int, input proto.Input) error {
+	if rows == 0 {
+		return nil
+	}
+	var buffer proto.Buffer
+	block := proto.Block{Columns: len(input), Rows: rows}
+	if err := block.EncodeRawBlock(&buffer, 0, input); err != nil {
+		return fmt.Errorf("encode a block: %w", err)
+	}
+	return db.conn.InsertFormat(ctx, "Native", "INSERT INTO "+table+" "+input.Columns(), bytes.NewReader(buffer.Buf))
+}
+
+// withSettings adds ClickHouse settings to the statements run with the context.
+func withSettings(ctx context.Context, settings clickhouse.Settings) context.Context {
+	return clickhouse.Context(ctx, clickhouse.WithSettings(settings))
+}
+
+// nativeReader decodes a streamed result block by block into columns that it reuses, so that memory
+// stays bounded whatever the result's size.
+type nativeReader struct {
+	body    io.ReadCloser
+	reader  *proto.Reader
+	results proto.Results
+}
+
+// queryNative starts a streaming query. The caller closes the reader, which also stops the query.
+// The results must name the select list's columns in order.
+func (db *DB) queryNative(ctx context.Context, results proto.Results, query string, args ...any) (*nativeReader, error) {
+	body, err := db.conn.QueryFormat(ctx, "Native", query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return &nativeReader{body: body, reader: proto.NewReader(body), results: results}, nil
+}
+
+// next decodes the next block and returns its number of rows, or io.EOF after the last one.
+func (r *nativeReader) next() (int, error) {
+	for {
+		// The buffered reader hides where a block begins, so the end of the stream shows as EOF
+		// in front of a block's first byte.
+		var block proto.Block
+		if err := block.DecodeRawBlock(r.reader, 0, r.results); err != nil {
+			if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && block.Columns == 0 {
+				return 0, io.EOF
+			}
+			return 0, fmt.Errorf("decode a block: %w", err)
+		}
+		if block.Rows > 0 {
+			return block.Rows, nil
+		}
+	}
+}
+
+// close stops the query if it still runs.
+func (r *nativeReader) close() error {
+	return r.body.Close()
+}
+
+// eachRow calls row for every row of the result, with its index in the columns' current block.
+func (r *nativeReader) eachRow(row func(i int) error) error {
+	for {
+		rows, err := r.next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for i := range rows {
+			if err := row(i); err != nil {
+				return err
+			}
+		}
+	}
+}

@@ -1,0 +1,171 @@
+package schema
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"lastseen/schema/embedded"
+)
+
+// Embedded is the value of Options.ClickHouse that runs the engine inside this process.
+const Embedded = "embedded"
+
+// Options says which ClickHouse to use and how to lay the tables out.
+type Options struct {
+	// ClickHouse is Embedded, or the address of a server's HTTP interface:
+	// http://user:password@host:8123/database, https:// likewise, several hosts separated by commas.
+	ClickHouse string
+	// DataDir is where the embedded engine keeps its data; unused with a server.
+	DataDir string
+	// Database is the database's name, made if it is absent. An address that names one wins.
+	// Letters, digits and underscores; empty means "lastseen".
+	Database string
+	// Cluster, when set, makes every table a Replicated one on that cluster with a Distributed
+	// table over it.
+	Cluster string
+	// NoFsync gives up the fsync after each insert: an acknowledged point then survives the death
+	// of the process but not the loss of power.
+	NoFsync bool
+	// Connections bounds the statements that run at the same time; 0 means 8.
+	Connections int
+}
+
+// DB is an open ClickHouse with its layout. It is safe for concurrent use.
+type DB struct {
+	conn     driver.Conn
+	engine   *embedded.Engine // nil with a server, and where the caller owns the engine
+	database string
+	layout   layout
+}
+
+var databaseName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
+
+// Open connects to ClickHouse and makes the database if it is absent; Migrate then makes the tables.
+// The embedded engine fails with embedded.ErrLocked when another process holds DataDir and with
+// embedded.ErrNoEngine when its library is not there. Errors never carry the address's password.
+func Open(ctx context.Context, options Options) (*DB, error) {
+	if options.Connections <= 0 {
+		options.Connections = 8
+	}
+	if options.ClickHouse == Embedded {
+		engine, err := embedded.Open(filepath.Join(options.DataDir, "clickhouse"), embedded.Options{Connections: options.Connections})
+		if err != nil {
+			return nil, fmt.Errorf("open the embedded engine: %w", err)
+		}
+		db, err := OpenOn(ctx, engine, options)
+		if err != nil {
+			return nil, errors.Join(err, engine.Close())
+		}
+		db.engine = engine
+		return db, nil
+	}
+	address, err := serverOptions(options.ClickHouse)
+	if err != nil {
+		return nil, err
+	}
+	if address.Auth.Database == "" {
+		address.Auth.Database = options.Database
+	}
+	address.MaxOpenConns = options.Connections
+	address.MaxIdleConns = options.Connections
+	return open(ctx, address, options)
+}
+
+// OpenOn opens a database on an engine that the caller owns and closes; several databases may share
+// one engine.
+func OpenOn(ctx context.Context, engine *embedded.Engine, options Options) (*DB, error) {
+	return open(ctx, engine.ClientOptions(options.Database), options)
+}
+
+// serverOptions reads a server's address. Its errors leave the address out, since it may hold a password.
+func serverOptions(address string) (*clickhouse.Options, error) {
+	if !strings.HasPrefix(address, "http://") && !strings.HasPrefix(address, "https://") {
+		return nil, errors.New(`the ClickHouse address must be "embedded" or begin with http:// or https://`)
+	}
+	options, err := clickhouse.ParseDSN(address)
+	if err != nil {
+		var syntax *url.Error
+		if errors.As(err, &syntax) {
+			err = syntax.Err
+		}
+		return nil, fmt.Errorf("read the ClickHouse address (its text is left out, for it may hold a password): %w", err)
+	}
+	options.Protocol = clickhouse.HTTP
+	options.DialTimeout = 5 * time.Second
+	return options, nil
+}
+
+// open makes the database and connects to it.
+func open(ctx context.Context, options *clickhouse.Options, layoutOptions Options) (*DB, error) {
+	database := options.Auth.Database
+	if database == "" {
+		database = "lastseen"
+	}
+	if !databaseName.MatchString(database) {
+		return nil, fmt.Errorf("the database name %q must consist of letters, digits and underscores", database)
+	}
+	layout, err := newLayout(layoutOptions)
+	if err != nil {
+		return nil, err
+	}
+	if err := makeDatabase(ctx, *options, database, layout); err != nil {
+		return nil, err
+	}
+	options.Auth.Database = database
+	options.Logger = slog.New(slog.DiscardHandler) // the driver's debug log holds whole statements
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		return nil, fmt.Errorf("open a ClickHouse connection: %w", err)
+	}
+	if err := conn.Ping(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("reach ClickHouse: %w", err), conn.Close())
+	}
+	return &DB{conn: conn, database: database, layout: layout}, nil
+}
+
+// makeDatabase creates the database over a connection to "default", which every server has.
+func makeDatabase(ctx context.Context, options clickhouse.Options, database string, layout layout) error {
+	options.Auth.Database = "default"
+	conn, err := clickhouse.Open(&options)
+	if err != nil {
+		return fmt.Errorf("open a ClickHouse connection: %w", err)
+	}
+	err = conn.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+database+layout.onCluster())
+	if err != nil {
+		err = fmt.Errorf("create the database %s: %w", database, err)
+	}
+	return errors.Join(err, conn.Close())
+}
+
+// Ping asks ClickHouse for a sign of life.
+func (db *DB) Ping(ctx context.Context) error {
+	if err := db.conn.Exec(ctx, "SELECT 1"); err != nil {
+		return fmt.Errorf("reach ClickHouse: %w", err)
+	}
+	return nil
+}
+
+// Database returns the name of the database that is in use.
+func (db *DB) Database() string {
+	return db.database
+}
+
+// Close closes the connections and, when Open started the engine, the engine. Callers must have
+// stopped using the DB.
+func (db *DB) Close() error {
+	err := db.conn.Close()
+	if db.engine != nil {
+		err = errors.Join(err, db.engine.Close())
+	}
+	return err
+}

@@ -1,0 +1,121 @@
+// Package schematest gives tests a fresh, migrated database on a real ClickHouse: the embedded
+// engine, or the server that the environment variable LASTSEEN_TEST_CLICKHOUSE names.
+package schematest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"lastseen/schema"
+	"lastseen/schema/embedded"
+)
+
+// engine is the one engine of this test process; a database a test keeps tests apart.
+var engine struct {
+	once sync.Once
+	dir  string
+	open *embedded.Engine
+	err  error
+}
+
+// Main runs a package's tests and then closes the engine and removes its data. A package that calls
+// Open has `func TestMain(m *testing.M) { schematest.Main(m) }`.
+func Main(m *testing.M) {
+	code := m.Run()
+	if engine.open != nil {
+		if err := engine.open.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, "close the test engine:", err)
+			code = 1
+		}
+	}
+	if engine.dir != "" {
+		os.RemoveAll(engine.dir)
+	}
+	os.Exit(code)
+}
+
+// Engine returns the process's embedded engine, which Main closes.
+func Engine(tb testing.TB) *embedded.Engine {
+	tb.Helper()
+	engine.once.Do(func() {
+		engine.dir, engine.err = os.MkdirTemp("", "lastseen-test-")
+		if engine.err == nil {
+			engine.open, engine.err = embedded.Open(filepath.Join(engine.dir, "clickhouse"), embedded.Options{Connections: 8})
+		}
+	})
+	if engine.err != nil {
+		tb.Fatalf("open the embedded engine: %v", engine.err)
+	}
+	return engine.open
+}
+
+// Open returns a migrated database of the test's own, which is dropped when the test ends.
+func Open(tb testing.TB) *schema.DB {
+	tb.Helper()
+	return OpenNamed(tb, "test_"+schema.NewID().String())
+}
+
+// OpenNamed opens the database of a given name, made and migrated if it is absent: a test that opens
+// the same name again sees what a restarted service would. The connection is closed and the
+// database dropped when the test ends.
+func OpenNamed(tb testing.TB, database string) *schema.DB {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	db, err := open(ctx, tb, schema.Options{Database: database, NoFsync: true})
+	if err != nil {
+		tb.Fatalf("open the test database: %v", err)
+	}
+	tb.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			tb.Errorf("close the test database: %v", err)
+		}
+		drop(tb, database)
+	})
+	if err := db.Migrate(ctx); err != nil {
+		tb.Fatalf("migrate the test database: %v", err)
+	}
+	return db
+}
+
+func open(ctx context.Context, tb testing.TB, options schema.Options) (*schema.DB, error) {
+	if address := os.Getenv("LASTSEEN_TEST_CLICKHOUSE"); address != "" {
+		options.ClickHouse = address
+		return schema.Open(ctx, options)
+	}
+	return schema.OpenOn(ctx, Engine(tb), options)
+}
+
+// drop removes a test's database. The second drop of a database that a test opened twice finds nothing.
+func drop(tb testing.TB, database string) {
+	options := &clickhouse.Options{}
+	if address := os.Getenv("LASTSEEN_TEST_CLICKHOUSE"); address != "" {
+		parsed, err := clickhouse.ParseDSN(address)
+		if err != nil {
+			tb.Errorf("read LASTSEEN_TEST_CLICKHOUSE: %v", err)
+			return
+		}
+		options = parsed
+		options.Protocol, options.Auth.Database = clickhouse.HTTP, "default"
+	} else {
+		options = Engine(tb).ClientOptions("default")
+	}
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		tb.Errorf("drop the test database: %v", err)
+		return
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := conn.Exec(ctx, "DROP DATABASE IF EXISTS "+database+" SYNC"); err != nil {
+		tb.Errorf("drop the test database: %v", err)
+	}
+}

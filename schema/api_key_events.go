@@ -28,6 +28,7 @@ var apiKeyEventsTable = table{
 // KeyAction is what was done to a key.
 type KeyAction string
 
+// What can be done to a key.
 const (
 	KeyCreated KeyAction = "created"
 	KeyRotated KeyAction = "rotated"

@@ -37,6 +37,7 @@ var apiKeysTable = table{
 // KeyKind tells API keys from device credentials.
 type KeyKind string
 
+// The two kinds of key.
 const (
 	KindAPIKey           KeyKind = "api_key"
 	KindDeviceCredential KeyKind = "device_credential"

@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// Absent marks an optional value that the device did not send.
+// These mark an optional value that the device did not send.
 const (
 	NoAltitude = math.MinInt32
 	NoAccuracy = math.MaxUint32
@@ -17,6 +17,7 @@ const (
 // Outlier says whether a point counts for last_seen, buckets and clusters, and who decided that.
 type Outlier uint8
 
+// A point counts unless somebody marked it.
 const (
 	NotOutlier    Outlier = 0
 	OutlierByUser Outlier = 1

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
 // layout says how tables are made: on one machine, or replicated over a cluster.
@@ -26,6 +28,15 @@ func (l layout) onCluster() string {
 		return ""
 	}
 	return " ON CLUSTER `" + l.cluster + "`"
+}
+
+// settings are those of every statement. Over a cluster an insert must have reached its shard, and a
+// majority of the replicas there, before it counts as done; by default neither is waited for.
+func (l layout) settings() clickhouse.Settings {
+	if l.cluster == "" {
+		return nil
+	}
+	return clickhouse.Settings{"distributed_foreground_insert": 1, "insert_quorum": "auto", "select_sequential_consistency": 1}
 }
 
 // table is a table's definition, from which its DDL follows for either layout.

@@ -1,0 +1,54 @@
+# lastseen: `make demo` sets everything up and runs the main job; `make test` runs the tests.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+include schema/embedded/engine/engine.mk
+
+## help: list the targets
+.PHONY: help
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+## build: fetch the engine and build bin/lastseen
+.PHONY: build
+build: engine
+	go build -trimpath -o bin/lastseen ./cmd/lastseen
+
+## demo: run the service with a simulated fleet, and print a key and the curl lines to try
+.PHONY: demo
+demo: build
+	./bin/lastseen demo
+
+## test: fetch the engine, then vet, lint and run every test with the race detector
+.PHONY: test
+test: engine lint
+	go test -race -timeout 20m ./...
+
+## test-quick: every test that does not take long, without the race detector
+.PHONY: test-quick
+test-quick: engine
+	go test -short ./...
+
+## lint: gofmt, go vet, staticcheck
+.PHONY: lint
+lint:
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not gofmt-clean:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+## fuzz: run every fuzz target for FUZZTIME (default 30s) each
+.PHONY: fuzz
+FUZZTIME ?= 30s
+fuzz: engine
+	@grep -rEl '^func Fuzz' --include='*_test.go' . | while read -r file; do \
+	  for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]+).*/\1/p' "$$file"); do \
+	    echo "$$target in $$(dirname "$$file")"; \
+	    go test "./$$(dirname "$$file")" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; \
+	  done; done
+
+## clean: remove what was built (the engine stays in its cache)
+.PHONY: clean
+clean:
+	rm -rf bin

@@ -122,7 +122,9 @@ func open(ctx context.Context, options *clickhouse.Options, layoutOptions Option
 		return nil, err
 	}
 	options.Auth.Database = database
-	options.Settings = layout.settings()
+	if settings := layout.settings(); settings != nil {
+		options.Settings = settings
+	}
 	options.Logger = slog.New(slog.DiscardHandler) // the driver's debug log holds whole statements
 	conn, err := clickhouse.Open(options)
 	if err != nil {

@@ -21,7 +21,8 @@ const (
 
 // layers are the packages from top to bottom; a package may import only from layers below its own.
 var layers = [][]string{
-	{"bench", "cmd"},
+	{"cmd"},
+	{"bench"},
 	{"server"},
 	{"ingest", "query", "keys"},
 	{"schema"},

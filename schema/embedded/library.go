@@ -1,0 +1,135 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+
+	"github.com/ebitengine/purego"
+)
+
+// EngineVersion is the version of the npm package that `make engine` fetches.
+// It is part of the cache path, and engine/package-lock.json pins the same.
+const EngineVersion = "26.7.3-stable.1"
+
+// ErrNoEngine means that no libchdb could be found or loaded. The error that
+// wraps it says how to get one.
+var ErrNoEngine = errors.New("the ClickHouse engine is not installed")
+
+// library is the part of libchdb's C interface that this package calls. The
+// fields are set once by loadLibrary and only called afterwards. Handles
+// (connections, results, insert streams) are addresses in the engine's memory.
+type library struct {
+	setSignalHandlers func(enabled int32)
+	connect           func(argc int32, argv **byte) *uintptr
+	closeConn         func(conn *uintptr)
+
+	classify    func(conn uintptr, sql *byte, n uintptr, database *byte, databaseLen uintptr, out *analysis) int32
+	query       func(conn uintptr, sql *byte, n uintptr, format *byte, formatLen uintptr) uintptr
+	queryParams func(conn uintptr, sql *byte, n uintptr, format *byte, formatLen uintptr,
+		names **byte, nameLens *uintptr, values **byte, valueLens *uintptr, count uintptr) uintptr
+	streamQuery func(conn uintptr, sql *byte, n uintptr, format *byte, formatLen uintptr,
+		names **byte, nameLens *uintptr, values **byte, valueLens *uintptr, count uintptr) uintptr
+	streamFetch  func(conn, stream uintptr) uintptr
+	streamCancel func(conn, stream uintptr)
+
+	insertStart func(conn uintptr, sql *byte, n uintptr, format *byte, formatLen uintptr,
+		names **byte, nameLens *uintptr, values **byte, valueLens *uintptr, count uintptr) uintptr
+	insertAppend  func(stream uintptr, data *byte, n uintptr) int32
+	insertDone    func(stream uintptr) uintptr
+	insertCancel  func(stream uintptr)
+	insertError   func(stream uintptr) string
+	insertDestroy func(stream uintptr)
+
+	resultBuffer  func(result uintptr) *byte
+	resultLength  func(result uintptr) uintptr
+	resultError   func(result uintptr) string
+	resultDestroy func(result uintptr)
+}
+
+// analysis is libchdb's struct chdb_query_analysis_v1.
+type analysis struct {
+	structSize     uintptr
+	statementCount uint32
+	queryClass     uint32
+	flags          uint32
+	_              uint32
+}
+
+// loadLibrary loads libchdb once per process: a shared library of this size
+// with threads of its own cannot be unloaded safely.
+var loadLibrary = sync.OnceValues(func() (*library, error) {
+	path, err := findLibrary()
+	if err != nil {
+		return nil, err
+	}
+	handle, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
+	if err != nil {
+		return nil, fmt.Errorf("%w: loading %s failed: %w", ErrNoEngine, path, err)
+	}
+	lib := new(library)
+	symbols := []struct {
+		name string
+		fn   any
+	}{
+		{"chdb_set_signal_handlers_enabled", &lib.setSignalHandlers},
+		{"chdb_connect", &lib.connect},
+		{"chdb_close_conn", &lib.closeConn},
+		{"chdb_classify_query_n", &lib.classify},
+		{"chdb_query_n", &lib.query},
+		{"chdb_query_with_params_n", &lib.queryParams},
+		{"chdb_stream_query_with_params_n", &lib.streamQuery},
+		{"chdb_stream_fetch_result", &lib.streamFetch},
+		{"chdb_stream_cancel_query", &lib.streamCancel},
+		{"chdb_stream_insert_with_params_n", &lib.insertStart},
+		{"chdb_stream_append", &lib.insertAppend},
+		{"chdb_stream_done", &lib.insertDone},
+		{"chdb_stream_cancel_insert", &lib.insertCancel},
+		{"chdb_stream_insert_error", &lib.insertError},
+		{"chdb_destroy_insert_stream", &lib.insertDestroy},
+		{"chdb_result_buffer", &lib.resultBuffer},
+		{"chdb_result_length", &lib.resultLength},
+		{"chdb_result_error", &lib.resultError},
+		{"chdb_destroy_query_result", &lib.resultDestroy},
+	}
+	for _, s := range symbols {
+		address, err := purego.Dlsym(handle, s.name)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s is not libchdb %s or newer: it has no %s", ErrNoEngine, path, EngineVersion, s.name)
+		}
+		purego.RegisterFunc(s.fn, address)
+	}
+	return lib, nil
+})
+
+// findLibrary returns the path of libchdb: the one that CHDB_LIB_PATH names
+// (the file, or a directory with libchdb.so in it), else the one that
+// `make engine` put into the user's cache.
+func findLibrary() (string, error) {
+	if path := os.Getenv("CHDB_LIB_PATH"); path != "" {
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			path = filepath.Join(path, "libchdb.so")
+		}
+		if _, err := os.Stat(path); err != nil {
+			return "", fmt.Errorf("%w: CHDB_LIB_PATH names no readable file: %w", ErrNoEngine, err)
+		}
+		return path, nil
+	}
+	const advice = "set CHDB_LIB_PATH to a libchdb %s that you installed"
+	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
+		return "", fmt.Errorf("%w: on %s/%s, "+advice, ErrNoEngine, runtime.GOOS, runtime.GOARCH, EngineVersion)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("%w: the cache directory is unknown (%w): "+advice, ErrNoEngine, err, EngineVersion)
+	}
+	path := filepath.Join(cache, "lastseen", "engine", EngineVersion,
+		"node_modules", "@chdb", "lib-linux-x64-gnu", "libchdb.so")
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("%w: run `make engine`, or "+advice, ErrNoEngine, EngineVersion)
+	}
+	return path, nil
+}

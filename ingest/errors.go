@@ -1,0 +1,63 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrNotFound says that the caller's organisation has no such device or session. Another
+	// organisation's is not told apart from one that does not exist.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict is what every ConflictError matches.
+	ErrConflict = errors.New("conflict")
+	// ErrTooLarge says that a body has more points or more bytes than its limits allow.
+	ErrTooLarge = errors.New("the body is too large")
+	// ErrBusy says that the memory for points in flight is used up, or that the Writer is closed.
+	// Nothing has changed; the caller may try again a little later.
+	ErrBusy = errors.New("too much is being written")
+	// ErrUnavailable says that ClickHouse failed. Nothing that a reader sees has changed, and the
+	// same call may be made again.
+	ErrUnavailable = errors.New("ClickHouse is not available")
+)
+
+// ConflictError says what stands in the way of a request that is right in itself. It matches
+// ErrConflict.
+type ConflictError struct {
+	Detail string // one sentence for the caller
+}
+
+// Error returns the sentence.
+func (e *ConflictError) Error() string { return e.Detail }
+
+// Is makes the error match ErrConflict.
+func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
+
+// InvalidError says which part of a request is wrong, and how.
+type InvalidError struct {
+	Field  string // the field's name in the body; empty when the body as a whole is meant
+	Detail string // one sentence for the caller
+}
+
+// Error returns the sentence, after the field's name where there is one.
+func (e *InvalidError) Error() string {
+	if e.Field == "" {
+		return e.Detail
+	}
+	return e.Field + ": " + e.Detail
+}
+
+func invalid(field, format string, args ...any) error {
+	return &InvalidError{Field: field, Detail: fmt.Sprintf(format, args...)}
+}
+
+// unavailable says that ClickHouse failed at something. The cause stays in the chain for the log.
+func unavailable(err error) error {
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// ended returns why a context ended.
+func ended(ctx context.Context) error {
+	return fmt.Errorf("wait for the write: %w", context.Cause(ctx))
+}

@@ -8,7 +8,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// apiKeyEventsTable says who created, rotated and revoked what, and when. Rows are only ever added.
+// apiKeyEventsTable says who created, rotated and revoked what, and when. Events are only ever added;
+// one that is written again, since its writer did not learn whether it arrived, counts once.
 var apiKeyEventsTable = table{
 	name: "api_key_events",
 	columns: `    event_id String,
@@ -20,7 +21,7 @@ var apiKeyEventsTable = table{
     action LowCardinality(String),
     user_id String,
     at DateTime64(3, 'UTC')`,
-	engine:  "MergeTree",
+	engine:  "ReplacingMergeTree",
 	tail:    "ORDER BY (org_id, at, event_id)",
 	shardBy: "cityHash64(org_id)",
 }
@@ -37,18 +38,18 @@ const (
 
 // KeyEvent is one line of the record of who did what to a key.
 type KeyEvent struct {
-	ID     ID
-	OrgID  string
-	Kind   KeyKind
-	KeyID  ID
-	Name   string // the key's, as it was
-	Prefix string
-	Action KeyAction
-	UserID string
-	At     time.Time
+	ID     ID        `ch:"event_id"`
+	OrgID  string    `ch:"org_id"`
+	Kind   KeyKind   `ch:"kind"`
+	KeyID  ID        `ch:"key_id"`
+	Name   string    `ch:"name"` // the key's, as it was
+	Prefix string    `ch:"prefix"`
+	Action KeyAction `ch:"action"`
+	UserID string    `ch:"user_id"`
+	At     time.Time `ch:"at"`
 }
 
-// InsertKeyEvent adds an event.
+// InsertKeyEvent adds an event. The same event may be added any number of times.
 func (db *DB) InsertKeyEvent(ctx context.Context, e KeyEvent) error {
 	err := db.conn.Exec(ctx, `INSERT INTO api_key_events (event_id, org_id, kind, key_id, name, prefix, action, user_id, at)
 SELECT {event:String}, {org:String}, {kind:String}, {key:String}, {name:String}, {prefix:String}, {action:String}, {user:String},
@@ -60,4 +61,27 @@ SELECT {event:String}, {org:String}, {kind:String}, {key:String}, {name:String},
 		return fmt.Errorf("record a key event: %w", err)
 	}
 	return nil
+}
+
+// ListKeyEvents returns what was done to an organisation's keys of a kind, newest first: at most
+// limit events after the first offset ones, and the number of all of them.
+func (db *DB) ListKeyEvents(ctx context.Context, orgID string, kind KeyKind, limit, offset int) ([]KeyEvent, int, error) {
+	var total uint64
+	of := []any{clickhouse.Named("org", orgID), clickhouse.Named("kind", string(kind))}
+	const from = " FROM api_key_events FINAL WHERE org_id = {org:String} AND kind = {kind:String}"
+	if err := db.conn.QueryRow(ctx, "SELECT count()"+from, of...).Scan(&total); err != nil {
+		return nil, 0, fmt.Errorf("count key events: %w", err)
+	}
+	rows, err := db.conn.Query(ctx, `SELECT event_id, org_id, kind, key_id, name, prefix, action, user_id, at`+from+`
+ORDER BY at DESC, event_id DESC LIMIT {limit:UInt64} OFFSET {offset:UInt64}`,
+		append(of, clickhouse.Named("limit", limit), clickhouse.Named("offset", offset))...)
+	if err != nil {
+		return nil, 0, fmt.Errorf("list key events: %w", err)
+	}
+	events := []KeyEvent{}
+	err = eachStruct(rows, "list key events", func(e KeyEvent) {
+		e.At = e.At.UTC()
+		events = append(events, e)
+	})
+	return events, int(total), err
 }

@@ -98,6 +98,18 @@ SELECT {hash:String}, `+never+`, fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {u
 	return nil
 }
 
+// ExpireAPIKey makes a key expire at a time; of several expiries the earliest counts, so a key's life
+// is never made longer.
+func (db *DB) ExpireAPIKey(ctx context.Context, hash KeyHash, at time.Time) error {
+	err := db.conn.Exec(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at)
+SELECT {hash:String}, fromUnixTimestamp64Milli({at:Int64}, 'UTC'), `+never,
+		clickhouse.Named("hash", hex.EncodeToString(hash[:])), clickhouse.Named("at", at.UnixMilli()))
+	if err != nil {
+		return fmt.Errorf("record the end of an API key: %w", err)
+	}
+	return nil
+}
+
 // KeyUse is when a key was last used.
 type KeyUse struct {
 	Hash KeyHash

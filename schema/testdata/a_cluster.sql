@@ -144,7 +144,7 @@ CREATE TABLE IF NOT EXISTS api_key_events_local ON CLUSTER `fleet`
     user_id String,
     at DateTime64(3, 'UTC')
 )
-ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
 ORDER BY (org_id, at, event_id)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 

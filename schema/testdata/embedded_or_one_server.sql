@@ -126,6 +126,6 @@ CREATE TABLE IF NOT EXISTS api_key_events
     user_id String,
     at DateTime64(3, 'UTC')
 )
-ENGINE = MergeTree
+ENGINE = ReplacingMergeTree
 ORDER BY (org_id, at, event_id)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;

@@ -120,5 +120,5 @@ CREATE TABLE IF NOT EXISTS api_key_events
     user_id String,
     at DateTime64(3, 'UTC')
 )
-ENGINE = MergeTree
+ENGINE = ReplacingMergeTree
 ORDER BY (org_id, at, event_id);

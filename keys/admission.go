@@ -1,0 +1,92 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// loadAdmission lets a bounded number of look-ups run, a bounded number wait for their turn, and
+// refuses the rest. It is safe for concurrent use.
+type loadAdmission struct {
+	slots chan struct{} // one element for each that runs
+	queue chan struct{} // one for each that runs or waits
+
+	begun, failed, refused atomic.Uint64
+
+	mu      sync.Mutex // orders the last enter before close
+	closed  bool
+	entered sync.WaitGroup
+}
+
+var (
+	errClosed  = errors.New("the authenticator is closed")
+	errTooMany = errors.New("too many look-ups of keys are waiting")
+)
+
+// init makes room for a number of look-ups that run and a number that wait.
+func (l *loadAdmission) init(slots, waiting int) {
+	l.slots, l.queue = make(chan struct{}, slots), make(chan struct{}, slots+waiting)
+}
+
+// acquire waits for a turn, for at most a time. It returns a function that gives the turn back, or
+// ErrUnavailable.
+func (l *loadAdmission) acquire(ctx context.Context, wait time.Duration) (release func(), err error) {
+	if !l.enter() {
+		return nil, fmt.Errorf("%w (%w)", ErrUnavailable, errClosed)
+	}
+	select {
+	case l.queue <- struct{}{}:
+	default:
+		l.entered.Done()
+		l.refused.Add(1)
+		return nil, fmt.Errorf("%w (%w)", ErrUnavailable, errTooMany)
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	select {
+	case l.slots <- struct{}{}:
+	case <-ctx.Done():
+		<-l.queue
+		l.entered.Done()
+		l.refused.Add(1)
+		return nil, fmt.Errorf("%w (wait for a turn to look up a key: %w)", ErrUnavailable, ctx.Err())
+	}
+	l.begun.Add(1)
+	return func() {
+		<-l.slots
+		<-l.queue
+		l.entered.Done()
+	}, nil
+}
+
+func (l *loadAdmission) enter() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	l.entered.Add(1)
+	return true
+}
+
+// close refuses look-ups from now on and waits for those that run.
+func (l *loadAdmission) close() {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.entered.Wait()
+}
+
+func (l *loadAdmission) stats() AuthenticatorStats {
+	return AuthenticatorStats{
+		Loads:        l.begun.Load(),
+		LoadFailures: l.failed.Load(),
+		LoadsRefused: l.refused.Load(),
+		LoadsRunning: len(l.slots),
+		LoadCapacity: cap(l.slots),
+	}
+}

@@ -1,0 +1,273 @@
+package keys
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/dgraph-io/ristretto/v2"
+	"golang.org/x/sync/singleflight"
+
+	"lastseen/schema"
+)
+
+// KeyStore is where the records of keys are. *schema.DB is one. It must be safe for concurrent use,
+// and a look-up must see every change whose writing was acknowledged before the look-up began.
+type KeyStore interface {
+	FindAPIKey(ctx context.Context, hash schema.KeyHash) (schema.APIKey, bool, error)
+	RecordKeyUses(ctx context.Context, uses []schema.KeyUse) error
+}
+
+// TokenVerifier tells who a user token speaks for. Its errors are ErrInvalid, ErrExpired and
+// ErrUnavailable, wrapped or not. It must be safe for concurrent use and must not keep the token.
+type TokenVerifier interface {
+	Verify(ctx context.Context, token []byte) (*Principal, error)
+}
+
+// AuthenticatorConfig says what an Authenticator works with. Zero values mean the defaults.
+type AuthenticatorConfig struct {
+	Store   KeyStore          // required
+	Users   TokenVerifier     // required
+	Channel RevocationChannel // required; the one that the Service publishes on
+
+	// CachedKeys bounds the records of keys in memory; 0 means 100,000, about 40 MB.
+	CachedKeys int
+	// UnknownKeys and VerifiedTokens bound how many keys that do not exist and how many user tokens
+	// are remembered; 0 means 16,384 and 8,192.
+	UnknownKeys, VerifiedTokens int
+	// UnknownFor is how long a key that does not exist is remembered; 0 means 5 s.
+	UnknownFor time.Duration
+	// Loads bounds the look-ups of keys that run at the same time and QueuedLoads those that wait
+	// for one of these; 0 means 8 and 1,024.
+	Loads, QueuedLoads int
+	// LoadWait bounds the time for which a look-up waits for its turn and LoadTimeout the time that
+	// it takes; 0 means 2 s and 5 s.
+	LoadWait, LoadTimeout time.Duration
+	// UsesEvery is how often the times of keys' last uses are written; 0 means a minute.
+	UsesEvery time.Duration
+
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Logger gets what goes wrong in the background; nil means slog.Default.
+	Logger *slog.Logger
+}
+
+// Authenticator turns a credential into who is calling. It is safe for concurrent use.
+type Authenticator struct {
+	config      AuthenticatorConfig
+	cache       *ristretto.Cache[uint64, *cachedKey]
+	revoked     revokedSet
+	unknown     unknownKeys
+	tokens      recent[*Principal]
+	uses        useLog
+	flights     singleflight.Group
+	admission   loadAdmission
+	unsubscribe func()
+
+	closing   context.Context // ends when Close begins
+	stop      context.CancelFunc
+	closeOnce sync.Once
+	closed    error
+	recorder  chan struct{} // closed when the goroutine that records uses has ended
+}
+
+// maxTokenLength bounds the user tokens that are looked at, in bytes.
+const maxTokenLength = 8 << 10
+
+// tokenTrust bounds how long a verified token is believed without verifying it again.
+const tokenTrust = 5 * time.Minute
+
+// NewAuthenticator subscribes to the revocation channel and starts recording when keys are used.
+// Close releases it.
+func NewAuthenticator(config AuthenticatorConfig) (*Authenticator, error) {
+	if config.Store == nil || config.Users == nil || config.Channel == nil {
+		return nil, errors.New("make an authenticator: a store, a token verifier and a channel are required")
+	}
+	config.setDefaults()
+	cache, err := ristretto.NewCache(&ristretto.Config[uint64, *cachedKey]{
+		NumCounters:        int64(config.CachedKeys) * 10, // as ristretto advises
+		MaxCost:            int64(config.CachedKeys),
+		BufferItems:        64,
+		IgnoreInternalCost: true, // a record costs 1
+		KeyToHash:          func(key uint64) (uint64, uint64) { return key, 0 },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make the cache of keys: %w", err)
+	}
+	closing, stop := context.WithCancel(context.Background())
+	a := &Authenticator{
+		config:   config,
+		cache:    cache,
+		unknown:  unknownKeys{recent: newRecent[struct{}](config.UnknownKeys)},
+		tokens:   newRecent[*Principal](config.VerifiedTokens),
+		closing:  closing,
+		stop:     stop,
+		recorder: make(chan struct{}),
+	}
+	a.admission.init(config.Loads, config.QueuedLoads)
+	// Before the first look-up: a revocation is then either in what is looked up or in a notice.
+	a.unsubscribe = config.Channel.Subscribe(a.apply)
+	go a.recordUses()
+	return a, nil
+}
+
+func (c *AuthenticatorConfig) setDefaults() {
+	for _, size := range []struct {
+		value    *int
+		standard int
+	}{
+		{&c.CachedKeys, 100_000}, {&c.UnknownKeys, 16_384}, {&c.VerifiedTokens, 8_192}, {&c.Loads, 8}, {&c.QueuedLoads, 1_024},
+	} {
+		if *size.value <= 0 {
+			*size.value = size.standard
+		}
+	}
+	for _, span := range []struct {
+		value    *time.Duration
+		standard time.Duration
+	}{
+		{&c.UnknownFor, 5 * time.Second}, {&c.LoadWait, 2 * time.Second}, {&c.LoadTimeout, 5 * time.Second}, {&c.UsesEvery, time.Minute},
+	} {
+		if *span.value <= 0 {
+			*span.value = span.standard
+		}
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+}
+
+// Authenticate tells who a credential speaks for, or why it is not accepted: ErrUnknownCredential,
+// ErrInvalid, ErrExpired, ErrRevoked, or ErrUnavailable when that cannot be told now. It does not
+// keep the credential. For a key that it has seen before it neither allocates nor takes a lock of
+// its own; otherwise it waits for ClickHouse, at most until the context ends.
+func (a *Authenticator) Authenticate(ctx context.Context, credential []byte) (*Principal, error) {
+	if _, isKey := prefixKind(credential); isKey {
+		return a.authenticateKey(ctx, credential)
+	}
+	if bytes.Count(credential, []byte(".")) == 2 {
+		return a.authenticateToken(ctx, credential)
+	}
+	return nil, ErrUnknownCredential
+}
+
+// authenticateKey checks a key: its form, then what the cache or ClickHouse says of it, and after
+// that, in this order, what the revoked set says.
+func (a *Authenticator) authenticateKey(ctx context.Context, text []byte) (*Principal, error) {
+	if _, ok := ParseKey(text); !ok {
+		return nil, ErrInvalid
+	}
+	hash := schema.KeyHash(sha256.Sum256(text))
+	now := a.config.Now().UnixMilli()
+	key, cached := a.cache.Get(cacheSlot(&hash))
+	if !cached || key.hash != hash { // another key with the same slot is a miss
+		if err := a.revoked.check(&hash, now); err != nil {
+			return nil, err
+		}
+		if a.unknown.has(&hash, now) {
+			return nil, ErrInvalid
+		}
+		var err error
+		if key, err = a.load(ctx, hash); err != nil {
+			return nil, err
+		}
+		now = a.config.Now().UnixMilli()
+	}
+	if err := a.revoked.check(&hash, now); err != nil {
+		return nil, err
+	}
+	if err := key.check(now); err != nil {
+		return nil, err
+	}
+	a.uses.note(key, now)
+	return &key.principal, nil
+}
+
+// authenticateToken checks a user token. A token that was verified lately is not verified again, but
+// its expiry is compared every time.
+func (a *Authenticator) authenticateToken(ctx context.Context, token []byte) (*Principal, error) {
+	if len(token) > maxTokenLength {
+		return nil, ErrInvalid
+	}
+	hash := schema.KeyHash(sha256.Sum256(token))
+	now := a.config.Now()
+	principal, known := a.tokens.get(&hash, now.UnixMilli())
+	if !known {
+		var err error
+		if principal, err = a.config.Users.Verify(ctx, token); err != nil {
+			return nil, err
+		}
+		a.tokens.put(hash, principal, now.Add(tokenTrust).UnixMilli())
+	}
+	if !now.Before(principal.ExpiresAt) {
+		return nil, ErrExpired
+	}
+	return principal, nil
+}
+
+// cacheSlot is a hash's key in ristretto. SHA-256 is as good a hash as any, and the cached record
+// holds all of it.
+func cacheSlot(hash *schema.KeyHash) uint64 {
+	return binary.LittleEndian.Uint64(hash[:])
+}
+
+// apply is the subscriber of the revocation channel. What it has applied when it returns holds for
+// every check that begins after that.
+func (a *Authenticator) apply(_ context.Context, notice Notice) error {
+	switch notice.Kind {
+	case NoticeCreated:
+		a.unknown.forget(notice.Hash)
+		// A look-up that is under way may have begun too early to see the key: let nobody join it.
+		a.flights.Forget(string(notice.Hash[:]))
+		return nil
+	case NoticeRevoked, NoticeEnds:
+		// First the revoked set, then the cache: a load that began before the revocation may put
+		// the key back into the cache at any time later, and then the revoked set refuses it.
+		a.revoked.add(notice.Hash, endingOf(notice), a.config.Now().UnixMilli())
+		a.cache.Del(cacheSlot(&notice.Hash))
+		return nil
+	}
+	return fmt.Errorf("a notice of an unknown kind %d", notice.Kind) // from a newer node
+}
+
+// Close stops look-ups, writes the last uses of keys and releases the caches. Callers must have
+// stopped calling Authenticate. It may be called more than once.
+func (a *Authenticator) Close() error {
+	a.closeOnce.Do(func() {
+		a.unsubscribe()
+		a.stop()
+		a.admission.close()
+		<-a.recorder
+		ctx, cancel := context.WithTimeout(context.Background(), a.config.LoadTimeout)
+		defer cancel()
+		a.closed = a.FlushUses(ctx)
+		a.cache.Close() // last: ristretto panics when something is set during this
+	})
+	return a.closed
+}
+
+// AuthenticatorStats counts what an Authenticator does, since it was made.
+type AuthenticatorStats struct {
+	Loads        uint64 // look-ups in ClickHouse that were begun
+	LoadFailures uint64 // those that failed
+	LoadsRefused uint64 // those that did not get a turn in time
+	LoadsRunning int    // now
+	LoadCapacity int    // at most
+	RevokedKeys  int    // entries in the revoked set
+}
+
+// Stats returns the counts, which may be off against each other by what happens meanwhile.
+func (a *Authenticator) Stats() AuthenticatorStats {
+	stats := a.admission.stats()
+	stats.RevokedKeys = a.revoked.size()
+	return stats
+}

@@ -1,0 +1,211 @@
+// Package client speaks to a lastseen server over HTTP, for the commands that do and for the tests.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Client makes requests with one credential. It is safe for concurrent use.
+type Client struct {
+	base       *url.URL
+	credential string
+	http       *http.Client
+	wait       func(ctx context.Context, d time.Duration) error
+}
+
+const (
+	// attempts bounds how often one request is made: with the waits between, about half a minute
+	// against a server that says no time of its own.
+	attempts = 8
+	// maxWait bounds one wait, also one that the server asks for.
+	maxWait        = 10 * time.Second
+	firstWait      = 200 * time.Millisecond
+	attemptTimeout = 2 * time.Minute
+	maxAnswerBytes = 64 << 20
+)
+
+// New returns a client for the server at an address such as http://127.0.0.1:8080; an address without
+// a scheme is taken as http. credential is a user token, an API key or a device credential; it is
+// empty for the public routes.
+func New(server, credential string) (*Client, error) {
+	if !strings.Contains(server, "://") {
+		server = "http://" + server
+	}
+	base, err := url.Parse(server)
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+		return nil, fmt.Errorf("the server address %q must look like http://127.0.0.1:8080", server)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 64
+	return &Client{
+		base: base, credential: credential,
+		http: &http.Client{Transport: transport, Timeout: attemptTimeout},
+		wait: waitFor,
+	}, nil
+}
+
+// Close drops the idle connections.
+func (c *Client) Close() {
+	c.http.CloseIdleConnections()
+}
+
+// Problem is an answer that says no.
+type Problem struct {
+	Status    int
+	Title     string `json:"title"`
+	Detail    string `json:"detail"`
+	RequestID string `json:"request_id"`
+	Errors    []struct {
+		Loc []any  `json:"loc"`
+		Msg string `json:"msg"`
+	} `json:"errors"`
+	retryAfter time.Duration
+}
+
+// Error returns the server's sentence, with the fields that it objects to.
+func (p *Problem) Error() string {
+	text := p.Detail
+	if text == "" {
+		text = http.StatusText(p.Status)
+	}
+	for _, e := range p.Errors {
+		if !strings.Contains(text, e.Msg) {
+			text += fmt.Sprintf("; %v: %s", e.Loc, e.Msg)
+		}
+	}
+	return fmt.Sprintf("the server answered %d: %s", p.Status, text)
+}
+
+// HasStatus reports whether an error is a Problem with a status.
+func HasStatus(err error, status int) bool {
+	var problem *Problem
+	return errors.As(err, &problem) && problem.Status == status
+}
+
+// Get makes a GET request and decodes the JSON answer into into.
+func (c *Client) Get(ctx context.Context, path string, query url.Values, into any) error {
+	return c.do(ctx, request{method: http.MethodGet, path: path, query: query, repeatable: true}, into)
+}
+
+// request is what do sends, as often as it must.
+type request struct {
+	method, path string
+	query        url.Values
+	body         []byte
+	contentType  string
+	encoding     string
+	// repeatable says that making the request twice is as good as making it once, so that it may
+	// be made again when nobody knows whether it arrived.
+	repeatable bool
+}
+
+// do makes a request, again after 429 and 503 and after a broken connection if it is repeatable, with
+// growing waits and the server's Retry-After, until an answer or the last attempt.
+func (c *Client) do(ctx context.Context, r request, into any) error {
+	backoff := firstWait
+	for attempt := 1; ; attempt++ {
+		err := c.once(ctx, r, into)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		wait := backoff/2 + rand.N(backoff/2+1)
+		var problem *Problem
+		switch {
+		case errors.As(err, &problem):
+			if problem.Status != http.StatusTooManyRequests && problem.Status != http.StatusServiceUnavailable {
+				return err
+			}
+			wait = max(wait, problem.retryAfter)
+		case !r.repeatable || errors.Is(err, errAnswer):
+			return err
+		}
+		if attempt == attempts {
+			return fmt.Errorf("after %d attempts: %w", attempts, err)
+		}
+		if err := c.wait(ctx, min(wait, maxWait)); err != nil {
+			return err
+		}
+		backoff = min(2*backoff, maxWait)
+	}
+}
+
+func waitFor(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// errAnswer marks a successful answer that does not read; making the request again would not help.
+var errAnswer = errors.New("the server's answer is not what this client expects: check that the address is a lastseen server's")
+
+func (c *Client) once(ctx context.Context, r request, into any) error {
+	target := c.base.JoinPath(r.path)
+	target.RawQuery = r.query.Encode()
+	httpRequest, err := http.NewRequestWithContext(ctx, r.method, target.String(), bytes.NewReader(r.body))
+	if err != nil {
+		return fmt.Errorf("make a request: %w", err)
+	}
+	httpRequest.Header.Set("Accept", "application/json")
+	if c.credential != "" {
+		httpRequest.Header.Set("Authorization", "Bearer "+c.credential)
+	}
+	if r.contentType != "" {
+		httpRequest.Header.Set("Content-Type", r.contentType)
+	}
+	if r.encoding != "" {
+		httpRequest.Header.Set("Content-Encoding", r.encoding)
+	}
+	response, err := c.http.Do(httpRequest)
+	if err != nil {
+		return unreachable(c.base, err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswerBytes))
+	if err != nil {
+		return unreachable(c.base, err)
+	}
+	if response.StatusCode >= 300 {
+		return problemOf(response, answer)
+	}
+	if err := json.Unmarshal(answer, into); err != nil {
+		return fmt.Errorf("%w (%w)", errAnswer, err)
+	}
+	return nil
+}
+
+// unreachable leaves the path and its parameters out of the HTTP client's error.
+func unreachable(base *url.URL, err error) error {
+	var urlError *url.Error
+	if errors.As(err, &urlError) {
+		err = urlError.Err
+	}
+	return fmt.Errorf("reach the server at %s (is it running?): %w", base.Redacted(), err)
+}
+
+func problemOf(response *http.Response, answer []byte) error {
+	problem := &Problem{}
+	if json.Unmarshal(answer, problem) != nil {
+		problem.Detail = "" // a proxy's page, say
+	}
+	problem.Status = response.StatusCode
+	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		problem.retryAfter = time.Duration(min(seconds, 3600)) * time.Second
+	}
+	return problem
+}

@@ -1,0 +1,137 @@
+// Package importer sends the fixes of track files to a lastseen server: each device that a file names
+// becomes a device with a session, and what was imported before is neither made nor stored again.
+package importer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"iter"
+
+	"golang.org/x/sync/errgroup"
+
+	"lastseen/cmd/lastseen/client"
+	"lastseen/cmd/lastseen/trackfile"
+)
+
+// Server is what the importer needs of a server; *client.Client is one. Its methods are called from
+// several goroutines.
+type Server interface {
+	RegisterDevice(ctx context.Context, device client.Device) (id string, err error)
+	EnsureSession(ctx context.Context, deviceID string, session client.NewSession) (id string, created bool, err error)
+	Ingest(ctx context.Context, ndjson []byte) (client.IngestResult, error)
+}
+
+// Source is one file to import.
+type Source struct {
+	Name    string // for messages and, without its extensions, for devices without a name
+	Open    func() (io.ReadCloser, error)
+	Options trackfile.Options
+}
+
+// Options tune an import. Zero values mean the defaults.
+type Options struct {
+	// BatchPoints is the number of points in one request, 5,000 by default.
+	BatchPoints int
+	// InFlight is the number of requests at one time, 8 by default. A device's points are sent one
+	// request after the other, in the order of the file.
+	InFlight int
+	// Reasons is how many reasons for rejections the summary keeps, 10 by default.
+	Reasons int
+}
+
+// queueLength bounds the fixes that wait for a lane.
+const queueLength = 1024
+
+// Import is one run over some files. Summary may be called while Run works.
+type Import struct {
+	server  Server
+	options Options
+	tally   tally
+}
+
+// New returns an import that has not begun.
+func New(server Server, options Options) *Import {
+	if options.BatchPoints <= 0 {
+		options.BatchPoints = 5000
+	}
+	if options.InFlight <= 0 {
+		options.InFlight = 8
+	}
+	if options.Reasons <= 0 {
+		options.Reasons = 10
+	}
+	return &Import{server: server, options: options, tally: tally{keep: options.Reasons}}
+}
+
+// Run imports the files one after the other and returns when the server has answered for every point.
+// A row that does not parse, a point that the server refuses and a file that cannot be read are counted
+// and the rest goes on; an error means that the import stopped early, because the server could not be
+// reached or refused the caller. Run is called once.
+func (i *Import) Run(ctx context.Context, sources iter.Seq[Source]) error {
+	group, ctx := errgroup.WithContext(ctx)
+	queues := make([]chan item, i.options.InFlight)
+	for n := range queues {
+		queues[n] = make(chan item, queueLength)
+		group.Go(func() error { return newLane(i).run(ctx, queues[n]) })
+	}
+	group.Go(func() error {
+		defer func() {
+			for _, queue := range queues {
+				close(queue)
+			}
+		}()
+		for source := range sources {
+			if err := i.read(ctx, source, queues); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// item is a fix on its way to a lane, with the file that it comes from.
+type item struct {
+	file string
+	fix  trackfile.Fix
+}
+
+var laneSeed = maphash.MakeSeed()
+
+// read puts a file's fixes into the queues, each device always into the same one. Its error is the
+// context's; what is wrong with the file goes into the tally.
+func (i *Import) read(ctx context.Context, source Source, queues []chan item) error {
+	in, err := source.Open()
+	if err != nil {
+		i.tally.fileFailed(fmt.Sprintf("%s: the file cannot be opened: %v", source.Name, err))
+		return nil
+	}
+	defer in.Close()
+	for fix, err := range trackfile.Read(in, source.Name, source.Options) {
+		var row *trackfile.RowError
+		switch {
+		case errors.As(err, &row):
+			i.tally.read()
+			i.tally.reject(source.Name, row.Place, row.Detail)
+		case err != nil:
+			i.tally.fileFailed(fmt.Sprintf("%s: %v", source.Name, err))
+		default:
+			i.tally.read()
+			lane := maphash.String(laneSeed, fix.Session+"\x00"+fix.Device) % uint64(len(queues))
+			select {
+			case queues[lane] <- item{file: source.Name, fix: fix}:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+	}
+	return nil
+}
+
+// Summary returns what has become of the points so far. It is safe for concurrent use.
+func (i *Import) Summary() Summary {
+	return i.tally.summary()
+}

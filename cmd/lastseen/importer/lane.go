@@ -1,0 +1,176 @@
+package importer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"lastseen/cmd/lastseen/client"
+	"lastseen/cmd/lastseen/trackfile"
+)
+
+// lane sends the points of some devices, one request at a time, which keeps each device's in order.
+// It belongs to one goroutine.
+type lane struct {
+	of      *Import
+	targets map[string]target // by the device's name
+	body    []byte            // of the next request, a line a point
+	sent    []origin          // where its points come from, by their index
+}
+
+// target is where a device's points go.
+type target struct {
+	session string // empty when the server refuses the device
+	refusal string
+}
+
+// origin is where a point comes from.
+type origin struct {
+	file  string
+	place trackfile.Place
+}
+
+func newLane(of *Import) *lane {
+	return &lane{of: of, targets: map[string]target{}}
+}
+
+// run sends what comes through the queue until it is closed.
+func (l *lane) run(ctx context.Context, queue <-chan item) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case it, more := <-queue:
+			if !more {
+				return l.send(ctx)
+			}
+			if err := l.add(ctx, &it); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// add puts a fix into the next request and sends that when it is full.
+func (l *lane) add(ctx context.Context, it *item) error {
+	session := it.fix.Session
+	if session == "" {
+		to, err := l.target(ctx, it.fix.Device)
+		if err != nil {
+			return err
+		}
+		if to.session == "" {
+			l.of.tally.reject(it.file, it.fix.Place, to.refusal)
+			return nil
+		}
+		session = to.session
+	}
+	l.body = appendPoint(l.body, session, &it.fix)
+	l.sent = append(l.sent, origin{it.file, it.fix.Place})
+	l.of.tally.session(session)
+	if len(l.sent) < l.of.options.BatchPoints {
+		return nil
+	}
+	return l.send(ctx)
+}
+
+// send makes the request and notes what became of its points.
+func (l *lane) send(ctx context.Context) error {
+	if len(l.sent) == 0 {
+		return nil
+	}
+	result, err := l.of.server.Ingest(ctx, l.body)
+	if err != nil {
+		return err
+	}
+	l.of.tally.accept(result.Accepted)
+	for _, rejection := range result.Rejected {
+		if rejection.Index < 0 || rejection.Index >= len(l.sent) {
+			return fmt.Errorf("send points: the server rejects point %d of %d: check that it and this program are of one version", rejection.Index, len(l.sent))
+		}
+		from := l.sent[rejection.Index]
+		l.of.tally.reject(from.file, from.place, rejection.Detail)
+	}
+	l.body, l.sent = l.body[:0], l.sent[:0]
+	return nil
+}
+
+// target registers a device and finds or makes its session, once for each name.
+func (l *lane) target(ctx context.Context, name string) (target, error) {
+	if to, ok := l.targets[name]; ok {
+		return to, nil
+	}
+	to, err := l.prepare(ctx, name)
+	if err != nil {
+		return target{}, err
+	}
+	l.targets[name] = to
+	return to, nil
+}
+
+func (l *lane) prepare(ctx context.Context, name string) (target, error) {
+	device := client.Device{MACAddress: deviceAddress(name)}
+	if device.MACAddress != name {
+		device.Comments = comment(name)
+	}
+	id, err := l.of.server.RegisterDevice(ctx, device)
+	if refused(err) {
+		return target{refusal: err.Error()}, nil
+	}
+	if err != nil {
+		return target{}, err
+	}
+	session := client.NewSession{Comments: device.Comments}
+	if isReference(name) {
+		session.OffChrtReferenceID = name
+	}
+	sessionID, created, err := l.of.server.EnsureSession(ctx, id, session)
+	if refused(err) {
+		return target{refusal: err.Error()}, nil
+	}
+	if err != nil {
+		return target{}, err
+	}
+	if created {
+		l.of.tally.created()
+	}
+	return target{session: sessionID}, nil
+}
+
+// refused reports whether an error concerns one device and not the caller: another organisation has
+// it, or the server does not like its name.
+func refused(err error) bool {
+	var problem *client.Problem
+	return errors.As(err, &problem) && (problem.Status == http.StatusConflict || problem.Status == http.StatusUnprocessableEntity)
+}
+
+// appendPoint appends a point as a line of the ingest route.
+func appendPoint(dst []byte, session string, fix *trackfile.Fix) []byte {
+	quoted, err := json.Marshal(session)
+	if err != nil {
+		panic(err) // a string always has a JSON form
+	}
+	dst = append(append(dst, `{"session_id":`...), quoted...)
+	dst = append(dst, `,"timestamp":"`...)
+	dst = time.UnixMilli(fix.Timestamp).UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z")
+	dst = append(dst, '"')
+	for _, f := range [...]struct {
+		name  string
+		value float64
+	}{
+		{"latitude", fix.Latitude}, {"longitude", fix.Longitude}, {"altitude", fix.Altitude}, {"accuracy", fix.Accuracy},
+		{"speed", fix.Speed}, {"heading", fix.Heading}, {"temperature", fix.Temperature}, {"battery", fix.Battery},
+	} {
+		if math.IsNaN(f.value) {
+			continue
+		}
+		dst = append(append(append(dst, `,"`...), f.name...), `":`...)
+		dst = strconv.AppendFloat(dst, f.value, 'g', -1, 64)
+	}
+	return append(dst, '}', '\n')
+}

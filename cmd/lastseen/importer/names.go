@@ -1,0 +1,43 @@
+package importer
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+var (
+	fitsAddress   = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
+	fitsReference = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,64}$`)
+	notInAddress  = regexp.MustCompile(`[^A-Za-z0-9._:-]+`)
+)
+
+// deviceAddress returns the device_mac_address of a device by its name: the name where it fits, and
+// elsewhere what of it fits with a part of its SHA-256, so that one name always gives one address and
+// two names give two.
+func deviceAddress(name string) string {
+	if fitsAddress.MatchString(name) {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	readable := strings.Trim(notInAddress.ReplaceAllString(name, "-"), "-")
+	return strings.TrimPrefix(readable[:min(len(readable), 40)]+"-"+hex.EncodeToString(sum[:8]), "-")
+}
+
+// isReference reports whether a name can be an off_chrt_reference_id.
+func isReference(name string) bool {
+	return fitsReference.MatchString(name)
+}
+
+// comment returns a name that is no address in the form of a comment: at most 1,000 printable characters.
+func comment(name string) string {
+	printable := []rune(strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, name))
+	return string(printable[:min(len(printable), 1000)])
+}

@@ -38,15 +38,15 @@ const (
 
 // KeyEvent is one line of the record of who did what to a key.
 type KeyEvent struct {
-	ID     ID        `ch:"event_id"`
-	OrgID  string    `ch:"org_id"`
-	Kind   KeyKind   `ch:"kind"`
-	KeyID  ID        `ch:"key_id"`
-	Name   string    `ch:"name"` // the key's, as it was
-	Prefix string    `ch:"prefix"`
-	Action KeyAction `ch:"action"`
-	UserID string    `ch:"user_id"`
-	At     time.Time `ch:"at"`
+	ID     ID
+	OrgID  string
+	Kind   KeyKind
+	KeyID  ID
+	Name   string // the key's, as it was
+	Prefix string
+	Action KeyAction
+	UserID string
+	At     time.Time
 }
 
 // InsertKeyEvent adds an event. The same event may be added any number of times.
@@ -61,6 +61,26 @@ SELECT {event:String}, {org:String}, {kind:String}, {key:String}, {name:String},
 		return fmt.Errorf("record a key event: %w", err)
 	}
 	return nil
+}
+
+// keyEventRow is a KeyEvent as ClickHouse stores it.
+type keyEventRow struct {
+	ID     ID        `ch:"event_id"`
+	OrgID  string    `ch:"org_id"`
+	Kind   string    `ch:"kind"`
+	KeyID  ID        `ch:"key_id"`
+	Name   string    `ch:"name"`
+	Prefix string    `ch:"prefix"`
+	Action string    `ch:"action"`
+	UserID string    `ch:"user_id"`
+	At     time.Time `ch:"at"`
+}
+
+func (r keyEventRow) event() KeyEvent {
+	return KeyEvent{
+		ID: r.ID, OrgID: r.OrgID, Kind: KeyKind(r.Kind), KeyID: r.KeyID, Name: r.Name, Prefix: r.Prefix,
+		Action: KeyAction(r.Action), UserID: r.UserID, At: r.At.UTC(),
+	}
 }
 
 // ListKeyEvents returns what was done to an organisation's keys of a kind, newest first: at most
@@ -79,9 +99,6 @@ ORDER BY at DESC, event_id DESC LIMIT {limit:UInt64} OFFSET {offset:UInt64}`,
 		return nil, 0, fmt.Errorf("list key events: %w", err)
 	}
 	events := []KeyEvent{}
-	err = eachStruct(rows, "list key events", func(e KeyEvent) {
-		e.At = e.At.UTC()
-		events = append(events, e)
-	})
+	err = eachStruct(rows, "list key events", func(r keyEventRow) { events = append(events, r.event()) })
 	return events, int(total), err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
@@ -64,8 +65,12 @@ type APIKey struct {
 	LastUsedAt      time.Time
 }
 
-// never is what a row says where it says nothing about a time that merges by min.
-const never = "toDateTime64('2299-12-31 00:00:00', 3, 'UTC')"
+// never is what a row says where it says nothing about a time that merges by min: the year 2261, since
+// the driver reads times as nanoseconds in 64 bits, which end in 2262.
+var never = time.Date(2261, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// bindNever binds it to {never:Int64}.
+func bindNever() any { return clickhouse.Named("never", never.UnixMilli()) }
 
 // InsertAPIKey writes a new key's record.
 func (db *DB) InsertAPIKey(ctx context.Context, k APIKey) error {
@@ -76,8 +81,9 @@ func (db *DB) InsertAPIKey(ctx context.Context, k APIKey) error {
 	err := db.conn.Exec(ctx, `INSERT INTO api_keys
 (key_hash, key_id, kind, org_id, name, prefix, device_id, created_by_user_id, created_at, expires_at, revoked_at)
 SELECT {hash:String}, {id:String}, {kind:String}, {org_id:String}, {name:String}, {prefix:String}, {device:String}, {user:String},
-  fromUnixTimestamp64Milli({created_at:Int64}, 'UTC'), fromUnixTimestamp64Milli({expires_at:Int64}, 'UTC'), `+never,
-		clickhouse.Named("hash", hex.EncodeToString(k.Hash[:])), clickhouse.Named("id", k.ID.String()), clickhouse.Named("kind", string(k.Kind)),
+  fromUnixTimestamp64Milli({created_at:Int64}, 'UTC'), fromUnixTimestamp64Milli({expires_at:Int64}, 'UTC'),
+  fromUnixTimestamp64Milli({never:Int64}, 'UTC')`,
+		bindNever(), clickhouse.Named("hash", hex.EncodeToString(k.Hash[:])), clickhouse.Named("id", k.ID.String()), clickhouse.Named("kind", string(k.Kind)),
 		clickhouse.Named("org_id", k.OrgID), clickhouse.Named("name", k.Name), clickhouse.Named("prefix", k.Prefix),
 		clickhouse.Named("device", device), clickhouse.Named("user", k.CreatedByUserID),
 		clickhouse.Named("created_at", k.CreatedAt.UnixMilli()), clickhouse.Named("expires_at", k.ExpiresAt.UnixMilli()))
@@ -90,8 +96,8 @@ SELECT {hash:String}, {id:String}, {kind:String}, {org_id:String}, {name:String}
 // RevokeAPIKey records a revocation. It cannot be undone; of several the earliest counts.
 func (db *DB) RevokeAPIKey(ctx context.Context, hash KeyHash, at time.Time, userID string) error {
 	err := db.conn.Exec(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at, revoked_by_user_id)
-SELECT {hash:String}, `+never+`, fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {user:String}`,
-		clickhouse.Named("hash", hex.EncodeToString(hash[:])), clickhouse.Named("at", at.UnixMilli()), clickhouse.Named("user", userID))
+SELECT {hash:String}, fromUnixTimestamp64Milli({never:Int64}, 'UTC'), fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {user:String}`,
+		bindNever(), clickhouse.Named("hash", hex.EncodeToString(hash[:])), clickhouse.Named("at", at.UnixMilli()), clickhouse.Named("user", userID))
 	if err != nil {
 		return fmt.Errorf("record the revocation of an API key: %w", err)
 	}
@@ -102,8 +108,8 @@ SELECT {hash:String}, `+never+`, fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {u
 // is never made longer.
 func (db *DB) ExpireAPIKey(ctx context.Context, hash KeyHash, at time.Time) error {
 	err := db.conn.Exec(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at)
-SELECT {hash:String}, fromUnixTimestamp64Milli({at:Int64}, 'UTC'), `+never,
-		clickhouse.Named("hash", hex.EncodeToString(hash[:])), clickhouse.Named("at", at.UnixMilli()))
+SELECT {hash:String}, fromUnixTimestamp64Milli({at:Int64}, 'UTC'), fromUnixTimestamp64Milli({never:Int64}, 'UTC')`,
+		bindNever(), clickhouse.Named("hash", hex.EncodeToString(hash[:])), clickhouse.Named("at", at.UnixMilli()))
 	if err != nil {
 		return fmt.Errorf("record the end of an API key: %w", err)
 	}
@@ -116,19 +122,22 @@ type KeyUse struct {
 	At   time.Time
 }
 
-// RecordKeyUses notes when keys were last used.
+// RecordKeyUses notes when keys were last used; of several uses the last counts.
 func (db *DB) RecordKeyUses(ctx context.Context, uses []KeyUse) error {
-	if len(uses) == 0 {
-		return nil
+	var hash proto.ColStr
+	var expiresAt, revokedAt, lastUsedAt proto.ColDateTime64
+	for _, use := range uses {
+		hash.Append(hex.EncodeToString(use.Hash[:]))
+		expiresAt.AppendRaw(proto.DateTime64(never.UnixMilli()))
+		revokedAt.AppendRaw(proto.DateTime64(never.UnixMilli()))
+		lastUsedAt.AppendRaw(proto.DateTime64(use.At.UnixMilli()))
 	}
-	hashes, times := make([]string, len(uses)), make([]int64, len(uses))
-	for i, use := range uses {
-		hashes[i], times[i] = hex.EncodeToString(use.Hash[:]), use.At.UnixMilli()
-	}
-	err := db.conn.Exec(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at, last_used_at)
-SELECT pair.1, `+never+`, `+never+`, fromUnixTimestamp64Milli(pair.2, 'UTC')
-FROM (SELECT arrayJoin(arrayZip({hashes:Array(String)}, {times:Array(Int64)})) AS pair)`,
-		clickhouse.Named("hashes", hashes), clickhouse.Named("times", times))
+	err := db.insertNative(ctx, apiKeysTable.name, len(uses), proto.Input{
+		{Name: "key_hash", Data: &hash},
+		{Name: "expires_at", Data: expiresAt.WithPrecision(proto.PrecisionMilli)},
+		{Name: "revoked_at", Data: revokedAt.WithPrecision(proto.PrecisionMilli)},
+		{Name: "last_used_at", Data: lastUsedAt.WithPrecision(proto.PrecisionMilli)},
+	})
 	if err != nil {
 		return fmt.Errorf("record when %d keys were last used: %w", len(uses), err)
 	}
@@ -163,7 +172,7 @@ func (r apiKeyRow) key() APIKey {
 	}
 	hex.Decode(k.Hash[:], []byte(r.Hash)) // written by us: always 64 digits
 	k.DeviceID, _ = ParseID(r.DeviceID)   // empty for any device
-	if r.RevokedAt.Year() < 2299 {
+	if r.RevokedAt.Before(never) {
 		k.RevokedAt = r.RevokedAt.UTC()
 	}
 	if r.LastUsedAt.Unix() > 0 {

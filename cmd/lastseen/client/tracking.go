@@ -8,7 +8,6 @@ import (
 	"net/url"
 
 	"github.com/klauspost/compress/gzip"
-
 )
 
 // Device is what a device is registered with.

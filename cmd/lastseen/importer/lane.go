@@ -2,12 +2,9 @@ package importer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
-	"strconv"
 	"time"
 
 	"lastseen/cmd/lastseen/client"
@@ -70,7 +67,7 @@ func (l *lane) add(ctx context.Context, it *item) error {
 		}
 		session = to.session
 	}
-	l.body = appendPoint(l.body, session, &it.fix)
+	l.body = client.AppendPoint(l.body, pointOf(session, &it.fix))
 	l.sent = append(l.sent, origin{it.file, it.fix.Place})
 	l.of.tally.session(session)
 	if len(l.sent) < l.of.options.BatchPoints {
@@ -149,28 +146,10 @@ func refused(err error) bool {
 	return errors.As(err, &problem) && (problem.Status == http.StatusConflict || problem.Status == http.StatusUnprocessableEntity)
 }
 
-// appendPoint appends a point as a line of the ingest route.
-func appendPoint(dst []byte, session string, fix *trackfile.Fix) []byte {
-	quoted, err := json.Marshal(session)
-	if err != nil {
-		panic(err) // a string always has a JSON form
+func pointOf(session string, fix *trackfile.Fix) client.Point {
+	return client.Point{
+		SessionID: session, Timestamp: time.UnixMilli(fix.Timestamp), Latitude: fix.Latitude, Longitude: fix.Longitude,
+		Altitude: fix.Altitude, Accuracy: fix.Accuracy, Speed: fix.Speed, Heading: fix.Heading,
+		Temperature: fix.Temperature, Battery: fix.Battery,
 	}
-	dst = append(append(dst, `{"session_id":`...), quoted...)
-	dst = append(dst, `,"timestamp":"`...)
-	dst = time.UnixMilli(fix.Timestamp).UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z")
-	dst = append(dst, '"')
-	for _, f := range [...]struct {
-		name  string
-		value float64
-	}{
-		{"latitude", fix.Latitude}, {"longitude", fix.Longitude}, {"altitude", fix.Altitude}, {"accuracy", fix.Accuracy},
-		{"speed", fix.Speed}, {"heading", fix.Heading}, {"temperature", fix.Temperature}, {"battery", fix.Battery},
-	} {
-		if math.IsNaN(f.value) {
-			continue
-		}
-		dst = append(append(append(dst, `,"`...), f.name...), `":`...)
-		dst = strconv.AppendFloat(dst, f.value, 'g', -1, 64)
-	}
-	return append(dst, '}', '\n')
 }

@@ -3,23 +3,19 @@ package query
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"lastseen/schema"
 )
 
-// ClusterRule is what makes points a stationary cluster.
-type ClusterRule struct {
-	DistanceMeters float64       // a point this far from the run's first one, or farther, ends the run
-	Minimum        time.Duration // between the first and the last point of a cluster, at least
-	Gap            time.Duration // between two consecutive points of a run, at most
-}
-
-// DefaultClusterRule returns the rule of the definition: 100 m, 5 minutes, 15 minutes.
-func DefaultClusterRule() ClusterRule {
-	return ClusterRule{DistanceMeters: 100, Minimum: 5 * time.Minute, Gap: 15 * time.Minute}
-}
+const (
+	maxBucketSeconds  = 604_800
+	maxClusterMeters  = 1_000_000 // clusters are the hull of points on less than a hemisphere
+	maxClusterSeconds = 366 * 24 * time.Hour
+)
 
 // HistoryRequest says which points of which session are wanted, by whom.
 type HistoryRequest struct {
@@ -31,33 +27,257 @@ type HistoryRequest struct {
 	// BucketSeconds is the length of the buckets of which only the newest point is wanted, 1 to
 	// 604800, or 0 for every point.
 	BucketSeconds int
-	Clusters      ClusterRule
+	// Clusters is usually DefaultClusterRule(). Its distance is positive and at most 1,000,000 m,
+	// its times are 1 second to 366 days.
+	Clusters ClusterRule
 }
 
 // Validate returns an *InvalidError that names the first parameter that cannot be served.
-func (r *HistoryRequest) Validate() error { return nil }
+func (r *HistoryRequest) Validate() error {
+	switch rule := r.Clusters; {
+	case r.Start >= r.End:
+		return &InvalidError{"end_timestamp", "end_timestamp must be later than start_timestamp"}
+	case r.BucketSeconds < 0 || r.BucketSeconds > maxBucketSeconds:
+		return &InvalidError{"bucket_seconds", "bucket_seconds must be a whole number from 1 to 604800"}
+	case !(rule.DistanceMeters > 0 && rule.DistanceMeters <= maxClusterMeters):
+		return &InvalidError{"stationary_distance_meters", "stationary_distance_meters must be more than 0 and at most 1000000"}
+	case rule.Minimum < time.Second || rule.Minimum > maxClusterSeconds:
+		return &InvalidError{"stationary_minimum_seconds", "stationary_minimum_seconds must be from 1 to 31622400"}
+	case rule.Gap < time.Second || rule.Gap > maxClusterSeconds:
+		return &InvalidError{"stationary_gap_seconds", "stationary_gap_seconds must be from 1 to 31622400"}
+	}
+	return nil
+}
 
 // History streams the data points of sessions. It is safe for concurrent use.
-type History struct{}
+type History struct {
+	db       *schema.DB
+	lastSeen *LastSeen
+	streams  chan struct{} // holds a token for each stream that is open
+}
 
 // NewHistory returns a History that streams at most streams answers at a time. Each holds a
 // connection to ClickHouse for as long as its reader takes, so streams should leave some of
 // schema.Options.Connections to others.
-func NewHistory(db *schema.DB, lastSeen *LastSeen, streams int) *History { return &History{} }
+func NewHistory(db *schema.DB, lastSeen *LastSeen, streams int) *History {
+	return &History{db: db, lastSeen: lastSeen, streams: make(chan struct{}, streams)}
+}
 
-// Open starts a history. Its errors are ErrNotFound, *InvalidError, ErrBusy, ErrUnavailable and that
-// of ctx, which must last as long as the stream. The caller calls WriteTo once or Close.
+// admissionWait is how long a request waits for a stream to end.
+const admissionWait = time.Second
+
+// Open starts a history. Its errors match ErrNotFound, *InvalidError, ErrBusy, ErrUnavailable, or are
+// that of ctx, which must last as long as the stream: when it ends, so does the query. The caller
+// calls WriteTo once, or Close.
 func (h *History) Open(ctx context.Context, request HistoryRequest) (*Stream, error) {
-	return nil, errors.ErrUnsupported
+	if err := request.Validate(); err != nil {
+		return nil, err
+	}
+	id, ok := schema.ParseID(request.SessionID)
+	if !ok || !h.lastSeen.exists(id, reader{orgID: request.OrgID, public: request.Public}) {
+		return nil, ErrNotFound
+	}
+	if err := h.admit(ctx); err != nil {
+		return nil, err
+	}
+	s := &Stream{history: h, ctx: ctx, session: id, request: request, clusters: newClusterer(request.Clusters)}
+	var err error
+	if request.BucketSeconds > 0 {
+		s.points, err = h.db.ReadBuckets(ctx, id, request.Start, request.End, request.BucketSeconds)
+	} else {
+		s.points, err = h.db.ReadDataPoints(ctx, id, request.Start, request.End)
+	}
+	if err == nil {
+		// What fails before the first point can still become a proper answer.
+		s.primed = s.points.Next()
+		err = s.points.Err()
+	}
+	if err != nil {
+		return nil, errors.Join(s.failure(err), s.Close())
+	}
+	return s, nil
+}
+
+func (h *History) admit(ctx context.Context) error {
+	wait := time.NewTimer(admissionWait)
+	defer wait.Stop()
+	select {
+	case h.streams <- struct{}{}:
+		return nil
+	case <-wait.C:
+		return ErrBusy
+	case <-ctx.Done():
+		return fmt.Errorf("wait for another history to end: %w", context.Cause(ctx))
+	}
 }
 
 // Stream is a history on its way. It belongs to one goroutine.
-type Stream struct{}
+type Stream struct {
+	history  *History
+	ctx      context.Context // that of the request
+	session  schema.ID
+	request  HistoryRequest
+	points   *schema.PointReader // nil once it is closed
+	primed   bool                // points is at the first point already
+	clusters *clusterer
+	closed   bool
+}
+
+// failure tells a request that has ended from a ClickHouse that failed.
+func (s *Stream) failure(err error) error {
+	if s.ctx.Err() != nil {
+		return fmt.Errorf("read the history of a session: %w", context.Cause(s.ctx))
+	}
+	return unavailable(err)
+}
+
+const (
+	// pieceSize is how much is written at a time.
+	pieceSize = 64 << 10
+	// pointRoom is more than any data point or cluster takes.
+	pointRoom = 1 << 10
+)
+
+// pieces are the buffers of streams. What is in one belongs to the stream until it puts it back, so
+// writers must not keep what they are given.
+var pieces = sync.Pool{New: func() any { return &piece{buffer: make([]byte, 0, pieceSize+pointRoom)} }}
+
+type piece struct {
+	buffer []byte
+}
 
 // WriteTo writes {"data_points":[…],"stationary_clusters":[…]} to w in pieces of about 64 KiB and
-// closes the stream. After an error what was written is not valid JSON, and the caller must cut the
-// connection rather than end the answer well.
-func (s *Stream) WriteTo(w io.Writer) (written int64, err error) { return 0, errors.ErrUnsupported }
+// closes the stream. Memory is bounded whatever the range, but for 48 bytes a cluster. After an
+// error what was written is not valid JSON, and the caller must cut the connection rather than end
+// the answer well. Errors match ErrUnavailable, or are those of w or of the request's context.
+func (s *Stream) WriteTo(w io.Writer) (written int64, err error) {
+	defer func() { err = errors.Join(err, s.Close()) }()
+	p := pieces.Get().(*piece)
+	defer pieces.Put(p)
+	out := &output{w: w, buffer: append(p.buffer[:0], `{"data_points":[`...)}
+	defer func() { p.buffer = out.buffer }()
 
-// Close frees the stream's query. It may be called again.
-func (s *Stream) Close() error { return nil }
+	if err := s.writePoints(out); err != nil {
+		return out.written, err
+	}
+	if s.request.BucketSeconds > 0 {
+		if err := s.readClusters(); err != nil {
+			return out.written, err
+		}
+	}
+	out.buffer = append(out.buffer, `],"stationary_clusters":[`...)
+	for i := range s.clusters.finish() {
+		if i > 0 {
+			out.buffer = append(out.buffer, ',')
+		}
+		out.buffer = appendCluster(out.buffer, &s.clusters.found[i])
+		if err := out.flushFull(); err != nil {
+			return out.written, err
+		}
+	}
+	out.buffer = append(out.buffer, `]}`...)
+	return out.written, out.flush()
+}
+
+// output collects what is written to w.
+type output struct {
+	w       io.Writer
+	buffer  []byte
+	written int64
+}
+
+func (o *output) flushFull() error {
+	if len(o.buffer) < pieceSize {
+		return nil
+	}
+	return o.flush()
+}
+
+func (o *output) flush() error {
+	n, err := o.w.Write(o.buffer)
+	o.written += int64(n)
+	o.buffer = o.buffer[:0]
+	if err != nil {
+		return fmt.Errorf("write the history of a session: %w", err)
+	}
+	return nil
+}
+
+func (s *Stream) writePoints(out *output) error {
+	inRange := s.request.BucketSeconds == 0 // the points are all that clusters need
+	separate := false
+	for s.primed || s.points.Next() {
+		s.primed = false
+		p := s.points.Point()
+		if separate {
+			out.buffer = append(out.buffer, ',')
+		}
+		separate = true
+		out.buffer = AppendDataPoint(out.buffer, p)
+		if inRange && p.Outlier == schema.NotOutlier {
+			s.clusters.add(p.Timestamp, position{p.Latitude, p.Longitude})
+		}
+		if err := out.flushFull(); err != nil {
+			return err
+		}
+	}
+	return s.endPoints()
+}
+
+// endPoints closes the query, whose connection the next one may need.
+func (s *Stream) endPoints() error {
+	err := s.points.Err()
+	if err != nil {
+		err = s.failure(err)
+	}
+	err = errors.Join(err, s.points.Close())
+	s.points = nil
+	return err
+}
+
+// readClusters goes through all points of the range when those that were written are but some.
+func (s *Stream) readClusters() (err error) {
+	s.points, err = s.history.db.ReadPositions(s.ctx, s.session, s.request.Start, s.request.End)
+	if err != nil {
+		return s.failure(err)
+	}
+	for s.points.Next() {
+		if p := s.points.Point(); p.Outlier == schema.NotOutlier {
+			s.clusters.add(p.Timestamp, position{p.Latitude, p.Longitude})
+		}
+	}
+	return s.endPoints()
+}
+
+// Close frees the stream's query and its place. It may be called again.
+func (s *Stream) Close() error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	defer func() { <-s.history.streams }()
+	if s.points == nil {
+		return nil
+	}
+	if err := s.points.Close(); err != nil {
+		return fmt.Errorf("end the query of a history: %w", err)
+	}
+	return nil
+}
+
+// appendCluster appends the JSON of a stationary cluster.
+func appendCluster(dst []byte, c *cluster) []byte {
+	dst = append(dst, `{"centroid_location":{"type":"Feature","geometry":{"type":"Point","coordinates":[`...)
+	dst = appendFloat(dst, c.longitude, 64)
+	dst = append(dst, ',')
+	dst = appendFloat(dst, c.latitude, 64)
+	dst = append(dst, `]},"properties":{}},"start_timestamp":`...)
+	dst = appendTime(dst, c.start)
+	dst = append(dst, `,"end_timestamp":`...)
+	dst = appendTime(dst, c.end)
+	dst = append(dst, `,"point_count":`...)
+	dst = appendDecimal(dst, int64(c.points), 0)
+	dst = append(dst, `,"radius_miles":`...)
+	dst = appendFloat(dst, c.radiusMeters/metersPerMile, 64)
+	return append(dst, '}')
+}

@@ -1,8 +1,9 @@
 package query
 
 import (
-	"context"
-	"errors"
+	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
 	"lastseen/schema"
@@ -21,63 +22,164 @@ const (
 )
 
 // LastSeen holds the newest data point of every session in memory, with who may see it. It is safe
-// for concurrent use; look-ups take no lock.
-type LastSeen struct{ db *schema.DB }
+// for concurrent use, and a look-up that starts after a change returned sees it. Look-ups take no
+// lock, but for those of sessions that are shared with the caller's organisation, which share a
+// read lock with a sixty-fourth of the sessions. It takes about 100 bytes a session.
+type LastSeen struct {
+	db  *schema.DB
+	now func() time.Time
+	log *slog.Logger
+
+	table  *table
+	orgs   *organisations
+	shares shares
+
+	mu    sync.Mutex
+	dirty map[schema.ID]struct{} // changed since it was last saved
+
+	saver saver
+}
 
 // NewLastSeen returns an empty table over db. Load fills it; Run keeps its checkpoint in ClickHouse
 // up to date. now is the clock (time.Now in production).
-func NewLastSeen(db *schema.DB, now func() time.Time) *LastSeen { return &LastSeen{db: db} }
-
-// LoadProgress says how far Load has come, in rows.
-type LoadProgress struct {
-	Sessions    int
-	Checkpoints int
-	Replayed    int // data points received since the checkpoint
-	Recomputed  int // sessions whose newest point was asked of the history
+func NewLastSeen(db *schema.DB, now func() time.Time) *LastSeen {
+	return &LastSeen{
+		db: db, now: now, log: slog.Default(),
+		table: newTable(), orgs: newOrganisations(), dirty: make(map[schema.ID]struct{}),
+		saver: saver{turn: make(chan struct{}, 1), interval: time.Second},
+	}
 }
 
-// Load fills the table from ClickHouse: the sessions, their checkpoints, and the points received since.
-// It must return before points are published or sessions put. progress may be nil; it is called
-// from time to time and once at the end.
-func (t *LastSeen) Load(ctx context.Context, progress func(LoadProgress)) error {
-	return errors.ErrUnsupported
+// Len returns the number of sessions in the table.
+func (t *LastSeen) Len() int {
+	return t.table.len()
 }
 
-// PutSession makes a session known, or changes who may see it.
-func (t *LastSeen) PutSession(s schema.Session) {}
+// PutSession makes a session known, or changes who may see it. Of two calls for one session the
+// later one counts.
+func (t *LastSeen) PutSession(s schema.Session) {
+	t.putAccess(schema.SessionAccess{
+		ID: s.ID, OrgID: s.OrgID, Public: s.Public != nil && *s.Public, SharedWithOrgIDs: slices.Clone(s.SharedWithOrgIDs),
+	})
+}
 
-// Publish takes note of points that ClickHouse has. The newest one of a session that is not an
-// outlier is shown; late and repeated ones are harmless.
-func (t *LastSeen) Publish(points []schema.OwnedPoint) {}
+// putAccess keeps a's slice.
+func (t *LastSeen) putAccess(a schema.SessionAccess) {
+	t.shares.set(a.ID, a.SharedWithOrgIDs)
+	owner := t.orgs.number(a.OrgID)
+	t.table.update(a.ID, func(r *record) {
+		r.owner = owner
+		r.set(isPublic, a.Public)
+		r.set(isShared, len(a.SharedWithOrgIDs) > 0)
+	})
+}
+
+// Publish takes note of points that ClickHouse has, each as it is stored. The newest one of a
+// session that is not an outlier is shown, of two with the same identity the higher version; late
+// and repeated ones are harmless. Marks of stored points go through BeginMark and EndMark instead.
+// Points of a session that was never put are kept but seen by nobody. It keeps nothing of points.
+func (t *LastSeen) Publish(points []schema.OwnedPoint) {
+	for i := range points {
+		p := &points[i].DataPoint
+		t.table.update(p.SessionID, func(r *record) { r.publish(p) })
+	}
+	// A late point changes nothing that is saved, but its session carries the watermark onward.
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range points {
+		t.dirty[points[i].SessionID] = struct{}{}
+	}
+}
 
 // NewestTimestamp returns the timestamp (Unix milliseconds) of a session's newest point, outlier or
 // not, and false when it has none.
-func (t *LastSeen) NewestTimestamp(session schema.ID) (ms int64, known bool) { return 0, false }
+func (t *LastSeen) NewestTimestamp(session schema.ID) (ms int64, known bool) {
+	var r record
+	if !t.table.get(session, &r) || !r.has(hasPoint) {
+		return 0, false
+	}
+	return r.newest, true
+}
 
 // Lookup fills p with the newest point of a session, given by the text of its id, as a caller of an
-// organisation sees it. It allocates nothing and keeps neither sessionID nor p.
+// organisation sees it. It allocates nothing and keeps neither sessionID nor p, whose content is
+// unspecified unless the answer is Found.
 func (t *LastSeen) Lookup(sessionID []byte, orgID string, p *schema.DataPoint) Status {
-	return NotFound
+	id, ok := schema.ParseID(sessionID)
+	if !ok {
+		return NotFound
+	}
+	return t.look(id, reader{orgID: orgID}, p)
 }
 
 // LookupPublic is Lookup for a caller without a credential, who sees sessions that are public.
-func (t *LastSeen) LookupPublic(sessionID []byte, p *schema.DataPoint) Status { return NotFound }
-
-// BeginMark must return before the points of some sessions are marked as outliers or unmarked in
-// ClickHouse; until EndMark the checkpoint of these sessions is not believed, so that a crash in
-// between cannot leave a marked point on show.
-func (t *LastSeen) BeginMark(ctx context.Context, sessions []schema.ID) error {
-	return errors.ErrUnsupported
+func (t *LastSeen) LookupPublic(sessionID []byte, p *schema.DataPoint) Status {
+	id, ok := schema.ParseID(sessionID)
+	if !ok {
+		return NotFound
+	}
+	return t.look(id, reader{public: true}, p)
 }
 
-// EndMark shows what the history says (schema.DB.NewestPoints) after the marks of BeginMark were
-// written, or failed to be. A session that is missing from checkpoints stays begun.
-func (t *LastSeen) EndMark(ctx context.Context, checkpoints []schema.Checkpoint) error {
-	return errors.ErrUnsupported
+// reader is who wants to see a session: an organisation, or anybody.
+type reader struct {
+	orgID  string
+	public bool
 }
 
-// Run saves what has changed about once a second until ctx ends. It runs at most once at a time.
-func (t *LastSeen) Run(ctx context.Context) {}
+// look is Lookup by a parsed id.
+func (t *LastSeen) look(id schema.ID, who reader, p *schema.DataPoint) Status {
+	e := t.table.find(id)
+	if e == nil {
+		return NotFound
+	}
+	var words [recordWords]uint64
+	e.load(&words)
+	var r record
+	r.unpackAccess(&words)
+	if !t.maySee(id, who, &r) {
+		return NotFound
+	}
+	unpackPoint(&words, p)
+	if !r.has(hasPoint) || p.Outlier != schema.NotOutlier {
+		return NoPoint
+	}
+	return Found
+}
 
-// Flush saves what has changed before it was called; calls that overlap share one save.
-func (t *LastSeen) Flush(ctx context.Context) error { return errors.ErrUnsupported }
+// maySee checks access to a session whose record is r.
+func (t *LastSeen) maySee(id schema.ID, who reader, r *record) bool {
+	switch {
+	case r.owner == 0:
+		return false
+	case who.public:
+		return r.has(isPublic)
+	case t.orgs.name(r.owner) == who.orgID:
+		return true
+	}
+	return r.has(isShared) && t.shares.has(id, who.orgID)
+}
+
+// exists reports whether there is a session that who may see.
+func (t *LastSeen) exists(id schema.ID, who reader) bool {
+	_, ok := t.owner(id, who)
+	return ok
+}
+
+// owner returns the organisation of a session, and false unless who may see it.
+func (t *LastSeen) owner(id schema.ID, who reader) (orgID string, ok bool) {
+	var r record
+	if !t.table.get(id, &r) || !t.maySee(id, who, &r) {
+		return "", false
+	}
+	return t.orgs.name(r.owner), true
+}
+
+// newest returns what is shown of a session to those who may see it, nil when that is nothing.
+func (t *LastSeen) newest(id schema.ID) *schema.DataPoint {
+	var r record
+	if !t.table.get(id, &r) || r.status() != Found {
+		return nil
+	}
+	return &r.point
+}

@@ -2,7 +2,7 @@ package query
 
 import (
 	"context"
-	"errors"
+	"strings"
 	"time"
 
 	"lastseen/schema"
@@ -18,15 +18,29 @@ type ListRequest struct {
 }
 
 // Validate returns an *InvalidError that names the first parameter that cannot be served.
-func (r *ListRequest) Validate() error { return nil }
+func (r *ListRequest) Validate() error {
+	switch {
+	case r.Page < 1 || r.Page > maxPage:
+		return &InvalidError{"page", "page must be a whole number from 1 to 1000000000"}
+	case r.PageSize < 1 || r.PageSize > maxPageSize:
+		return &InvalidError{"page_size", "page_size must be a whole number from 1 to 1000"}
+	}
+	return nil
+}
 
-// SessionView is a session as one caller sees it. SharedWithOrgIDs of a session of another
-// organisation holds the caller's own alone.
+const (
+	maxPage     = 1_000_000_000
+	maxPageSize = 1000
+	maxLimit    = 100
+)
+
+// SessionView is a session as one caller sees it. To a caller of an organisation that is not the
+// owner, SharedWithOrgIDs holds that organisation alone: whom else the owner shares with is not
+// theirs to know.
 type SessionView struct {
 	schema.Session
-	Terminated   bool
-	TerminatedAt time.Time         // when Terminated; hides Session.TerminatedAt
-	LastSeen     *schema.DataPoint // nil when there is none
+	Ended    time.Time         // when the session was terminated, by hand or by schedule; zero while it is active
+	LastSeen *schema.DataPoint // the newest point that is not an outlier; nil when there is none
 }
 
 // Page is one page of a list.
@@ -35,31 +49,106 @@ type Page struct {
 	TotalCount int // of all pages
 }
 
-// Sessions lists sessions. It is safe for concurrent use.
-type Sessions struct{}
-
-// NewSessions returns Sessions that read from db and take the newest points from lastSeen.
-func NewSessions(db *schema.DB, lastSeen *LastSeen, now func() time.Time) *Sessions {
-	return &Sessions{}
+// Sessions lists sessions. It is safe for concurrent use; what it returns belongs to the caller. Its
+// errors match ErrNotFound, *InvalidError or ErrUnavailable, or are that of the context.
+type Sessions struct {
+	db       *schema.DB
+	lastSeen *LastSeen
+	now      func() time.Time
 }
 
-// List returns a page of the sessions that an organisation may see.
+// NewSessions returns Sessions that read from db and take the newest points from lastSeen. now is
+// the clock (time.Now in production).
+func NewSessions(db *schema.DB, lastSeen *LastSeen, now func() time.Time) *Sessions {
+	return &Sessions{db: db, lastSeen: lastSeen, now: now}
+}
+
+// List returns a page of the sessions that an organisation may see. Sessions whose sort value is
+// unknown come last in either order, and ties are in ascending order of the id. Sorting or filtering
+// by last seen takes every point into account that was acknowledged before the call.
 func (s *Sessions) List(ctx context.Context, orgID string, request ListRequest) (Page, error) {
-	return Page{}, errors.ErrUnsupported
+	if err := request.Validate(); err != nil {
+		return Page{}, err
+	}
+	f := &request.Filter
+	if request.SortBy == schema.SortByLastSeenAt || f.HasLastSeen != nil || f.LastSeenAt != (schema.TimeRange{}) {
+		if err := s.lastSeen.Flush(ctx); err != nil {
+			return Page{}, err
+		}
+	}
+	if f.DeviceID != nil {
+		device := strings.ToLower(*f.DeviceID) // as ids are stored
+		f.DeviceID = &device
+	}
+	now := s.now()
+	sessions, total, err := s.db.ListSessions(ctx, schema.SessionPage{
+		OrgID: orgID, Filter: *f, SortBy: request.SortBy, Descending: request.Descending,
+		Limit: request.PageSize, Offset: (request.Page - 1) * request.PageSize, Now: now,
+	})
+	if err != nil {
+		return Page{}, unavailable(err)
+	}
+	page := Page{Items: make([]SessionView, len(sessions)), TotalCount: total}
+	for i := range sessions {
+		page.Items[i] = s.view(orgID, &sessions[i], now)
+	}
+	return page, nil
+}
+
+// view shows a session that an organisation may see.
+func (s *Sessions) view(orgID string, session *schema.Session, now time.Time) SessionView {
+	v := SessionView{Session: *session}
+	if session.OrgID != orgID {
+		v.SharedWithOrgIDs = []string{orgID}
+	}
+	v.Ended, _ = session.EndedAt(now)
+	v.LastSeen = s.lastSeen.newest(session.ID)
+	return v
 }
 
 // Get returns a session by the text of its id, or ErrNotFound.
 func (s *Sessions) Get(ctx context.Context, orgID, sessionID string) (SessionView, error) {
-	return SessionView{}, errors.ErrUnsupported
+	id, ok := schema.ParseID(sessionID)
+	if !ok {
+		return SessionView{}, ErrNotFound
+	}
+	// The table knows the owner, and with it the place in ClickHouse.
+	owner, ok := s.lastSeen.owner(id, reader{orgID: orgID})
+	if !ok {
+		return SessionView{}, ErrNotFound
+	}
+	session, found, err := s.db.FindSession(ctx, owner, id)
+	switch {
+	case err != nil:
+		return SessionView{}, unavailable(err)
+	case !found:
+		return SessionView{}, ErrNotFound
+	}
+	return s.view(orgID, &session, s.now()), nil
 }
 
-// Suggestions are what a text could be the beginning or a part of, the best first.
+// Suggestions are values that contain a text: those that begin with it first, then in alphabetical order.
 type Suggestions struct {
 	MACAddresses []string
 	ReferenceIDs []string
 }
 
-// Typeahead returns up to limit (1 to 100) distinct values a field that contain text.
+// Typeahead returns up to limit (1 to 100) distinct values of each field, among the sessions that an
+// organisation may see, that contain text in any case.
 func (s *Sessions) Typeahead(ctx context.Context, orgID, text string, scope schema.OrgScope, limit int) (Suggestions, error) {
-	return Suggestions{}, errors.ErrUnsupported
+	switch {
+	case text == "":
+		return Suggestions{}, &InvalidError{"query", "query must not be empty"}
+	case limit < 1 || limit > maxLimit:
+		return Suggestions{}, &InvalidError{"limit", "limit must be a whole number from 1 to 100"}
+	}
+	var found Suggestions
+	var err error
+	if found.MACAddresses, err = s.db.SuggestValues(ctx, orgID, scope, schema.SuggestMACAddress, text, limit); err != nil {
+		return Suggestions{}, unavailable(err)
+	}
+	if found.ReferenceIDs, err = s.db.SuggestValues(ctx, orgID, scope, schema.SuggestReferenceID, text, limit); err != nil {
+		return Suggestions{}, unavailable(err)
+	}
+	return found, nil
 }

@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
+	"time"
 
+	"github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
@@ -15,72 +19,133 @@ import (
 type PointReader struct {
 	native  *nativeReader
 	columns *pointColumns
+	wanted  columnSet
 	rows    int // in the current block
 	row     int // the next one to look at
 	current DataPoint
-	ahead   DataPoint // the row after current, already read
-	isAhead bool
 	err     error
 }
 
-// readPoints starts a query whose select list is pointSelect and whose rows of one identity are neighbours.
+// columnSet is which columns of a point a query selects.
+type columnSet uint8
+
+const (
+	allColumns      columnSet = iota // of points of one session, which is known
+	positionColumns                  // of those, what clusters need: time, position, marks
+	identityColumns                  // all, of points of several sessions
+)
+
+func (s columnSet) selectList() string {
+	switch s {
+	case positionColumns:
+		return "timestamp, latitude, longitude, outlier, version, received_at"
+	case allColumns:
+		return strings.TrimPrefix(pointSelect, "session_id, ")
+	}
+	return pointSelect
+}
+
+// wantedResults are the columns that selectList names.
+func (c *pointColumns) wantedResults(s columnSet) proto.Results {
+	switch all := c.results(); s {
+	case positionColumns:
+		return proto.Results{
+			{Name: "timestamp", Data: &c.timestamp}, {Name: "latitude", Data: &c.latitude}, {Name: "longitude", Data: &c.longitude},
+			{Name: "outlier", Data: &c.outlier}, {Name: "version", Data: &c.version}, {Name: "received_at", Data: &c.receivedAt},
+		}
+	case allColumns:
+		return all[1:]
+	default:
+		return all
+	}
+}
+
+// readPoints starts a query over several sessions whose select list is pointSelect and whose rows of
+// one identity are neighbours.
 func (db *DB) readPoints(ctx context.Context, query string, args ...any) (*PointReader, error) {
+	return db.readSession(ctx, identityColumns, ID{}, query, args...)
+}
+
+// readSession starts a query over one session whose select list is that of the wanted columns and
+// whose rows of one identity are neighbours. The columns that are not wanted have absent values.
+func (db *DB) readSession(ctx context.Context, wanted columnSet, session ID, query string, args ...any) (*PointReader, error) {
 	columns := new(pointColumns)
-	native, err := db.queryNative(ctx, columns.results(), query, args...)
+	native, err := db.queryNative(ctx, columns.wantedResults(wanted), query, args...)
 	if err != nil {
 		return nil, err
 	}
-	return &PointReader{native: native, columns: columns}, nil
+	return &PointReader{native: native, columns: columns, wanted: wanted, current: NewDataPoint(session, 0, 0, 0)}, nil
 }
 
 // Next moves to the next point and reports whether there is one; after false, Err says whether the
 // stream ended or broke.
 func (r *PointReader) Next() bool {
-	if !r.isAhead && !r.read() {
+	if !r.fill() {
 		return false
 	}
-	r.current, r.isAhead = r.ahead, false
-	for r.read() {
-		if r.ahead.SessionID != r.current.SessionID || r.ahead.Timestamp != r.current.Timestamp {
-			return true
+	r.err = r.value(r.row, &r.current)
+	r.row++
+	// Rows of this identity that follow are older or newer versions of it.
+	for r.err == nil && r.fill() && r.continues() {
+		other := r.current
+		if r.err = r.value(r.row, &other); r.err == nil && other.Supersedes(&r.current) {
+			r.current = other
 		}
-		if r.ahead.supersedes(&r.current) {
-			r.current = r.ahead
-		}
-		r.isAhead = false
+		r.row++
 	}
+	return r.err == nil || errors.Is(r.err, io.EOF)
+}
+
+// fill reports whether there is a row to look at, which may take reading the next block.
+func (r *PointReader) fill() bool {
+	if r.err != nil {
+		return false
+	}
+	if r.row < r.rows {
+		return true
+	}
+	r.row = 0
+	r.rows, r.err = r.native.next()
 	return r.err == nil
 }
 
-// supersedes orders rows of one identity. Versions tie only when two nodes wrote the same point at
-// the same time; the earlier receipt then wins on every reader alike.
-func (p *DataPoint) supersedes(q *DataPoint) bool {
+// continues reports whether the row to look at has the identity of the current point.
+func (r *PointReader) continues() bool {
+	if int64(r.columns.timestamp.Data[r.row]) != r.current.Timestamp {
+		return false
+	}
+	if r.wanted != identityColumns {
+		return true
+	}
+	id, ok := ParseID(r.columns.session.RowBytes(r.row))
+	return ok && id == r.current.SessionID
+}
+
+// value fills p from a row of the block.
+func (r *PointReader) value(i int, p *DataPoint) error {
+	c := r.columns
+	switch r.wanted {
+	case identityColumns:
+		return c.row(i, p)
+	case allColumns:
+		p.Altitude, p.Accuracy, p.Temperature = c.altitude[i], c.accuracy[i], c.temperature[i]
+		p.Speed, p.Heading, p.Battery = c.speed[i], c.heading[i], c.battery[i]
+	}
+	p.SessionID = r.current.SessionID
+	p.Timestamp, p.ReceivedAt = int64(c.timestamp.Data[i]), int64(c.receivedAt.Data[i])
+	p.Latitude, p.Longitude = c.latitude[i], c.longitude[i]
+	p.Outlier, p.Version = Outlier(c.outlier[i]), c.version[i]
+	return nil
+}
+
+// Supersedes reports whether p rather than q counts, which has the same identity: the higher version
+// does. Versions tie only when two nodes wrote the same point at the same time; the earlier receipt
+// then wins on every reader alike.
+func (p *DataPoint) Supersedes(q *DataPoint) bool {
 	if p.Version != q.Version {
 		return p.Version > q.Version
 	}
 	return p.ReceivedAt < q.ReceivedAt
-}
-
-// read puts the next row into ahead.
-func (r *PointReader) read() bool {
-	if r.err != nil {
-		return false
-	}
-	if r.row == r.rows {
-		rows, err := r.native.next()
-		if err != nil {
-			r.err = err
-			return false
-		}
-		r.rows, r.row = rows, 0
-	}
-	if err := r.columns.row(r.row, &r.ahead); err != nil {
-		r.err = err
-		return false
-	}
-	r.row++
-	r.isAhead = true
-	return true
 }
 
 // Point returns the point that Next moved to. It is overwritten by the next call of Next.
@@ -112,15 +177,36 @@ WHERE session_id = {session:String}
 func sessionRangeArgs(session ID, start, end int64) []any {
 	return []any{
 		clickhouse.Named("session", session.String()),
-		clickhouse.Named("start", start), clickhouse.Named("end", end),
+		clickhouse.Named("start", storableTime(start)), clickhouse.Named("end", storableTime(end)),
 	}
+}
+
+// The times that a DateTime64(3) can hold, in Unix milliseconds.
+var (
+	earliestTime = time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+	latestTime   = time.Date(2299, 12, 31, 23, 59, 59, 999e6, time.UTC).UnixMilli()
+)
+
+// storableTime moves the end of a range into what can be compared with stored times.
+func storableTime(ms int64) int64 {
+	return min(max(ms, earliestTime), latestTime)
 }
 
 // ReadDataPoints streams the points of a session with start <= timestamp < end (Unix milliseconds)
 // in ascending time, outliers included.
 func (db *DB) ReadDataPoints(ctx context.Context, session ID, start, end int64) (*PointReader, error) {
-	reader, err := db.readPoints(withSettings(ctx, streaming),
-		"SELECT "+pointSelect+sessionRange+" ORDER BY session_id, timestamp", sessionRangeArgs(session, start, end)...)
+	return db.readRange(ctx, allColumns, session, start, end)
+}
+
+// ReadPositions is ReadDataPoints for who needs of each point only its time, its coordinates and its
+// marks: nothing else is read.
+func (db *DB) ReadPositions(ctx context.Context, session ID, start, end int64) (*PointReader, error) {
+	return db.readRange(ctx, positionColumns, session, start, end)
+}
+
+func (db *DB) readRange(ctx context.Context, wanted columnSet, session ID, start, end int64) (*PointReader, error) {
+	reader, err := db.readSession(withSettings(ctx, streaming), wanted, session,
+		"SELECT "+wanted.selectList()+sessionRange+" ORDER BY session_id, timestamp", sessionRangeArgs(session, start, end)...)
 	if err != nil {
 		return nil, fmt.Errorf("read the data points of a session: %w", err)
 	}
@@ -130,15 +216,16 @@ func (db *DB) ReadDataPoints(ctx context.Context, session ID, start, end int64) 
 // ReadBuckets streams, in ascending time, the newest non-outlier point of each bucket of the range.
 // Buckets are bucketSeconds long and aligned to the Unix epoch.
 func (db *DB) ReadBuckets(ctx context.Context, session ID, start, end int64, bucketSeconds int) (*PointReader, error) {
+	list := allColumns.selectList()
 	query := `SELECT * FROM (
   SELECT * FROM (
-    SELECT ` + pointSelect + sessionRange + `
+    SELECT ` + list + sessionRange + `
     ORDER BY session_id DESC, timestamp DESC, version DESC, received_at LIMIT 1 BY timestamp
   ) WHERE outlier = 0
   ORDER BY timestamp DESC LIMIT 1 BY intDiv(toUnixTimestamp64Milli(timestamp), {bucket:Int64})
 ) ORDER BY timestamp`
 	args := append(sessionRangeArgs(session, start, end), clickhouse.Named("bucket", int64(bucketSeconds)*1000))
-	reader, err := db.readPoints(withSettings(ctx, streaming), query, args...)
+	reader, err := db.readSession(withSettings(ctx, streaming), allColumns, session, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read the buckets of a session: %w", err)
 	}
@@ -171,12 +258,10 @@ const pointKeysPerQuery = 5000
 // FindDataPoints returns those of the points with the given identities that are stored.
 func (db *DB) FindDataPoints(ctx context.Context, keys []PointKey) (map[PointKey]DataPoint, error) {
 	found := make(map[PointKey]DataPoint)
-	for len(keys) > 0 {
-		n := min(len(keys), pointKeysPerQuery)
-		if err := db.findDataPoints(ctx, keys[:n], found); err != nil {
+	for chunk := range slices.Chunk(keys, pointKeysPerQuery) {
+		if err := db.findDataPoints(ctx, chunk, found); err != nil {
 			return nil, fmt.Errorf("find data points by identity: %w", err)
 		}
-		keys = keys[n:]
 	}
 	return found, nil
 }

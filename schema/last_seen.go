@@ -3,6 +3,7 @@ package schema
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -92,14 +93,21 @@ func (db *DB) SaveCheckpoints(ctx context.Context, rows []Checkpoint, version ui
 	return nil
 }
 
-// CheckpointWatermark returns the newest watermark (Unix milliseconds), 0 when nothing was ever saved.
-func (db *DB) CheckpointWatermark(ctx context.Context) (int64, error) {
-	var watermark int64
-	row := db.conn.QueryRow(ctx, "SELECT toUnixTimestamp64Milli(max(watermark)) FROM session_by_device_last_seen")
-	if err := row.Scan(&watermark); err != nil {
-		return 0, fmt.Errorf("read the last_seen watermark: %w", err)
+// LastSeenState is how far the checkpoint had come when it was last saved, zero if it never was.
+type LastSeenState struct {
+	Version   uint64 // of the last save
+	Watermark int64  // every point received before it (Unix milliseconds) is in the checkpoint
+}
+
+// LastSeenState reads how far the checkpoint has come.
+func (db *DB) LastSeenState(ctx context.Context) (LastSeenState, error) {
+	var state LastSeenState
+	row := db.conn.QueryRow(ctx, `SELECT max(version), toUnixTimestamp64Milli(argMax(watermark, (version, watermark)))
+FROM session_by_device_last_seen`)
+	if err := row.Scan(&state.Version, &state.Watermark); err != nil {
+		return LastSeenState{}, fmt.Errorf("read the last_seen watermark: %w", err)
 	}
-	return watermark, nil
+	return state, nil
 }
 
 // LoadCheckpoints calls each for every session's newest checkpoint, in no particular order.
@@ -127,49 +135,109 @@ FROM session_by_device_last_seen FINAL`)
 	})
 }
 
-// NewestPoints computes from the history what the checkpoints of some sessions should say; a session
-// without points is missing from the answer. It is for sessions whose newest point was marked or is
-// not in memory.
+// NewestPoints computes from the history what the checkpoints of some sessions should say, in no
+// particular order; a session without points is missing from the answer. It is for sessions whose
+// newest point was marked or is not in memory.
 func (db *DB) NewestPoints(ctx context.Context, sessions []ID) ([]Checkpoint, error) {
 	var all []Checkpoint
-	for len(sessions) > 0 {
-		n := min(len(sessions), pointKeysPerQuery)
-		ids := make([]string, n)
-		for i, id := range sessions[:n] {
-			ids[i] = id.String()
-		}
-		reader, err := db.readPoints(ctx, `SELECT * FROM (
-  SELECT `+pointSelect+` FROM session_by_device_data_points
-  WHERE session_id IN ({sessions:Array(String)})
-  ORDER BY session_id, timestamp DESC, version DESC, received_at LIMIT 1 BY session_id, timestamp
-) ORDER BY session_id, timestamp DESC LIMIT 1 BY session_id, outlier = 0`,
-			clickhouse.Named("sessions", ids))
-		if err != nil {
-			return nil, fmt.Errorf("find the newest points of %d sessions: %w", n, err)
-		}
-		all, err = collectNewest(reader, all)
-		if err != nil {
-			return nil, fmt.Errorf("find the newest points of %d sessions: %w", n, err)
-		}
-		sessions = sessions[n:]
+	var err error
+	if len(sessions) <= newestOneByOne {
+		all, err = db.newestOneByOne(ctx, sessions)
+	} else {
+		all, err = db.newestTogether(ctx, sessions)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find the newest points of %d sessions: %w", len(sessions), err)
 	}
 	return all, nil
 }
 
-// collectNewest joins the at most two rows of a session: its newest outlier and its newest other point.
-func collectNewest(reader *PointReader, all []Checkpoint) ([]Checkpoint, error) {
+// newestOneByOne is how many sessions are read one after the other, which takes some milliseconds a
+// session however long its history is. Reading several at once saves these but goes through the
+// whole history of each.
+const newestOneByOne = 8
+
+func (db *DB) newestOneByOne(ctx context.Context, sessions []ID) ([]Checkpoint, error) {
+	var all []Checkpoint
+	for _, session := range sessions {
+		newest, found, err := db.newestPoint(ctx, session)
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			all = append(all, newest)
+		}
+	}
+	return all, nil
+}
+
+// newestPoint reads a session backwards until a point that is not an outlier.
+func (db *DB) newestPoint(ctx context.Context, session ID) (newest Checkpoint, found bool, err error) {
+	reader, err := db.readSession(withSettings(ctx, clickhouse.Settings{
+		"max_threads": 1, "optimize_read_in_order": 1, "max_block_size": 1024,
+	}), allColumns, session, "SELECT "+allColumns.selectList()+` FROM session_by_device_data_points
+WHERE session_id = {session:String} ORDER BY session_id DESC, timestamp DESC`,
+		clickhouse.Named("session", session.String()))
+	if err != nil {
+		return Checkpoint{}, false, err
+	}
 	defer reader.Close()
 	for reader.Next() {
 		p := reader.Point()
-		if n := len(all); n > 0 && all[n-1].Point.SessionID == p.SessionID {
-			if p.Outlier == NotOutlier {
-				all[n-1].Point = *p
-			}
-			continue // rows descend in time, so NewestTimestamp is the first one's
+		if !found {
+			newest, found = Checkpoint{Point: *p, NewestTimestamp: p.Timestamp}, true
 		}
-		all = append(all, Checkpoint{Point: *p, NewestTimestamp: p.Timestamp})
+		if p.Outlier == NotOutlier {
+			newest.Point = *p
+			return newest, true, nil
+		}
 	}
-	return all, reader.Err()
+	return newest, found, reader.Err()
+}
+
+// newestTogether finds the timestamps in one pass over narrow columns and then looks the points up.
+func (db *DB) newestTogether(ctx context.Context, sessions []ID) ([]Checkpoint, error) {
+	newest := make(map[PointKey]int64, len(sessions)) // the point to show to the newest timestamp
+	keys := make([]PointKey, 0, len(sessions))
+	for chunk := range slices.Chunk(sessions, pointKeysPerQuery) {
+		ids := make([]string, len(chunk))
+		for i, id := range chunk {
+			ids[i] = id.String()
+		}
+		rows, err := db.conn.Query(withSettings(ctx, clickhouse.Settings{"optimize_aggregation_in_order": 1}),
+			`SELECT session_id, toUnixTimestamp64Milli(if(countIf(outlier = 0) > 0, maxIf(timestamp, outlier = 0), max(timestamp))) AS shown,
+  toUnixTimestamp64Milli(max(timestamp)) AS newest
+FROM (
+  SELECT session_id, timestamp, argMax(outlier, (version, -toUnixTimestamp64Milli(received_at))) AS outlier
+  FROM session_by_device_data_points WHERE session_id IN {sessions:Array(String)}
+  GROUP BY session_id, timestamp
+) GROUP BY session_id`, clickhouse.Named("sessions", ids))
+		if err != nil {
+			return nil, err
+		}
+		type row struct {
+			Session ID    `ch:"session_id"`
+			Shown   int64 `ch:"shown"`
+			Newest  int64 `ch:"newest"`
+		}
+		err = eachStruct(rows, "read the newest timestamps", func(r row) {
+			key := PointKey{r.Session, r.Shown}
+			newest[key] = r.Newest
+			keys = append(keys, key)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	points, err := db.FindDataPoints(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Checkpoint, 0, len(points))
+	for key, p := range points {
+		all = append(all, Checkpoint{Point: p, NewestTimestamp: newest[key]})
+	}
+	return all, nil
 }
 
 func boolToUint8(b bool) uint8 {

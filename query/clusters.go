@@ -1,0 +1,179 @@
+package query
+
+import (
+	"math"
+	"time"
+)
+
+const (
+	earthRadiusMeters = 6_371_000
+	metersPerMile     = 1609.344
+	// storedUnit is 1e-7 degree, in radians.
+	storedUnit = math.Pi / 180 / 1e7
+)
+
+// ClusterRule is what makes points a stationary cluster.
+type ClusterRule struct {
+	DistanceMeters float64       // a point this far from the run's first one, or farther, ends the run
+	Minimum        time.Duration // between the first and the last point of a cluster, at least
+	Gap            time.Duration // between two consecutive points of a run, at most
+}
+
+// DefaultClusterRule returns the rule of the definition: 100 m, 5 minutes, 15 minutes.
+func DefaultClusterRule() ClusterRule {
+	return ClusterRule{DistanceMeters: 100, Minimum: 5 * time.Minute, Gap: 15 * time.Minute}
+}
+
+// cluster is a stationary cluster: a stay.
+type cluster struct {
+	latitude, longitude float64 // of the centroid, degrees
+	start, end          int64   // timestamps of the first and the last point, Unix milliseconds
+	points              int
+	radiusMeters        float64
+}
+
+// position is where a point lies, in units of 1e-7 degree.
+type position struct {
+	latitude, longitude int32
+}
+
+// clusterer finds the stationary clusters of a stream of points in ascending time. A run begins at
+// its anchor; the next point joins it when it is near enough to the anchor and soon enough after the
+// point before it, and else becomes the anchor of the next run. Its memory is one run's outline,
+// which is bounded, and 48 bytes a cluster found.
+type clusterer struct {
+	minimum, gap int64   // milliseconds
+	nearness     float64 // haversine of the distance that ends a run
+	latitudeSpan int64   // a difference of latitude from which on a point is surely not near
+
+	found []cluster
+
+	run struct {
+		points       int
+		start, last  int64
+		anchor       position
+		cosAnchor    float64
+		latitudeSum  int64 // of all points, so that the mean is exact
+		sinSum       float64
+		cosSum       float64    // of the longitudes, relative to the anchor, without those of recent
+		members      []position // of these, the points that can be the farthest from the centroid
+		unsummed     int        // members from here on are not in sinSum and cosSum
+		pruneAtCount int
+	}
+}
+
+// memberLimit is how many positions of a run are kept before those that cannot matter are dropped.
+const memberLimit = 1 << 16
+
+func newClusterer(rule ClusterRule) *clusterer {
+	angle := rule.DistanceMeters / earthRadiusMeters
+	half := math.Sin(angle / 2)
+	return &clusterer{
+		minimum: rule.Minimum.Milliseconds(), gap: rule.Gap.Milliseconds(),
+		nearness:     half * half,
+		latitudeSpan: int64(angle/storedUnit) + 2,
+	}
+}
+
+// add takes the next point that is not an outlier.
+func (c *clusterer) add(timestamp int64, at position) {
+	if c.run.points > 0 && timestamp-c.run.last <= c.gap && c.isNear(at) {
+		c.run.last = timestamp
+		c.run.points++
+		c.run.latitudeSum += int64(at.latitude)
+		c.run.members = append(c.run.members, at)
+		if len(c.run.members) >= c.run.pruneAtCount {
+			c.prune()
+		}
+		return
+	}
+	c.closeRun()
+	r := &c.run
+	r.points, r.start, r.last = 1, timestamp, timestamp
+	r.anchor, r.cosAnchor = at, math.Cos(float64(at.latitude)*storedUnit)
+	r.latitudeSum, r.sinSum, r.cosSum = int64(at.latitude), 0, 0
+	r.members, r.unsummed, r.pruneAtCount = append(r.members[:0], at), 0, memberLimit
+}
+
+// isNear reports whether a position is less than the distance away from the anchor.
+func (c *clusterer) isNear(at position) bool {
+	anchor := c.run.anchor
+	if at == anchor {
+		return c.nearness > 0
+	}
+	north := int64(at.latitude) - int64(anchor.latitude)
+	if north >= c.latitudeSpan || north <= -c.latitudeSpan {
+		return false
+	}
+	return haversine(anchor, at, c.run.cosAnchor) < c.nearness
+}
+
+// haversine returns the haversine of the angle between two positions, which grows with it.
+func haversine(a, b position, cosA float64) float64 {
+	north := math.Sin(float64(int64(b.latitude)-int64(a.latitude)) * storedUnit / 2)
+	east := math.Sin(float64(int64(b.longitude)-int64(a.longitude)) * storedUnit / 2)
+	return north*north + cosA*math.Cos(float64(b.latitude)*storedUnit)*east*east
+}
+
+// finish closes the last run and returns the clusters in the order of time.
+func (c *clusterer) finish() []cluster {
+	c.closeRun()
+	c.run.points = 0
+	return c.found
+}
+
+// closeRun keeps the run if it is a cluster.
+func (c *clusterer) closeRun() {
+	r := &c.run
+	if r.points == 0 || r.last-r.start < c.minimum {
+		return
+	}
+	c.sumLongitudes()
+	latitude := float64(r.latitudeSum) / float64(r.points)
+	longitude := float64(r.anchor.longitude) + math.Atan2(r.sinSum, r.cosSum)/storedUnit
+	switch {
+	case longitude > 180e7:
+		longitude -= 360e7
+	case longitude < -180e7:
+		longitude += 360e7
+	}
+	c.found = append(c.found, cluster{
+		latitude: latitude / 1e7, longitude: longitude / 1e7,
+		start: r.start, end: r.last, points: r.points,
+		radiusMeters: radius(latitude, longitude, r.members),
+	})
+}
+
+// sumLongitudes adds the members' longitudes, as unit vectors relative to the anchor, to the sums.
+func (c *clusterer) sumLongitudes() {
+	r := &c.run
+	for _, member := range r.members[r.unsummed:] {
+		sin, cos := math.Sincos(float64(int64(member.longitude)-int64(r.anchor.longitude)) * storedUnit)
+		r.sinSum += sin
+		r.cosSum += cos
+	}
+	r.unsummed = len(r.members)
+}
+
+// radius returns the greatest distance in metres from a centroid (1e-7 degree) to a member.
+func radius(latitude, longitude float64, members []position) float64 {
+	cosLatitude := math.Cos(latitude * storedUnit)
+	greatest := 0.0
+	for _, member := range members {
+		north := math.Sin((float64(member.latitude) - latitude) * storedUnit / 2)
+		east := math.Sin((float64(member.longitude) - longitude) * storedUnit / 2)
+		h := north*north + cosLatitude*math.Cos(float64(member.latitude)*storedUnit)*east*east
+		greatest = max(greatest, h)
+	}
+	return 2 * earthRadiusMeters * math.Asin(math.Min(1, math.Sqrt(greatest)))
+}
+
+// prune drops the members that cannot be the farthest from the centroid, wherever that will lie.
+func (c *clusterer) prune() {
+	r := &c.run
+	c.sumLongitudes()
+	r.members = outline(r.anchor, r.members)
+	r.unsummed = len(r.members)
+	// Twice what is left, so that pruning costs no more than adding.
+	r.pruneAtCount = max(memberLimit, 2*len(r.members))
+}

@@ -1,0 +1,79 @@
+package query
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// outline reduces members to those that can be the farthest from some point of the sphere within a
+// quarter of its circumference; it reorders and reuses members. The points at most some distance
+// from a point form a cap, and a cap is convex: where it holds the corners of the members' convex
+// hull, it holds them all. In the gnomonic projection around the anchor great circles are straight
+// lines, so the hull there is the hull on the sphere. Members must be less than a quarter of the
+// circumference away from the anchor. Rounding can drop a corner that sticks out by a nanometre.
+//
+// Positions are a centimetre apart, so the hull of points within 100 m has some thousands of corners
+// at most.
+func outline(anchor position, members []position) []position {
+	slices.SortFunc(members, func(a, b position) int {
+		return cmp.Or(cmp.Compare(a.latitude, b.latitude), cmp.Compare(a.longitude, b.longitude))
+	})
+	members = slices.Compact(members)
+	projected := make([]projection, len(members))
+	for i, member := range members {
+		projected[i] = project(anchor, member)
+	}
+	slices.SortFunc(projected, func(a, b projection) int {
+		return cmp.Or(cmp.Compare(a.x, b.x), cmp.Compare(a.y, b.y))
+	})
+	hull := members[:0]
+	hull = appendChain(hull, projected)
+	slices.Reverse(projected)
+	return appendChain(hull, projected)
+}
+
+// projection is a position in the plane that touches the sphere at an anchor; lengths are in radii.
+type projection struct {
+	x, y float64
+	at   position
+}
+
+func project(anchor, at position) projection {
+	sinAnchor, cosAnchor := math.Sincos(float64(anchor.latitude) * storedUnit)
+	cosAt := math.Cos(float64(at.latitude) * storedUnit)
+	north := float64(int64(at.latitude)-int64(anchor.latitude)) * storedUnit
+	east := float64(int64(at.longitude)-int64(anchor.longitude)) * storedUnit
+	halfEast := math.Sin(east / 2)
+	// The usual formulas, turned so that nothing cancels when the two are close.
+	bend := 2 * cosAt * halfEast * halfEast
+	depth := math.Cos(north) - cosAnchor*bend
+	return projection{
+		x:  cosAt * math.Sin(east) / depth,
+		y:  (math.Sin(north) + sinAnchor*bend) / depth,
+		at: at,
+	}
+}
+
+// appendChain appends half of the hull of points that are sorted along x: the corners at which a walk
+// along it turns left (Andrew's monotone chain). The last point is left to the other half.
+func appendChain(hull []position, sorted []projection) []position {
+	var corners []projection
+	for _, p := range sorted {
+		for n := len(corners); n >= 2 && !turnsLeft(corners[n-2], corners[n-1], p); n-- {
+			corners = corners[:n-1]
+		}
+		corners = append(corners, p)
+	}
+	if len(corners) > 1 {
+		corners = corners[:len(corners)-1]
+	}
+	for _, corner := range corners {
+		hull = append(hull, corner.at)
+	}
+	return hull
+}
+
+func turnsLeft(a, b, c projection) bool {
+	return (b.x-a.x)*(c.y-a.y)-(b.y-a.y)*(c.x-a.x) > 0
+}

@@ -1,0 +1,148 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"lastseen/keys"
+)
+
+// AccessLog says which requests are logged, one line each.
+type AccessLog uint8
+
+// The choices of AccessLog.
+const (
+	// LogUsual logs everything but successful polls of last_seen and of the probes, which would
+	// drown the rest.
+	LogUsual AccessLog = iota
+	// LogAll logs every request.
+	LogAll
+	// LogErrors logs requests that were answered with 400 or above.
+	LogErrors
+	// LogNothing logs no requests. Faults of ours are logged in any case.
+	LogNothing
+)
+
+// ParseAccessLog reads usual, all, errors or off.
+func ParseAccessLog(text string) (AccessLog, bool) {
+	switch text {
+	case "usual":
+		return LogUsual, true
+	case "all":
+		return LogAll, true
+	case "errors":
+		return LogErrors, true
+	case "off":
+		return LogNothing, true
+	}
+	return 0, false
+}
+
+// logEntry is what will be logged of a call. It holds nothing of the request's memory, because a
+// streamed answer outlives it, and no word of the request's parameters, where secrets may be.
+type logEntry struct {
+	method, path string
+	status       int
+	bytes        int64
+	began        time.Time
+	failure      *problem
+	broken       bool // the answer was cut after its status
+}
+
+func (e *logEntry) begin(r *route, ctx *fasthttp.RequestCtx) {
+	e.method, e.path, e.began = r.method, r.path, ctx.Time()
+	switch {
+	case ctx.IsHead():
+		e.method = fasthttp.MethodHead
+	case e.method == "": // a refusal
+		e.method = short(ctx.Method(), 16)
+	}
+	if e.path == "" {
+		e.path = "(unknown)"
+		if path := ctx.Path(); !holdsCredential(path) {
+			e.path = short(path, 128)
+		}
+	}
+}
+
+// short copies the beginning of a text.
+func short(text []byte, length int) string {
+	if len(text) > length {
+		return string(text[:length]) + "…"
+	}
+	return string(text)
+}
+
+func (e *logEntry) fail(p *problem) { e.failure = p }
+
+// cut notes that a streamed answer broke off after its status had been sent.
+func (e *logEntry) cut(err error) {
+	e.failure, e.broken = asProblem(err).because(err), true
+}
+
+// wanted reports whether a call is to be logged.
+func (s *Server) wanted(c *call) bool {
+	status := c.entry.status
+	if status >= fasthttp.StatusInternalServerError && c.entry.failure != nil && c.entry.failure.cause != nil {
+		return true
+	}
+	switch s.config.AccessLog {
+	case LogAll:
+		return true
+	case LogErrors:
+		return status >= fasthttp.StatusBadRequest
+	case LogNothing:
+		return false
+	}
+	return status >= fasthttp.StatusBadRequest || !c.route.quiet
+}
+
+// logCall writes the access log's line.
+func (s *Server) logCall(c *call) {
+	if !s.wanted(c) {
+		return
+	}
+	entry := &c.entry
+	level := slog.LevelInfo
+	if entry.status >= fasthttp.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	if !s.config.Logger.Enabled(context.Background(), level) {
+		return
+	}
+	attributes := []slog.Attr{
+		slog.String("method", entry.method), slog.String("path", entry.path), slog.Int("status", entry.status),
+		slog.Int64("bytes", entry.bytes), slog.Duration("duration", time.Since(entry.began)),
+		slog.String("request_id", string(c.id.bytes())),
+	}
+	if p := c.principal; p != nil {
+		attributes = append(attributes, slog.String("org", p.OrgID), slog.String("caller", callerName(p.Kind)))
+		if p.Kind == keys.CallerUser {
+			attributes = append(attributes, slog.String("user", p.UserID))
+		} else {
+			attributes = append(attributes, slog.String("key_id", p.KeyID.String()))
+		}
+	}
+	if entry.broken {
+		attributes = append(attributes, slog.Bool("cut", true))
+	}
+	if entry.failure != nil && entry.failure.cause != nil {
+		attributes = append(attributes, slog.String("cause", entry.failure.cause.Error()))
+	}
+	s.config.Logger.LogAttrs(context.Background(), level, "request", attributes...)
+}
+
+func callerName(kind keys.CallerKind) string {
+	switch kind {
+	case keys.CallerUser:
+		return "user"
+	case keys.CallerAPIKey:
+		return "api_key"
+	case keys.CallerDeviceCredential:
+		return "device_credential"
+	}
+	return "unknown"
+}

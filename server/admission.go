@@ -1,0 +1,48 @@
+package server
+
+import (
+	"context"
+	"time"
+)
+
+// admission lets a number of requests run at once and a number of others wait for a short time; the
+// rest, and those who have waited in vain, are refused, so that a load that cannot be served costs
+// next to nothing and does not slow those who are being served. It is safe for concurrent use.
+type admission struct {
+	running chan struct{}
+	waiting chan struct{}
+	wait    time.Duration
+}
+
+func newAdmission(running, waiting int, wait time.Duration) *admission {
+	return &admission{running: make(chan struct{}, running), waiting: make(chan struct{}, waiting), wait: wait}
+}
+
+// enter returns nil when the request may run; the caller must then call leave. Otherwise it returns
+// problemBusy, or the context's error.
+func (a *admission) enter(ctx context.Context) error {
+	select {
+	case a.running <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case a.waiting <- struct{}{}:
+		defer func() { <-a.waiting }()
+	default:
+		return problemBusy
+	}
+	patience := time.NewTimer(a.wait)
+	defer patience.Stop()
+	select {
+	case a.running <- struct{}{}:
+		return nil
+	case <-patience.C:
+		return problemBusy
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// leave lets the next request in.
+func (a *admission) leave() { <-a.running }

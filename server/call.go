@@ -1,0 +1,233 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/valyala/fasthttp"
+
+	"lastseen/keys"
+)
+
+// call is one request on its way through the server. It is pooled: it lives until end, which serve
+// calls when the handler returns, or the streamed answer when it is closed.
+type call struct {
+	server    *Server
+	http      *fasthttp.RequestCtx
+	route     *route
+	id        requestID
+	principal *keys.Principal // nil without a credential
+	entry     logEntry
+	scratch   []byte // for the answer; its capacity is kept
+
+	work    context.Context // nil until somebody asks
+	cancel  context.CancelFunc
+	entered *admission // to leave at the end
+	reader  bodyReader
+	streams bool // end comes with the answer's last byte
+	interim bool // another call for the same request follows, which is the one to log
+}
+
+// maxScratch bounds the memory that a pooled call keeps.
+const maxScratch = 64 << 10
+
+// serve answers a request by its route.
+func (s *Server) serve(r *route, ctx *fasthttp.RequestCtx) {
+	c := s.begin(r, ctx)
+	defer c.finish()
+	err := c.admit()
+	if err == nil {
+		err = c.enter()
+	}
+	if err == nil {
+		err = r.handle(c)
+	}
+	if err != nil {
+		c.fail(err)
+	}
+}
+
+// expect decides about a request with Expect: 100-continue from its headers alone, so that a body
+// that would be refused is never sent. serve runs afterwards when it says yes.
+//
+// fasthttp sends the response as it finds it with the status that is returned here, although it asks
+// in its documentation not to change it: TestExpect watches over that.
+func (s *Server) expect(ctx *fasthttp.RequestCtx) (status int) {
+	s.decide(ctx)
+	if status = ctx.Response.StatusCode(); status < fasthttp.StatusBadRequest {
+		return fasthttp.StatusContinue
+	}
+	return status
+}
+
+// decide answers a request that is not to send its body, and does nothing to one that may.
+func (s *Server) decide(ctx *fasthttp.RequestCtx) {
+	c := s.begin(s.find(ctx), ctx)
+	defer c.finish()
+	if err := c.admit(); err != nil {
+		c.fail(err)
+		return
+	}
+	c.interim = true
+}
+
+// begin sets up a call and the headers that every answer has.
+func (s *Server) begin(r *route, ctx *fasthttp.RequestCtx) *call {
+	c := s.calls.Get().(*call)
+	c.http, c.route = ctx, r
+	s.ids.choose(&c.id, ctx.Request.Header.Peek(headerRequestID))
+	c.entry.begin(r, ctx)
+	header := &ctx.Response.Header
+	header.SetBytesV(headerRequestID, c.id.bytes())
+	header.Set(fasthttp.HeaderXContentTypeOptions, "nosniff")
+	header.Set(fasthttp.HeaderCacheControl, "no-store")
+	return c
+}
+
+// admit checks all that can be checked before the body is read.
+func (c *call) admit() error {
+	if len(c.http.Request.Header.RequestURI()) > c.server.config.MaxURIBytes {
+		return problemURITooLong
+	}
+	if credentialInURL(c.http.QueryArgs()) {
+		return problemSecretInURL
+	}
+	if err := c.authenticate(); err != nil {
+		return err
+	}
+	if refusal := authorize(c.route, c.principal); refusal != nil {
+		return refusal
+	}
+	return c.checkBodyHeaders()
+}
+
+// authenticate finds out who is calling. Where no credential is needed only API keys are looked at,
+// because they are refused there.
+func (c *call) authenticate() error {
+	text := credential(c.http)
+	if text == nil || c.route.public && !claimsToBeAPIKey(text) {
+		return nil
+	}
+	ctx := c.server.work // look-ups of keys have their own time limit, and this spares a context
+	if !claimsToBeAPIKey(text) {
+		ctx = c.context()
+	}
+	principal, err := c.server.services.Authenticator.Authenticate(ctx, text)
+	if err != nil {
+		if c.route.probe && errors.Is(err, keys.ErrUnavailable) {
+			return nil // the service can tell how it is even when ClickHouse is gone
+		}
+		return err
+	}
+	c.principal = principal
+	return nil
+}
+
+// enter waits for the request's turn.
+func (c *call) enter() error {
+	admission := c.server.queries
+	switch c.route.queue {
+	case noQueue:
+		return nil
+	case streamQueue:
+		admission = c.server.streams
+	}
+	if err := admission.enter(c.context()); err != nil {
+		return err
+	}
+	c.entered = admission
+	return nil
+}
+
+// context returns the request's context: it ends at the route's time limit, when the answer is done,
+// and at the end of a shutdown.
+func (c *call) context() context.Context {
+	if c.work == nil {
+		c.work, c.cancel = context.WithTimeout(c.server.work, c.route.timeout)
+	}
+	return c.work
+}
+
+// fail answers with the problem that an error stands for.
+func (c *call) fail(err error) {
+	p := asProblem(err)
+	c.entry.fail(p)
+	response := &c.http.Response
+	response.ResetBody()
+	setProblemHeaders(response, p)
+	c.scratch = appendProblem(c.scratch[:0], p, c.id.bytes())
+	response.SetBody(c.scratch)
+	c.abandonBody()
+}
+
+// json answers with a value as JSON.
+func (c *call) json(status int, value any) error {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encode the answer: %w", err)
+	}
+	c.reply(status, body)
+	return nil
+}
+
+// reply answers with JSON, which it copies.
+func (c *call) reply(status int, body []byte) {
+	c.http.SetStatusCode(status)
+	c.http.Response.Header.SetContentTypeBytes(contentTypeJSON)
+	c.http.Response.SetBody(body)
+}
+
+var contentTypeJSON = []byte("application/json")
+
+// finish ends a call when its handler has returned, or has panicked, which is answered like any fault of ours.
+func (c *call) finish() {
+	if fault := recover(); fault != nil {
+		c.server.config.Logger.Error("panic", "request_id", string(c.id.bytes()), "route", c.route.path,
+			"fault", fmt.Sprint(fault), "stack", string(debug.Stack()))
+		c.streams, c.interim = false, false
+		c.fail(problemInternal)
+	}
+	c.entry.status = c.http.Response.StatusCode()
+	if !c.streams {
+		c.entry.bytes = int64(len(c.http.Response.Body()))
+		c.end()
+	}
+}
+
+// end logs the call and gives back what it holds, and the call itself.
+func (c *call) end() {
+	if !c.interim {
+		c.server.logCall(c)
+	}
+	if c.entered != nil {
+		c.entered.leave()
+	}
+	if c.cancel != nil {
+		c.cancel()
+	}
+	scratch := c.scratch
+	if cap(scratch) > maxScratch {
+		scratch = nil
+	}
+	*c = call{server: c.server, scratch: scratch[:0]}
+	c.server.calls.Put(c)
+}
+
+// unreadable answers a request that could not be read; there is no call for it.
+func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
+	p := transportProblem(err)
+	var id requestID
+	s.ids.next(&id)
+	ctx.Response.Header.SetBytesV(headerRequestID, id.bytes())
+	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
+	setProblemHeaders(&ctx.Response, p)
+	ctx.Response.SetBody(appendProblem(nil, p, id.bytes()))
+	if s.config.AccessLog != LogNothing {
+		s.config.Logger.LogAttrs(context.Background(), slog.LevelInfo, "unreadable request",
+			slog.String("request_id", string(id.bytes())), slog.Int("status", p.status))
+	}
+}

@@ -1,0 +1,186 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// listener hands out at most a number of connections, in all and to one address; those past it are
+// answered 503 or 429 and closed. It knows which connections are open, so that a shutdown can wait
+// for them and cut those that stay.
+type listener struct {
+	net.Listener
+	maxConnections int
+	maxPerAddress  int // 0: no limit
+	ids            *idSource
+
+	mu         sync.Mutex
+	open       map[*conn]struct{}
+	perAddress map[netip.Prefix]int
+	empty      chan struct{} // closed when the last connection closes; nil until somebody waits
+}
+
+func newListener(inner net.Listener, maxConnections, maxPerAddress int, ids *idSource) *listener {
+	return &listener{
+		Listener: inner, maxConnections: maxConnections, maxPerAddress: maxPerAddress, ids: ids,
+		open: map[*conn]struct{}{}, perAddress: map[netip.Prefix]int{},
+	}
+}
+
+// Accept returns the next connection that is within the limits.
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		accepted, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		c := &conn{Conn: accepted, listener: l, address: clientPrefix(accepted.RemoteAddr())}
+		if refusal := l.register(c); refusal != nil {
+			l.refuse(accepted, refusal)
+			continue
+		}
+		return c, nil
+	}
+}
+
+var (
+	problemConnections = &problem{status: fasthttp.StatusServiceUnavailable, retryAfter: 1,
+		detail: "The service has as many connections as it accepts; try again in a second."}
+	problemAddressConnections = &problem{status: fasthttp.StatusTooManyRequests, retryAfter: 1,
+		detail: "There are too many connections from your address; reuse them, or try again in a second."}
+)
+
+func (l *listener) register(c *conn) *problem {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.open) >= l.maxConnections {
+		return problemConnections
+	}
+	if l.maxPerAddress > 0 && l.perAddress[c.address] >= l.maxPerAddress {
+		return problemAddressConnections
+	}
+	l.open[c] = struct{}{}
+	l.perAddress[c.address]++
+	return nil
+}
+
+func (l *listener) unregister(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, open := l.open[c]; !open {
+		return
+	}
+	delete(l.open, c)
+	if l.perAddress[c.address]--; l.perAddress[c.address] == 0 {
+		delete(l.perAddress, c.address)
+	}
+	if len(l.open) == 0 && l.empty != nil {
+		close(l.empty)
+		l.empty = nil
+	}
+}
+
+// refuse answers a connection that is past a limit. The answer fits into the socket's buffer, so
+// this does not wait for the client.
+func (l *listener) refuse(c net.Conn, p *problem) {
+	defer c.Close()
+	var id requestID
+	l.ids.next(&id)
+	response := fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseResponse(response)
+	setProblemHeaders(response, p)
+	response.SetConnectionClose()
+	response.SetBody(appendProblem(nil, p, id.bytes()))
+	if c.SetWriteDeadline(time.Now().Add(time.Second)) != nil {
+		return
+	}
+	w := bufio.NewWriter(c)
+	if response.Write(w) == nil {
+		w.Flush() // the client is told why if it can be; it is cut off in any case
+	}
+}
+
+// wait returns when no connection is open or when ctx ends.
+func (l *listener) wait(ctx context.Context) error {
+	l.mu.Lock()
+	if len(l.open) == 0 {
+		l.mu.Unlock()
+		return nil
+	}
+	if l.empty == nil {
+		l.empty = make(chan struct{})
+	}
+	empty := l.empty
+	l.mu.Unlock()
+	select {
+	case <-empty:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// cut closes every connection as it is. Those who serve them notice when they next read or write.
+func (l *listener) cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.open {
+		c.Conn.Close()
+	}
+}
+
+// clientPrefix returns what the limit per address counts by: an IPv4 address, or the /64 that an
+// IPv6 client usually has all of. Anything else counts as one.
+func clientPrefix(address net.Addr) netip.Prefix {
+	tcp, ok := address.(*net.TCPAddr)
+	if !ok {
+		return netip.Prefix{}
+	}
+	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
+	bits := ip.BitLen()
+	if ip.Is6() {
+		bits = 64
+	}
+	prefix, err := ip.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return prefix
+}
+
+const (
+	lingerTime  = time.Second
+	lingerBytes = 256 << 20
+)
+
+// conn is an accepted connection. Only the goroutine that serves it uses it, besides cut.
+type conn struct {
+	net.Conn
+	listener *listener
+	address  netip.Prefix
+	linger   bool
+}
+
+// lingerOnClose makes Close read for a moment what the client is still sending. Without it, the
+// kernel answers the unread rest of a refused body with a reset, which can overtake our answer, and
+// the client sees a broken connection instead of the reason.
+func (c *conn) lingerOnClose() { c.linger = true }
+
+// Close closes the connection and gives its place to the next.
+func (c *conn) Close() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.linger && half.CloseWrite() == nil {
+		if c.Conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+			io.Copy(io.Discard, io.LimitReader(c.Conn, lingerBytes)) // until the client closes or the time is up
+		}
+	}
+	err := c.Conn.Close()
+	c.listener.unregister(c)
+	return err
+}

@@ -1,0 +1,106 @@
+// The console: who is signed in, which view the address asks for, and the bar above it.
+
+import { ApiError, call, use } from "./api.js";
+import { announce } from "./dom.js";
+import { kinds } from "./kinds.js";
+import { topBar } from "./navigation.js";
+import { overview } from "./overview.js";
+import { settings } from "./settings.js";
+import { signIn, signInFailed } from "./signin.js";
+
+const main = document.getElementById("main");
+
+let session = null; // what GET /auth/session/v1 answered
+let stopView = () => {};
+
+/** show replaces the view. The heading gets the focus, so that a screen reader starts there. */
+function show(title, { element, stop = () => {} }, { moveFocus = true } = {}) {
+  stopView();
+  stopView = stop;
+  document.title = `${title} · lastseen`;
+  main.replaceChildren(element);
+  scrollTo(0, 0);
+  if (moveFocus) main.querySelector("h1")?.focus();
+}
+
+/** route reads the address: #/ORGANISATION, #/ORGANISATION/settings, #/ORGANISATION/settings/TAB. */
+function route({ moveFocus = true } = {}) {
+  if (!session || (location.hash !== "" && !location.hash.startsWith("#/"))) return;
+  const [wanted = "", page = "", tab = ""] = location.hash.slice(2).split("/").map(decode);
+  const membership = session.organisations.find(({ org_id }) => org_id === wanted);
+  if (!membership) {
+    // An organisation that is not the person's and one that does not exist look the same.
+    location.replace(`#/${encodeURIComponent(session.org_id)}`);
+    return;
+  }
+  use({ organisation: membership.org_id });
+  topBar({ session, membership, onSignOut: signOut });
+  if (page === "settings") {
+    const allowed = ["owner", "administrator"].includes(membership.role);
+    const kind = allowed ? kinds.find(({ slug }) => slug === tab) : undefined;
+    if (tab !== "" && !kind) {
+      location.replace(`#/${encodeURIComponent(membership.org_id)}/settings`);
+      return;
+    }
+    show(kind ? kind.tab : "Settings", settings({ session, membership, allowed, kind }), { moveFocus });
+  } else {
+    show(membership.org_id, overview({ session, membership }), { moveFocus });
+  }
+}
+
+function decode(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return "";
+  }
+}
+
+async function signOut() {
+  try {
+    await call("POST", "/auth/sign_out/v1");
+  } catch (error) {
+    if (error.status !== 401) {
+      announce(`You are still signed in. ${error.message}`, { failed: true });
+      return;
+    }
+  }
+  leave({ provider: session?.provider, message: "You have signed out." });
+}
+
+/** leave shows the way in, and drops whatever was on the page. */
+function leave({ provider = false, message }) {
+  session = null;
+  use({ csrfToken: "", organisation: "" });
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  topBar(null);
+  show("Sign in", signIn({ provider, message }));
+}
+
+async function start() {
+  const wasSignedIn = session !== null;
+  try {
+    session = await call("GET", "/auth/session/v1");
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.status !== 401) show("Not available", signInFailed(error, start));
+    return;
+  }
+  use({ csrfToken: session.csrf_token });
+  route({ moveFocus: wasSignedIn });
+}
+
+document.addEventListener("signed-out", ({ detail: error }) => {
+  leave({
+    provider: error.problem.provider ?? session?.provider,
+    message: session ? "Your session has ended. Sign in again to go on." : undefined,
+  });
+});
+addEventListener("hashchange", () => route());
+// From the back/forward cache the page comes back as it was left, perhaps by somebody who has signed out since.
+addEventListener("pageshow", (event) => { if (event.persisted) start(); });
+document.querySelector(".skip-link").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
+start();

@@ -1,0 +1,20 @@
+package server
+
+import (
+	"github.com/valyala/fasthttp"
+
+	"lastseen/ingest"
+)
+
+// registerDevice gives a device to the caller's organisation and answers with its id.
+func registerDevice(c *call) error {
+	var device ingest.NewDevice
+	if err := c.readJSON(&device); err != nil {
+		return err
+	}
+	id, err := c.server.services.Registry.RegisterDevice(c.context(), c.principal.OrgID, device)
+	if err != nil {
+		return err
+	}
+	return c.json(fasthttp.StatusOK, id.String())
+}

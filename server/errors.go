@@ -1,0 +1,83 @@
+package server
+
+import (
+	"context"
+	"errors"
+
+	"github.com/valyala/fasthttp"
+
+	"lastseen/ingest"
+	"lastseen/keys"
+	"lastseen/query"
+)
+
+// domainProblems says which answer each error of the packages below stands for. The first that
+// matches counts, so a sentinel that wraps a cause stands before what the cause may be.
+var domainProblems = []struct {
+	err     error
+	problem *problem
+}{
+	{keys.ErrUnknownCredential, problemNoCredential},
+	{keys.ErrInvalid, problemInvalid},
+	{keys.ErrExpired, problemExpired},
+	{keys.ErrRevoked, problemRevoked},
+	{keys.ErrNotFound, problemNotFound},
+	{query.ErrNotFound, problemNotFound},
+	{ingest.ErrNotFound, problemNotFound},
+	{query.ErrBusy, problemBusy},
+	{ingest.ErrBusy, problemBusy},
+	{keys.ErrUnavailable, problemUnavailable},
+	{query.ErrUnavailable, problemUnavailable},
+	{ingest.ErrUnavailable, problemUnavailable},
+	{context.DeadlineExceeded, problemTimeout},
+	{context.Canceled, problemStopping}, // only a shutdown cancels a request
+}
+
+// asProblem returns the answer that an error stands for. It is the only place that turns domain
+// errors into status codes. What is not known here is a fault of ours.
+func asProblem(err error) *problem {
+	if p, ok := err.(*problem); ok { // the usual case, without a search through a chain
+		return p
+	}
+	var p *problem
+	if errors.As(err, &p) {
+		return p.because(err)
+	}
+	if p := describedProblem(err); p != nil {
+		return p
+	}
+	for _, known := range domainProblems {
+		if errors.Is(err, known.err) {
+			if err == known.err {
+				return known.problem
+			}
+			return known.problem.because(err)
+		}
+	}
+	return problemInternal.because(err)
+}
+
+// describedProblem returns the answer for the errors that bring their own sentence, and nil for
+// others.
+func describedProblem(err error) *problem {
+	var ofIngest *ingest.InvalidError
+	var ofKeys *keys.InvalidError
+	var ofQuery *query.InvalidError
+	var conflict *ingest.ConflictError
+	var keyConflict *keys.ConflictError
+	switch {
+	case errors.As(err, &ofIngest):
+		return invalid(bodyField(ofIngest.Field, ofIngest.Detail))
+	case errors.As(err, &ofKeys):
+		return invalid(bodyField(ofKeys.Field, ofKeys.Detail))
+	case errors.As(err, &ofQuery):
+		return invalid(fieldError{loc: []string{"query", ofQuery.Field}, msg: ofQuery.Detail})
+	case errors.As(err, &conflict):
+		return &problem{status: fasthttp.StatusConflict, detail: conflict.Detail}
+	case errors.As(err, &keyConflict):
+		return &problem{status: fasthttp.StatusConflict, detail: keyConflict.Detail}
+	case errors.Is(err, ingest.ErrTooLarge):
+		return problemTooManyPoints
+	}
+	return nil
+}

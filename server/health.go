@@ -1,0 +1,27 @@
+package server
+
+import "github.com/valyala/fasthttp"
+
+// health says that the process lives.
+func health(c *call) error {
+	c.reply(fasthttp.StatusOK, []byte(`{"status":"ok"}`))
+	return nil
+}
+
+// ready says whether the service can serve, and if not, why not.
+func ready(c *call) error {
+	if c.server.draining.Load() {
+		return problemStopping
+	}
+	if err := c.server.services.Ready(c.context()); err != nil {
+		return &problem{status: fasthttp.StatusServiceUnavailable, retryAfter: 1, detail: err.Error()}
+	}
+	c.reply(fasthttp.StatusOK, []byte(`{"status":"ready"}`))
+	return nil
+}
+
+// index tells somebody who opens the address where to look.
+func index(c *call) error {
+	c.reply(fasthttp.StatusOK, []byte(`{"service":"lastseen","health":"/healthz","ready":"/readyz","api":"docs/api.md in the source"}`))
+	return nil
+}

@@ -1,0 +1,73 @@
+package server
+
+import (
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"lastseen/ingest"
+)
+
+// bodyMemory is what reading a body may take beside its points, in bytes: a body is decoded as it
+// arrives.
+const bodyMemory = 256 << 10
+
+// ingestPoints takes data points and answers when ClickHouse has them.
+func ingestPoints(c *call) error {
+	batch, err := c.readPoints()
+	if err != nil {
+		return err
+	}
+	caller := ingest.Caller{OrgID: c.principal.OrgID, DeviceID: c.principal.DeviceID}
+	result, err := c.server.services.Writer.Ingest(c.context(), caller, batch)
+	if err != nil {
+		return err
+	}
+	return c.json(fasthttp.StatusOK, result)
+}
+
+// readPoints decodes the body. The memory for it is set aside before the first byte is read, and the
+// client has a bounded time to send it.
+func (c *call) readPoints() (*ingest.Batch, error) {
+	request := &c.http.Request.Header
+	format, _ := pointsFormat(request.ContentType()) // both were checked by checkBodyHeaders
+	encoding, _ := pointsEncoding(request)
+	budget := c.server.services.Writer.Budget()
+	memory := int64(bodyMemory)
+	if length := int64(request.ContentLength()); length >= 0 {
+		memory = min(memory, length)
+	}
+	if !budget.TryAcquire(memory) {
+		return nil, problemBusy
+	}
+	defer budget.Release(memory)
+	if err := c.http.SetReadDeadline(time.Now().Add(c.server.config.BodyTimeout)); err != nil {
+		return nil, transportProblem(err)
+	}
+	return ingest.Decode(c.body(), format, encoding, ingest.Limits{Budget: budget})
+}
+
+// markOutliers marks points as outliers, or takes the mark away.
+func markOutliers(c *call) error {
+	var body struct {
+		Outlier *bool    `json:"outlier"`
+		IDs     []string `json:"tracking_session_by_device_data_point_ids"`
+	}
+	if err := c.readJSON(&body); err != nil {
+		return err
+	}
+	switch {
+	case body.Outlier == nil:
+		return missingField("outlier")
+	case body.IDs == nil:
+		return missingField("tracking_session_by_device_data_point_ids")
+	}
+	successful, failed, err := c.server.services.Writer.MarkOutliers(c.context(), c.principal.OrgID, body.IDs, *body.Outlier)
+	if err != nil {
+		return err
+	}
+	return c.json(fasthttp.StatusOK, struct {
+		Successful int `json:"successful_updates"`
+		Failed     int `json:"failed_updates"`
+	}{successful, failed})
+}

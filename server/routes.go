@@ -1,0 +1,180 @@
+package server
+
+import (
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"lastseen/ingest"
+	"lastseen/keys"
+)
+
+// route is one row of the table from which the router, the authorisation, the limits and the
+// description of the API follow.
+type route struct {
+	method, path string
+	summary      string
+
+	role              keys.Role // the least role of a user token
+	apiKeys           bool      // an API key is accepted
+	deviceCredentials bool      // a device credential is accepted
+	public            bool      // no credential is needed
+	probe             bool      // answers about the service itself, even when ClickHouse is gone
+	quiet             bool      // its successes are not logged unless all is
+
+	body      bodyKind
+	bodyLimit int64         // bytes on the wire
+	timeout   time.Duration // of the work; reading and writing have their own
+	queue     queue
+
+	handle func(*call) error
+	allow  string // the methods of the path, where handle is notAllowed
+}
+
+// bodyKind is what a route reads.
+type bodyKind uint8
+
+const (
+	noBody bodyKind = iota
+	jsonBody
+	pointsBody
+)
+
+// queue is what a request waits for before it runs.
+type queue uint8
+
+const (
+	noQueue    queue = iota // answered from memory, or with a limit of its own
+	queryQueue              // asks ClickHouse for little
+	streamQueue
+)
+
+const (
+	maxJSONBody    = 64 << 10
+	refusalTimeout = 10 * time.Second
+
+	pathLastSeen          = "/tracking/timeseries/session_by_device/last_seen/v1"
+	pathDataPoints        = "/tracking/timeseries/session_by_device/data_points/v1"
+	pathLastSeenPublic    = "/tracking/timeseries/session_by_device/last_seen_public/v1"
+	pathPointsPublic      = "/tracking/timeseries/session_by_device/data_points_public/v1"
+	pathOutlier           = "/tracking/timeseries/session_by_device/outlier/v1"
+	pathIngest            = "/tracking/timeseries/session_by_device/ingest/v1"
+	pathSessionsList      = "/tracking/sessions/list/v1"
+	pathSessionsGet       = "/tracking/sessions/get/v1"
+	pathTypeahead         = "/tracking/sessions/typeahead/v1"
+	pathRegister          = "/tracking/devices/register_to_org/v1"
+	pathCreateSession     = "/tracking/sessions/create_session/v1"
+	pathUpdateSession     = "/tracking/sessions/update/v1"
+	pathTerminate         = "/tracking/sessions/terminate/v1"
+	pathSharedOrgs        = "/tracking/sessions/update_shared_orgs/v1"
+	pathAPIKeys           = "/orgs/api_keys"
+	pathDeviceCredentials = "/orgs/device_credentials"
+)
+
+// routes returns the table.
+func routes() []route {
+	table := []route{
+		quiet(read(pathLastSeen, "The newest data point of a session", noQueue, 5*time.Second, lastSeen)),
+		read(pathDataPoints, "The data points of a session in a range of time, and its stationary clusters", streamQueue, 10*time.Minute, dataPoints),
+		read(pathSessionsList, "A page of the sessions that the organisation may see", queryQueue, 20*time.Second, listSessions),
+		read(pathSessionsGet, "One session", queryQueue, 20*time.Second, getSession),
+		read(pathTypeahead, "Suggestions for a text that is being typed", queryQueue, 20*time.Second, typeahead),
+
+		quiet(public(pathLastSeenPublic, "The newest data point of a public session", noQueue, 5*time.Second, lastSeenPublic)),
+		public(pathPointsPublic, "The data points of a public session in a range of time, and its stationary clusters", streamQueue, 10*time.Minute, dataPointsPublic),
+
+		write(pathRegister, "Register a device to the organisation", keys.RoleOperator, registerDevice),
+		write(pathCreateSession, "Begin a session of a device", keys.RoleOperator, createSession),
+		write(pathUpdateSession, "Change what is said of a session", keys.RoleOperator, updateSession),
+		bodiless(write(pathTerminate, "End a session", keys.RoleOperator, terminateSession)),
+		write(pathSharedOrgs, "Change which other organisations may see a session", keys.RoleAdministrator, updateSharedOrgs),
+		large(write(pathOutlier, "Mark data points as outliers or take the mark away", keys.RoleOperator, markOutliers)),
+
+		{
+			method: fasthttp.MethodPost, path: pathIngest, summary: "Send data points",
+			role: keys.RoleDriver, deviceCredentials: true,
+			body: pointsBody, bodyLimit: ingest.MaxBytes, timeout: 2 * time.Minute, handle: ingestPoints,
+		},
+
+		probe("/healthz", "Whether the process lives", health),
+		probe("/readyz", "Whether the service can serve", ready),
+		public("/", "Where to look", noQueue, 5*time.Second, index),
+	}
+	table = append(table, keyRoutes(pathAPIKeys, apiKeys)...)
+	return append(table, keyRoutes(pathDeviceCredentials, deviceCredentials)...)
+}
+
+// noRoute stands for every path that is not in the table.
+var noRoute = route{public: true, timeout: refusalTimeout, handle: func(*call) error { return problemNoRoute }}
+
+// read is a route that an API key may call.
+func read(path, summary string, queue queue, timeout time.Duration, handle func(*call) error) route {
+	return route{
+		method: fasthttp.MethodGet, path: path, summary: summary, role: keys.RoleOperator, apiKeys: true,
+		timeout: timeout, queue: queue, handle: handle,
+	}
+}
+
+// public is a route that needs no credential.
+func public(path, summary string, queue queue, timeout time.Duration, handle func(*call) error) route {
+	return route{method: fasthttp.MethodGet, path: path, summary: summary, public: true, timeout: timeout, queue: queue, handle: handle}
+}
+
+// probe is a route that tells a machine how the service is.
+func probe(path, summary string, handle func(*call) error) route {
+	r := quiet(public(path, summary, noQueue, 5*time.Second, handle))
+	r.probe = true
+	return r
+}
+
+// quiet is a route that is polled so often that its successes would drown the log.
+func quiet(r route) route {
+	r.quiet = true
+	return r
+}
+
+// write is a route for user tokens that changes something.
+func write(path, summary string, role keys.Role, handle func(*call) error) route {
+	return route{
+		method: fasthttp.MethodPost, path: path, summary: summary, role: role,
+		body: jsonBody, bodyLimit: maxJSONBody, timeout: 30 * time.Second, queue: queryQueue, handle: handle,
+	}
+}
+
+// bodiless is a route whose body, should there be one, is not looked at.
+func bodiless(r route) route {
+	r.body, r.bodyLimit = noBody, 0
+	return r
+}
+
+// large is a route with a body that holds a list of as many ids as ingest.MaxMarks.
+func large(r route) route {
+	r.bodyLimit = 1 << 20
+	return r
+}
+
+// keyRoutes are the routes of API keys, or of device credentials.
+func keyRoutes(prefix string, kind keyKind) []route {
+	admin := keys.RoleAdministrator
+	query := func(path, summary string, handle func(*call) error) route {
+		return route{
+			method: fasthttp.MethodGet, path: prefix + path, summary: summary, role: admin,
+			timeout: 20 * time.Second, queue: queryQueue, handle: handle,
+		}
+	}
+	return []route{
+		write(prefix+"/create/v1", "Make "+kind.indefinite, admin, kind.create),
+		query("/list/v1", "The organisation's "+kind.plural, kind.list),
+		bodiless(write(prefix+"/revoke/v1", "Revoke "+kind.indefinite, admin, kind.revoke)),
+		write(prefix+"/rotate/v1", "Replace "+kind.indefinite+" by a new one", admin, kind.rotate),
+		query("/events/v1", "Who made, rotated and revoked "+kind.plural, kind.events),
+	}
+}
+
+// notAllowed answers a method that the path does not have.
+func notAllowed(c *call) error {
+	return &problem{
+		status: fasthttp.StatusMethodNotAllowed, allow: c.route.allow,
+		detail: "This path does not have that method; use one of " + c.route.allow + ".",
+	}
+}

@@ -1,0 +1,263 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fasthttp/router"
+	"github.com/valyala/fasthttp"
+
+	"lastseen/ingest"
+	"lastseen/keys"
+	"lastseen/query"
+)
+
+// Config sets the limits of a Server. Zero values mean the defaults, except where a field says
+// otherwise.
+type Config struct {
+	// Logger gets the access log and what goes wrong; nil means slog.Default.
+	Logger *slog.Logger
+	// AccessLog says which requests are logged.
+	AccessLog AccessLog
+
+	// MaxConnections bounds the open connections; past it a connection is answered 503 and closed.
+	// Default 16,384; each costs about 30 KB.
+	MaxConnections int
+	// MaxConnectionsPerAddress bounds the open connections of one client address (of an IPv6 /64);
+	// past it 429. 0 means no limit, which is right behind a proxy.
+	MaxConnectionsPerAddress int
+	// MaxHeaderBytes bounds the request line and the headers; past it 431. Default 16 KiB.
+	MaxHeaderBytes int
+	// MaxURIBytes bounds the request's path and parameters; past it 414. Default 8 KiB.
+	MaxURIBytes int
+
+	// HeaderTimeout is the time from a request's first byte to the end of its headers. Default 10 s.
+	HeaderTimeout time.Duration
+	// BodyTimeout is the time for the body of an ingest. Default 60 s.
+	BodyTimeout time.Duration
+	// WriteTimeout is the time that a client may take to accept the answer, or the next piece of a
+	// streamed one. Default 20 s.
+	WriteTimeout time.Duration
+	// IdleTimeout is how long a connection may wait for its next request. Default 2 min.
+	IdleTimeout time.Duration
+
+	// Queries bounds the requests that ask ClickHouse at the same time, streamed histories aside,
+	// and Histories those that stream a history; Histories should be what query.NewHistory got.
+	// Defaults: four times the processors, and 4.
+	Queries, Histories int
+	// QueueWait is how long a request waits for its turn before 503. Default 1 s. At most ten times
+	// as many requests wait as may run.
+	QueueWait time.Duration
+}
+
+func (c *Config) setDefaults() {
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	for _, number := range []struct {
+		value    *int
+		standard int
+	}{
+		{&c.MaxConnections, 16_384}, {&c.MaxHeaderBytes, 16 << 10}, {&c.MaxURIBytes, 8 << 10},
+		{&c.Queries, 4 * runtime.GOMAXPROCS(0)}, {&c.Histories, 4},
+	} {
+		if *number.value <= 0 {
+			*number.value = number.standard
+		}
+	}
+	for _, span := range []struct {
+		value    *time.Duration
+		standard time.Duration
+	}{
+		{&c.HeaderTimeout, 10 * time.Second}, {&c.BodyTimeout, 60 * time.Second}, {&c.WriteTimeout, 20 * time.Second},
+		{&c.IdleTimeout, 2 * time.Minute}, {&c.QueueWait, time.Second},
+	} {
+		if *span.value <= 0 {
+			*span.value = span.standard
+		}
+	}
+}
+
+// Services are what the routes are made of. All are required; the Server does not close them.
+type Services struct {
+	Authenticator *keys.Authenticator
+	Keys          *keys.Service
+	Registry      *ingest.Registry
+	Writer        *ingest.Writer
+	LastSeen      *query.LastSeen
+	History       *query.History
+	Sessions      *query.Sessions
+	// Ready says why the service cannot serve yet, in a sentence for the public, or nil when it
+	// can. It is called for every /readyz and must end with its context.
+	Ready func(ctx context.Context) error
+}
+
+// Server answers HTTP requests. Its methods are safe for concurrent use.
+type Server struct {
+	config   Config
+	services Services
+	http     *fasthttp.Server
+	routes   []route
+	byPath   map[string][]*route // for refusals and for Expect; the router does the rest
+	calls    sync.Pool           // of *call
+	ids      *idSource
+	queries  *admission
+	streams  *admission
+	draining atomic.Bool
+
+	work     context.Context // ends when a shutdown's time is up
+	stopWork context.CancelFunc
+
+	mu       sync.Mutex
+	listener *listener
+	stopped  bool
+}
+
+// New returns a Server that does not listen yet.
+func New(config Config, services Services) *Server {
+	config.setDefaults()
+	s := &Server{
+		config: config, services: services, routes: routes(), byPath: map[string][]*route{}, ids: newIDSource(),
+		queries: newAdmission(config.Queries, 10*config.Queries, config.QueueWait),
+		streams: newAdmission(config.Histories, 10*config.Histories, config.QueueWait),
+	}
+	s.work, s.stopWork = context.WithCancel(context.Background())
+	s.calls.New = func() any { return &call{server: s} }
+	s.http = &fasthttp.Server{
+		Handler:            s.router().Handler,
+		ExpectHandler:      s.expect,
+		ErrorHandler:       s.unreadable,
+		Logger:             connectionLog{config.Logger},
+		Concurrency:        2 * config.MaxConnections, // ours is the limit that counts; see listener
+		ReadBufferSize:     config.MaxHeaderBytes,
+		ReadTimeout:        config.HeaderTimeout,
+		WriteTimeout:       config.WriteTimeout,
+		IdleTimeout:        config.IdleTimeout,
+		MaxRequestBodySize: 1 << 30, // each route has its own limit; see body.go
+
+		StreamRequestBody:            true,
+		DisablePreParseMultipartForm: true,
+		NoDefaultServerHeader:        true,
+		CloseOnShutdown:              true,
+		SecureErrorLogMessage:        true,
+	}
+	return s
+}
+
+// router builds the router from the route table. It answers exact paths only.
+func (s *Server) router() *router.Router {
+	r := router.New()
+	r.RedirectTrailingSlash, r.RedirectFixedPath = false, false
+	r.HandleMethodNotAllowed, r.HandleOPTIONS = false, false
+	for i := range s.routes {
+		route := &s.routes[i]
+		s.byPath[route.path] = append(s.byPath[route.path], route)
+		handler := func(ctx *fasthttp.RequestCtx) { s.serve(route, ctx) }
+		r.Handle(route.method, route.path, handler)
+		if route.method == fasthttp.MethodGet {
+			r.Handle(fasthttp.MethodHead, route.path, handler) // fasthttp leaves the body out
+		}
+	}
+	r.NotFound = func(ctx *fasthttp.RequestCtx) { s.serve(s.refusal(ctx), ctx) }
+	return r
+}
+
+// refusal returns the route that stands for a request that no route is for: a path that does not
+// exist, or a method that its path does not have. Both go the way of all requests, so that a
+// credential is treated as everywhere.
+func (s *Server) refusal(ctx *fasthttp.RequestCtx) *route {
+	known := s.byPath[string(ctx.Request.URI().PathOriginal())]
+	if len(known) == 0 {
+		return &noRoute
+	}
+	refused := &route{public: true, timeout: refusalTimeout, path: known[0].path, handle: notAllowed}
+	var methods []string
+	for _, r := range known {
+		methods = append(methods, r.method)
+		if r.method == fasthttp.MethodGet {
+			methods = append(methods, fasthttp.MethodHead)
+		}
+		refused.apiKeys = refused.apiKeys || r.apiKeys
+	}
+	refused.allow = strings.Join(methods, ", ")
+	return refused
+}
+
+// find returns the route of a request.
+func (s *Server) find(ctx *fasthttp.RequestCtx) *route {
+	method := string(ctx.Method())
+	if method == fasthttp.MethodHead {
+		method = fasthttp.MethodGet
+	}
+	for _, r := range s.byPath[string(ctx.Request.URI().PathOriginal())] {
+		if r.method == method {
+			return r
+		}
+	}
+	return s.refusal(ctx)
+}
+
+// Serve answers the connections of a listener, which it closes, until Shutdown; then it returns nil.
+// It may be called once.
+func (s *Server) Serve(inner net.Listener) error {
+	s.mu.Lock()
+	if s.stopped || s.listener != nil {
+		s.mu.Unlock()
+		return errors.Join(errors.New("serve: the server was started or stopped before"), inner.Close())
+	}
+	s.listener = newListener(inner, s.config.MaxConnections, s.config.MaxConnectionsPerAddress, s.ids)
+	s.mu.Unlock()
+	if err := s.http.Serve(s.listener); err != nil {
+		return fmt.Errorf("serve HTTP: %w", err)
+	}
+	return nil
+}
+
+// Drain makes /readyz answer 503 from now on, so that load balancers stop sending requests. The
+// server goes on serving.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// Shutdown stops accepting connections, lets the requests that are being served finish, and returns
+// when all are done. When ctx ends first, it cancels what is left, cuts the connections, waits for
+// that, and returns the context's error. Once it has returned, no request is being served.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.Drain()
+	s.mu.Lock()
+	s.stopped = true
+	listener := s.listener
+	s.mu.Unlock()
+	defer s.stopWork()
+	if listener == nil {
+		return nil
+	}
+	err := s.http.ShutdownWithContext(ctx)
+	if err == nil {
+		err = listener.wait(ctx)
+	}
+	if err == nil {
+		return nil
+	}
+	s.stopWork()
+	listener.cut()
+	// Every request's work ends with s.work and every connection has failed, so this is short.
+	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.WriteTimeout)
+	defer cancel()
+	return fmt.Errorf("stop serving HTTP: %w", errors.Join(err, listener.wait(cleanup)))
+}
+
+// connectionLog takes what fasthttp has to say of connections that broke. It may quote what clients
+// sent, so only the format is logged.
+type connectionLog struct{ logger *slog.Logger }
+
+// Printf logs the format of a message.
+func (l connectionLog) Printf(format string, _ ...any) {
+	l.logger.Debug("connection", "message", format)
+}

@@ -1,0 +1,199 @@
+package server
+
+import (
+	"github.com/valyala/fasthttp"
+
+	"lastseen/ingest"
+	"lastseen/query"
+	"lastseen/schema"
+)
+
+const maxPage = 1_000_000
+
+// listSessions answers with a page of the sessions that the caller's organisation may see.
+func listSessions(c *call) error {
+	p := parameters{args: c.http.QueryArgs()}
+	request := query.ListRequest{
+		SortBy:     sortBy(&p),
+		Descending: p.choice("sort_order", "desc", "asc") == "desc",
+		Page:       p.integer("page", 1, 1, maxPage),
+		PageSize:   p.integer("page_size", 50, 1, 1000),
+		Filter:     sessionFilter(&p),
+	}
+	if err := p.problem(); err != nil {
+		return err
+	}
+	page, err := c.server.services.Sessions.List(c.context(), c.principal.OrgID, request)
+	if err != nil {
+		return err
+	}
+	c.scratch = query.AppendPage(c.scratch[:0], &page)
+	c.reply(fasthttp.StatusOK, c.scratch)
+	return nil
+}
+
+func sortBy(p *parameters) schema.SessionSort {
+	switch p.choice("sort_by", "created_at_timestamp", "last_seen_at_timestamp", "termination_scheduled_for_timestamp", "terminated_at_timestamp") {
+	case "last_seen_at_timestamp":
+		return schema.SortByLastSeenAt
+	case "termination_scheduled_for_timestamp":
+		return schema.SortByTerminationScheduledFor
+	case "terminated_at_timestamp":
+		return schema.SortByTerminatedAt
+	}
+	return schema.SortByCreatedAt
+}
+
+func sessionFilter(p *parameters) schema.SessionFilter {
+	return schema.SessionFilter{
+		Scope:                   orgScope(p),
+		Search:                  p.text("search"),
+		Terminated:              p.boolean("filter_terminated"),
+		Public:                  p.boolean("filter_public"),
+		HasLastSeen:             p.boolean("filter_has_last_seen"),
+		DeviceID:                p.textOrNothing("filter_device_id"),
+		OffChrtReferenceID:      p.textOrNothing("filter_off_chrt_reference_id"),
+		FlightNumber:            p.textOrNothing("filter_flight_number"),
+		FlightLoadedStatus:      p.textOrNothing("filter_flight_loaded_status"),
+		CreatedAt:               timeRange(p, "filter_created_at_timestamp"),
+		LastSeenAt:              timeRange(p, "filter_last_seen_at_timestamp"),
+		TerminationScheduledFor: timeRange(p, "filter_termination_scheduled_for_timestamp"),
+		TerminatedAt:            timeRange(p, "filter_terminated_at_timestamp"),
+	}
+}
+
+func orgScope(p *parameters) schema.OrgScope {
+	switch p.choice("org_scope", "owned_and_shared", "owned", "shared") {
+	case "owned":
+		return schema.Owned
+	case "shared":
+		return schema.Shared
+	}
+	return schema.OwnedAndShared
+}
+
+func timeRange(p *parameters, prefix string) schema.TimeRange {
+	var times schema.TimeRange
+	if from := p.timestamp(prefix + "_gte"); from != nil {
+		times.From = *from
+	}
+	if to := p.timestamp(prefix + "_lte"); to != nil {
+		times.To = *to
+	}
+	return times
+}
+
+// getSession answers with one session.
+func getSession(c *call) error {
+	p := parameters{args: c.http.QueryArgs()}
+	id := p.required("session_id")
+	if err := p.problem(); err != nil {
+		return err
+	}
+	session, err := c.server.services.Sessions.Get(c.context(), c.principal.OrgID, id)
+	if err != nil {
+		return err
+	}
+	c.scratch = query.AppendSession(c.scratch[:0], &session)
+	c.reply(fasthttp.StatusOK, c.scratch)
+	return nil
+}
+
+// typeahead answers with suggestions for a text.
+func typeahead(c *call) error {
+	p := parameters{args: c.http.QueryArgs()}
+	text, limit, scope := p.required("query"), p.integer("limit", 10, 1, 100), orgScope(&p)
+	if err := p.problem(); err != nil {
+		return err
+	}
+	suggestions, err := c.server.services.Sessions.Typeahead(c.context(), c.principal.OrgID, text, scope, limit)
+	if err != nil {
+		return err
+	}
+	c.scratch = query.AppendSuggestions(c.scratch[:0], &suggestions)
+	c.reply(fasthttp.StatusOK, c.scratch)
+	return nil
+}
+
+// createSession begins a session and answers with its id.
+func createSession(c *call) error {
+	p := parameters{args: c.http.QueryArgs()}
+	device := p.required("device_id")
+	if err := p.problem(); err != nil {
+		return err
+	}
+	var wanted ingest.NewSession
+	if err := c.readJSON(&wanted); err != nil {
+		return err
+	}
+	id, ok := schema.ParseID(device)
+	if !ok {
+		return problemNotFound
+	}
+	session, err := c.server.services.Registry.CreateSession(c.context(), c.principal.OrgID, id, wanted)
+	if err != nil {
+		return err
+	}
+	return c.json(fasthttp.StatusOK, session.String())
+}
+
+// updateSession changes what is said of a session.
+func updateSession(c *call) error {
+	id, missing := c.sessionID()
+	if missing != nil {
+		return missing
+	}
+	var update ingest.SessionUpdate
+	if err := c.readJSON(&update); err != nil {
+		return err
+	}
+	if err := c.server.services.Registry.UpdateSession(c.context(), c.principal.OrgID, id, update); err != nil {
+		return err
+	}
+	return c.json(fasthttp.StatusOK, true)
+}
+
+// terminateSession ends a session.
+func terminateSession(c *call) error {
+	id, missing := c.sessionID()
+	if missing != nil {
+		return missing
+	}
+	if err := c.server.services.Registry.TerminateSession(c.context(), c.principal.OrgID, id); err != nil {
+		return err
+	}
+	return c.json(fasthttp.StatusOK, true)
+}
+
+// sessionID reads the parameter session_id. A text that is no id names a session that is not there:
+// the zero id, which no session has.
+func (c *call) sessionID() (schema.ID, error) {
+	p := parameters{args: c.http.QueryArgs()}
+	text := p.required("session_id")
+	if err := p.problem(); err != nil {
+		return schema.ID{}, err
+	}
+	id, _ := schema.ParseID(text)
+	return id, nil
+}
+
+// updateSharedOrgs changes which other organisations may see a session.
+func updateSharedOrgs(c *call) error {
+	var body struct {
+		SessionID    *string  `json:"session_id"`
+		AddOrgIDs    []string `json:"add_org_ids"`
+		RemoveOrgIDs []string `json:"remove_org_ids"`
+	}
+	if err := c.readJSON(&body); err != nil {
+		return err
+	}
+	if body.SessionID == nil {
+		return missingField("session_id")
+	}
+	id, _ := schema.ParseID(*body.SessionID)
+	err := c.server.services.Registry.UpdateSharedOrgs(c.context(), c.principal.OrgID, id, body.AddOrgIDs, body.RemoveOrgIDs)
+	if err != nil {
+		return err
+	}
+	return c.json(fasthttp.StatusOK, true)
+}

@@ -1,0 +1,154 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"iter"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// source is an answer that is written in pieces, such as a *query.Stream. WriteTo is called at most
+// once; Close, which may follow it, frees what the source holds.
+type source interface {
+	io.WriterTo
+	io.Closer
+}
+
+// stream answers with what a source writes, as it writes it. The source runs as a coroutine of the
+// goroutine that serves the connection: it goes on when its last piece has been accepted by the
+// client's socket, so neither a queue nor a goroutine that somebody must wait for is between them.
+//
+// Nothing is sent before the source has written two pieces or is through. So an answer of one piece
+// has a Content-Length, and an early failure is a proper error. After that, a failure cuts the
+// connection without the end of the last chunk, so that what arrived cannot be taken for the whole.
+func (c *call) stream(from source) error {
+	s := &answerStream{call: c, from: from}
+	s.next, s.stop = iter.Pull(s.run)
+	piece, more := s.next()
+	if more {
+		// The source may use its buffer again.
+		s.first = append(s.first, piece...)
+		s.second, more = s.next()
+	}
+	if !more {
+		s.free()
+		if s.err != nil {
+			return s.err
+		}
+		c.reply(fasthttp.StatusOK, s.first)
+		return nil
+	}
+	c.streams = true
+	c.http.SetStatusCode(fasthttp.StatusOK)
+	c.http.Response.Header.SetContentTypeBytes(contentTypeJSON)
+	c.http.Response.SetBodyStream(s, -1)
+	return nil
+}
+
+// answerStream is the body of an answer that is being streamed. It belongs to one goroutine.
+type answerStream struct {
+	call          *call
+	from          source
+	next          func() ([]byte, bool) // runs the source until it has written the next piece
+	stop          func()                // makes the source's write fail and waits until it returns
+	err           error                 // why the source ended, nil at its proper end
+	first, second []byte
+	sent          int64
+	failed        error // why the answer was cut
+	closed        bool
+}
+
+var errStopped = errors.New("nobody wants the rest of the answer")
+
+// run is the coroutine.
+func (s *answerStream) run(yield func([]byte) bool) {
+	_, s.err = s.from.WriteTo(pieces(yield))
+}
+
+// pieces hands every write to the consumer of the coroutine.
+type pieces func([]byte) bool
+
+// Write returns when the piece has been used.
+func (yield pieces) Write(piece []byte) (int, error) {
+	if len(piece) > 0 && !yield(piece) {
+		return 0, errStopped
+	}
+	return len(piece), nil
+}
+
+// SupportsBodyWriteTo makes fasthttp call WriteTo instead of Read.
+func (s *answerStream) SupportsBodyWriteTo() bool { return true }
+
+// WriteTo sends the whole answer. The client has a bounded time to accept each piece.
+func (s *answerStream) WriteTo(w io.Writer) (int64, error) {
+	piece, more := s.first, true
+	for more {
+		if s.failed = s.send(w, piece); s.failed != nil {
+			return s.sent, s.failed
+		}
+		if s.second != nil {
+			piece, s.second = s.second, nil
+			continue
+		}
+		piece, more = s.next()
+	}
+	s.failed = s.err
+	return s.sent, s.failed
+}
+
+func (s *answerStream) send(w io.Writer, piece []byte) error {
+	if err := s.call.http.SetWriteDeadline(time.Now().Add(s.call.server.config.WriteTimeout)); err != nil {
+		return err
+	}
+	n, err := w.Write(piece)
+	s.sent += int64(n)
+	return err
+}
+
+// Read returns what is left of the answer piece by piece, for a consumer that cannot take WriteTo.
+func (s *answerStream) Read(p []byte) (int, error) {
+	for len(s.first) == 0 {
+		if s.second != nil {
+			s.first, s.second = s.second, nil
+			continue
+		}
+		piece, more := s.next()
+		if !more {
+			if s.failed = s.err; s.failed != nil {
+				return 0, s.failed
+			}
+			return 0, io.EOF
+		}
+		s.first = piece
+	}
+	n := copy(p, s.first)
+	s.first = s.first[n:]
+	s.sent += int64(n)
+	return n, nil
+}
+
+// free ends the source.
+func (s *answerStream) free() {
+	s.stop()
+	if err := s.from.Close(); err != nil && s.err == nil {
+		s.err = err
+	}
+}
+
+// Close ends the answer and the call. fasthttp calls it when the answer has been sent, has failed or
+// is not wanted (HEAD).
+func (s *answerStream) Close() error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	s.free()
+	s.call.entry.bytes = s.sent
+	if s.failed != nil {
+		s.call.entry.cut(s.failed)
+	}
+	s.call.end()
+	return nil
+}

@@ -1,0 +1,30 @@
+package keys
+
+import (
+	"io"
+
+	"lastseen/schema"
+)
+
+// SetRandom makes a service draw the keys that it creates from a reader.
+func SetRandom(s *Service, random io.Reader) { s.random = random }
+
+// FormatKey returns the text of the key with a secret.
+func FormatKey(kind schema.KeyKind, secret [32]byte) []byte { return formatKey(kind, secret) }
+
+// CheckName says whether a name is accepted.
+func CheckName(name string) error { return checkName(name) }
+
+// CachedKeys returns how many of the records given to ristretto it holds, after it has dealt with all
+// that it was given.
+func CachedKeys(a *Authenticator) (n int) {
+	a.cache.Wait()
+	a.cache.IterValues(func(*cachedKey) bool {
+		n++
+		return false
+	})
+	return n
+}
+
+// Prune drops what the revoked set needs no more, as the background does.
+func Prune(a *Authenticator) { a.revoked.prune(a.config.Now().UnixMilli()) }

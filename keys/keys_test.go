@@ -1,0 +1,216 @@
+package keys_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"lastseen/keys"
+	"lastseen/schema"
+	"lastseen/schema/schematest"
+)
+
+func TestMain(m *testing.M) { schematest.Main(m) }
+
+// clock is a clock that only moves when told to. It is safe for concurrent use.
+type clock struct{ ms atomic.Int64 }
+
+func newClock() *clock {
+	c := new(clock)
+	c.ms.Store(time.Now().UnixMilli())
+	return c
+}
+
+func (c *clock) now() time.Time          { return time.UnixMilli(c.ms.Load()).UTC() }
+func (c *clock) advance(d time.Duration) { c.ms.Add(d.Milliseconds()) }
+
+// watchedStore is the real database with a window: it counts look-ups and writes of uses, and lets a
+// test hold a look-up open or make it fail. It is safe for concurrent use.
+type watchedStore struct {
+	*schema.DB
+	lookUps, useWrites atomic.Int64
+
+	mu     sync.Mutex
+	before func(context.Context) error // a look-up
+	after  func(context.Context) error
+	uses   func() error // before uses are written
+}
+
+func (s *watchedStore) hooks() (before, after func(context.Context) error, uses func() error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.before, s.after, s.uses
+}
+
+func (s *watchedStore) set(before, after func(context.Context) error, uses func() error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.before, s.after, s.uses = before, after, uses
+}
+
+func (s *watchedStore) FindAPIKey(ctx context.Context, hash schema.KeyHash) (key schema.APIKey, found bool, err error) {
+	s.lookUps.Add(1)
+	before, after, _ := s.hooks()
+	if before != nil {
+		if err := before(ctx); err != nil {
+			return schema.APIKey{}, false, err
+		}
+	}
+	key, found, err = s.DB.FindAPIKey(ctx, hash)
+	if after != nil {
+		if err := after(ctx); err != nil {
+			return schema.APIKey{}, false, err
+		}
+	}
+	return key, found, err
+}
+
+func (s *watchedStore) RecordKeyUses(ctx context.Context, uses []schema.KeyUse) error {
+	if _, _, hook := s.hooks(); hook != nil {
+		if err := hook(); err != nil {
+			return err
+		}
+	}
+	s.useWrites.Add(1)
+	return s.DB.RecordKeyUses(ctx, uses)
+}
+
+// gate holds whatever passes through it until it is opened.
+type gate struct {
+	reached chan struct{} // gets an element for each that arrives
+	open    chan struct{}
+}
+
+func newGate() *gate {
+	return &gate{reached: make(chan struct{}, 1000), open: make(chan struct{})}
+}
+
+func (g *gate) pass(ctx context.Context) error {
+	g.reached <- struct{}{}
+	select {
+	case <-g.open:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// joining is a context that says when somebody begins to wait on it.
+type joining struct {
+	context.Context
+	joined chan<- struct{}
+}
+
+func (c joining) Done() <-chan struct{} {
+	c.joined <- struct{}{}
+	return c.Context.Done()
+}
+
+// fixture is an authenticator and a service over a database of the test's own.
+type fixture struct {
+	db      *schema.DB
+	store   *watchedStore
+	channel *keys.LocalChannel
+	clock   *clock
+	issuer  *keys.Issuer
+	auth    *keys.Authenticator
+	service *keys.Service
+	admin   *keys.Principal
+}
+
+func newFixture(t *testing.T, configure func(*keys.AuthenticatorConfig)) *fixture {
+	t.Helper()
+	f := &fixture{
+		db:      schematest.Open(t),
+		channel: new(keys.LocalChannel),
+		clock:   newClock(),
+		admin:   &keys.Principal{Kind: keys.CallerUser, OrgID: "org_a", UserID: "user_admin", Role: keys.RoleAdministrator},
+	}
+	f.store = &watchedStore{DB: f.db}
+	issuer, err := keys.OpenIssuer(t.TempDir(), f.clock.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.issuer = issuer
+	f.auth = f.newAuthenticator(t, configure)
+	f.service = keys.NewService(keys.ServiceConfig{DB: f.db, Channel: f.channel, Devices: ownedDevices{}, Now: f.clock.now})
+	return f
+}
+
+// newAuthenticator makes one more authenticator, as a restart or another node would.
+func (f *fixture) newAuthenticator(t *testing.T, configure func(*keys.AuthenticatorConfig)) *keys.Authenticator {
+	t.Helper()
+	config := keys.AuthenticatorConfig{
+		Store: f.store, Users: f.issuer, Channel: f.channel, Now: f.clock.now,
+		UsesEvery: time.Hour, // tests write when they want to
+		Logger:    slog.New(slog.DiscardHandler),
+	}
+	if configure != nil {
+		configure(&config)
+	}
+	auth, err := keys.NewAuthenticator(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := auth.Close(); err != nil {
+			t.Errorf("close the authenticator: %v", err)
+		}
+	})
+	return auth
+}
+
+// ownedDevices says that org_a owns one device.
+type ownedDevices struct{}
+
+var ownDevice = schema.NewID()
+
+func (ownedDevices) OwnsDevice(orgID string, deviceID schema.ID) bool {
+	return orgID == "org_a" && deviceID == ownDevice
+}
+
+// create makes a key that lasts a day.
+func (f *fixture) create(t *testing.T, kind schema.KeyKind) (keys.Record, []byte) {
+	t.Helper()
+	record, text, err := f.service.Create(t.Context(), f.admin, keys.NewKey{Kind: kind, Name: "test", ExpiresAt: f.clock.now().Add(24 * time.Hour)})
+	if err != nil {
+		t.Fatalf("create a key: %v", err)
+	}
+	return record, []byte(text)
+}
+
+func (f *fixture) revoke(t *testing.T, id schema.ID) keys.Record {
+	t.Helper()
+	record, err := f.service.Revoke(t.Context(), f.admin, schema.KindAPIKey, id)
+	if err != nil {
+		t.Fatalf("revoke a key: %v", err)
+	}
+	return record
+}
+
+// warm authenticates until the cache answers. Ristretto takes up records a little later than it is
+// given them; each try costs a query, so that this does not spin.
+func (f *fixture) warm(t *testing.T, text []byte) {
+	t.Helper()
+	for {
+		before := f.store.lookUps.Load()
+		if _, err := f.auth.Authenticate(t.Context(), text); errors.Is(err, keys.ErrUnavailable) {
+			t.Fatal(err)
+		}
+		if f.store.lookUps.Load() == before {
+			return
+		}
+	}
+}
+
+// want authenticates and checks how that ends: nil for accepted.
+func (f *fixture) want(t *testing.T, text []byte, want error) {
+	t.Helper()
+	if _, err := f.auth.Authenticate(t.Context(), text); !errors.Is(err, want) {
+		t.Errorf("authenticate: got %v, want %v", err, want)
+	}
+}

@@ -1,0 +1,125 @@
+package dataset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"lastseen/schema"
+	"lastseen/schema/embedded"
+)
+
+// rowsPerInsert bounds the memory that loading takes.
+const rowsPerInsert = 100_000
+
+// Database is the database that Load fills, which is the service's default.
+const Database = "lastseen"
+
+// Load writes the data set into a data directory of the embedded engine, as the service would have:
+// devices, sessions, points and the last_seen checkpoint. The directory must not be in use and is
+// free again afterwards. Through the public routes, a row a request, a million sessions would take
+// hours.
+func Load(ctx context.Context, dataDir string, s Spec) error {
+	engine, err := embedded.Open(filepath.Join(dataDir, "clickhouse"), embedded.Options{Connections: 2})
+	if err != nil {
+		return fmt.Errorf("open the data directory to load: %w", err)
+	}
+	return errors.Join(LoadOn(ctx, engine, s), engine.Close())
+}
+
+// LoadOn is Load on an engine that the caller owns and closes.
+func LoadOn(ctx context.Context, engine *embedded.Engine, s Spec) error {
+	db, err := schema.OpenOn(ctx, engine, schema.Options{Database: Database})
+	if err != nil {
+		return err
+	}
+	defer db.Close() // the engine's data is complete without it
+	if err := db.Migrate(ctx); err != nil {
+		return err
+	}
+	conn, err := clickhouse.Open(engine.ClientOptions(Database))
+	if err != nil {
+		return fmt.Errorf("connect to the engine: %w", err)
+	}
+	defer conn.Close()
+	created := time.UnixMilli(s.NewestAt - int64(s.PointsPerSession)*s.Interval).UTC()
+	err = insertStructs(ctx, conn, "devices", s.Sessions, func(i int) any {
+		return &schema.Device{ID: s.DeviceID(i), OrgID: s.OrgID(s.Organisation(i)), MACAddress: s.MAC(i), CreatedAt: created}
+	})
+	if err != nil {
+		return err
+	}
+	err = insertStructs(ctx, conn, "sessions", s.Sessions, func(i int) any {
+		return &schema.Session{
+			ID: s.SessionID(i), OrgID: s.OrgID(s.Organisation(i)), DeviceID: s.DeviceID(i), DeviceMACAddress: s.MAC(i), CreatedAt: created,
+			SharedWithOrgIDs: []string{}, FlightNumbers: []string{}, FlightLoadedStatuses: []string{}, FlightLegIDs: []string{},
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if err := loadPoints(ctx, db, s); err != nil {
+		return err
+	}
+	return loadCheckpoints(ctx, db, s)
+}
+
+// insertStructs writes n rows by the `ch` tags of what row returns.
+func insertStructs(ctx context.Context, conn driver.Conn, table string, n int, row func(i int) any) error {
+	for from := 0; from < n; from += rowsPerInsert {
+		batch, err := conn.PrepareBatch(ctx, "INSERT INTO "+table)
+		if err != nil {
+			return fmt.Errorf("load the table %s: %w", table, err)
+		}
+		for i := from; i < min(from+rowsPerInsert, n); i++ {
+			if err := batch.AppendStruct(row(i)); err != nil {
+				return fmt.Errorf("load the table %s: %w", table, err)
+			}
+		}
+		if err := batch.Send(); err != nil {
+			return fmt.Errorf("load the table %s: %w", table, err)
+		}
+	}
+	return nil
+}
+
+func loadPoints(ctx context.Context, db *schema.DB, s Spec) error {
+	points := make([]schema.OwnedPoint, 0, rowsPerInsert)
+	for i := range s.Sessions {
+		for k := range s.PointsPerSession {
+			points = points[:len(points)+1]
+			s.OwnedPoint(i, k, &points[len(points)-1])
+			if len(points) < rowsPerInsert {
+				continue
+			}
+			if err := db.InsertDataPoints(ctx, points); err != nil {
+				return err
+			}
+			points = points[:0]
+		}
+	}
+	return db.InsertDataPoints(ctx, points)
+}
+
+func loadCheckpoints(ctx context.Context, db *schema.DB, s Spec) error {
+	rows := make([]schema.Checkpoint, 0, min(rowsPerInsert, s.Sessions))
+	for from := 0; from < s.Sessions; from += rowsPerInsert {
+		rows = rows[:0]
+		for i := from; i < min(from+rowsPerInsert, s.Sessions); i++ {
+			var c schema.Checkpoint
+			s.Point(i, s.PointsPerSession-1, &c.Point)
+			c.NewestTimestamp = c.Point.Timestamp
+			rows = append(rows, c)
+		}
+		// The watermark says: received before this is in the checkpoint. All points are older.
+		if err := db.SaveCheckpoints(ctx, rows, 1, s.NewestAt+2000); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -2,8 +2,10 @@ package embedded_test
 
 import (
 	"context"
+	"fmt"
 	"log"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,80 +15,94 @@ import (
 	"lastseen/schema/embedded"
 )
 
+// engine is shared by the tests, since a process can have only one; each test
+// has a database of its own. Tests that need another engine run themselves
+// again as another process, see lifecycle_test.go.
 var engine *embedded.Engine
 
 func TestMain(m *testing.M) {
+	if os.Getenv(helperVariable) != "" {
+		os.Exit(runHelper())
+	}
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "embedded")
 	if err != nil {
-		log.Fatal(err)
+		log.Print(err)
+		return 1
 	}
-	if engine, err = embedded.Open(dir, embedded.Options{Connections: 4}); err != nil {
-		log.Fatal(err)
+	defer os.RemoveAll(dir)
+	if engine, err = embedded.Open(dir, embedded.Options{Connections: 6}); err != nil {
+		log.Print(err)
+		return 1
 	}
 	code := m.Run()
 	if err := engine.Close(); err != nil {
 		log.Print(err)
-		code = 1
+		return 1
 	}
-	os.RemoveAll(dir)
-	os.Exit(code)
+	return code
 }
 
-func open(t *testing.T, database string) driver.Conn {
+// open returns a client of the shared engine.
+func open(t testing.TB, database string) driver.Conn {
 	t.Helper()
 	conn, err := clickhouse.Open(engine.ClientOptions(database))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close() })
+	t.Cleanup(func() {
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return conn
 }
 
-func TestQuick(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	c := open(t, "")
-	if err := c.Exec(ctx, "CREATE TABLE t (a UInt64, s String) ENGINE = MergeTree ORDER BY a"); err != nil {
-		t.Fatal(err)
-	}
-	b, err := c.PrepareBatch(ctx, "INSERT INTO t (a, s)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range 1000 {
-		b.Append(uint64(i), "x;y")
-	}
-	if err := b.Send(); err != nil {
-		t.Fatal(err)
-	}
-	var n, sum uint64
-	if err := c.QueryRow(clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{"m": "500"}), clickhouse.WithSettings(clickhouse.Settings{"max_threads": 1})),
-		"SELECT count(), sum(a) FROM t WHERE a < {m:UInt64}").Scan(&n, &sum); err != nil {
-		t.Fatal(err)
-	}
-	t.Log(n, sum)
-	v, err := c.ServerVersion()
-	t.Log(v, err)
-	err = c.QueryRow(ctx, "SELECT * FROM nosuch").Err()
-	t.Log(err)
-	var mt string
-	if err := c.QueryRow(ctx, "SELECT toString(getSetting('max_threads'))").Scan(&mt); err != nil {
-		t.Fatal(err)
-	}
-	t.Log(mt)
-	err = c.Exec(ctx, "INSERT INTO t SELECT number, 'a' FROM numbers(10)")
-	t.Log(err)
-	err = c.Exec(ctx, "INSERT INTO t VALUES (1,'a;b'), (2, 'c')")
-	t.Log(err)
-	c.QueryRow(ctx, "SELECT count() FROM t").Scan(&n)
-	t.Log(n)
-	err = c.QueryRow(ctx, "SELECT throwIf(number=3000000) FROM numbers(10000000)").Err()
-	t.Log(err)
-	rows, err := c.Query(ctx, "SELECT throwIf(number=3000000) FROM numbers(10000000) settings max_threads=1")
-	t.Log(err)
-	k := 0
-	for rows.Next() {
-		k++
-	}
-	t.Log(k, rows.Err())
+var databases atomic.Int64
+
+// newDatabase makes an empty database for one test.
+func newDatabase(t testing.TB) string {
+	t.Helper()
+	name := fmt.Sprintf("test_%d", databases.Add(1))
+	conn := open(t, "")
+	exec(t, conn, "CREATE DATABASE "+name)
+	t.Cleanup(func() {
+		if err := conn.Exec(context.WithoutCancel(t.Context()), "DROP DATABASE "+name+" SYNC"); err != nil {
+			t.Error(err)
+		}
+	})
+	return name
 }
+
+// withTimeout is the context of a statement of a test.
+func withTimeout(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func exec(t testing.TB, conn driver.Conn, sql string) {
+	t.Helper()
+	if err := conn.Exec(withTimeout(t), sql); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// scalar runs a query for one value.
+func scalar[T any](t testing.TB, conn driver.Conn, sql string) T {
+	t.Helper()
+	var value T
+	if err := conn.QueryRow(withTimeout(t), sql).Scan(&value); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return value
+}
+
+// failingReader is a reader that fails at once.
+type failingReader struct{ err error }
+
+func (r failingReader) Read([]byte) (int, error) { return 0, r.err }

@@ -23,41 +23,47 @@ var ErrClosed = errors.New("the embedded ClickHouse engine is closed")
 // Options tune an Engine. The zero value is good.
 type Options struct {
 	// Connections is the number of engine connections, which is the number of
-	// statements that run in parallel; more wait in line. 0 means
-	// DefaultConnections.
+	// statements that run in parallel; more wait in line, first come first
+	// served. 0 means DefaultConnections.
 	Connections int
+	// MaxMemory is how much memory the engine may use, in bytes, caches and
+	// background merges included; a statement that would need more fails with
+	// MEMORY_LIMIT_EXCEEDED (241). 0 means half of the machine's memory.
+	MaxMemory int64
 }
 
 // Engine is a running ClickHouse engine. It is safe for concurrent use.
 type Engine struct {
-	lib   *library
-	lock  *dirLock
 	hello []byte
+	lock  *dirLock
 
-	size int
-	idle chan *conn // receivers are served in the order in which they came
+	size    int
+	idle    chan *conn // receivers are served in the order in which they came
+	control *control
 
 	stop      context.Context // ends when Close is called
 	stopCause context.CancelCauseFunc
-	closeOnce sync.Once
-	closeErr  error
+	close     func() error
 }
 
 var _ http.RoundTripper = (*Engine)(nil)
 
-// opened guards the rule of one Engine per process: libchdb has one engine
-// however many connections are made.
+// opened is locked while an Engine is open: libchdb has one engine in a
+// process, however many connections are made to it.
 var opened sync.Mutex
 
 // Open starts the engine on dir, which it makes if it is absent. The process
 // holds the directory until Close.
 //
 // A process can have one Engine at a time: Open fails while another is open.
-// The error matches [ErrNoEngine] when libchdb is not there and [ErrLocked]
-// when another process holds the directory.
+// After Close another can be opened, on the same directory or another; each
+// time costs some hundred KB that libchdb does not give back, so do not make
+// a habit of it. The error matches [ErrNoEngine] when libchdb is not there
+// and [ErrLocked] when another process holds the directory.
 func Open(dir string, options Options) (*Engine, error) {
-	if options.Connections < 0 {
-		return nil, fmt.Errorf("the number of engine connections is %d: it must be 0 or more", options.Connections)
+	if options.Connections < 0 || options.MaxMemory < 0 {
+		return nil, fmt.Errorf("opening the engine with %d connections and %d bytes of memory: neither may be negative",
+			options.Connections, options.MaxMemory)
 	}
 	if options.Connections == 0 {
 		options.Connections = DefaultConnections
@@ -67,7 +73,7 @@ func Open(dir string, options Options) (*Engine, error) {
 		return nil, err
 	}
 	if !opened.TryLock() {
-		return nil, errors.New("an embedded ClickHouse engine is already open in this process: close it before opening another")
+		return nil, errors.New("opening the engine: one is open in this process already; close it first")
 	}
 	e, err := start(lib, dir, options)
 	if err != nil {
@@ -89,45 +95,43 @@ func start(lib *library, dir string, options Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{lib: lib, lock: lock, size: options.Connections, idle: make(chan *conn, options.Connections)}
+	e := &Engine{lock: lock, size: options.Connections, idle: make(chan *conn, options.Connections)}
 	e.stop, e.stopCause = context.WithCancelCause(context.Background())
-	for range options.Connections {
-		c, err := connect(lib, dir)
+	e.close = sync.OnceValue(func() error {
+		defer opened.Unlock()
+		return e.shutdown(e.size)
+	})
+	args := engineArguments(dir, options)
+	first, err := connect(lib, args, 0)
+	if err != nil {
+		return nil, errors.Join(err, lock.release())
+	}
+	e.control = &control{conn: first}
+	for id := range options.Connections {
+		c, err := connect(lib, args, id+1)
 		if err != nil {
-			return nil, errors.Join(err, e.shutdown(len(e.idle)))
+			return nil, errors.Join(err, e.shutdown(id))
 		}
 		e.idle <- c
 	}
-	if err := e.prepareHello(); err != nil {
+	if e.hello, err = hello(first); err != nil {
 		return nil, errors.Join(err, e.shutdown(e.size))
 	}
 	return e, nil
 }
 
-// prepareHello asks the engine once what clickhouse-go asks on every connect.
-func (e *Engine) prepareHello() error {
-	c := <-e.idle
-	defer func() { e.idle <- c }()
-	line, err := c.queryString("SELECT version(), timezone()")
-	if err != nil {
-		return fmt.Errorf("asking the engine for its version: %w", err)
-	}
-	version, zone, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
-	e.hello, err = encodeHello(version, zone)
-	return err
-}
-
 // ClientOptions returns options for clickhouse.Open that use e, with database
-// as the default. A database name that is empty means "default". Each call
-// returns a new value, which the caller may change.
+// as the default; an empty name means "default". The client opens as many
+// connections as the engine has. Each call returns a new value, which the
+// caller may change before using it.
 func (e *Engine) ClientOptions(database string) *clickhouse.Options {
 	if database == "" {
-		database = "default"
+		database = defaultDatabase
 	}
 	return &clickhouse.Options{
 		Protocol: clickhouse.HTTP,
 		// Nothing is dialled: the address only has to look like one.
-		Addr:          []string{"embedded.invalid:0"},
+		Addr:          []string{"embedded.invalid:8123"},
 		Auth:          clickhouse.Auth{Database: database},
 		TransportFunc: func(*http.Transport) (http.RoundTripper, error) { return e, nil },
 		MaxOpenConns:  e.size,
@@ -136,39 +140,30 @@ func (e *Engine) ClientOptions(database string) *clickhouse.Options {
 }
 
 // Close cancels the statements that are running, waits for them, stops the
-// engine and gives the directory free. Requests that wait or come later fail
-// with ErrClosed. It may be called more than once.
+// engine and gives the directory free. Requests that wait or come later, and
+// the bodies of responses that were not read to the end, fail with ErrClosed.
+// It may be called more than once.
 func (e *Engine) Close() error {
-	e.closeOnce.Do(func() {
-		e.stopCause(ErrClosed)
-		e.closeErr = e.shutdown(e.size)
-		opened.Unlock()
-	})
-	return e.closeErr
+	e.stopCause(ErrClosed)
+	return e.close()
 }
 
-// shutdown closes n connections as they become idle, then frees the directory.
+// shutdown closes n connections, each when it is idle, then the last one,
+// which stops the engine.
 func (e *Engine) shutdown(n int) error {
 	for range n {
-		c := <-e.idle
-		c.close()
+		(<-e.idle).close()
 	}
+	e.control.close()
 	return e.lock.release()
 }
 
-// acquire waits for an idle connection until ctx ends or e is closed.
-func (e *Engine) acquire(ctx context.Context) (*conn, error) {
-	if err := e.stop.Err(); err != nil {
-		return nil, ErrClosed
+// hello asks the engine once what clickhouse-go asks on every connect.
+func hello(c *conn) ([]byte, error) {
+	line, err := c.queryString("SELECT version(), timezone()")
+	if err != nil {
+		return nil, fmt.Errorf("asking the engine for its version: %w", err)
 	}
-	select {
-	case c := <-e.idle:
-		return c, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	case <-e.stop.Done():
-		return nil, ErrClosed
-	}
+	version, zone, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+	return encodeHello(version, zone)
 }
-
-func (e *Engine) release(c *conn) { e.idle <- c }

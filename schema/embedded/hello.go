@@ -17,10 +17,13 @@ const helloQuery = "SELECT displayName(), version(), revision(), timezone()"
 // 0, which is the plain Native format that libchdb writes.
 func encodeHello(version, zone string) ([]byte, error) {
 	block := proto.NewBlock()
-	for _, c := range []struct{ name, kind string }{
+	for _, c := range []struct {
+		name string
+		kind column.Type
+	}{
 		{"displayName()", "String"}, {"version()", "String"}, {"revision()", "UInt32"}, {"timezone()", "String"},
 	} {
-		if err := block.AddColumn(c.name, column.Type(c.kind)); err != nil {
+		if err := block.AddColumn(c.name, c.kind); err != nil {
 			return nil, fmt.Errorf("encoding the engine's hello: %w", err)
 		}
 	}

@@ -5,49 +5,78 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"unsafe"
 )
 
-// insertChunk is how much of an insert's data is handed over at a time.
+// insertChunk is how much of an insert's data is handed over at a time, in
+// bytes. The engine takes the next when it has room.
 const insertChunk = 256 << 10
 
 // insert streams the data of s into the engine and waits until they are
 // committed.
-func (c *conn) insert(ctx context.Context, s *statement) error {
-	p := newParameters(s.params)
-	defer p.pinner.Unpin()
-	handle := c.lib.insertStart(*c.handle, unsafe.StringData(s.sql), uintptr(len(s.sql)),
-		unsafe.StringData(s.format), uintptr(len(s.format)),
-		first(p.names), first(p.nameLens), first(p.values), first(p.valueLens), uintptr(len(p.names)))
-	if handle == 0 {
-		return errors.New("the engine did not start the insert")
+//
+// When the data end early (their reader fails, or the context ends) or do not
+// parse, nothing of the block that was being read is written. ClickHouse makes
+// a block of max_insert_block_size rows (1,048,576) or 256 MB, or of one Native
+// block if that is more, and blocks before stay written, as on a server.
+func (l *lease) insert(s *statement) error {
+	var insert uintptr
+	err := l.guard(func() error {
+		insert = l.callWith(l.lib.insertStart, s.sql, s.format, s.params)
+		if insert == 0 {
+			return errors.New("the engine did not start the insert")
+		}
+		return l.insertError(insert)
+	})
+	if insert != 0 {
+		defer l.lib.insertDestroy(insert)
 	}
-	defer c.lib.insertDestroy(handle)
-	if text := c.lib.insertError(handle); text != "" {
-		return newException(text)
+	if err != nil {
+		return err
 	}
-	buf := make([]byte, insertChunk)
-	for {
-		n, err := s.data.Read(buf)
-		if cause := context.Cause(ctx); cause != nil {
-			c.lib.insertCancel(handle)
-			return cause
-		}
-		if n > 0 && c.lib.insertAppend(handle, &buf[0], uintptr(n)) != 0 {
-			break
-		}
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			c.lib.insertCancel(handle)
-			return fmt.Errorf("reading the data of the insert: %w", err)
-		}
+	if err := l.feed(insert, s.data); err != nil {
+		l.lib.insertCancel(insert)
+		return err
 	}
-	result := c.lib.insertDone(handle)
-	defer c.lib.resultDestroy(result)
-	if text := c.lib.resultError(result); text != "" {
+	return l.guard(func() error {
+		result := l.lib.insertDone(insert)
+		defer l.lib.resultDestroy(result)
+		return l.resultError(result)
+	})
+}
+
+func (l *lease) insertError(insert uintptr) error {
+	if text := l.lib.insertError(insert); text != "" {
 		return newException(text)
 	}
 	return nil
+}
+
+// feed hands over the data. It returns nil also if the engine wants no more
+// of them because the insert has failed, which insertDone then tells.
+func (l *lease) feed(insert uintptr, data io.ReadCloser) error {
+	// A reader that can be closed is made to return when the context ends.
+	defer context.AfterFunc(l.ctx, func() { data.Close() })()
+	buf := make([]byte, insertChunk)
+	for {
+		n, readErr := data.Read(buf)
+		if l.ctx.Err() != nil {
+			return context.Cause(l.ctx)
+		}
+		wanted := true
+		if n > 0 {
+			err := l.guard(func() error {
+				wanted = l.lib.insertAppend(insert, &buf[0], uintptr(n)) == 0
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		if readErr == io.EOF || !wanted {
+			return nil
+		}
+		if readErr != nil {
+			return fmt.Errorf("reading the data of the insert: %w", readErr)
+		}
+	}
 }

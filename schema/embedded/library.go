@@ -27,22 +27,19 @@ type library struct {
 	connect           func(argc int32, argv **byte) *uintptr
 	closeConn         func(conn *uintptr)
 
-	classify    func(conn uintptr, sql *byte, n uintptr, database *byte, databaseLen uintptr, out *analysis) int32
-	query       func(conn uintptr, sql *byte, n uintptr, format *byte, formatLen uintptr) uintptr
-	queryParams func(conn uintptr, sql *byte, n uintptr, format *byte, formatLen uintptr,
-		names **byte, nameLens *uintptr, values **byte, valueLens *uintptr, count uintptr) uintptr
-	streamQuery func(conn uintptr, sql *byte, n uintptr, format *byte, formatLen uintptr,
-		names **byte, nameLens *uintptr, values **byte, valueLens *uintptr, count uintptr) uintptr
+	classify func(conn uintptr, sql *byte, sqlLen uintptr, database *byte, databaseLen uintptr, out *analysis) int32
+
+	query        startFunc // runs to the end; the result is whole
+	streamQuery  startFunc // starts; the result comes by streamFetch
 	streamFetch  func(conn, stream uintptr) uintptr
 	streamCancel func(conn, stream uintptr)
 
-	insertStart func(conn uintptr, sql *byte, n uintptr, format *byte, formatLen uintptr,
-		names **byte, nameLens *uintptr, values **byte, valueLens *uintptr, count uintptr) uintptr
-	insertAppend  func(stream uintptr, data *byte, n uintptr) int32
-	insertDone    func(stream uintptr) uintptr
-	insertCancel  func(stream uintptr)
-	insertError   func(stream uintptr) string
-	insertDestroy func(stream uintptr)
+	insertStart   startFunc
+	insertAppend  func(insert uintptr, data *byte, n uintptr) int32
+	insertDone    func(insert uintptr) uintptr
+	insertCancel  func(insert uintptr)
+	insertError   func(insert uintptr) string
+	insertDestroy func(insert uintptr)
 
 	resultBuffer  func(result uintptr) *byte
 	resultLength  func(result uintptr) uintptr
@@ -50,14 +47,22 @@ type library struct {
 	resultDestroy func(result uintptr)
 }
 
+// startFunc is the signature of the functions that take a statement, a format
+// and bound parameters.
+type startFunc func(conn uintptr, sql *byte, sqlLen uintptr, format *byte, formatLen uintptr,
+	names **byte, nameLens *uintptr, values **byte, valueLens *uintptr, count uintptr) uintptr
+
 // analysis is libchdb's struct chdb_query_analysis_v1.
 type analysis struct {
-	structSize     uintptr
-	statementCount uint32
-	queryClass     uint32
-	flags          uint32
-	_              uint32
+	structSize uint32
+	statements uint32
+	flags      uint32
+	class      uint32
 }
+
+// classControl is the class of statements that change the session (SET, USE,
+// temporary tables) or the server (SYSTEM, KILL).
+const classControl = 3
 
 // loadLibrary loads libchdb once per process: a shared library of this size
 // with threads of its own cannot be unloaded safely.
@@ -71,36 +76,31 @@ var loadLibrary = sync.OnceValues(func() (*library, error) {
 		return nil, fmt.Errorf("%w: loading %s failed: %w", ErrNoEngine, path, err)
 	}
 	lib := new(library)
-	symbols := []struct {
-		name string
-		fn   any
-	}{
-		{"chdb_set_signal_handlers_enabled", &lib.setSignalHandlers},
-		{"chdb_connect", &lib.connect},
-		{"chdb_close_conn", &lib.closeConn},
-		{"chdb_classify_query_n", &lib.classify},
-		{"chdb_query_n", &lib.query},
-		{"chdb_query_with_params_n", &lib.queryParams},
-		{"chdb_stream_query_with_params_n", &lib.streamQuery},
-		{"chdb_stream_fetch_result", &lib.streamFetch},
-		{"chdb_stream_cancel_query", &lib.streamCancel},
-		{"chdb_stream_insert_with_params_n", &lib.insertStart},
-		{"chdb_stream_append", &lib.insertAppend},
-		{"chdb_stream_done", &lib.insertDone},
-		{"chdb_stream_cancel_insert", &lib.insertCancel},
-		{"chdb_stream_insert_error", &lib.insertError},
-		{"chdb_destroy_insert_stream", &lib.insertDestroy},
-		{"chdb_result_buffer", &lib.resultBuffer},
-		{"chdb_result_length", &lib.resultLength},
-		{"chdb_result_error", &lib.resultError},
-		{"chdb_destroy_query_result", &lib.resultDestroy},
-	}
-	for _, s := range symbols {
-		address, err := purego.Dlsym(handle, s.name)
+	for name, function := range map[string]any{
+		"chdb_set_signal_handlers_enabled": &lib.setSignalHandlers,
+		"chdb_connect":                     &lib.connect,
+		"chdb_close_conn":                  &lib.closeConn,
+		"chdb_classify_query_n":            &lib.classify,
+		"chdb_query_with_params_n":         &lib.query,
+		"chdb_stream_query_with_params_n":  &lib.streamQuery,
+		"chdb_stream_fetch_result":         &lib.streamFetch,
+		"chdb_stream_cancel_query":         &lib.streamCancel,
+		"chdb_stream_insert_with_params_n": &lib.insertStart,
+		"chdb_stream_append":               &lib.insertAppend,
+		"chdb_stream_done":                 &lib.insertDone,
+		"chdb_stream_cancel_insert":        &lib.insertCancel,
+		"chdb_stream_insert_error":         &lib.insertError,
+		"chdb_destroy_insert_stream":       &lib.insertDestroy,
+		"chdb_result_buffer":               &lib.resultBuffer,
+		"chdb_result_length":               &lib.resultLength,
+		"chdb_result_error":                &lib.resultError,
+		"chdb_destroy_query_result":        &lib.resultDestroy,
+	} {
+		address, err := purego.Dlsym(handle, name)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %s is not libchdb %s or newer: it has no %s", ErrNoEngine, path, EngineVersion, s.name)
+			return nil, fmt.Errorf("%w: %s has no %s: it must be libchdb %s or newer", ErrNoEngine, path, name, EngineVersion)
 		}
-		purego.RegisterFunc(s.fn, address)
+		purego.RegisterFunc(function, address)
 	}
 	return lib, nil
 })
@@ -110,26 +110,28 @@ var loadLibrary = sync.OnceValues(func() (*library, error) {
 // `make engine` put into the user's cache.
 func findLibrary() (string, error) {
 	if path := os.Getenv("CHDB_LIB_PATH"); path != "" {
-		if info, err := os.Stat(path); err == nil && info.IsDir() {
+		info, err := os.Stat(path)
+		if err == nil && info.IsDir() {
 			path = filepath.Join(path, "libchdb.so")
+			_, err = os.Stat(path)
 		}
-		if _, err := os.Stat(path); err != nil {
-			return "", fmt.Errorf("%w: CHDB_LIB_PATH names no readable file: %w", ErrNoEngine, err)
+		if err != nil {
+			return "", fmt.Errorf("%w: CHDB_LIB_PATH must name a libchdb: %w", ErrNoEngine, err)
 		}
 		return path, nil
 	}
-	const advice = "set CHDB_LIB_PATH to a libchdb %s that you installed"
+	const advice = "set CHDB_LIB_PATH to a libchdb " + EngineVersion + " that you installed"
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
-		return "", fmt.Errorf("%w: on %s/%s, "+advice, ErrNoEngine, runtime.GOOS, runtime.GOARCH, EngineVersion)
+		return "", fmt.Errorf("%w: on %s/%s, %s", ErrNoEngine, runtime.GOOS, runtime.GOARCH, advice)
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("%w: the cache directory is unknown (%w): "+advice, ErrNoEngine, err, EngineVersion)
+		return "", fmt.Errorf("%w: the cache directory is not known (%w): %s", ErrNoEngine, err, advice)
 	}
 	path := filepath.Join(cache, "lastseen", "engine", EngineVersion,
 		"node_modules", "@chdb", "lib-linux-x64-gnu", "libchdb.so")
 	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("%w: run `make engine`, or "+advice, ErrNoEngine, EngineVersion)
+		return "", fmt.Errorf("%w: run `make engine`, or %s", ErrNoEngine, advice)
 	}
 	return path, nil
 }

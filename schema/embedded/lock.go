@@ -14,13 +14,16 @@ import (
 // ErrLocked means that another process holds the data directory.
 var ErrLocked = errors.New("the data directory is in use")
 
-// dirLock is this process's hold on a data directory: an advisory lock on the
-// file lastseen.lock in it, which the system releases when the process dies.
-// The file's content is the holder's process id, for the error message only.
+// lockName is the file whose lock stands for the data directory.
+const lockName = "lastseen.lock"
+
+// dirLock is this process's hold on a data directory: an advisory lock on a
+// file in it, which the system releases when the process dies. The file's
+// content is the holder's process id, for the error message only.
 type dirLock struct{ file *flock.Flock }
 
 func lockDir(dir string) (*dirLock, error) {
-	path := filepath.Join(dir, "lastseen.lock")
+	path := filepath.Join(dir, lockName)
 	lock := flock.New(path, flock.SetPermissions(0o600))
 	held, err := lock.TryLock()
 	if err != nil {

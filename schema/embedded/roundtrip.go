@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -11,10 +10,19 @@ import (
 )
 
 // RoundTrip runs the statement of a request as ClickHouse's HTTP interface
-// would. The result is streamed: the response's body holds an engine
-// connection until it is read to its end or closed. A statement that fails is
-// answered 500 with ClickHouse's text and its code; a failure once the body
-// has begun arrives in the body, in ClickHouse's own framing.
+// would, and streams the result: the response's body holds a connection until
+// it is read to its end or closed, or the request's context ends, or the
+// engine is closed.
+//
+// A statement that fails is answered 500 with ClickHouse's text and its code;
+// a failure after the first part of the result arrives in the body, in
+// ClickHouse's own framing, and then ends it with io.ErrUnexpectedEOF. When
+// the request's context ends, its error is returned, by RoundTrip or by the
+// body.
+//
+// Not supported, and refused with NOT_IMPLEMENTED: compression and external
+// tables. Without meaning, and ignored: users and passwords, query_id,
+// quota_key, session_id, wait_end_of_query.
 func (e *Engine) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		defer req.Body.Close()
@@ -23,46 +31,49 @@ func (e *Engine) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return failure(req, err)
 	}
-	if strings.TrimSpace(s.sql) == helloQuery && s.data == nil {
+	if s.data == nil && strings.TrimSpace(s.sql) == helloQuery {
 		return response(req, http.StatusOK, io.NopCloser(bytes.NewReader(e.hello))), nil
 	}
-	ctx := req.Context()
-	c, err := e.acquire(ctx)
+	l, err := e.lease(req.Context())
 	if err != nil {
 		return nil, err
 	}
-	body, err := e.run(ctx, c, s)
+	resp, err := l.run(req, s)
 	if err != nil {
-		e.release(c)
+		l.releaseFailed()
 		return failure(req, err)
 	}
-	return response(req, http.StatusOK, body), nil
+	return resp, nil
 }
 
-// run starts s on c. When it returns no error the body owns c.
-func (e *Engine) run(ctx context.Context, c *conn, s *statement) (io.ReadCloser, error) {
-	if err := c.prepare(s.database, s.settings); err != nil {
+// run starts s. If it returns no error, the lease is released by itself or
+// will be by the response's body.
+func (l *lease) run(req *http.Request, s *statement) (*http.Response, error) {
+	if err := l.prepare(s.database, s.settings); err != nil {
 		return nil, err
 	}
 	if s.data != nil {
-		if err := c.insert(ctx, s); err != nil {
+		if err := l.insert(s); err != nil {
 			return nil, err
 		}
-		e.release(c)
-		return http.NoBody, nil
+		l.release()
+		return response(req, http.StatusOK, http.NoBody), nil
 	}
-	stream, err := c.startQuery(s)
+	source, err := l.query(s)
 	if err != nil {
 		return nil, err
 	}
 	// The first chunk is fetched here, so that a statement that fails before
 	// it has a result is answered with a status and not in the body.
-	first, err := stream.next()
-	if err != nil {
-		stream.close()
+	chunk, err := source.next()
+	if err != nil && !errors.Is(err, io.EOF) {
+		source.close()
 		return nil, err
 	}
-	return newBody(ctx, e, stream, first), nil
+	tag := exceptionTag()
+	resp := response(req, http.StatusOK, newBody(l, source, chunk, tag))
+	resp.Header.Set("X-ClickHouse-Exception-Tag", tag)
+	return resp, nil
 }
 
 func response(req *http.Request, status int, body io.ReadCloser) *http.Response {

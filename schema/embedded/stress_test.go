@@ -1,0 +1,303 @@
+package embedded_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/pprof"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+)
+
+// The bounds of the stress test.
+const (
+	// stressStall is how long a worker may go without finishing anything.
+	stressStall = time.Minute
+	// stressGrowth is how much resident memory may grow after the warm-up, in
+	// MB: a fixed part for caches that are still filling, and one by the minute.
+	stressGrowth, stressGrowthPerMinute = 96, 2.0
+	// stressKeep is how many rows a writer gathers before it starts anew.
+	stressKeep = 200_000
+)
+
+// TestStress runs mixed inserts, queries, failures and cancellations with a
+// garbage collection every 30 ms: 5 seconds, or as long as LASTSEEN_STRESS
+// says, which `make stress` sets to ten minutes. It fails on a crash, a wrong
+// count, a worker that is stuck, or memory that grows past the bounds above.
+func TestStress(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	duration := 5 * time.Second
+	if text := os.Getenv("LASTSEEN_STRESS"); text != "" {
+		var err error
+		if duration, err = time.ParseDuration(text); err != nil {
+			t.Fatalf("LASTSEEN_STRESS must be a duration such as 10m: %v", err)
+		}
+	}
+	conn := open(t, newDatabase(t))
+	s := &stress{t: t, conn: conn}
+	ctx, cancel := context.WithTimeout(t.Context(), duration)
+	defer cancel()
+
+	var wg sync.WaitGroup
+	for i := range 3 {
+		wg.Go(func() { s.loop(ctx, newWriter(s, i).step) })
+	}
+	for _, step := range []func(context.Context) error{s.read, s.read, s.cancelled, s.abandoned, s.formats, s.failures} {
+		wg.Go(func() { s.loop(ctx, step) })
+	}
+	wg.Go(func() { collect(ctx) })
+	s.watch(ctx, duration)
+	wg.Wait()
+	t.Logf("%d rows written, %d queries, %d cancelled or abandoned, %d failed as they should",
+		s.rows.Load(), s.queries.Load(), s.given.Load(), s.failed.Load())
+}
+
+type stress struct {
+	t    *testing.T
+	conn driver.Conn
+
+	rows, queries, given, failed atomic.Int64
+	progress                     atomic.Int64
+}
+
+// loop repeats step until ctx ends.
+func (s *stress) loop(ctx context.Context, step func(context.Context) error) {
+	for ctx.Err() == nil {
+		if err := step(ctx); err != nil && ctx.Err() == nil {
+			s.t.Error(err)
+			return
+		}
+		s.progress.Add(1)
+	}
+}
+
+// collect forces garbage collections.
+func collect(ctx context.Context) {
+	tick := time.NewTicker(30 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			runtime.GC()
+		}
+	}
+}
+
+// watch reports on the process until ctx ends, fails if nothing gets done, and
+// in the end compares memory with what it was after a fifth of the time.
+func (s *stress) watch(ctx context.Context, duration time.Duration) {
+	start, began := 0.0, time.Now()
+	warm := time.After(duration / 5)
+	report := time.NewTicker(max(duration/20, time.Second))
+	defer report.Stop()
+	last, lastChange := int64(0), time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			s.compare(start, time.Since(began)-duration/5)
+			return
+		case <-warm:
+			start, began = resident(), time.Now().Add(-duration/5)
+		case <-report.C:
+			s.t.Logf("%4.0f s: resident %.0f MB, Go heap %.0f MB, %d rows, %d queries",
+				time.Since(began).Seconds(), resident(), goHeap(), s.rows.Load(), s.queries.Load())
+		}
+		if now := s.progress.Load(); now != last {
+			last, lastChange = now, time.Now()
+		} else if time.Since(lastChange) > stressStall {
+			_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 2)
+			s.t.Errorf("nothing was done for %v", stressStall)
+			panic("stuck")
+		}
+	}
+}
+
+func (s *stress) compare(start float64, time time.Duration) {
+	end := resident()
+	bound := stressGrowth + stressGrowthPerMinute*time.Minutes()
+	s.t.Logf("resident memory: %.0f MB after the warm-up, %.0f MB at the end (may grow by %.0f)", start, end, bound)
+	if end-start > bound {
+		s.t.Errorf("resident memory grew by %.0f MB in %v: more than %.0f", end-start, time.Round(1e9), bound)
+	}
+}
+
+// resident is the process's resident memory in MB, what can be given back
+// given back.
+func resident() float64 {
+	debug.FreeOSMemory()
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	kb, _ := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+	return kb / 1024
+}
+
+func goHeap() float64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapInuse) / (1 << 20)
+}
+
+// writer inserts batches into a table of its own and counts them.
+type writer struct {
+	*stress
+	table string
+	have  uint64
+}
+
+func newWriter(s *stress, i int) *writer {
+	w := &writer{stress: s, table: "w" + strconv.Itoa(i)}
+	err := s.conn.Exec(s.t.Context(), "CREATE TABLE "+w.table+" (id UInt64, at DateTime64(3), name String, x Float64) ENGINE = MergeTree ORDER BY (name, at)")
+	if err != nil {
+		s.t.Error(err)
+	}
+	return w
+}
+
+func (w *writer) step(ctx context.Context) error {
+	if w.have > stressKeep {
+		w.have = 0
+		return w.conn.Exec(ctx, "TRUNCATE TABLE "+w.table)
+	}
+	if rand.IntN(4) == 0 {
+		return w.torn(ctx)
+	}
+	batch, err := w.conn.PrepareBatch(ctx, "INSERT INTO "+w.table+" (id, at, name, x)")
+	if err != nil {
+		return fmt.Errorf("preparing a batch: %w", err)
+	}
+	n := 1 + rand.IntN(5000)
+	for i := range n {
+		if err := batch.Append(uint64(i), time.Now(), fmt.Sprintf("session %d;\n", i%50), rand.Float64()); err != nil {
+			return fmt.Errorf("filling a batch: %w", err)
+		}
+	}
+	if err := batch.Send(); err != nil {
+		return fmt.Errorf("sending a batch: %w", err)
+	}
+	w.rows.Add(int64(n))
+	w.have += uint64(n)
+	return w.count(ctx)
+}
+
+// torn is an insert whose data break off, of which nothing may stay.
+func (w *writer) torn(ctx context.Context) error {
+	broken := errors.New("broken on purpose")
+	data := io.MultiReader(strings.NewReader(strings.Repeat("1,2026-01-01 00:00:00.000,torn,1\n", 1+rand.IntN(20_000))), failingReader{broken})
+	if err := w.conn.InsertFormat(ctx, "CSV", "INSERT INTO "+w.table, data); !errors.Is(err, broken) {
+		return fmt.Errorf("a torn insert returned %w", err)
+	}
+	w.given.Add(1)
+	return w.count(ctx)
+}
+
+func (w *writer) count(ctx context.Context) error {
+	var n uint64
+	if err := w.conn.QueryRow(ctx, "SELECT count() FROM "+w.table).Scan(&n); err != nil {
+		return fmt.Errorf("counting: %w", err)
+	}
+	w.queries.Add(1)
+	if n != w.have {
+		return fmt.Errorf("%s has %d rows, want %d", w.table, n, w.have)
+	}
+	return nil
+}
+
+func (s *stress) read(ctx context.Context) error {
+	table := "w" + strconv.Itoa(rand.IntN(3))
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"max_threads": 1 + rand.IntN(2)}))
+	rows, err := s.conn.Query(ctx, "SELECT id, at, x FROM "+table+" WHERE name = {name:String} ORDER BY at DESC LIMIT {n:UInt32}",
+		clickhouse.Named("name", "session 7;\n"), clickhouse.Named("n", 100))
+	if err != nil {
+		return fmt.Errorf("reading: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id uint64
+		var at time.Time
+		var x float64
+		if err := rows.Scan(&id, &at, &x); err != nil {
+			return fmt.Errorf("scanning: %w", err)
+		}
+	}
+	s.queries.Add(1)
+	return rows.Err()
+}
+
+// cancelled is a long query whose context ends somewhere on the way.
+func (s *stress) cancelled(ctx context.Context) error {
+	short, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(40_000))*time.Microsecond)
+	defer cancel()
+	var n uint64
+	err := s.conn.QueryRow(short, "SELECT count() FROM numbers(100000000000) WHERE sipHash64(number) = 1").Scan(&n)
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("a query past its deadline returned %w", err)
+	}
+	s.given.Add(1)
+	return nil
+}
+
+// abandoned is a stream that is closed before its end.
+func (s *stress) abandoned(ctx context.Context) error {
+	format := []string{"Native", "JSONEachRow", "Parquet"}[rand.IntN(3)]
+	stream, err := s.conn.QueryFormat(ctx, format, "SELECT number, toString(number) FROM numbers(50000000)")
+	if err != nil {
+		return fmt.Errorf("opening a stream: %w", err)
+	}
+	_, err = io.CopyN(io.Discard, stream, rand.Int64N(1<<20))
+	s.given.Add(1)
+	return errors.Join(err, stream.Close())
+}
+
+func (s *stress) formats(ctx context.Context) error {
+	stream, err := s.conn.QueryFormat(ctx, "CSVWithNames", "SELECT number FROM numbers(200000) SETTINGS max_block_size = 1000")
+	if err != nil {
+		return fmt.Errorf("opening a stream: %w", err)
+	}
+	data, err := io.ReadAll(stream)
+	if lines := bytes.Count(data, []byte("\n")); err == nil && lines != 200_001 {
+		err = fmt.Errorf("a CSV of 200,000 rows has %d lines", lines)
+	}
+	s.queries.Add(1)
+	return errors.Join(err, stream.Close())
+}
+
+// failures are statements that fail, before a result and after its beginning.
+func (s *stress) failures(ctx context.Context) error {
+	for sql, code := range map[string]int32{
+		"SELECT * FROM nowhere": 60,
+		"SELECT 'x":             62,
+		"SELECT throwIf(number = 300000) FROM numbers(400000) SETTINGS max_block_size = 10000, max_threads = 1": 395,
+	} {
+		rows, err := s.conn.Query(ctx, sql)
+		if err == nil {
+			for rows.Next() {
+			}
+			err = errors.Join(rows.Err(), rows.Close())
+		}
+		if ex, ok := errors.AsType[*clickhouse.Exception](err); !ok || ex.Code != code {
+			return fmt.Errorf("%s: want code %d, got %w", sql, code, err)
+		}
+		s.failed.Add(1)
+	}
+	return nil
+}

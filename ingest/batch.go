@@ -1,9 +1,50 @@
 package ingest
 
+import (
+	"slices"
+	"sync"
+	"unsafe"
+
+	"lastseen/schema"
+)
+
 // Batch is the points of one body, and belongs to one goroutine. Its memory is reused once it is
 // released or given to Writer.Ingest: it must not be touched after either.
 type Batch struct {
+	points   []batchPoint
+	targets  []target          // what the points name, each once
+	index    map[string]uint32 // from a target's key to its place in targets; empty with fewer than two
+	key      []byte            // scratch
 	rejected []Rejection
+
+	budget   *Budget // may be nil
+	reserved int64   // bytes taken from it
+}
+
+// batchPoint is a point whose session is yet to be looked up.
+type batchPoint struct {
+	schema.DataPoint
+	index  int32  // in the body
+	target uint32 // in targets
+}
+
+// target is a session, or a device whose active session is meant, as points name it.
+type target struct {
+	session, device schema.ID
+	mac             string // the address's identity
+	hasSession      bool
+	hasDevice       bool
+	hasMAC          bool
+
+	owner owner // filled in by Registry.resolve
+}
+
+// owner is the session that a target denotes, or why it denotes none.
+type owner struct {
+	detail   string // a rejection's sentence; empty when the rest is filled in
+	session  schema.ID
+	deviceID schema.ID
+	endedAt  int64 // Unix milliseconds; math.MaxInt64 while the session is active
 }
 
 // Rejection says which point of a body was not taken, and why.
@@ -12,11 +53,181 @@ type Rejection struct {
 	Detail string `json:"detail"` // one sentence for the caller
 }
 
+const (
+	batchPointSize = int64(unsafe.Sizeof(batchPoint{}))
+	rejectionSize  = int64(unsafe.Sizeof(Rejection{}))
+	// targetSize includes the target's part of the index.
+	targetSize = int64(unsafe.Sizeof(target{})) + 128
+	// pooledPoints is how many points a Batch may have room for and still be kept for reuse.
+	pooledPoints = 16 << 10
+)
+
+var batches = sync.Pool{New: func() any { return new(Batch) }}
+
+// newBatch returns an empty Batch whose memory comes from a budget, which may be nil.
+func newBatch(budget *Budget) (*Batch, error) {
+	b := batches.Get().(*Batch)
+	b.budget = budget
+	if err := b.reserve(int64(cap(b.points)) * batchPointSize); err != nil {
+		b.Release()
+		return nil, err
+	}
+	return b, nil
+}
+
 // Len returns the number of points that Decode accepted.
 func (b *Batch) Len() int {
-	return 0
+	return len(b.points)
 }
 
 // Release gives the memory of a Batch that is not going to be written back.
 func (b *Batch) Release() {
+	if b.budget != nil {
+		b.budget.Release(b.reserved)
+	}
+	b.budget, b.reserved = nil, 0
+	if cap(b.points) > pooledPoints {
+		return
+	}
+	b.reset()
+	batches.Put(b)
+}
+
+// reset drops the points, and everything that refers to the caller's data.
+func (b *Batch) reset() {
+	b.points = b.points[:0]
+	clear(b.targets)
+	b.targets = b.targets[:0]
+	clear(b.index)
+	b.rejected = nil // the Result keeps it
+}
+
+// reserve takes bytes from the budget that Release gives back.
+func (b *Batch) reserve(n int64) error {
+	if b.budget == nil {
+		return nil
+	}
+	if !b.budget.TryAcquire(n) {
+		return ErrBusy
+	}
+	b.reserved += n
+	return nil
+}
+
+// reserveFrom makes sure that the Batch's memory is taken from a budget.
+func (b *Batch) reserveFrom(budget *Budget) error {
+	if b.budget != nil {
+		return nil
+	}
+	b.budget = budget
+	return b.reserve(int64(cap(b.points))*batchPointSize + int64(len(b.targets))*targetSize + int64(cap(b.rejected))*rejectionSize)
+}
+
+// add appends a point that names ref.
+func (b *Batch) add(index int, p *schema.DataPoint, ref *reference) error {
+	if len(b.points) == cap(b.points) {
+		grow := max(256, cap(b.points))
+		if err := b.reserve(int64(grow) * batchPointSize); err != nil {
+			return err
+		}
+		grown := make([]batchPoint, len(b.points), cap(b.points)+grow)
+		copy(grown, b.points)
+		b.points = grown
+	}
+	place, err := b.intern(ref)
+	if err != nil {
+		return err
+	}
+	b.points = append(b.points, batchPoint{DataPoint: *p, index: int32(index), target: place})
+	return nil
+}
+
+// reject notes that a point is bad.
+func (b *Batch) reject(index int, detail string) error {
+	if len(b.rejected) == cap(b.rejected) {
+		grow := max(16, cap(b.rejected))
+		if err := b.reserve(int64(grow) * rejectionSize); err != nil {
+			return err
+		}
+		b.rejected = slices.Grow(b.rejected, grow)
+	}
+	b.rejected = append(b.rejected, Rejection{Index: index, Detail: detail})
+	return nil
+}
+
+// intern returns the place of ref among the targets. Neighbours in a body mostly name the same.
+func (b *Batch) intern(ref *reference) (uint32, error) {
+	if n := len(b.targets); n > 0 && b.targets[n-1].is(ref) {
+		return uint32(n - 1), nil
+	}
+	b.key = ref.appendKey(b.key[:0])
+	if place, ok := b.index[string(b.key)]; ok {
+		return place, nil
+	}
+	if err := b.reserve(targetSize + int64(len(ref.mac))); err != nil {
+		return 0, err
+	}
+	if b.index == nil {
+		b.index = make(map[string]uint32)
+	}
+	place := uint32(len(b.targets))
+	b.index[string(b.key)] = place
+	t := target{hasSession: ref.hasSession, hasDevice: ref.hasDevice, hasMAC: ref.hasMAC}
+	if ref.hasSession {
+		t.session = ref.session
+	}
+	if ref.hasDevice {
+		t.device = ref.device
+	}
+	if ref.hasMAC {
+		t.mac = string(ref.mac)
+	}
+	b.targets = append(b.targets, t)
+	return place, nil
+}
+
+// is reports whether a target is what ref names.
+func (t *target) is(ref *reference) bool {
+	return t.hasSession == ref.hasSession && t.hasDevice == ref.hasDevice && t.hasMAC == ref.hasMAC &&
+		(!t.hasSession || t.session == ref.session) && (!t.hasDevice || t.device == ref.device) &&
+		(!t.hasMAC || t.mac == string(ref.mac))
+}
+
+// appendKey appends what is equal for equal references only.
+func (r *reference) appendKey(b []byte) []byte {
+	if r.hasSession {
+		b = append(append(b, 's'), r.session[:]...)
+	}
+	if r.hasDevice {
+		b = append(append(b, 'd'), r.device[:]...)
+	}
+	if r.hasMAC {
+		b = append(append(b, 'm'), r.mac...)
+	}
+	return b
+}
+
+// keep filters the points in place: those for which judge returns a sentence become rejections.
+func (b *Batch) keep(judge func(*batchPoint) string) {
+	kept := b.points[:0]
+	for i := range b.points {
+		p := &b.points[i]
+		if detail := judge(p); detail != "" {
+			b.rejected = append(b.rejected, Rejection{Index: int(p.index), Detail: detail})
+			continue
+		}
+		kept = append(kept, *p)
+	}
+	b.points = kept
+}
+
+// takeRejected returns the rejections by ascending index. The caller owns them.
+func (b *Batch) takeRejected() []Rejection {
+	rejected := b.rejected
+	b.rejected = nil
+	if rejected == nil {
+		rejected = []Rejection{}
+	}
+	slices.SortFunc(rejected, func(x, y Rejection) int { return x.Index - y.Index })
+	return rejected
 }

@@ -2,7 +2,12 @@ package ingest
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/go-faster/jx"
 )
 
 // Format is how a body writes its points.
@@ -52,10 +57,284 @@ type Limits struct {
 // broke off.
 //
 // Unknown fields are ignored, and of a field that is given twice the last counts. It needs little
-// memory beside the points whatever the body's size. It waits for a turn to decompress Zstd, so r
-// should be in memory or have a deadline.
+// memory beside the points whatever the body's size: a line or value may have 1 MiB. It waits for a
+// turn to decompress Zstd, so r should be in memory or have a deadline.
 //
 // The caller passes the Batch to Writer.Ingest, or releases it.
 func Decode(r io.Reader, format Format, encoding Encoding, limits Limits) (*Batch, error) {
-	return nil, errors.New("not there yet")
+	if limits.Points <= 0 {
+		limits.Points = MaxPoints
+	}
+	if limits.Bytes <= 0 {
+		limits.Bytes = MaxBytes
+	}
+	batch, err := newBatch(limits.Budget)
+	if err != nil {
+		return nil, err
+	}
+	d := decoders.Get().(*decoder)
+	defer d.put()
+	d.batch, d.limit, d.count, d.lines = batch, limits.Points, 0, 0
+	d.source = source{r: r}
+	if err := d.decode(format, encoding, limits.Bytes); err != nil {
+		batch.Release()
+		return nil, err
+	}
+	return batch, nil
+}
+
+// decoder decodes one body after another. Decode takes one from the pool and puts it back; nothing
+// in it outlives that.
+type decoder struct {
+	source source
+	frames frames
+	point  pointDecoder
+
+	batch *Batch
+	limit int // of points
+	count int // of points so far
+	lines int // of NDJSON so far
+}
+
+var decoders = sync.Pool{New: func() any { return new(decoder) }}
+
+func (d *decoder) put() {
+	d.source, d.batch = source{}, nil
+	d.frames.r = nil
+	decoders.Put(d)
+}
+
+// decode reads the whole body and sorts out whose fault an error is.
+func (d *decoder) decode(format Format, encoding Encoding, limit int64) error {
+	err := d.decodeBody(format, encoding, limit)
+	switch {
+	case err == nil:
+		return nil
+	case d.source.err != nil:
+		return fmt.Errorf("read the body: %w", d.source.err)
+	case errors.Is(err, errFrameTooLong):
+		return invalid("", "Point %d, or what stands in its place, is longer than 1 MiB.", d.count)
+	case errors.Is(err, io.EOF):
+		return invalid("", "The JSON ends before it is complete.")
+	}
+	return err
+}
+
+func (d *decoder) decodeBody(format Format, encoding Encoding, limit int64) error {
+	body, release, err := decompress(&d.source, encoding)
+	if err != nil {
+		return badCompression(encoding)
+	}
+	defer release()
+	d.frames.reset(body, limit)
+	if format == NDJSON {
+		err = d.decodeLines()
+	} else {
+		err = d.decodeDocument()
+	}
+	// What the decompressor stumbles over is neither the end, nor a limit, nor ours.
+	if encoding != Identity && err != nil && err == d.frames.err &&
+		err != io.EOF && err != ErrTooLarge && err != errFrameTooLong {
+		return badCompression(encoding)
+	}
+	return err
+}
+
+func badCompression(encoding Encoding) error {
+	if encoding == Gzip {
+		return invalid("", "The body is not valid gzip data.")
+	}
+	return invalid("", "The body is not valid Zstd data with a window of at most 8 MiB.")
+}
+
+// decodeLines reads NDJSON.
+func (d *decoder) decodeLines() error {
+	for {
+		line, err := d.frames.line()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		d.lines++
+		if isBlank(line) {
+			continue
+		}
+		if err := d.decodePoint(line); err != nil {
+			return err
+		}
+	}
+}
+
+func isBlank(line []byte) bool {
+	for _, c := range line {
+		if !isSpace(c) {
+			return false
+		}
+	}
+	return true
+}
+
+// decodeDocument reads JSON: the array of points, or the object that holds it.
+func (d *decoder) decodeDocument() error {
+	c, err := d.frames.peek()
+	if err == io.EOF {
+		return invalid("", "The body is empty: send an object with points, or an array of points.")
+	}
+	if err != nil {
+		return err
+	}
+	switch c {
+	case '[':
+		err = d.decodeArray()
+	case '{':
+		err = d.decodeObject()
+	default:
+		err = invalid("", "The body must be an object with points, or an array of points.")
+	}
+	if err != nil {
+		return err
+	}
+	switch _, err = d.frames.peek(); err {
+	case nil:
+		return invalid("", "Something follows the end of the JSON.")
+	case io.EOF:
+		return nil
+	}
+	return err
+}
+
+// decodeArray reads the points of the array that comes next.
+func (d *decoder) decodeArray() error {
+	d.frames.next() // the bracket that the caller saw
+	if c, err := d.frames.peek(); err != nil || c == ']' {
+		d.frames.next()
+		return err
+	}
+	for {
+		text, err := d.frames.value()
+		if err != nil {
+			return err
+		}
+		if err := d.decodePoint(text); err != nil {
+			return err
+		}
+		c, err := d.frames.next()
+		switch {
+		case err != nil:
+			return err
+		case c == ']':
+			return nil
+		case c != ',':
+			return invalid("", "There must be a comma or the array's end after point %d.", d.count-1)
+		}
+	}
+}
+
+// decodeObject reads the object that comes next and the points in it. As everywhere, the last
+// member of a name counts.
+func (d *decoder) decodeObject() error {
+	d.frames.next() // the brace that the caller saw
+	verdict := invalid("points", "The object must have points, an array.")
+	if c, err := d.frames.peek(); err != nil {
+		return err
+	} else if c == '}' {
+		return verdict
+	}
+	for {
+		isPoints, err := d.memberName()
+		if err != nil {
+			return err
+		}
+		if isPoints {
+			verdict, err = d.decodePoints()
+		} else {
+			err = d.skipValue()
+		}
+		if err != nil {
+			return err
+		}
+		c, err := d.frames.next()
+		switch {
+		case err != nil:
+			return err
+		case c == '}':
+			return verdict
+		case c != ',':
+			return errMalformed
+		}
+	}
+}
+
+var errMalformed = invalid("", "The body is not valid JSON.")
+
+// memberName reads a member's name and the colon after it, and tells whether it is "points".
+func (d *decoder) memberName() (bool, error) {
+	text, err := d.frames.value()
+	if err != nil {
+		return false, err
+	}
+	if !valid(text) || text[0] != '"' {
+		return false, errMalformed
+	}
+	d.point.json.ResetBytes(text)
+	name, err := d.point.json.StrBytes()
+	if err != nil {
+		return false, errMalformed
+	}
+	isPoints := string(name) == "points"
+	c, err := d.frames.next()
+	if err == nil && c != ':' {
+		err = errMalformed
+	}
+	return isPoints, err
+}
+
+// decodePoints reads the value of "points" in place of what an earlier member of the name gave. The
+// verdict says whether it is an array at all.
+func (d *decoder) decodePoints() (verdict, err error) {
+	d.batch.reset()
+	d.count = 0
+	c, err := d.frames.peek()
+	if err != nil {
+		return nil, err
+	}
+	if c == '[' {
+		return nil, d.decodeArray()
+	}
+	return invalid("points", "points must be an array."), d.skipValue()
+}
+
+// skipValue reads a value that means nothing to us, but must be valid.
+func (d *decoder) skipValue() error {
+	text, err := d.frames.value()
+	if err == nil && !valid(text) {
+		err = errMalformed
+	}
+	return err
+}
+
+func valid(text []byte) bool {
+	return utf8.Valid(text) && jx.Valid(text)
+}
+
+// decodePoint reads one point and puts it, or its rejection, into the batch.
+func (d *decoder) decodePoint(text []byte) error {
+	if d.count == d.limit {
+		return ErrTooLarge
+	}
+	index := d.count
+	d.count++
+	detail, err := d.point.decode(text)
+	if err != nil || !utf8.Valid(text) {
+		if d.lines > 0 {
+			return invalid("", "Line %d is not valid JSON.", d.lines)
+		}
+		return invalid("", "Point %d is not valid JSON.", index)
+	}
+	if detail != "" {
+		return d.batch.reject(index, detail)
+	}
+	return d.batch.add(index, &d.point.point, &d.point.ref)
 }

@@ -34,7 +34,7 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	if engine, err = embedded.Open(dir, embedded.Options{Connections: 6}); err != nil {
+	if engine, err = embedded.Open(dir, embedded.Options{Connections: engineConnections}); err != nil {
 		log.Print(err)
 		return 1
 	}
@@ -60,6 +60,9 @@ func open(t testing.TB, database string) driver.Conn {
 	})
 	return conn
 }
+
+// engineConnections is small, so that tests can use up all of them.
+const engineConnections = 6
 
 var databases atomic.Int64
 

@@ -1,0 +1,260 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"lastseen/ingest"
+	"lastseen/keys"
+	"lastseen/query"
+	"lastseen/schema"
+	"lastseen/server"
+)
+
+// appConfig says how an App is put together.
+type appConfig struct {
+	addr   string // HOST:PORT to listen on; port 0 takes any
+	schema schema.Options
+	server server.Config
+
+	ingestBytes  int64         // of memory for points in flight
+	cachedKeys   int           // API keys and device credentials
+	drainDelay   time.Duration // from /readyz's 503 to the refusal of connections
+	drainTimeout time.Duration // for requests in flight at the end
+	log          *slog.Logger
+}
+
+// App is a running service. The tests run the same one on port 0.
+type App struct {
+	config   appConfig
+	listener net.Listener
+	server   *server.Server
+	stops    []stopStep
+	served   chan error // what Serve returned
+}
+
+// stopStep undoes one step of the start.
+type stopStep struct {
+	name string
+	stop func(context.Context) error
+}
+
+// saveTimeout bounds each write of the shutdown that follows the last request.
+const saveTimeout = 10 * time.Second
+
+// StartApp starts a service and returns when it serves. From its first moment until then it answers
+// only the probes, /healthz with 200. ctx bounds the start alone; on an error nothing is left running.
+func StartApp(ctx context.Context, config appConfig) (*App, error) {
+	a := &App{config: config, served: make(chan error, 1)}
+	if err := a.start(ctx); err != nil {
+		return nil, errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
+	}
+	return a, nil
+}
+
+// Addr is the address that the service listens on.
+func (a *App) Addr() string {
+	return a.listener.Addr().String()
+}
+
+// Served gets what ended the serving, once: nil after Stop.
+func (a *App) Served() <-chan error {
+	return a.served
+}
+
+// Stop ends the service in the reverse order of its start: no new connections, the requests in flight,
+// the points that were admitted, the checkpoint of last_seen, the uses of keys, the storage. It goes on
+// after a step that fails. It may be called more than once, but not at the same time.
+func (a *App) Stop(ctx context.Context) error {
+	var failed error
+	for _, step := range slices.Backward(a.stops) {
+		began := time.Now()
+		if err := step.stop(ctx); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("stop %s: %w", step.name, err))
+		}
+		a.config.log.Debug("stopped", "what", step.name, "after", time.Since(began).Round(time.Millisecond))
+	}
+	a.stops = nil
+	return failed
+}
+
+func (a *App) onStop(name string, stop func(context.Context) error) {
+	a.stops = append(a.stops, stopStep{name, stop})
+}
+
+// start builds the service from the bottom up. Every step says how it is undone.
+func (a *App) start(ctx context.Context) error {
+	listener, err := listen(ctx, a.config.addr)
+	if err != nil {
+		return err
+	}
+	a.listener = listener
+	a.onStop("listening", func(context.Context) error {
+		if err := listener.Close(); !errors.Is(err, net.ErrClosed) { // serving closes it too
+			return err
+		}
+		return nil
+	})
+	loading := answerWhileLoading(listener.(*net.TCPListener))
+	services, err := a.startServices(ctx)
+	if stopErr := loading.stop(); err == nil {
+		err = stopErr
+	}
+	if err != nil {
+		return err
+	}
+	a.config.server.Logger = a.config.log
+	a.server = server.New(a.config.server, services)
+	go func() { a.served <- a.server.Serve(listener) }()
+	a.onStop("the HTTP server", a.drain)
+	return nil
+}
+
+// startServices opens the storage and loads what is kept in memory.
+func (a *App) startServices(ctx context.Context) (services server.Services, err error) {
+	db, err := a.openStorage(ctx)
+	if err != nil {
+		return services, err
+	}
+	lastSeen := query.NewLastSeen(db, time.Now)
+	registry := ingest.NewRegistry(db, lastSeen, time.Now)
+	if err := a.load(ctx, lastSeen, registry); err != nil {
+		return services, err
+	}
+	devices, _ := any(registry).(keys.DeviceDirectory)
+	authenticator, keyService, err := a.startKeys(db, devices)
+	if err != nil {
+		return services, err
+	}
+	a.startCheckpoints(lastSeen)
+	writer := ingest.NewWriter(db, registry, lastSeen, lastSeen, ingest.WriterOptions{Budget: ingest.NewBudget(a.config.ingestBytes)})
+	a.onStop("the writer", func(context.Context) error {
+		writer.Close()
+		return nil
+	})
+	return server.Services{
+		Authenticator: authenticator, Keys: keyService,
+		Registry: registry, Writer: writer,
+		LastSeen: lastSeen, History: query.NewHistory(db, lastSeen, a.config.server.Histories), Sessions: query.NewSessions(db, lastSeen, time.Now),
+		Ready: func(ctx context.Context) error { return a.ready(ctx, db) },
+	}, nil
+}
+
+func (a *App) openStorage(ctx context.Context) (*schema.DB, error) {
+	if err := os.MkdirAll(a.config.schema.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	db, err := schema.Open(ctx, a.config.schema)
+	if err != nil {
+		return nil, err
+	}
+	a.onStop("the storage", func(context.Context) error { return db.Close() })
+	if err := db.Migrate(ctx); err != nil {
+		return nil, err
+	}
+	return db, nil
+}
+
+func (a *App) load(ctx context.Context, lastSeen *query.LastSeen, registry *ingest.Registry) error {
+	began := time.Now()
+	var progress query.LoadProgress
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return registry.Load(ctx) })
+	group.Go(func() error {
+		return lastSeen.Load(ctx, func(p query.LoadProgress) {
+			progress = p
+			a.config.log.Debug("loading last_seen", "sessions", p.Sessions, "checkpoints", p.Checkpoints, "replayed", p.Replayed)
+		})
+	})
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	a.config.log.Info("loaded", "sessions", progress.Sessions, "points_replayed", progress.Replayed, "after", time.Since(began).Round(time.Millisecond).String())
+	return nil
+}
+
+func (a *App) startKeys(db *schema.DB, devices keys.DeviceDirectory) (*keys.Authenticator, *keys.Service, error) {
+	issuer, err := openIssuer(a.config.schema.DataDir)
+	if err != nil {
+		return nil, nil, err
+	}
+	channel := new(keys.LocalChannel)
+	authenticator, err := keys.NewAuthenticator(keys.AuthenticatorConfig{
+		Store: db, Users: issuer, Channel: channel, CachedKeys: a.config.cachedKeys, Logger: a.config.log,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	a.onStop("the key cache", func(context.Context) error { return authenticator.Close() })
+	return authenticator, keys.NewService(keys.ServiceConfig{DB: db, Channel: channel, Devices: devices, Logger: a.config.log}), nil
+}
+
+// startCheckpoints writes last_seen behind, and once more at the end.
+func (a *App) startCheckpoints(lastSeen *query.LastSeen) {
+	running, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		lastSeen.Run(running)
+	}()
+	a.onStop("the checkpoint of last_seen", func(ctx context.Context) error {
+		cancel()
+		<-done
+		ctx, cancel := context.WithTimeout(ctx, saveTimeout)
+		defer cancel()
+		return lastSeen.Flush(ctx)
+	})
+}
+
+// drain lets load balancers know, then stops accepting connections and waits for requests in flight.
+func (a *App) drain(ctx context.Context) error {
+	a.server.Drain()
+	if a.config.drainDelay > 0 {
+		delay := time.NewTimer(a.config.drainDelay)
+		defer delay.Stop()
+		select {
+		case <-delay.C:
+		case <-ctx.Done():
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.config.drainTimeout)
+	defer cancel()
+	return a.server.Shutdown(ctx)
+}
+
+// ready says in a sentence for the public why the service cannot serve.
+func (a *App) ready(ctx context.Context, db *schema.DB) error {
+	if err := db.Ping(ctx); err != nil {
+		a.config.log.Warn("not ready", "error", err)
+		return errors.New("ClickHouse is out of reach; try again in a moment.")
+	}
+	return nil
+}
+
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("the address %s is taken: stop what listens on it, or choose another one with --addr", addr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s (--addr is HOST:PORT): %w", addr, err)
+	}
+	return listener, nil
+}
+
+// openIssuer opens the local issuer of user tokens, and makes its key when it is absent.
+func openIssuer(dataDir string) (*keys.Issuer, error) {
+	if err := os.MkdirAll(dataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	return keys.OpenIssuer(dataDir, time.Now)
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"lastseen/cmd/lastseen/client"
+)
+
+// commandLine is everything that can be typed. Every flag has an environment variable: LASTSEEN_ and
+// the flag's name.
+type commandLine struct {
+	Serve   serveCommand     `cmd:"" help:"Run the service."`
+	Demo    demoCommand      `cmd:"" help:"Run the service with a simulated fleet, and print an API key and what to try."`
+	Token   tokenCommand     `cmd:"" help:"Print a user token of the local issuer. Works while the service runs."`
+	Keys    keysCommand      `cmd:"" help:"Create, list and revoke API keys."`
+	Import  importCommand    `cmd:"" help:"Import positions from CSV, NDJSON, JSON, GPX and GeoJSON files."`
+	Version kong.VersionFlag `env:"-" help:"Print the version and exit."`
+}
+
+// version tells the module's version and the commit, as far as the build knows them.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	text := info.Main.Version
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" {
+			text += " " + setting.Value
+		}
+	}
+	return text
+}
+
+// serverFlags say which server to talk to, and as whom.
+type serverFlags struct {
+	Server    string `default:"http://127.0.0.1:8080" placeholder:"URL" help:"Address of the lastseen server (default ${default})."`
+	Token     string `placeholder:"TOKEN" help:"User token, as 'lastseen token' prints it. Whoever can list this machine's processes can read it here: prefer the environment variable or --token-file."`
+	TokenFile string `placeholder:"FILE" help:"File that holds the user token; it goes before --token."`
+}
+
+// client returns a client for the server. The caller closes it.
+func (f *serverFlags) client() (*client.Client, error) {
+	token := f.Token
+	if f.TokenFile != "" {
+		text, err := os.ReadFile(f.TokenFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the user token: %w", err)
+		}
+		token = string(text)
+	}
+	token = strings.TrimSpace(token)
+	if token == "" {
+		return nil, errors.New("a user token is needed: set LASTSEEN_TOKEN to what 'lastseen token' prints, or give --token-file")
+	}
+	return client.New(f.Server, token)
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"sync/atomic"
+
+	"lastseen/cmd/lastseen/importer"
+	"lastseen/cmd/lastseen/trackfile"
+)
+
+// importCommand sends the positions of files to a server.
+type importCommand struct {
+	serverFlags
+	Files        []string `arg:"" name:"FILE" help:"Files to import, also compressed with gzip; - for standard input."`
+	Format       string   `default:"auto" enum:"auto,csv,ndjson,json,gpx,geojson" placeholder:"FORMAT" help:"Format of the files: ${enum}; auto goes by each file's name, then by how it begins (default ${default})."`
+	Map          []string `sep:"none" placeholder:"FIELD=COLUMN[:UNIT]" help:"Column that holds a field, and its unit; may be given several times. Fields and units: timestamp (s, ms, us, ns), latitude and longitude (degrees), altitude and accuracy (m, ft, km), speed (m/s, km/h, mph, kn), heading (degrees), temperature (C, F), battery (1, %), device, session. The first unit is what is taken when none is given; a timestamp also by its magnitude. An empty COLUMN leaves a field out. Columns of a table without a header are called 1, 2, 3 and so on."`
+	Device       string   `placeholder:"NAME" help:"Device of points whose row names none; by default the name of the track or of the file."`
+	BatchPoints  int      `default:"5000" help:"Points in one request (default ${default})."`
+	InFlight     int      `default:"8" help:"Requests at the same time; those of one device come one after the other (default ${default})."`
+	AllowRejects bool     `help:"Exit with 0 also when rows or points were rejected."`
+
+	mapping trackfile.Mapping
+	bytes   atomic.Int64 // read so far, of all files
+}
+
+// Validate refuses mappings and numbers that do not make sense, as mistakes on the command line.
+func (c *importCommand) Validate() (err error) {
+	if c.BatchPoints < 1 || c.BatchPoints > 100_000 || c.InFlight < 1 || c.InFlight > 64 {
+		return errors.New("--batch-points must be 1 to 100000 and --in-flight 1 to 64")
+	}
+	c.mapping, err = trackfile.ParseMapping(c.Map)
+	return err
+}
+
+// Run implements the command.
+func (c *importCommand) Run(ctx context.Context, std streams) error {
+	server, err := c.client()
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	run := importer.New(server, importer.Options{BatchPoints: c.BatchPoints, InFlight: c.InFlight})
+	total := totalSize(c.Files)
+	finish := showProgress(std.err, "import", true, func() progressState {
+		sum := run.Summary()
+		return progressState{done: c.bytes.Load(), total: total, text: fmt.Sprintf("%d points read, %d accepted", sum.Read, sum.Accepted)}
+	})
+	err = run.Run(ctx, c.sources(std.in))
+	finish()
+	sum := run.Summary()
+	c.report(std, &sum)
+	if err != nil {
+		return fmt.Errorf("the import stopped early, and running it again goes on where it stopped: %w", err)
+	}
+	if !sum.Complete() && !c.AllowRejects {
+		return fmt.Errorf("%d rows or points were rejected and %d files could not be read to their end: correct them, or accept that with --allow-rejects", sum.Rejected, len(sum.FilesFailed))
+	}
+	return nil
+}
+
+func (c *importCommand) report(std streams, sum *importer.Summary) {
+	for _, reason := range sum.FilesFailed {
+		fmt.Fprintln(std.err, reason)
+	}
+	for _, reason := range sum.Reasons {
+		fmt.Fprintln(std.err, reason)
+	}
+	if more := sum.Rejected - len(sum.Reasons); more > 0 {
+		fmt.Fprintf(std.err, "and %d more like these\n", more)
+	}
+	fmt.Fprintf(std.out, "%d points read: %d accepted, %d rejected; %d sessions, %d of them new\n",
+		sum.Read, sum.Accepted, sum.Rejected, sum.Sessions, sum.SessionsCreated)
+}
+
+// sources are the files of the command line. Their bytes are counted as they are read.
+func (c *importCommand) sources(stdin io.Reader) iter.Seq[importer.Source] {
+	options := trackfile.Options{Format: trackfile.Format(c.Format), Mapping: c.mapping, Device: c.Device}
+	return func(yield func(importer.Source) bool) {
+		for _, name := range c.Files {
+			source := importer.Source{Name: name, Options: options, Open: func() (io.ReadCloser, error) {
+				if name == "-" {
+					return counted{io.NopCloser(stdin), &c.bytes}, nil
+				}
+				file, err := os.Open(name)
+				if err != nil {
+					return nil, err
+				}
+				return counted{file, &c.bytes}, nil
+			}}
+			if name == "-" {
+				source.Name = "stdin"
+			}
+			if !yield(source) {
+				return
+			}
+		}
+	}
+}
+
+// counted counts what is read.
+type counted struct {
+	io.ReadCloser
+	bytes *atomic.Int64
+}
+
+// Read implements io.Reader.
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.bytes.Add(int64(n))
+	return n, err
+}
+
+// totalSize returns the bytes of all files, or 0 when that is not known.
+func totalSize(names []string) (total int64) {
+	for _, name := range names {
+		info, err := os.Stat(name)
+		if err != nil || !info.Mode().IsRegular() {
+			return 0
+		}
+		total += info.Size()
+	}
+	return total
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"lastseen/cmd/lastseen/client"
+)
+
+// keysCommand speaks to the key routes.
+type keysCommand struct {
+	Create createKeyCommand `cmd:"" help:"Make an API key. Only the key goes to standard output, its record to standard error."`
+	List   listKeysCommand  `cmd:"" help:"List the organisation's API keys, newest first."`
+	Revoke revokeKeyCommand `cmd:"" help:"Revoke an API key: when this returns, the key is refused."`
+}
+
+type createKeyCommand struct {
+	serverFlags
+	Name      string `required:"" placeholder:"NAME" help:"What the key is for; 1 to 100 printable characters."`
+	ExpiresIn string `xor:"expiry" placeholder:"SPAN" help:"How long the key is good: a number of days such as 90d, or a duration such as 12h; at most five years (default 90d)."`
+	ExpiresAt string `xor:"expiry" placeholder:"TIME" help:"When the key expires, in RFC 3339, such as 2027-01-31T00:00:00Z."`
+}
+
+// Run implements the command.
+func (c *createKeyCommand) Run(ctx context.Context, std streams) error {
+	expires, err := c.expiry(time.Now())
+	if err != nil {
+		return err
+	}
+	server, err := c.client()
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	record, err := server.CreateKey(ctx, c.Name, expires)
+	if err != nil {
+		return err
+	}
+	key := record.Key
+	record.Key = ""
+	if err := writeJSON(std.err, record); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(std.out, key)
+	return err
+}
+
+// Validate refuses an expiry that does not parse, as a mistake on the command line.
+func (c *createKeyCommand) Validate() error {
+	_, err := c.expiry(time.Now())
+	return err
+}
+
+var days = regexp.MustCompile(`^([0-9]{1,4})d$`)
+
+// expiry returns when the key is to expire.
+func (c *createKeyCommand) expiry(now time.Time) (time.Time, error) {
+	if c.ExpiresAt != "" {
+		at, err := time.Parse(time.RFC3339, c.ExpiresAt)
+		if err != nil {
+			return time.Time{}, fmt.Errorf("--expires-at=%s must be a time such as 2027-01-31T00:00:00Z", c.ExpiresAt)
+		}
+		return at, nil
+	}
+	span := c.ExpiresIn
+	if span == "" {
+		span = "90d"
+	}
+	if match := days.FindStringSubmatch(span); match != nil {
+		n, err := strconv.Atoi(match[1])
+		return now.AddDate(0, 0, n), err
+	}
+	length, err := time.ParseDuration(span)
+	if err != nil || length <= 0 {
+		return time.Time{}, fmt.Errorf("--expires-in=%s must be a number of days such as 90d, or a duration such as 12h", span)
+	}
+	return now.Add(length), nil
+}
+
+type listKeysCommand struct {
+	serverFlags
+	JSON bool `name:"json" help:"Print the records as JSON instead of a table."`
+}
+
+// Run implements the command.
+func (c *listKeysCommand) Run(ctx context.Context, std streams) error {
+	server, err := c.client()
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	records, err := server.ListKeys(ctx)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return writeJSON(std.out, records)
+	}
+	table := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "ID\tPREFIX\tNAME\tSTATUS\tCREATED\tEXPIRES\tLAST USED")
+	for _, r := range records {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Prefix, r.Name, r.Status,
+			r.CreatedAt.UTC().Format(time.DateTime), r.ExpiresAt.UTC().Format(time.DateTime), lastUsed(r))
+	}
+	return table.Flush()
+}
+
+func lastUsed(r client.KeyRecord) string {
+	if r.LastUsedAt == nil {
+		return "never"
+	}
+	return r.LastUsedAt.UTC().Format(time.DateTime)
+}
+
+type revokeKeyCommand struct {
+	serverFlags
+	ID string `name:"id" required:"" placeholder:"ID" help:"The key's id, as 'lastseen keys list' shows it; not the key itself."`
+}
+
+// Validate keeps a key that was given in place of its id from being sent and shown.
+func (c *revokeKeyCommand) Validate() error {
+	if len(c.ID) > 3 && c.ID[2] == '_' {
+		return errors.New("--id must be the key's id, not the key itself: 'lastseen keys list' shows it")
+	}
+	return nil
+}
+
+// Run implements the command.
+func (c *revokeKeyCommand) Run(ctx context.Context, std streams) error {
+	server, err := c.client()
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	record, err := server.RevokeKey(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	return writeJSON(std.out, record)
+}
+
+func writeJSON(w io.Writer, value any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(value)
+}

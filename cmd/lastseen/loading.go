@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// loadingServer answers while the service loads: /healthz that the process lives, everything else
+// that it cannot serve yet.
+type loadingServer struct {
+	http     *http.Server
+	listener *net.TCPListener
+	done     chan error
+}
+
+// answerWhileLoading starts answering on a listener, which it borrows until stop.
+func answerWhileLoading(listener *net.TCPListener) *loadingServer {
+	s := &loadingServer{
+		http: &http.Server{
+			Handler: http.HandlerFunc(answerLoading), ReadHeaderTimeout: 5 * time.Second,
+			ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10,
+		},
+		listener: listener,
+		done:     make(chan error, 1),
+	}
+	s.http.SetKeepAlivesEnabled(false) // the next request is for the real server
+	go func() { s.done <- s.http.Serve(borrowed{listener}) }()
+	return s
+}
+
+// borrowed is a listener that stays open.
+type borrowed struct{ *net.TCPListener }
+
+// Close does nothing.
+func (borrowed) Close() error { return nil }
+
+// stop gives the listener back, open and with nobody accepting. Requests that are being answered are
+// cut: their clients were to try again anyhow.
+func (s *loadingServer) stop() error {
+	err := s.listener.SetDeadline(time.Unix(1, 0)) // wakes Accept
+	served := <-s.done
+	var timeout net.Error
+	if errors.Is(served, http.ErrServerClosed) || errors.As(served, &timeout) && timeout.Timeout() {
+		served = nil
+	}
+	err = errors.Join(err, served, s.http.Close(), s.listener.SetDeadline(time.Time{}))
+	if err != nil {
+		return fmt.Errorf("stop answering probes: %w", err)
+	}
+	return nil
+}
+
+func answerLoading(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/healthz" {
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, `{"status":"ok"}`)
+		return
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", "1")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	const detail = `The service is loading; try again in a second.`
+	io.WriteString(w, `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"`+detail+`","message":"`+detail+`"}`)
+}

@@ -1,0 +1,54 @@
+// Command lastseen runs the lastseen service and talks to it from a shell; see lastseen --help.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+// streams are what a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+func main() {
+	ctx, stop := untilSignal(context.Background())
+	code := run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// run runs one command line and returns the exit code: 0, 1 after a failure, 2 for a command line
+// that cannot be understood.
+func run(ctx context.Context, args []string, std streams) int {
+	var commands commandLine
+	parser, err := kong.New(&commands,
+		kong.Name("lastseen"),
+		kong.Description("Stores where things are and answers where they were last seen."),
+		kong.DefaultEnvars("LASTSEEN"),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.Writers(std.out, std.err),
+		kong.Vars{"version": version()},
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(std),
+	)
+	if err != nil {
+		fmt.Fprintln(std.err, "lastseen: build the command line:", err)
+		return 1
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(std.err, "lastseen: %v (lastseen --help tells more)\n", err)
+		return 2
+	}
+	if err := command.Run(); err != nil {
+		fmt.Fprintf(std.err, "lastseen: %v\n", err)
+		return 1
+	}
+	return 0
+}

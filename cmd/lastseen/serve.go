@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"lastseen/schema"
+	"lastseen/server"
+)
+
+// serviceFlags are what serve and demo have in common.
+type serviceFlags struct {
+	Addr string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen; port 0 takes any free one (default ${default})."`
+
+	ShutdownTimeout time.Duration `default:"30s" help:"How long requests in flight may take after SIGTERM (default ${default})."`
+	DrainDelay      time.Duration `default:"0s" help:"How long to go on serving after SIGTERM with /readyz at 503, for load balancers to notice (default ${default})."`
+	limitFlags      `embed:"" group:"Limits"`
+}
+
+// limitFlags bound what the service takes on.
+type limitFlags struct {
+	MaxConnections           int           `default:"16384" help:"Open connections; past it 503 (default ${default})."`
+	MaxConnectionsPerAddress int           `default:"0" help:"Open connections of one client address; past it 429; 0 for no limit, which is right behind a proxy (default ${default})."`
+	IngestMemory             int           `default:"256" placeholder:"MIB" help:"Memory for points in flight, in MiB; past it 503 (default ${default})."`
+	Queries                  int           `default:"0" help:"Requests that ask ClickHouse at the same time, histories aside; 0 for four times the processors (default ${default})."`
+	Histories                int           `default:"4" help:"Histories that are streamed at the same time (default ${default})."`
+	QueueWait                time.Duration `default:"1s" help:"How long a request waits for its turn before 503 (default ${default})."`
+	CachedKeys               int           `default:"100000" help:"API keys and device credentials kept in memory, about 400 bytes each (default ${default})."`
+	ClickHouseConnections    int           `name:"clickhouse-connections" default:"0" help:"Statements that run at the same time; 0 for as many as the limits above need (default ${default})."`
+}
+
+// Validate refuses limits that make no sense.
+func (f *serviceFlags) Validate() error {
+	if f.MaxConnections < 1 || f.IngestMemory < 1 || f.Histories < 1 || f.CachedKeys < 1 ||
+		f.MaxConnectionsPerAddress < 0 || f.Queries < 0 || f.ClickHouseConnections < 0 {
+		return errors.New("a limit must be at least 1, or 0 where its help says what 0 means")
+	}
+	return nil
+}
+
+// config makes an App's configuration.
+func (f *serviceFlags) config(log *slog.Logger, accessLog string, storage schema.Options) (appConfig, error) {
+	access, ok := server.ParseAccessLog(accessLog)
+	if !ok {
+		return appConfig{}, fmt.Errorf("there is no access log %q", accessLog)
+	}
+	queries := f.Queries
+	if queries == 0 {
+		queries = 4 * runtime.GOMAXPROCS(0)
+	}
+	storage.Connections = f.ClickHouseConnections
+	if storage.Connections == 0 {
+		const others = 12 // the writer, the checkpoint, eight look-ups of keys, the uses of keys, /readyz
+		storage.Connections = queries + f.Histories + others
+	}
+	return appConfig{
+		addr: f.Addr, schema: storage, log: log,
+		server: server.Config{
+			AccessLog: access, MaxConnections: f.MaxConnections, MaxConnectionsPerAddress: f.MaxConnectionsPerAddress,
+			Queries: queries, Histories: f.Histories, QueueWait: f.QueueWait,
+		},
+		ingestBytes: int64(f.IngestMemory) << 20, cachedKeys: f.CachedKeys,
+		drainDelay: f.DrainDelay, drainTimeout: f.ShutdownTimeout,
+	}, nil
+}
+
+// serveCommand runs the service until a signal.
+type serveCommand struct {
+	serviceFlags
+	DataDir    string     `default:"lastseen-data" placeholder:"DIR" help:"Where the embedded ClickHouse keeps its data and the local issuer its key; made when absent (default ${default})."`
+	ClickHouse string     `name:"clickhouse" default:"embedded" placeholder:"embedded|URL" help:"Which ClickHouse: embedded, or the HTTP address of a server such as http://user:password@host:8123/database, several hosts separated by commas; put a password into the environment variable, not on the command line (default ${default})."`
+	Database   string     `default:"lastseen" placeholder:"NAME" help:"Database for the tables, made when absent; one that the address names goes before it (default ${default})."`
+	Cluster    string     `placeholder:"NAME" help:"ClickHouse cluster over which to lay the tables out, replicated and distributed; none by default."`
+	LogLevel   slog.Level `default:"info" placeholder:"LEVEL" help:"Least level that is logged: debug, info, warn or error (default ${default})."`
+	AccessLog  string     `default:"usual" enum:"usual,all,errors,off" help:"Which requests are logged: usual leaves out successful polls of last_seen and of the probes; all; errors; off (default ${default})."`
+	NoFsync    bool       `help:"Acknowledge points before the disk has them: they survive the death of the process but not the loss of power. Off by default. Counts when the tables are made."`
+}
+
+// Run implements the command.
+func (c *serveCommand) Run(ctx context.Context, std streams) error {
+	log := newLogger(std.err, c.LogLevel)
+	config, err := c.config(log, c.AccessLog, schema.Options{
+		ClickHouse: c.ClickHouse, DataDir: c.DataDir, Database: c.Database, Cluster: c.Cluster, NoFsync: c.NoFsync,
+	})
+	if err != nil {
+		return err
+	}
+	app, err := StartApp(ctx, config)
+	if err != nil {
+		return startFailed(ctx, err)
+	}
+	log.Info("listening", "address", app.Addr())
+	return app.serveUntil(ctx)
+}
+
+// startFailed leaves out the failures that a signal during the start brings about.
+func startFailed(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("start the service: %w", err)
+}
+
+// serveUntil serves until ctx ends and then stops.
+func (a *App) serveUntil(ctx context.Context) error {
+	var failed error
+	select {
+	case <-ctx.Done():
+		a.config.log.Info("stopping")
+	case failed = <-a.Served():
+		a.config.log.Error("serving has ended", "error", failed)
+	}
+	if err := errors.Join(failed, a.Stop(context.WithoutCancel(ctx))); err != nil {
+		return err
+	}
+	a.config.log.Info("stopped")
+	return nil
+}

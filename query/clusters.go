@@ -45,6 +45,7 @@ type clusterer struct {
 	minimum, gap int64   // milliseconds
 	nearness     float64 // haversine of the distance that ends a run
 	latitudeSpan int64   // a difference of latitude from which on a point is surely not near
+	memberLimit  int     // how many positions of a run are kept before those that cannot matter are dropped
 
 	found []cluster
 
@@ -62,8 +63,8 @@ type clusterer struct {
 	}
 }
 
-// memberLimit is how many positions of a run are kept before those that cannot matter are dropped.
-const memberLimit = 1 << 16
+// defaultMemberLimit is more than most stays have points, so that these cost no pruning.
+const defaultMemberLimit = 1 << 16
 
 func newClusterer(rule ClusterRule) *clusterer {
 	angle := rule.DistanceMeters / earthRadiusMeters
@@ -72,6 +73,7 @@ func newClusterer(rule ClusterRule) *clusterer {
 		minimum: rule.Minimum.Milliseconds(), gap: rule.Gap.Milliseconds(),
 		nearness:     half * half,
 		latitudeSpan: int64(angle/storedUnit) + 2,
+		memberLimit:  defaultMemberLimit,
 	}
 }
 
@@ -92,7 +94,7 @@ func (c *clusterer) add(timestamp int64, at position) {
 	r.points, r.start, r.last = 1, timestamp, timestamp
 	r.anchor, r.cosAnchor = at, math.Cos(float64(at.latitude)*storedUnit)
 	r.latitudeSum, r.sinSum, r.cosSum = int64(at.latitude), 0, 0
-	r.members, r.unsummed, r.pruneAtCount = append(r.members[:0], at), 0, memberLimit
+	r.members, r.unsummed, r.pruneAtCount = append(r.members[:0], at), 0, c.memberLimit
 }
 
 // isNear reports whether a position is less than the distance away from the anchor.
@@ -175,5 +177,5 @@ func (c *clusterer) prune() {
 	r.members = outline(r.anchor, r.members)
 	r.unsummed = len(r.members)
 	// Twice what is left, so that pruning costs no more than adding.
-	r.pruneAtCount = max(memberLimit, 2*len(r.members))
+	r.pruneAtCount = max(c.memberLimit, 2*len(r.members))
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/go-cmp/cmp"
 
 	"lastseen/query"
@@ -80,4 +81,23 @@ func wantShown(tb testing.TB, table *query.LastSeen, session schema.ID, want *sc
 			tb.Errorf("the point on show differs (- want, + got):\n%s", diff)
 		}
 	}
+}
+
+// breakTable runs broken while a table is away, so that statements that use it fail.
+func breakTable(t *testing.T, db *schema.DB, name string, broken func()) {
+	t.Helper()
+	options := schematest.Engine(t).ClientOptions(db.Database())
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	rename := func(from, to string) {
+		if err := conn.Exec(t.Context(), "RENAME TABLE "+from+" TO "+to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rename(name, name+"_away")
+	defer rename(name+"_away", name)
+	broken()
 }

@@ -83,7 +83,7 @@ func (r *record) settle(c *schema.Checkpoint) {
 	r.set(hasPoint, true)
 }
 
-// checkpoint returns the record as it is saved.
+// checkpoint returns the record as it is saved. One without a point is saved only while it is stale.
 func (r *record) checkpoint() schema.Checkpoint {
 	c := schema.Checkpoint{Point: r.point, NewestTimestamp: r.newest, Stale: r.has(isStale)}
 	if !r.has(hasPoint) {

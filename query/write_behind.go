@@ -123,7 +123,7 @@ func (t *LastSeen) save(ctx context.Context, ids []schema.ID, watermark int64) (
 		rows = rows[:0]
 		for _, id := range chunk {
 			var r record
-			if t.table.get(id, &r) {
+			if t.table.get(id, &r) && (r.has(hasPoint) || r.has(isStale)) {
 				rows = append(rows, r.checkpoint())
 			}
 		}

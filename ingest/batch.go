@@ -58,8 +58,9 @@ const (
 	rejectionSize  = int64(unsafe.Sizeof(Rejection{}))
 	// targetSize includes the target's part of the index.
 	targetSize = int64(unsafe.Sizeof(target{})) + 128
-	// pooledPoints is how many points a Batch may have room for and still be kept for reuse.
-	pooledPoints = 16 << 10
+	// pooledPoints is how many points a Batch may have room for and still be kept for reuse: each
+	// user of it reserves all that room.
+	pooledPoints = 1024
 )
 
 var batches = sync.Pool{New: func() any { return new(Batch) }}
@@ -207,7 +208,8 @@ func (r *reference) appendKey(b []byte) []byte {
 	return b
 }
 
-// keep filters the points in place: those for which judge returns a sentence become rejections.
+// keep filters the points in place: those for which judge returns a sentence become rejections,
+// which take a third of a point's memory.
 func (b *Batch) keep(judge func(*batchPoint) string) {
 	kept := b.points[:0]
 	for i := range b.points {

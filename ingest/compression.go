@@ -44,7 +44,7 @@ func decompress(r io.Reader, encoding Encoding) (io.Reader, func(), error) {
 		}
 		return z, release, nil
 	case Zstd:
-		z := <-zstdDecoders
+		z := <-zstdDecoders // r is in memory, so that whoever has one gives it back soon
 		var err error
 		if z == nil {
 			z, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),

@@ -1,9 +1,11 @@
 package ingest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"unicode/utf8"
 
@@ -57,8 +59,8 @@ type Limits struct {
 // broke off.
 //
 // Unknown fields are ignored, and of a field that is given twice the last counts. It needs little
-// memory beside the points whatever the body's size: a line or value may have 1 MiB. It waits for a
-// turn to decompress Zstd, so r should be in memory or have a deadline.
+// memory beside the points whatever the body's size: a line or value may have 1 MiB, and only a Zstd
+// body is taken in, compressed, before it is decoded. Reading r is all that it waits for long.
 //
 // The caller passes the Batch to Writer.Ingest, or releases it.
 func Decode(r io.Reader, format Format, encoding Encoding, limits Limits) (*Batch, error) {
@@ -86,9 +88,10 @@ func Decode(r io.Reader, format Format, encoding Encoding, limits Limits) (*Batc
 // decoder decodes one body after another. Decode takes one from the pool and puts it back; nothing
 // in it outlives that.
 type decoder struct {
-	source source
-	frames frames
-	point  pointDecoder
+	source     source
+	compressed []byte // a Zstd body
+	frames     frames
+	point      pointDecoder
 
 	batch *Batch
 	limit int // of points
@@ -100,7 +103,10 @@ var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
 func (d *decoder) put() {
 	d.source, d.batch = source{}, nil
-	d.frames.r = nil
+	d.frames.r, d.frames.reserve = nil, nil
+	if cap(d.compressed) > 4*frameBuffer {
+		d.compressed = nil
+	}
 	decoders.Put(d)
 }
 
@@ -121,12 +127,16 @@ func (d *decoder) decode(format Format, encoding Encoding, limit int64) error {
 }
 
 func (d *decoder) decodeBody(format Format, encoding Encoding, limit int64) error {
-	body, release, err := decompress(&d.source, encoding)
+	compressed, err := d.takeIn(encoding, limit)
+	if err != nil {
+		return err
+	}
+	body, release, err := decompress(compressed, encoding)
 	if err != nil {
 		return badCompression(encoding)
 	}
 	defer release()
-	d.frames.reset(body, limit)
+	d.frames.reset(body, limit, d.batch.reserve)
 	if format == NDJSON {
 		err = d.decodeLines()
 	} else {
@@ -134,10 +144,38 @@ func (d *decoder) decodeBody(format Format, encoding Encoding, limit int64) erro
 	}
 	// What the decompressor stumbles over is neither the end, nor a limit, nor ours.
 	if encoding != Identity && err != nil && err == d.frames.err &&
-		err != io.EOF && err != ErrTooLarge && err != errFrameTooLong {
+		err != io.EOF && err != ErrTooLarge && err != ErrBusy && err != errFrameTooLong {
 		return badCompression(encoding)
 	}
 	return err
+}
+
+// takeIn returns the reader to decompress from. A Zstd body is read to its end first: there are few
+// decoders, and none of them shall wait for a slow network.
+func (d *decoder) takeIn(encoding Encoding, limit int64) (io.Reader, error) {
+	if encoding != Zstd {
+		return &d.source, nil
+	}
+	d.compressed = d.compressed[:0]
+	for {
+		if len(d.compressed) == cap(d.compressed) {
+			grow := max(frameBuffer, cap(d.compressed))
+			if err := d.batch.reserve(int64(grow)); err != nil {
+				return nil, err
+			}
+			d.compressed = slices.Grow(d.compressed, grow)
+		}
+		n, err := d.source.Read(d.compressed[len(d.compressed):cap(d.compressed)])
+		d.compressed = d.compressed[:len(d.compressed)+n]
+		switch {
+		case int64(len(d.compressed)) > limit:
+			return nil, ErrTooLarge
+		case err == io.EOF:
+			return bytes.NewReader(d.compressed), nil
+		case err != nil:
+			return nil, err
+		}
+	}
 }
 
 func badCompression(encoding Encoding) error {

@@ -231,7 +231,7 @@ func TestDecodeRefusesAWholeThatCannotBeRead(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			budget := NewBudget(1 << 20)
+			budget := NewBudget(8 << 20)
 			_, err := Decode(strings.NewReader(tt.body), tt.format, Identity, Limits{Budget: budget})
 			wrong, ok := errors.AsType[*InvalidError](err)
 			if !ok {

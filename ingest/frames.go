@@ -25,18 +25,20 @@ type frames struct {
 	buf   []byte // its capacity is the buffer, its contents what was read
 	start int    // of what was not returned yet
 	err   error  // of the reader; io.EOF at the end
+
+	reserve func(bytes int64) error // is asked before the buffer grows
 }
 
-// reset makes f read from r, at most limit bytes.
-func (f *frames) reset(r io.Reader, limit int64) {
+// reset makes f read from r, at most limit bytes. What reserve fails with is f's error then.
+func (f *frames) reset(r io.Reader, limit int64, reserve func(int64) error) {
 	if cap(f.buf) == 0 || cap(f.buf) > 4*frameBuffer {
 		f.buf = make([]byte, 0, frameBuffer)
 	}
-	*f = frames{r: r, left: limit, buf: f.buf[:0]}
+	*f = frames{r: r, left: limit, buf: f.buf[:0], reserve: reserve}
 }
 
 // fill reads more behind what was not returned yet, which it may move to the buffer's front. The
-// error is io.EOF at the end, ErrTooLarge past the limit, or the reader's.
+// error is io.EOF at the end, ErrTooLarge past the limit, reserve's, or the reader's.
 func (f *frames) fill() error {
 	if f.err != nil {
 		return f.err
@@ -48,6 +50,9 @@ func (f *frames) fill() error {
 	if len(f.buf) == cap(f.buf) {
 		if len(f.buf) >= maxFrame {
 			f.err = errFrameTooLong
+			return f.err
+		}
+		if f.err = f.reserve(int64(cap(f.buf))); f.err != nil {
 			return f.err
 		}
 		grown := make([]byte, len(f.buf), 2*cap(f.buf))

@@ -2,7 +2,10 @@ package ingest
 
 import (
 	"context"
-	"errors"
+	"hash/maphash"
+	"math"
+	"slices"
+	"sync"
 	"time"
 
 	"lastseen/schema"
@@ -18,64 +21,253 @@ type SessionWatcher interface {
 // ClickHouse. It decides what ClickHouse cannot, because only one writer decides: a device belongs
 // to one organisation and has one active session. It is safe for concurrent use.
 //
-// Where a method returns an error nothing has changed, except that after ErrUnavailable ClickHouse
-// may hold the change; making the same call again settles it.
+// Where a method returns an error nothing has changed, except that after ErrUnavailable or the end
+// of a context ClickHouse may hold the change all the same; making the call again settles it.
+//
+// In memory is only what points and decisions need, some 150 bytes a session; what people say of a
+// session is read from ClickHouse when it changes.
 type Registry struct {
-	db       *schema.DB
-	sessions SessionWatcher
-	now      func() time.Time
+	db      *schema.DB
+	watcher SessionWatcher
+	now     func() time.Time
+
+	// turns let one caller at a time decide about a device, while it waits for ClickHouse too.
+	// A device's turn is chosen by its address, since that is what is there before the device is.
+	turns [256]chan struct{}
+	seed  maphash.Seed
+
+	mu       sync.RWMutex // never held while anything waits
+	devices  map[schema.ID]*device
+	byMAC    map[string]*device // by identity
+	sessions map[schema.ID]*session
+	orgs     map[string]string // one copy of each organisation's id
+	// unsettled are the registrations, by the address's identity, that ClickHouse may or may not
+	// have. The next registration of the address writes over them.
+	unsettled map[string]attempt
 }
+
+// device is what is known of a registered device. What changes is guarded by Registry.mu and
+// changed only in the device's turn.
+type device struct {
+	id       schema.ID
+	orgID    string
+	mac      string // as registered
+	identity string // of mac
+
+	current *session // the last one that was made; nil when there is none
+	// unsettled is a session that ClickHouse may or may not have; the next one writes over it.
+	unsettled *attempt
+}
+
+// session is what is known of a session; guarded like device. Times are Unix milliseconds, 0 where
+// there is none.
+type session struct {
+	id           schema.ID
+	device       *device
+	terminatedAt int64
+	scheduledFor int64
+	version      uint64 // the one that the rest is taken from
+	tried        uint64 // the highest that may have been written
+}
+
+// attempt is a row that may have been written: its id, and the version that is above it.
+type attempt struct {
+	id      schema.ID
+	version uint64
+}
+
+// maxUnsettled bounds Registry.unsettled. Registrations past it that fail without a known outcome
+// are forgotten, which can at worst leave a row of a device that nobody else can register until the
+// next start finds it.
+const maxUnsettled = 4096
 
 // NewRegistry returns an empty registry, which Load fills.
-func NewRegistry(db *schema.DB, sessions SessionWatcher, now func() time.Time) *Registry {
-	return &Registry{db: db, sessions: sessions, now: now}
+func NewRegistry(db *schema.DB, watcher SessionWatcher, now func() time.Time) *Registry {
+	r := &Registry{
+		db: db, watcher: watcher, now: now, seed: maphash.MakeSeed(),
+		devices: make(map[schema.ID]*device), byMAC: make(map[string]*device),
+		sessions: make(map[schema.ID]*session), orgs: make(map[string]string), unsettled: make(map[string]attempt),
+	}
+	for i := range r.turns {
+		r.turns[i] = make(chan struct{}, 1)
+	}
+	return r
 }
-
-var errNotThere = errors.New("not there yet")
 
 // Load reads the devices and the sessions from ClickHouse. It is called once, before anything else.
 func (r *Registry) Load(ctx context.Context) error {
-	return errNotThere
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	createdAt := make(map[*device]int64)
+	err := r.db.EachDeviceOwner(ctx, func(d schema.DeviceOwner) {
+		added := r.addDevice(d.ID, d.OrgID, d.MACAddress)
+		// Two rows with one address can only come of a registration whose outcome was unknown:
+		// the older is the one that was acknowledged.
+		if rival := r.byMAC[added.identity]; rival == nil || d.CreatedAt < createdAt[rival] {
+			r.byMAC[added.identity] = added
+		}
+		createdAt[added] = d.CreatedAt
+	})
+	if err != nil {
+		return unavailable(err)
+	}
+	clear(createdAt)
+	err = r.db.EachSessionActivity(ctx, func(s schema.SessionActivity) {
+		d := r.devices[s.DeviceID]
+		if d == nil {
+			d = r.addDevice(s.DeviceID, s.OrgID, s.DeviceMACAddress)
+		}
+		added := &session{id: s.ID, device: d, terminatedAt: s.TerminatedAt, scheduledFor: s.ScheduledFor, version: s.Version}
+		r.sessions[s.ID] = added
+		if d.current == nil || succeeds(added, s.CreatedAt, d.current, createdAt[d]) {
+			d.current, createdAt[d] = added, s.CreatedAt
+		}
+	})
+	if err != nil {
+		return unavailable(err)
+	}
+	return nil
 }
 
-// RegisterDevice gives a device to an organisation and returns its id. Doing so again returns the
-// same id and updates the optional fields that are given. A device is recognised by its address in
-// whatever case, and EUI-48 and EUI-64 addresses in whatever spelling.
-//
-// Errors: *InvalidError; *ConflictError when another organisation has the device; ErrUnavailable.
-func (r *Registry) RegisterDevice(ctx context.Context, orgID string, device NewDevice) (schema.ID, error) {
-	return schema.ID{}, errNotThere
+// succeeds tells which of two sessions of a device may be active: one that was not terminated, else
+// the one that was made later.
+func succeeds(s *session, createdAt int64, rival *session, rivalCreatedAt int64) bool {
+	if open, rivalOpen := s.terminatedAt == 0, rival.terminatedAt == 0; open != rivalOpen {
+		return open
+	}
+	return createdAt > rivalCreatedAt
 }
 
-// CreateSession begins a session of a device and returns its id.
-//
-// Errors: *InvalidError; ErrNotFound when the organisation has no such device; *ConflictError when
-// the device has an active session; ErrUnavailable.
-func (r *Registry) CreateSession(ctx context.Context, orgID string, deviceID schema.ID, session NewSession) (schema.ID, error) {
-	return schema.ID{}, errNotThere
+// addDevice makes a device known by its id. The caller holds mu.
+func (r *Registry) addDevice(id schema.ID, orgID, mac string) *device {
+	if one, ok := r.orgs[orgID]; ok {
+		orgID = one
+	} else {
+		r.orgs[orgID] = orgID
+	}
+	d := &device{id: id, orgID: orgID, mac: mac, identity: mac}
+	if identity, ok := appendMACIdentity(nil, mac); ok && string(identity) != mac {
+		d.identity = string(identity)
+	}
+	r.devices[id] = d
+	return d
 }
 
-// UpdateSession changes what people say of a session.
-//
-// Errors: *InvalidError; ErrNotFound when the organisation owns no such session; *ConflictError when
-// it would revive a session that has ended; ErrUnavailable.
-func (r *Registry) UpdateSession(ctx context.Context, orgID string, id schema.ID, update SessionUpdate) error {
-	return errNotThere
+// turn waits until it is the caller's turn to decide about a device. The caller calls release.
+func (r *Registry) turn(ctx context.Context, identity string) (release func(), err error) {
+	c := r.turns[maphash.String(r.seed, identity)%uint64(len(r.turns))]
+	select {
+	case c <- struct{}{}:
+		return func() { <-c }, nil
+	case <-ctx.Done():
+		return nil, ended(ctx)
+	}
 }
 
-// TerminateSession ends a session now.
-//
-// Errors: ErrNotFound when the organisation owns no such session; *ConflictError when it has ended
-// already; ErrUnavailable.
-func (r *Registry) TerminateSession(ctx context.Context, orgID string, id schema.ID) error {
-	return errNotThere
+// end returns when the session ended as of now, and math.MaxInt64 while it is active.
+func (s *session) end(now int64) int64 {
+	switch {
+	case s.terminatedAt != 0:
+		return s.terminatedAt
+	case s.scheduledFor != 0 && s.scheduledFor <= now:
+		return s.scheduledFor
+	}
+	return math.MaxInt64
 }
 
-// UpdateSharedOrgs changes which other organisations may see a session: adds, then removes, so that
-// an organisation in both lists is removed. The owner needs no share and is left out.
-//
-// Errors: *InvalidError with the field add_org_ids or remove_org_ids; ErrNotFound when the
-// organisation owns no such session; ErrUnavailable.
-func (r *Registry) UpdateSharedOrgs(ctx context.Context, orgID string, id schema.ID, add, remove []string) error {
-	return errNotThere
+// adopt takes over a session that ClickHouse now has, and tells the watcher. It is called in the
+// turn of the session's device.
+func (r *Registry) adopt(d *device, s schema.Session) {
+	r.mu.Lock()
+	known := r.sessions[s.ID]
+	if known == nil {
+		known = &session{id: s.ID, device: d}
+		r.sessions[s.ID] = known
+		d.current, d.unsettled = known, nil
+	}
+	known.version = s.Version
+	known.terminatedAt, known.scheduledFor = unixMilli(s.TerminatedAt), unixMilli(s.TerminationScheduledFor)
+	r.mu.Unlock()
+	r.watcher.PutSession(s)
+}
+
+func unixMilli(at *time.Time) int64 {
+	if at == nil {
+		return 0
+	}
+	return at.UnixMilli()
+}
+
+// OwnsDevice reports whether a device is registered to an organisation.
+func (r *Registry) OwnsDevice(orgID string, id schema.ID) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	d := r.devices[id]
+	return d != nil && d.orgID == orgID
+}
+
+// resolve finds the sessions that points name, for a caller at a time (Unix milliseconds).
+func (r *Registry) resolve(caller Caller, targets []target, now int64) {
+	for some := range slices.Chunk(targets, 1024) { // so that nobody waits long for mu
+		r.mu.RLock()
+		for i := range some {
+			some[i].owner = r.ownerOf(caller, &some[i], now)
+		}
+		r.mu.RUnlock()
+	}
+}
+
+// ownerOf finds the session that a target denotes. The caller holds mu.
+func (r *Registry) ownerOf(caller Caller, t *target, now int64) owner {
+	var s *session
+	var d *device
+	if t.hasSession {
+		if s = r.sessions[t.session]; s == nil || !caller.mayWrite(s.device) {
+			return owner{detail: detailNoSession}
+		}
+		d = s.device
+	}
+	if t.hasDevice {
+		named := r.devices[t.device]
+		if named == nil || !caller.mayWrite(named) {
+			return owner{detail: detailNoDevice}
+		}
+		if d != nil && d != named {
+			return owner{detail: detailDisagree}
+		}
+		d = named
+	}
+	if t.hasMAC {
+		named := r.byMAC[t.mac]
+		if named == nil || !caller.mayWrite(named) {
+			return owner{detail: detailNoMAC}
+		}
+		if d != nil && d != named {
+			return owner{detail: detailDisagree}
+		}
+		d = named
+	}
+	if s == nil {
+		if s = d.current; s == nil || s.end(now) != math.MaxInt64 {
+			return owner{detail: detailNoActive}
+		}
+	}
+	return owner{session: s.id, deviceID: d.id, endedAt: s.end(now)}
+}
+
+// mayWrite reports whether the caller may write points of a device.
+func (c *Caller) mayWrite(d *device) bool {
+	return d.orgID == c.OrgID && (c.DeviceID == schema.ID{} || c.DeviceID == d.id)
+}
+
+// deviceOf returns the device of a session that an organisation owns, and false when it owns none
+// with that id.
+func (r *Registry) deviceOf(orgID string, id schema.ID) (*device, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	s := r.sessions[id]
+	if s == nil || s.device.orgID != orgID {
+		return nil, false
+	}
+	return s.device, true
 }

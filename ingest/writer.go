@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"lastseen/schema"
@@ -54,17 +55,49 @@ const MaxMarks = 10_000
 // Writer writes points to ClickHouse in groups: what arrives while an insert runs shares the next
 // one. It is safe for concurrent use.
 type Writer struct {
-	budget *Budget
+	registry *Registry
+	budget   *Budget
+	now      func() time.Time
+
+	mu     sync.Mutex
+	queue  []*request // bounded by the budget
+	closed bool
+
+	wake      chan struct{} // has room for one
+	stopped   chan struct{} // closed when the committer has ended
+	committer committer
+}
+
+// request is a batch, or marks, that wait for the committer.
+type request struct {
+	ctx   context.Context // of who waits
+	orgID string
+	batch *Batch // its points' targets are resolved; nil for marks
+	marks *marks
+	bytes int64      // of the budget, beside the batch's own
+	done  chan error // has room for one
 }
 
 // NewWriter returns a Writer that runs until Close. The registry must be loaded, and what lastSeen
 // knows must be too.
 func NewWriter(db *schema.DB, registry *Registry, lastSeen LastSeen, marker Marker, options WriterOptions) *Writer {
-	return &Writer{}
+	if options.Budget == nil {
+		options.Budget = NewBudget(DefaultBudget)
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	w := &Writer{
+		registry: registry, budget: options.Budget, now: options.Now,
+		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
+		committer: newCommitter(db, lastSeen, marker, options.Now),
+	}
+	go w.run()
+	return w
 }
 
-// Budget returns the budget that bounds the bytes in flight. The server takes the size of a body
-// from it before it reads the body, and names it in the Limits of Decode.
+// Budget returns the budget that bounds the bytes in flight. The server takes from it what reading a
+// body needs before it reads the body, and names it in the Limits of Decode.
 func (w *Writer) Budget() *Budget {
 	return w.budget
 }
@@ -77,21 +110,152 @@ func (w *Writer) Budget() *Budget {
 // Errors: ErrBusy; ErrUnavailable; or the context's when it ends first, in which case the points may
 // still be written.
 func (w *Writer) Ingest(ctx context.Context, caller Caller, batch *Batch) (Result, error) {
-	return Result{}, errNotThere
+	if err := batch.reserveFrom(w.budget); err != nil {
+		batch.Release()
+		return Result{}, err
+	}
+	now := w.now().UnixMilli()
+	w.registry.resolve(caller, batch.targets, now)
+	batch.keep(func(p *batchPoint) string {
+		o := &batch.targets[p.target].owner
+		switch {
+		case o.detail != "":
+			return o.detail
+		case p.Timestamp > now+latestAheadOfClock:
+			return detailFuture
+		case p.Timestamp > o.endedAt:
+			return detailAfterEnd
+		}
+		return ""
+	})
+	// The batch is the committer's from the submission on.
+	result := Result{Accepted: batch.Len(), Rejected: batch.takeRejected()}
+	if result.Accepted == 0 {
+		batch.Release()
+		return result, nil
+	}
+	err := w.submit(&request{ctx: ctx, orgID: caller.OrgID, batch: batch, done: make(chan error, 1)})
+	if err != nil {
+		return Result{}, err
+	}
+	return result, nil
 }
 
-// MarkOutliers marks points as outliers, or takes the mark away, and returns how many of the ids
-// are now so and how many could not be: malformed, unknown, or of a session that the organisation
-// does not own. When it returns, last_seen and history show the change.
-//
-// Errors: *InvalidError with the field tracking_session_by_device_data_point_ids when there are more
-// than MaxMarks ids; ErrBusy; ErrUnavailable, after which the same call may be made again; or the
-// context's when it ends first, in which case the points may still be marked.
-func (w *Writer) MarkOutliers(ctx context.Context, orgID string, ids []string, outlier bool) (successful, failed int, err error) {
-	return 0, 0, errNotThere
+// submit hands a request to the committer and waits for its answer.
+func (w *Writer) submit(r *request) error {
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		w.release(r)
+		return ErrBusy
+	}
+	w.queue = append(w.queue, r)
+	w.mu.Unlock()
+	w.wakeUp()
+	select {
+	case err := <-r.done:
+		return err
+	case <-r.ctx.Done():
+		return ended(r.ctx)
+	}
+}
+
+// wakeUp makes the committer look at the queue.
+func (w *Writer) wakeUp() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// release gives back the memory of a request.
+func (w *Writer) release(r *request) {
+	w.budget.Release(r.bytes)
+	if r.batch != nil {
+		r.batch.Release()
+		r.batch = nil
+	}
 }
 
 // Close writes and answers everything that was admitted, then stops. Later calls get ErrBusy. It may
 // be called more than once.
 func (w *Writer) Close() {
+	w.mu.Lock()
+	w.closed = true
+	w.mu.Unlock()
+	w.wakeUp()
+	<-w.stopped
+}
+
+// maxGroupPoints bounds a group, and with it the memory and the time of an insert. A batch that has
+// more goes alone.
+const maxGroupPoints = 100_000
+
+// run is the committer's goroutine: it takes groups from the queue until the Writer is closed and
+// the queue is empty.
+func (w *Writer) run() {
+	defer close(w.stopped)
+	var pending []*request
+	for {
+		w.mu.Lock()
+		pending = append(pending, w.queue...)
+		clear(w.queue)
+		w.queue = w.queue[:0]
+		closed := w.closed
+		w.mu.Unlock()
+		if len(pending) == 0 {
+			if closed {
+				return
+			}
+			<-w.wake
+			continue
+		}
+		group := nextGroup(pending)
+		w.commit(group)
+		clear(group)
+		pending = append(pending[:0], pending[len(group):]...)
+	}
+}
+
+// nextGroup returns the requests at the head of the queue that go into one insert: marks go alone.
+func nextGroup(pending []*request) []*request {
+	points := 0
+	for i, r := range pending {
+		if i > 0 && (r.marks != nil || points+r.batch.Len() > maxGroupPoints) {
+			return pending[:i]
+		}
+		if r.marks != nil {
+			return pending[:1]
+		}
+		points += r.batch.Len()
+	}
+	return pending
+}
+
+// commit writes a group and answers everybody in it. Who has stopped waiting is left out.
+func (w *Writer) commit(group []*request) {
+	var batches []*request
+	for _, r := range group {
+		switch {
+		case r.ctx.Err() != nil:
+			w.answer(r, ended(r.ctx))
+		case r.marks != nil:
+			w.answer(r, w.committer.mark(r.marks))
+		default:
+			batches = append(batches, r)
+		}
+	}
+	if len(batches) == 0 {
+		return
+	}
+	err := w.committer.write(batches)
+	for _, r := range batches {
+		w.answer(r, err)
+	}
+}
+
+// answer tells who waits what became of a request.
+func (w *Writer) answer(r *request, err error) {
+	w.release(r)
+	r.done <- err
 }

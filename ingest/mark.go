@@ -1,0 +1,132 @@
+package ingest
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"unsafe"
+
+	"lastseen/schema"
+)
+
+// marks are points to be marked as outliers, or no longer.
+type marks struct {
+	outlier schema.Outlier
+	points  map[schema.PointKey]markedPoint
+
+	successful, failed int // the outcome
+}
+
+// markedPoint is a point whose session the caller's organisation owns.
+type markedPoint struct {
+	orgID    string
+	deviceID schema.ID
+	times    int // how often the caller named it
+}
+
+// markSize is about how many bytes a point to be marked takes.
+const markSize = int64(unsafe.Sizeof(schema.PointKey{})+unsafe.Sizeof(markedPoint{})) * 2
+
+// MarkOutliers marks points as outliers, or takes the mark away, and returns how many of the ids
+// are now so and how many could not be: malformed, unknown, or of a session that the organisation
+// does not own. When it returns, last_seen and history show the change.
+//
+// Errors: *InvalidError with the field tracking_session_by_device_data_point_ids when there are more
+// than MaxMarks ids; ErrBusy; ErrUnavailable, after which the same call may be made again; or the
+// context's when it ends first, in which case the points may still be marked.
+func (w *Writer) MarkOutliers(ctx context.Context, orgID string, ids []string, outlier bool) (successful, failed int, err error) {
+	if len(ids) > MaxMarks {
+		return 0, 0, invalid("tracking_session_by_device_data_point_ids", "Name at most %d points at a time.", MaxMarks)
+	}
+	bytes := int64(len(ids)) * markSize
+	if !w.budget.TryAcquire(bytes) {
+		return 0, 0, ErrBusy
+	}
+	wanted := &marks{points: make(map[schema.PointKey]markedPoint, len(ids))}
+	if outlier {
+		wanted.outlier = schema.OutlierByUser
+	}
+	for _, id := range ids {
+		session, timestamp, ok := schema.ParsePointID(id)
+		d, owned := w.registry.deviceOf(orgID, session)
+		if !ok || !owned {
+			wanted.failed++
+			continue
+		}
+		key := schema.PointKey{SessionID: session, Timestamp: timestamp}
+		wanted.points[key] = markedPoint{orgID: d.orgID, deviceID: d.id, times: wanted.points[key].times + 1}
+	}
+	if len(wanted.points) == 0 {
+		w.budget.Release(bytes)
+		return 0, wanted.failed, nil
+	}
+	err = w.submit(&request{ctx: ctx, orgID: orgID, marks: wanted, bytes: bytes, done: make(chan error, 1)})
+	if err != nil {
+		return 0, 0, err
+	}
+	return wanted.successful, wanted.failed, nil
+}
+
+// mark writes marks and makes last_seen follow the history.
+func (c *committer) mark(m *marks) error {
+	stored, err := c.find(slices.Collect(maps.Keys(m.points)))
+	if err != nil {
+		return unavailable(err)
+	}
+	var rows []schema.OwnedPoint
+	sessions := make(map[schema.ID]struct{})
+	for key, wanted := range m.points {
+		p, there := stored[key]
+		if !there {
+			m.failed += wanted.times
+			continue
+		}
+		m.successful += wanted.times
+		if p.Outlier == m.outlier {
+			continue
+		}
+		p.Outlier = m.outlier
+		p.Version++
+		rows = append(rows, schema.OwnedPoint{DataPoint: p, OrgID: wanted.orgID, DeviceID: wanted.deviceID})
+		sessions[p.SessionID] = struct{}{}
+	}
+	if len(rows) == 0 {
+		// An earlier call may have written what this one asks for and not got further.
+		return c.settle(nil)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), statementTimeout)
+	defer cancel()
+	if err := c.marker.BeginMark(ctx, slices.Collect(maps.Keys(sessions))); err != nil {
+		return unavailable(err)
+	}
+	insertErr := c.db.InsertDataPoints(ctx, rows)
+	if insertErr != nil {
+		insertErr = unavailable(insertErr)
+	}
+	// After an insert that failed too: what it did, the history knows.
+	settleErr := c.settle(sessions)
+	if insertErr != nil {
+		return insertErr
+	}
+	return settleErr
+}
+
+// settle makes last_seen follow the history in sessions that were marked, these and those that could
+// not be settled before. On an error, which matches ErrUnavailable, they stay to be settled.
+func (c *committer) settle(sessions map[schema.ID]struct{}) error {
+	maps.Copy(c.unsettled, sessions)
+	if len(c.unsettled) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), statementTimeout)
+	defer cancel()
+	newest, err := c.db.NewestPoints(ctx, slices.Collect(maps.Keys(c.unsettled)))
+	if err != nil {
+		return unavailable(err)
+	}
+	if err := c.marker.EndMark(ctx, newest); err != nil {
+		return unavailable(err)
+	}
+	clear(c.unsettled)
+	return nil
+}

@@ -168,6 +168,22 @@ func TestAuthenticateDoesNotAllocate(t *testing.T) {
 	}
 }
 
+func TestAKeyIsNotTakenForAnotherInItsSlot(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	stranger := schema.APIKey{
+		Hash: schema.KeyHash{1}, ID: schema.NewID(), Kind: schema.KindAPIKey, OrgID: "org_stranger", ExpiresAt: f.clock.now().Add(time.Hour),
+	}
+	unknown := keys.FormatKey(schema.KindAPIKey, [32]byte{3})
+	keys.CacheInSlotOf(f.auth, unknown, stranger)
+	f.want(t, unknown, keys.ErrInvalid)
+	record, text := f.create(t, schema.KindAPIKey)
+	keys.CacheInSlotOf(f.auth, text, stranger)
+	if got, err := f.auth.Authenticate(t.Context(), text); err != nil || got.KeyID != record.ID || got.OrgID != "org_a" {
+		t.Errorf("got %+v, error %v", got, err)
+	}
+}
+
 func TestAuthenticatorNeedsItsParts(t *testing.T) {
 	t.Parallel()
 	if _, err := keys.NewAuthenticator(keys.AuthenticatorConfig{}); err == nil {

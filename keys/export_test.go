@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"crypto/sha256"
 	"io"
 
 	"lastseen/schema"
@@ -28,3 +29,11 @@ func CachedKeys(a *Authenticator) (n int) {
 
 // Prune drops what the revoked set needs no more, as the background does.
 func Prune(a *Authenticator) { a.revoked.prune(a.config.Now().UnixMilli()) }
+
+// CacheInSlotOf puts a record into ristretto where another key's record belongs, as two keys would
+// share a slot whose hashes begin alike.
+func CacheInSlotOf(a *Authenticator, text []byte, record schema.APIKey) {
+	hash := schema.KeyHash(sha256.Sum256(text))
+	a.cache.Set(cacheSlot(&hash), newCachedKey(record), 1)
+	a.cache.Wait()
+}

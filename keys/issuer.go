@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -126,6 +127,9 @@ func (i *Issuer) Sign(user User, ttl time.Duration) (string, error) {
 // Verify tells who a token of this issuer speaks for. It fails with ErrInvalid, and with ErrExpired
 // for a token that was good once; neither says more, since the library's texts quote the token.
 func (i *Issuer) Verify(_ context.Context, token []byte) (*Principal, error) {
+	if bytes.ContainsAny(token, "\r\n") { // which base64 decoders skip: the same token would have many texts
+		return nil, ErrInvalid
+	}
 	var said claims
 	parsed, err := i.parser.ParseWithClaims(string(token), &said, func(*jwt.Token) (any, error) { return i.key.Public(), nil })
 	switch {

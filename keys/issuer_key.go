@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -39,13 +40,12 @@ func readIssuerKey(path string) (ed25519.PrivateKey, error) {
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("others than its owner may read %s: run chmod 600 on it, or delete it to have a new key made", path)
 	}
-	text := make([]byte, 4096) // many times a key's size
-	n, err := file.Read(text)
+	text, err := io.ReadAll(io.LimitReader(file, 4096)) // many times a key's size
 	if err != nil {
-		return nil, fmt.Errorf("read %s, which may be empty: %w", path, err)
+		return nil, err
 	}
 	damaged := fmt.Errorf("%s does not hold an Ed25519 key in PEM: delete it to have a new one made, which makes earlier tokens invalid", path)
-	block, _ := pem.Decode(text[:n])
+	block, _ := pem.Decode(text)
 	if block == nil {
 		return nil, damaged
 	}

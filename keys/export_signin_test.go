@@ -1,0 +1,38 @@
+package keys
+
+import "encoding/json"
+
+// AwaitProviderKeys returns when no attempt to read a provider's keys is under way.
+func AwaitProviderKeys(p *IdentityProvider) {
+	p.keys.mu.Lock()
+	reading := p.keys.reading
+	p.keys.mu.Unlock()
+	if reading != nil {
+		<-reading
+	}
+}
+
+// PersonOf reads a person from claims.
+func PersonOf(names ClaimNames, claims []byte) (Person, error) {
+	names.setDefaults()
+	return names.person(claims)
+}
+
+// ParseProviderKeys returns the keys of a key set as it writes them itself.
+func ParseProviderKeys(body []byte) (texts [][]byte, err error) {
+	keys, err := parseKeys(body)
+	for _, key := range keys {
+		text, err := json.Marshal(key)
+		if err != nil {
+			return nil, err
+		}
+		texts = append(texts, text)
+	}
+	return texts, err
+}
+
+// ParseSpent and AppendSpent read and write the file of spent tokens.
+var (
+	ParseSpent  = parseSpent
+	AppendSpent = appendSpent
+)

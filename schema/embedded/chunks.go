@@ -68,7 +68,7 @@ func (c *chunks) free() {
 func (c *chunks) close() {
 	c.free()
 	if !c.ended {
-		c.lease.lib.streamCancel(*c.lease.handle, c.stream)
+		c.lease.giveUp(func() { c.lease.lib.streamCancel(*c.lease.handle, c.stream) })
 	}
 	c.lease.lib.resultDestroy(c.stream)
 }

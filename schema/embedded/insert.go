@@ -34,7 +34,7 @@ func (l *lease) insert(s *statement) error {
 		return err
 	}
 	if err := l.feed(insert, s.data); err != nil {
-		l.lib.insertCancel(insert)
+		l.giveUp(func() { l.lib.insertCancel(insert) })
 		return err
 	}
 	return l.guard(func() error {

@@ -53,8 +53,9 @@ func (l *lease) release() {
 }
 
 // guard calls f, which blocks in the engine, and makes the engine give up the
-// statement if the lease's context ends meanwhile; guard then returns why the
-// context ended, unless f has succeeded all the same.
+// statement if the lease's context ends meanwhile. Then guard returns why the
+// context ended, also if f has come to a good end at the last moment: nobody
+// waits for it any more.
 func (l *lease) guard(f func() error) error {
 	if l.ctx.Err() != nil {
 		return context.Cause(l.ctx)
@@ -72,10 +73,27 @@ func (l *lease) guard(f func() error) error {
 	// The connection must not run another statement before this is over, or
 	// that one would be given up.
 	<-done
-	if err != nil {
-		return context.Cause(l.ctx)
+	return context.Cause(l.ctx)
+}
+
+// patience is how long giving up a statement may take before the engine is
+// told a second time.
+const patience = 10 * time.Millisecond
+
+// giveUp calls f, with which the engine is to give up the statement. By itself
+// it may wait until the statement has an intermediate result, which can be
+// never.
+func (l *lease) giveUp(f func()) {
+	returned, done := make(chan struct{}), make(chan struct{})
+	timer := time.AfterFunc(patience, func() {
+		defer close(done)
+		l.engine.control.interrupt(l.tag, returned)
+	})
+	f()
+	close(returned)
+	if !timer.Stop() {
+		<-done
 	}
-	return nil
 }
 
 // control is the connection that interrupts the statements of the others, and

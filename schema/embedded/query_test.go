@@ -98,6 +98,26 @@ func TestStatementsOfEveryShapeAnswer(t *testing.T) {
 	}
 }
 
+func TestBlocksWithoutRowsDoNotEndAResult(t *testing.T) {
+	t.Parallel()
+	conn := open(t, "")
+	rows, err := conn.Query(withTimeout(t), "SELECT number FROM numbers(1000000) WHERE number % 250000 = 7 SETTINGS max_block_size = 100, max_threads = 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []uint64
+	for rows.Next() {
+		var n uint64
+		if err := rows.Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, n)
+	}
+	if want := []uint64{7, 250007, 500007, 750007}; rows.Err() != nil || !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v (%v)", got, want, rows.Err())
+	}
+}
+
 func TestFailuresCarryTheirCode(t *testing.T) {
 	t.Parallel()
 	conn := open(t, newDatabase(t))

@@ -122,7 +122,7 @@ type fixture struct {
 	admin   *keys.Principal
 }
 
-func newFixture(t *testing.T, configure func(*keys.AuthenticatorConfig)) *fixture {
+func newFixture(t testing.TB, configure func(*keys.AuthenticatorConfig)) *fixture {
 	t.Helper()
 	f := &fixture{
 		db:      schematest.Open(t),
@@ -142,7 +142,7 @@ func newFixture(t *testing.T, configure func(*keys.AuthenticatorConfig)) *fixtur
 }
 
 // newAuthenticator makes one more authenticator, as a restart or another node would.
-func (f *fixture) newAuthenticator(t *testing.T, configure func(*keys.AuthenticatorConfig)) *keys.Authenticator {
+func (f *fixture) newAuthenticator(t testing.TB, configure func(*keys.AuthenticatorConfig)) *keys.Authenticator {
 	t.Helper()
 	config := keys.AuthenticatorConfig{
 		Store: f.store, Users: f.issuer, Channel: f.channel, Now: f.clock.now,
@@ -174,7 +174,7 @@ func (ownedDevices) OwnsDevice(orgID string, deviceID schema.ID) bool {
 }
 
 // create makes a key that lasts a day.
-func (f *fixture) create(t *testing.T, kind schema.KeyKind) (keys.Record, []byte) {
+func (f *fixture) create(t testing.TB, kind schema.KeyKind) (keys.Record, []byte) {
 	t.Helper()
 	record, text, err := f.service.Create(t.Context(), f.admin, keys.NewKey{Kind: kind, Name: "test", ExpiresAt: f.clock.now().Add(24 * time.Hour)})
 	if err != nil {
@@ -183,7 +183,7 @@ func (f *fixture) create(t *testing.T, kind schema.KeyKind) (keys.Record, []byte
 	return record, []byte(text)
 }
 
-func (f *fixture) revoke(t *testing.T, id schema.ID) keys.Record {
+func (f *fixture) revoke(t testing.TB, id schema.ID) keys.Record {
 	t.Helper()
 	record, err := f.service.Revoke(t.Context(), f.admin, schema.KindAPIKey, id)
 	if err != nil {
@@ -194,7 +194,7 @@ func (f *fixture) revoke(t *testing.T, id schema.ID) keys.Record {
 
 // warm authenticates until the cache answers. Ristretto takes up records a little later than it is
 // given them; each try costs a query, so that this does not spin.
-func (f *fixture) warm(t *testing.T, text []byte) {
+func (f *fixture) warm(t testing.TB, text []byte) {
 	t.Helper()
 	for {
 		before := f.store.lookUps.Load()
@@ -208,7 +208,7 @@ func (f *fixture) warm(t *testing.T, text []byte) {
 }
 
 // want authenticates and checks how that ends: nil for accepted.
-func (f *fixture) want(t *testing.T, text []byte, want error) {
+func (f *fixture) want(t testing.TB, text []byte, want error) {
 	t.Helper()
 	if _, err := f.auth.Authenticate(t.Context(), text); !errors.Is(err, want) {
 		t.Errorf("authenticate: got %v, want %v", err, want)

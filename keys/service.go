@@ -80,6 +80,9 @@ func (s *Service) Create(ctx context.Context, actor *Principal, wanted NewKey) (
 }
 
 func (s *Service) validate(actor *Principal, wanted NewKey) error {
+	if wanted.Kind != schema.KindAPIKey && wanted.Kind != schema.KindDeviceCredential {
+		return &InvalidError{Field: "kind", Detail: "Give one of the kinds api_key and device_credential."}
+	}
 	if err := checkName(wanted.Name); err != nil {
 		return err
 	}

@@ -53,6 +53,7 @@ func TestCreate(t *testing.T) {
 		now := f.clock.now()
 		good := keys.NewKey{Kind: schema.KindDeviceCredential, Name: "good", ExpiresAt: now.Add(time.Hour)}
 		for field, spoil := range map[string]func(*keys.NewKey){
+			"kind":                 func(k *keys.NewKey) { k.Kind = "skeleton" },
 			"name":                 func(k *keys.NewKey) { k.Name = " " },
 			"expires_at_timestamp": func(k *keys.NewKey) { k.ExpiresAt = now },
 			"device_id":            func(k *keys.NewKey) { k.DeviceID = schema.NewID() },

@@ -25,7 +25,7 @@ const (
 func TestAStatementEndsWithItsContext(t *testing.T) {
 	database := newDatabase(t)
 	conn := open(t, database)
-	exec(t, conn, "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
+	mustExec(t, conn, "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
 	for name, sql := range map[string]string{
 		"before a result":    endless,
 		"within a result":    endlessRows,
@@ -60,12 +60,7 @@ func TestAStatementEndsWithItsContext(t *testing.T) {
 
 // rawRun runs a statement without clickhouse-go and reads its result.
 func rawRun(ctx context.Context, sql string) error {
-	query := url.Values{"query": {sql}, "default_format": {"Native"}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://embedded.invalid/?"+query.Encode(), nil)
-	if err != nil {
-		return err
-	}
-	resp, err := engine.RoundTrip(req)
+	resp, err := engine.RoundTrip(newRequest(ctx, url.Values{"default_format": {"Native"}}, sql))
 	if err != nil {
 		return err
 	}

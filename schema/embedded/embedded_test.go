@@ -18,7 +18,10 @@ import (
 // engine is shared by the tests, since a process can have only one; each test
 // has a database of its own. Tests that need another engine run themselves
 // again as another process, see lifecycle_test.go.
-var engine *embedded.Engine
+var (
+	engine    *embedded.Engine
+	engineDir string
+)
 
 func TestMain(m *testing.M) {
 	if os.Getenv(helperVariable) != "" {
@@ -28,13 +31,13 @@ func TestMain(m *testing.M) {
 }
 
 func runTests(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "embedded")
-	if err != nil {
+	var err error
+	if engineDir, err = os.MkdirTemp("", "embedded"); err != nil {
 		log.Print(err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
-	if engine, err = embedded.Open(dir, embedded.Options{Connections: engineConnections}); err != nil {
+	defer os.RemoveAll(engineDir)
+	if engine, err = embedded.Open(engineDir, embedded.Options{Connections: engineConnections}); err != nil {
 		log.Print(err)
 		return 1
 	}
@@ -71,7 +74,7 @@ func newDatabase(t testing.TB) string {
 	t.Helper()
 	name := fmt.Sprintf("test_%d", databases.Add(1))
 	conn := open(t, "")
-	exec(t, conn, "CREATE DATABASE "+name)
+	mustExec(t, conn, "CREATE DATABASE "+name)
 	t.Cleanup(func() {
 		if err := conn.Exec(context.WithoutCancel(t.Context()), "DROP DATABASE "+name+" SYNC"); err != nil {
 			t.Error(err)
@@ -88,7 +91,7 @@ func withTimeout(t testing.TB) context.Context {
 	return ctx
 }
 
-func exec(t testing.TB, conn driver.Conn, sql string) {
+func mustExec(t testing.TB, conn driver.Conn, sql string) {
 	t.Helper()
 	if err := conn.Exec(withTimeout(t), sql); err != nil {
 		t.Fatalf("%s: %v", sql, err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net/url"
 	"testing"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -32,7 +33,7 @@ func readFormat(t *testing.T, ctx context.Context, conn driver.Conn, format, sql
 func TestAResultIsOneDocumentInEveryFormat(t *testing.T) {
 	t.Parallel()
 	conn := open(t, newDatabase(t))
-	exec(t, conn, "CREATE TABLE t (n UInt64, s Nullable(String), x Float64) ENGINE = MergeTree ORDER BY n")
+	mustExec(t, conn, "CREATE TABLE t (n UInt64, s Nullable(String), x Float64) ENGINE = MergeTree ORDER BY n")
 	const digest = "SELECT count(), sum(cityHash64(n, s, x)) FROM "
 	var wantRows, wantSum uint64
 	if err := conn.QueryRow(withTimeout(t), digest+"("+rowsOfManyBlocks+")").Scan(&wantRows, &wantSum); err != nil {
@@ -44,7 +45,7 @@ func TestAResultIsOneDocumentInEveryFormat(t *testing.T) {
 		"MsgPack", "Parquet", "Arrow", "ArrowStream", "ORC", "Avro", "BSONEachRow",
 	} {
 		data := readFormat(t, withTimeout(t), conn, format, rowsOfManyBlocks)
-		exec(t, conn, "TRUNCATE TABLE t")
+		mustExec(t, conn, "TRUNCATE TABLE t")
 		if err := conn.InsertFormat(withTimeout(t), format, "INSERT INTO t", bytes.NewReader(data)); err != nil {
 			t.Errorf("%s: reading it back: %v", format, err)
 			continue
@@ -60,19 +61,23 @@ func TestAResultIsOneDocumentInEveryFormat(t *testing.T) {
 
 func TestTheFormatCanStandInTheStatement(t *testing.T) {
 	t.Parallel()
-	conn := open(t, "")
-	want := readFormat(t, withTimeout(t), conn, "CSVWithNames", rowsOfManyBlocks)
-	for _, tail := range []string{
-		" FORMAT CSVWithNames", "\nformat CSVWithNames;", " FORMAT CSVWithNames -- a remark",
-		" -- FORMAT JSON\n FORMAT CSVWithNames", " /* FORMAT JSON */ FORMAT CSVWithNames ; ",
+	want := readFormat(t, withTimeout(t), open(t, ""), "CSVWithNames", rowsOfManyBlocks)
+	for tail, format := range map[string]string{
+		" FORMAT CSVWithNames":                      "Native",
+		"\nformat CSVWithNames;":                    "Native",
+		" FORMAT CSVWithNames -- a remark":          "Native",
+		" -- FORMAT JSON\n FORMAT CSVWithNames":     "Native",
+		" /* FORMAT JSON */ FORMAT CSVWithNames ; ": "Native",
+		" -- FORMAT JSON":                           "CSVWithNames",
+		" /* FORMAT JSON */":                        "CSVWithNames",
+		" # FORMAT JSON":                            "CSVWithNames",
+		";":                                         "CSVWithNames",
+		"; -- FORMAT JSON":                          "CSVWithNames",
 	} {
-		if got := readFormat(t, withTimeout(t), conn, "Native", rowsOfManyBlocks+tail); !bytes.Equal(got, want) {
-			t.Errorf("%q: got %d bytes that begin %.60q, want %d", tail, len(got), got, len(want))
-		}
-	}
-	for _, tail := range []string{" -- FORMAT JSON", " /* FORMAT JSON */", ";", "; -- FORMAT JSON"} {
-		if got := readFormat(t, withTimeout(t), conn, "CSVWithNames", rowsOfManyBlocks+tail); !bytes.Equal(got, want) {
-			t.Errorf("%q: got %d bytes that begin %.60q, want %d", tail, len(got), got, len(want))
+		resp := roundTrip(t, withTimeout(t), url.Values{"default_format": {format}}, rowsOfManyBlocks+tail)
+		got, err := io.ReadAll(resp.Body)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%q: got %d bytes that begin %.60q, want %d (%v)", tail, len(got), got, len(want), err)
 		}
 	}
 }
@@ -80,7 +85,7 @@ func TestTheFormatCanStandInTheStatement(t *testing.T) {
 func TestStatementsThatAreNoSelectHaveTheirFormatToo(t *testing.T) {
 	t.Parallel()
 	conn := open(t, newDatabase(t))
-	exec(t, conn, "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
+	mustExec(t, conn, "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
 	for sql, want := range map[string]string{
 		"SHOW TABLES":      "{\"name\":\"t\"}\n",
 		"EXISTS TABLE t":   "{\"result\":1}\n",

@@ -16,7 +16,7 @@ import (
 func TestABatchComesBackAsItWasSent(t *testing.T) {
 	t.Parallel()
 	conn := open(t, newDatabase(t))
-	exec(t, conn, `CREATE TABLE t (i UInt32, s String, f Nullable(Float32), at DateTime64(3, 'UTC'), l LowCardinality(String),
+	mustExec(t, conn, `CREATE TABLE t (i UInt32, s String, f Nullable(Float32), at DateTime64(3, 'UTC'), l LowCardinality(String),
 		a Array(String), d Decimal(18, 4)) ENGINE = MergeTree ORDER BY i`)
 	// A semicolon in the data once ended them.
 	texts := append([]string{"a;b", ";", "\x00\x01;\xff", "FORMAT Native"}, hostile...)
@@ -67,7 +67,7 @@ func TestABatchComesBackAsItWasSent(t *testing.T) {
 func TestAnInsertThatFailsWritesNothing(t *testing.T) {
 	t.Parallel()
 	conn := open(t, newDatabase(t))
-	exec(t, conn, "CREATE TABLE t (a UInt64, s String) ENGINE = MergeTree ORDER BY a PARTITION BY a % 1000")
+	mustExec(t, conn, "CREATE TABLE t (a UInt64, s String) ENGINE = MergeTree ORDER BY a PARTITION BY a % 1000")
 	broken := errors.New("broken on purpose")
 	good := strings.Repeat("1,x\n", 100_000)
 	var everywhere strings.Builder
@@ -114,7 +114,7 @@ func TestAnInsertThatFailsWritesNothing(t *testing.T) {
 func TestALongInsertThatFailsWritesNothingAfterwards(t *testing.T) {
 	t.Parallel()
 	conn := open(t, newDatabase(t))
-	exec(t, conn, "CREATE TABLE t (a UInt64, s String) ENGINE = MergeTree ORDER BY a PARTITION BY a % 10")
+	mustExec(t, conn, "CREATE TABLE t (a UInt64, s String) ENGINE = MergeTree ORDER BY a PARTITION BY a % 10")
 	var data bytes.Buffer
 	for i := range 1_500_000 {
 		fmt.Fprintf(&data, "%d,some text\n", i)
@@ -138,7 +138,7 @@ func TestALongInsertThatFailsWritesNothingAfterwards(t *testing.T) {
 
 func TestAnInsertEndsWithItsContext(t *testing.T) {
 	conn := open(t, newDatabase(t))
-	exec(t, conn, "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
+	mustExec(t, conn, "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
 	everyConnection(t, func() {
 		ctx, cancel := context.WithCancel(t.Context())
 		read, write := io.Pipe()
@@ -161,7 +161,7 @@ func TestAnInsertEndsWithItsContext(t *testing.T) {
 func TestAnInsertOfNothingSucceeds(t *testing.T) {
 	t.Parallel()
 	conn := open(t, newDatabase(t))
-	exec(t, conn, "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
+	mustExec(t, conn, "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
 	for _, format := range []string{"CSV", "Native", "JSONEachRow"} {
 		if err := conn.InsertFormat(withTimeout(t), format, "INSERT INTO t", strings.NewReader("")); err != nil {
 			t.Errorf("%s: %v", format, err)
@@ -172,7 +172,7 @@ func TestAnInsertOfNothingSucceeds(t *testing.T) {
 func TestSettingsReachAnInsert(t *testing.T) {
 	t.Parallel()
 	conn := open(t, newDatabase(t))
-	exec(t, conn, "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a PARTITION BY a")
+	mustExec(t, conn, "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a PARTITION BY a")
 	ctx := clickhouse.Context(withTimeout(t), clickhouse.WithSettings(clickhouse.Settings{"max_partitions_per_insert_block": 2}))
 	wantCode(t, "by the request", conn.InsertFormat(ctx, "CSV", "INSERT INTO t", strings.NewReader("1\n2\n3\n")), 252)
 	wantCode(t, "by the statement", conn.InsertFormat(withTimeout(t), "CSV",
@@ -184,7 +184,7 @@ func TestSettingsReachAnInsert(t *testing.T) {
 
 func TestALongInsertIsNeverHeldWhole(t *testing.T) {
 	conn := open(t, newDatabase(t))
-	exec(t, conn, "CREATE TABLE t (a UInt64, s String) ENGINE = Null")
+	mustExec(t, conn, "CREATE TABLE t (a UInt64, s String) ENGINE = Null")
 	before := resident()
 	const line, lines = "1,0123456789012345678901234567890123456789012345678901234567890123\n", 10_000_000
 	data := io.LimitReader(&repeat{text: []byte(strings.Repeat(line, 1000))}, int64(len(line))*lines)

@@ -54,9 +54,9 @@ func TestParametersArriveAsTheyWereBound(t *testing.T) {
 func TestStatementsOfEveryShapeAnswer(t *testing.T) {
 	t.Parallel()
 	conn := open(t, newDatabase(t))
-	exec(t, conn, "CREATE TABLE t (a UInt8, b String) ENGINE = MergeTree ORDER BY a")
-	exec(t, conn, "INSERT INTO t VALUES (1, 'one;'), (2, 'two')")
-	exec(t, conn, "INSERT INTO t SELECT 3, 'three'")
+	mustExec(t, conn, "CREATE TABLE t (a UInt8, b String) ENGINE = MergeTree ORDER BY a")
+	mustExec(t, conn, "INSERT INTO t VALUES (1, 'one;'), (2, 'two')")
+	mustExec(t, conn, "INSERT INTO t SELECT 3, 'three'")
 	for _, c := range []struct {
 		sql  string
 		rows int
@@ -191,7 +191,7 @@ func TestAFailureInTheMiddleOfAResultIsAnError(t *testing.T) {
 func TestSeveralStatementsAreRefusedBeforeTheFirstRuns(t *testing.T) {
 	t.Parallel()
 	conn := open(t, newDatabase(t))
-	exec(t, conn, "CREATE TABLE t (a UInt8) ENGINE = MergeTree ORDER BY a")
+	mustExec(t, conn, "CREATE TABLE t (a UInt8) ENGINE = MergeTree ORDER BY a")
 	for _, sql := range []string{
 		"INSERT INTO t SELECT 1; INSERT INTO t SELECT 2",
 		"DROP TABLE t; nonsense nonsense (",
@@ -247,7 +247,7 @@ func TestWhatIsNotSupportedIsRefused(t *testing.T) {
 		"compressed body": func(r *http.Request) { r.Header.Set("Content-Encoding", "gzip") },
 		"external table":  func(r *http.Request) { r.Header.Set("Content-Type", "multipart/form-data; boundary=x") },
 	} {
-		req := newRequest(t, t.Context(), nil, "SELECT 1")
+		req := newRequest(t.Context(), nil, "SELECT 1")
 		change(req)
 		resp, err := engine.RoundTrip(req)
 		if err != nil {
@@ -278,18 +278,17 @@ func wantCode(t *testing.T, what string, err error, code int32) {
 }
 
 // newRequest is what a client that is not clickhouse-go would send.
-func newRequest(t testing.TB, ctx context.Context, query url.Values, body string) *http.Request {
-	t.Helper()
+func newRequest(ctx context.Context, query url.Values, body string) *http.Request {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://embedded.invalid/?"+query.Encode(), strings.NewReader(body))
 	if err != nil {
-		t.Fatal(err)
+		panic(err) // the address is a constant
 	}
 	return req
 }
 
 func roundTrip(t testing.TB, ctx context.Context, query url.Values, body string) *http.Response {
 	t.Helper()
-	resp, err := engine.RoundTrip(newRequest(t, ctx, query, body))
+	resp, err := engine.RoundTrip(newRequest(ctx, query, body))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ func everyConnection(t *testing.T, f func()) {
 func TestNothingOfAStatementReachesTheNext(t *testing.T) {
 	database := newDatabase(t)
 	conn, other := open(t, ""), open(t, database)
-	exec(t, other, "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
+	mustExec(t, other, "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
 	withSetting := func(name string, value any) {
 		ctx := clickhouse.Context(withTimeout(t), clickhouse.WithSettings(clickhouse.Settings{name: value}))
 		var ignored uint8
@@ -92,8 +92,8 @@ func TestEveryRequestHasItsOwnDatabase(t *testing.T) {
 	for range 4 {
 		conn := open(t, newDatabase(t))
 		name := scalar[string](t, conn, "SELECT currentDatabase()")
-		exec(t, conn, "CREATE TABLE t (name String) ENGINE = MergeTree ORDER BY name")
-		exec(t, conn, "INSERT INTO t SELECT currentDatabase()")
+		mustExec(t, conn, "CREATE TABLE t (name String) ENGINE = MergeTree ORDER BY name")
+		mustExec(t, conn, "INSERT INTO t SELECT currentDatabase()")
 		wg.Go(func() {
 			for range 50 {
 				if got := scalar[string](t, conn, "SELECT name FROM t"); got != name {

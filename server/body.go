@@ -161,9 +161,7 @@ func (c *call) abandonBody() {
 		return
 	}
 	c.http.SetConnectionClose()
-	if connection, ok := c.http.Conn().(*conn); ok {
-		connection.lingerOnClose()
-	}
+	lingerOnClose(c.http)
 }
 
 // readJSON reads the body, a JSON object, into a struct. Unknown fields are ignored.
@@ -190,8 +188,8 @@ func decodeJSON(body []byte, target any) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &wrong):
-		name, _, _ := strings.Cut(wrong.Field, ".")
-		return invalid(bodyField(name, "Send "+jsonName(wrong.Type)+" here."))
+		// The path may begin with the name of an embedded struct.
+		return invalid(bodyField(wrong.Field[strings.LastIndexByte(wrong.Field, '.')+1:], "Send "+jsonName(wrong.Type)+" here."))
 	}
 	return invalid(bodyField("", "Send well-formed JSON; this one cannot be read to its end."))
 }

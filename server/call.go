@@ -68,7 +68,11 @@ func (s *Server) expect(ctx *fasthttp.RequestCtx) (status int) {
 func (s *Server) decide(ctx *fasthttp.RequestCtx) {
 	c := s.begin(s.find(ctx), ctx)
 	defer c.finish()
-	if err := c.admit(); err != nil {
+	err := c.admit()
+	if err == nil && c.route.method == "" { // a refusal
+		err = c.route.handle(c)
+	}
+	if err != nil {
 		c.fail(err)
 		return
 	}
@@ -226,6 +230,7 @@ func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
 	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
 	setProblemHeaders(&ctx.Response, p)
 	ctx.Response.SetBody(appendProblem(nil, p, id.bytes()))
+	lingerOnClose(ctx) // fasthttp closes the connection, in which the rest of the request may be
 	if s.config.AccessLog != LogNothing {
 		s.config.Logger.LogAttrs(context.Background(), slog.LevelInfo, "unreadable request",
 			slog.String("request_id", string(id.bytes())), slog.Int("status", p.status))

@@ -96,6 +96,7 @@ func (l *listener) refuse(c net.Conn, p *problem) {
 	response := fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseResponse(response)
 	setProblemHeaders(response, p)
+	response.Header.SetBytesV(headerRequestID, id.bytes())
 	response.SetConnectionClose()
 	response.SetBody(appendProblem(nil, p, id.bytes()))
 	if c.SetWriteDeadline(time.Now().Add(time.Second)) != nil {
@@ -168,10 +169,14 @@ type conn struct {
 	linger   bool
 }
 
-// lingerOnClose makes Close read for a moment what the client is still sending. Without it, the
-// kernel answers the unread rest of a refused body with a reset, which can overtake our answer, and
-// the client sees a broken connection instead of the reason.
-func (c *conn) lingerOnClose() { c.linger = true }
+// lingerOnClose makes a connection's Close read for a moment what the client is still sending.
+// Without it, the kernel answers the unread rest of a refused request with a reset, which can
+// overtake our answer, and the client sees a broken connection instead of the reason.
+func lingerOnClose(ctx *fasthttp.RequestCtx) {
+	if c, ok := ctx.Conn().(*conn); ok {
+		c.linger = true
+	}
+}
 
 // Close closes the connection and gives its place to the next.
 func (c *conn) Close() error {

@@ -22,7 +22,7 @@ var domainProblems = []struct {
 	{keys.ErrExpired, problemExpired},
 	{keys.ErrRevoked, problemRevoked},
 	{keys.ErrNotFound, problemNotFound},
-	{query.ErrNotFound, problemNotFound},
+	{query.ErrNotFound, problemNoSession},
 	{ingest.ErrNotFound, problemNotFound},
 	{query.ErrBusy, problemBusy},
 	{ingest.ErrBusy, problemBusy},

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
 )
@@ -42,6 +43,10 @@ func lastArg(args *fasthttp.Args, name string) (value []byte, present bool) {
 // optional returns a parameter's text, and false when it is not there.
 func (p *parameters) optional(name string) (string, bool) {
 	value, present := lastArg(p.args, name)
+	if !utf8.Valid(value) {
+		p.reject(name, "Use UTF-8, percent-encoded.")
+		return "", false
+	}
 	return string(value), present
 }
 

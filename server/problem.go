@@ -91,6 +91,8 @@ var (
 		detail: "The request did not arrive in time; send it again, in smaller parts if it is large."}
 	problemMalformed = &problem{status: fasthttp.StatusBadRequest,
 		detail: "The request is not well-formed HTTP; check the client that sends it."}
+	problemHTTP10 = &problem{status: fasthttp.StatusHTTPVersionNotSupported,
+		detail: "This answer is too long for HTTP/1.0, which has no way to tell its end from a failure; use HTTP/1.1."}
 	problemHeaderTooLarge = &problem{status: fasthttp.StatusRequestHeaderFieldsTooLarge,
 		detail: "The request's headers are too large; send fewer or shorter ones."}
 	problemJSONType = &problem{status: fasthttp.StatusUnsupportedMediaType,

@@ -12,7 +12,7 @@ import (
 // route is one row of the table from which the router, the authorisation, the limits and the
 // description of the API follow.
 type route struct {
-	method, path string
+	method, path string // method is empty for what stands for a request that no row is for
 	summary      string
 
 	role              keys.Role // the least role of a user token

@@ -40,6 +40,10 @@ func (c *call) stream(from source) error {
 		c.reply(fasthttp.StatusOK, s.first)
 		return nil
 	}
+	if !c.http.Request.Header.IsHTTP11() {
+		s.free()
+		return problemHTTP10
+	}
 	c.streams = true
 	c.http.SetStatusCode(fasthttp.StatusOK)
 	c.http.Response.Header.SetContentTypeBytes(contentTypeJSON)

@@ -1,0 +1,222 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// script is a source that writes pieces and then ends with an error or without.
+type script struct {
+	pieces []string
+	err    error
+	hold   func()        // called before the last piece
+	closed chan struct{} // closed by Close
+}
+
+func newScript(err error, pieces ...string) *script {
+	return &script{pieces: pieces, err: err, hold: func() {}, closed: make(chan struct{})}
+}
+
+func (s *script) WriteTo(w io.Writer) (written int64, err error) {
+	for i, piece := range s.pieces {
+		if i == len(s.pieces)-1 {
+			s.hold()
+		}
+		n, err := io.WriteString(w, piece)
+		written += int64(n)
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, s.err
+}
+
+func (s *script) Close() error {
+	select {
+	case <-s.closed:
+	default:
+		close(s.closed)
+	}
+	return nil
+}
+
+// serving makes the server answer every request with a source.
+func serving(source func() source) func(*setup) {
+	return func(with *setup) {
+		with.handle = func(c *call) error { return c.stream(source()) }
+	}
+}
+
+// raw sends a request over a connection of its own and returns what comes back until the end.
+func raw(tb testing.TB, address, request string) string {
+	tb.Helper()
+	c := dial(tb, address)
+	if _, err := io.WriteString(c, request); err != nil {
+		tb.Fatal(err)
+	}
+	answer, _ := io.ReadAll(c)
+	return string(answer)
+}
+
+func dial(tb testing.TB, address string) net.Conn {
+	tb.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { c.Close() })
+	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		tb.Fatal(err)
+	}
+	return c
+}
+
+const anyRequest = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+func TestStreamedAnswers(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("the disk is on fire")
+	t.Run("one piece has a length", func(t *testing.T) {
+		s := start(t, serving(func() source { return newScript(nil, `{"a":1}`) }))
+		r := s.get("/", "", 200)
+		if string(r.body) != `{"a":1}` || r.ContentLength != 7 {
+			t.Errorf("%d %s", r.ContentLength, r.body)
+		}
+	})
+	t.Run("many pieces arrive in order and end well", func(t *testing.T) {
+		s := start(t, serving(func() source { return newScript(nil, "a", "b", "", "c", "d") }))
+		r := s.get("/", "", 200)
+		if string(r.body) != "abcd" || r.ContentLength != -1 {
+			t.Errorf("%d %s", r.ContentLength, r.body)
+		}
+		s.get("/", "", 200) // on the same connection
+	})
+	t.Run("a failure before the first byte is a proper error", func(t *testing.T) {
+		for _, pieces := range [][]string{nil, {`{"a":`}} {
+			s := start(t, serving(func() source { return newScript(broken, pieces...) }))
+			p := s.get("/", "", 500).problem(t)
+			if strings.Contains(p.Detail, "fire") || !strings.Contains(s.log.String(), "fire") {
+				t.Errorf("the cause is not in the log alone: %s", p.Detail)
+			}
+		}
+	})
+	t.Run("a failure after the first byte cuts the connection", func(t *testing.T) {
+		s := start(t, serving(func() source { return newScript(broken, `{"a":`, `1}`) }))
+		answer := raw(t, s.address, anyRequest)
+		if !strings.HasPrefix(answer, "HTTP/1.1 200") || !strings.Contains(answer, `1}`) {
+			t.Fatalf("got %q", answer)
+		}
+		if strings.HasSuffix(answer, "0\r\n\r\n") {
+			t.Errorf("the answer ends as if it were whole: %q", answer)
+		}
+		if _, err := s.try("GET", "/", "", nil); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("a client sees %v, want an unexpected end", err)
+		}
+		if log := s.log.String(); !strings.Contains(log, `"cut":true`) || !strings.Contains(log, "fire") {
+			t.Errorf("the log does not say why: %s", log)
+		}
+	})
+	t.Run("the first piece leaves before the last is made", func(t *testing.T) {
+		arrived := make(chan struct{})
+		from := newScript(nil, "first", "second", "last")
+		from.hold = func() { <-arrived }
+		s := start(t, serving(func() source { return from }))
+		c := dial(t, s.address)
+		io.WriteString(c, anyRequest)
+		r := bufio.NewReader(c)
+		for line := ""; !strings.Contains(line, "first"); {
+			var err error
+			if line, err = r.ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+		}
+		close(arrived)
+		if rest, _ := io.ReadAll(r); !strings.HasSuffix(string(rest), "last\r\n0\r\n\r\n") {
+			t.Errorf("the rest is %q", rest)
+		}
+	})
+	t.Run("HEAD gets the headers and frees the source", func(t *testing.T) {
+		from := newScript(nil, "a", "b", "c")
+		s := start(t, serving(func() source { return from }))
+		if r := s.do("HEAD", "/", "", nil); r.StatusCode != 200 || len(r.body) != 0 {
+			t.Errorf("%s with %d bytes", r.Status, len(r.body))
+		}
+		<-from.closed
+	})
+	t.Run("a client of HTTP/1.0, which knows no chunks, gets a short answer only", func(t *testing.T) {
+		for want, pieces := range map[string][]string{"HTTP/1.1 200": {"abc"}, "HTTP/1.1 505": {"a", "b", "c"}} {
+			s := start(t, serving(func() source { return newScript(nil, pieces...) }))
+			if answer := raw(t, s.address, "GET / HTTP/1.0\r\n\r\n"); !strings.HasPrefix(answer, want) || strings.Contains(answer, "chunked") {
+				t.Errorf("got %q, want %s", answer, want)
+			}
+		}
+	})
+}
+
+// endless writes until its writer fails or its context ends.
+type endless struct {
+	work   context.Context
+	ended  chan error
+	pieces int
+}
+
+func (e *endless) WriteTo(w io.Writer) (int64, error) {
+	piece := strings.Repeat("x", 64<<10)
+	for {
+		if err := e.work.Err(); err != nil {
+			e.ended <- err
+			return 0, err
+		}
+		if _, err := io.WriteString(w, piece); err != nil {
+			e.ended <- err
+			return 0, err
+		}
+		e.pieces++
+	}
+}
+
+func (e *endless) Close() error { return nil }
+
+func TestAClientThatStopsReadingFreesTheSource(t *testing.T) {
+	t.Parallel()
+	for _, leave := range []bool{true, false} {
+		t.Run(fmt.Sprintf("goes away %v", leave), func(t *testing.T) {
+			from := &endless{work: context.Background(), ended: make(chan error, 1)}
+			s := start(t, serving(func() source { return from }), func(with *setup) { with.config.WriteTimeout = 300 * time.Millisecond })
+			c := dial(t, s.address)
+			io.WriteString(c, anyRequest)
+			if _, err := io.ReadFull(c, make([]byte, 100<<10)); err != nil {
+				t.Fatal(err)
+			}
+			if leave {
+				c.Close()
+			}
+			if err := <-from.ended; !errors.Is(err, errStopped) {
+				t.Errorf("the source ended with %v", err)
+			}
+		})
+	}
+}
+
+func TestAPanicIsAFaultOfOurs(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(with *setup) {
+		with.handle = func(*call) error { panic("the secret sauce") }
+	})
+	if p := s.get("/", "", fasthttp.StatusInternalServerError).problem(t); strings.Contains(p.Detail, "sauce") {
+		t.Errorf("the answer says %q", p.Detail)
+	}
+	if !strings.Contains(s.log.String(), "sauce") || !strings.Contains(s.log.String(), "stream_test.go") {
+		t.Error("the log has no stack")
+	}
+	s.get("/", "", 500) // the server lives
+}

@@ -81,7 +81,10 @@ func (n *naive) handle(c *fasthttp.RequestCtx) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	var err error
 	switch string(c.Path()) {
-	case "/readyz":
+	case "/readyz": // with the engine's version
+		var version string
+		err = n.conn.QueryRow(ctx, "SELECT version()").Scan(&version)
+		c.SetBodyString(version)
 	case "/tracking/timeseries/session_by_device/last_seen/v1":
 		err = n.lastSeen(ctx, c)
 	case "/json_each_row":

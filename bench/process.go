@@ -1,0 +1,166 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// process is a program that the suite has started and will stop.
+type process struct {
+	name    string
+	cmd     *exec.Cmd
+	logPath string
+	exited  chan struct{}
+	err     error // after exited
+}
+
+// launch says how to start a process.
+type launch struct {
+	name string
+	path string
+	args []string
+	// dir is where its log goes.
+	dir string
+	// env is added to the suite's environment, from which lastseen's own variables are left out.
+	env []string
+	// cpus pins it; empty leaves it to the kernel.
+	cpus []int
+	// credential runs it as another user.
+	credential *syscall.Credential
+}
+
+// start starts a process. Its output goes to a file of its own.
+func (l launch) start() (*process, error) {
+	p := &process{name: l.name, logPath: filepath.Join(l.dir, l.name+".log"), exited: make(chan struct{})}
+	log, err := os.OpenFile(p.logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("make the log of %s: %w", l.name, err)
+	}
+	defer log.Close()
+	p.cmd = exec.Command(l.path, l.args...)
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.Env = append(environment(), l.env...)
+	p.cmd.SysProcAttr = childAttributes(l.credential)
+	if l.credential != nil {
+		p.cmd.Dir = l.dir // another user may not be let into the current one
+	}
+	if err := startPinned(p.cmd, l.cpus); err != nil {
+		return nil, fmt.Errorf("start %s: %w", l.name, err)
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.exited)
+	}()
+	return p, nil
+}
+
+// environment is the suite's own without the settings of lastseen, which are meant for the suite.
+func environment() []string {
+	var env []string
+	for _, entry := range os.Environ() {
+		if !strings.HasPrefix(entry, "LASTSEEN_") {
+			env = append(env, entry)
+		}
+	}
+	return env
+}
+
+// run runs a process to its end.
+func (l launch) run(ctx context.Context) error {
+	p, err := l.start()
+	if err != nil {
+		return err
+	}
+	select {
+	case <-p.exited:
+		if p.err != nil {
+			return fmt.Errorf("run %s: %w: %s", l.name, p.err, p.lastWords())
+		}
+		return nil
+	case <-ctx.Done():
+		return errors.Join(ctx.Err(), p.stop())
+	}
+}
+
+// stop asks the process to end and, after a while, makes it. It may be called again.
+func (p *process) stop() error {
+	select {
+	case <-p.exited:
+		return nil
+	default:
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("stop %s: %w", p.name, err)
+	}
+	select {
+	case <-p.exited:
+		return nil
+	case <-time.After(30 * time.Second):
+	}
+	err := p.cmd.Process.Kill()
+	<-p.exited
+	return errors.Join(err, fmt.Errorf("%s had to be killed", p.name))
+}
+
+// lastWords returns the end of the process's log, for an error message.
+func (p *process) lastWords() string {
+	text, err := os.ReadFile(p.logPath)
+	if err != nil {
+		return err.Error()
+	}
+	text = bytes.TrimSpace(text)
+	return string(text[max(0, len(text)-600):])
+}
+
+// awaitHTTP waits until the process answers a path with 200.
+func (p *process) awaitHTTP(ctx context.Context, url string) error {
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	return p.await(ctx, func() bool {
+		response, err := client.Get(url)
+		if err != nil {
+			return false
+		}
+		io.Copy(io.Discard, response.Body)
+		response.Body.Close()
+		return response.StatusCode == http.StatusOK
+	})
+}
+
+// await polls until ready, the process's end or the context's.
+func (p *process) await(ctx context.Context, ready func() bool) error {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if ready() {
+			return nil
+		}
+		select {
+		case <-p.exited:
+			return fmt.Errorf("%s ended (%v): %s", p.name, p.err, p.lastWords())
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s: %w: %s", p.name, context.Cause(ctx), p.lastWords())
+		case <-tick.C:
+		}
+	}
+}
+
+// freeAddress returns a loopback address that nobody listened on just now.
+func freeAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	defer listener.Close()
+	return listener.Addr().String(), nil
+}

@@ -1,0 +1,138 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"lastseen/bench/loadgen"
+)
+
+const (
+	overloadFactor      = 3  // of the capacity
+	overloadConnections = 16 // times as many as find the capacity
+	mostWhenOverloaded  = 2.0
+	mostRecovery        = time.Second
+)
+
+// overload asks for three times what the service can do: of polls, of writes, and of short
+// histories, which ask ClickHouse.
+func overload(ctx context.Context, s *suite, o *Outcome) error {
+	main, err := s.lastseen(ctx)
+	if err != nil {
+		return err
+	}
+	o.Settings = append(o.Settings,
+		fmt.Sprintf("capacity by a closed loop; then an open loop at %d times that over %d times as many connections, arrivals without a free connection dropped; then half the capacity, to see it recover", overloadFactor, overloadConnections),
+		"latency is from when a request was sent; refused are 429 and 503")
+	t := Table{Title: "At three times the capacity", Header: []string{"", "capacity", "p99 there", "served", "p99 then", "refused", "p99 of refusals", "broken off", "no connection", "memory before → after", "recovered after"}}
+	for _, kind := range s.overloadKinds(main) {
+		row, err := s.overloadOne(ctx, main, kind, o)
+		if err != nil {
+			return fmt.Errorf("overload with %s: %w", kind.name, err)
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	o.Tables = append(o.Tables, t)
+	o.note("A poll is cheaper to answer than to refuse, so polls past the capacity are not refused: they wait for a processor.")
+	return nil
+}
+
+// overloadKind is one way to overload.
+type overloadKind struct {
+	name        string
+	connections int
+	source      func(worker int) loadgen.Source
+}
+
+func (s *suite) overloadKinds(main *service) []overloadKind {
+	templates := newPollTemplates(main.catalogue, main.host, main.prefix)
+	return []overloadKind{
+		{"last_seen", s.config.Connections, func(worker int) loadgen.Source {
+			return &poller{catalogue: main.catalogue, templates: templates, draws: s.draws, at: worker * 104729 % len(s.draws), probes: true, refusals: true}
+		}},
+		{"ingest", ingestWriters, s.ingesters(main, ingestBody, s.config.workers(), true)},
+		{"data_points", s.config.Connections, func(worker int) loadgen.Source {
+			return &historyPoller{poller: poller{catalogue: main.catalogue, draws: s.draws, at: worker * 104729 % len(s.draws)}, host: main.host, newest: s.spec.NewestAt}
+		}},
+	}
+}
+
+// overloadOne finds the capacity, goes past it, and comes back.
+func (s *suite) overloadOne(ctx context.Context, main *service, kind overloadKind, o *Outcome) ([]string, error) {
+	load := s.load(main)
+	load.Connections, load.Source, load.Tolerant = kind.connections, kind.source, true
+	capacity, err := load.Run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if capacity.Served == 0 {
+		return nil, fmt.Errorf("nothing was served at all: %w", capacity.FirstFailure)
+	}
+	calm := load
+	calm.Rate = capacity.Throughput() / 2
+	usual, err := calm.Run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	before, err := main.resident()
+	if err != nil {
+		return nil, err
+	}
+	past := load
+	past.Rate, past.Shed, past.Connections = overloadFactor*capacity.Throughput(), true, overloadConnections*kind.connections
+	over, err := past.Run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	after, err := main.resident()
+	if err != nil {
+		return nil, err
+	}
+	calm.WarmUp = 0
+	back, err := calm.Run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	recovery, recovered := recoveryTime(usual, back)
+	s.say("%s: capacity %.0f /s, served %.0f /s at %d times that, refused %d, broken off %d, recovered after %v", kind.name, capacity.Throughput(), over.Throughput(), overloadFactor, over.Refused, over.Failed, recovery)
+	return s.judgeOverload(kind, o, capacity, over, before, after, recovery, recovered), nil
+}
+
+func (s *suite) judgeOverload(kind overloadKind, o *Outcome, capacity, over *loadgen.Measurement, before, after int64, recovery time.Duration, recovered bool) []string {
+	p99, past := capacity.Service.ValueAtQuantile(99), over.Service.ValueAtQuantile(99)
+	slower := float64(past) / float64(max(p99, 1))
+	name := kind.name + ": "
+	o.verdict(name+"p99 of what is served, beside that at the capacity", "at most "+times(mostWhenOverloaded)+" ×", times(slower)+" ×", slower <= mostWhenOverloaded)
+	o.verdict(name+"recovered after the end of the load", "within "+mostRecovery.String(), recovery.String(), recovered && recovery <= mostRecovery)
+	o.figure(kind.name+"/capacity", capacity.Throughput())
+	o.figure(kind.name+"/served", over.Throughput())
+	o.figure(kind.name+"/p99_ratio", slower)
+	o.figure(kind.name+"/recovery_seconds", recovery.Seconds())
+	if over.FirstFailure != nil {
+		o.note(fmt.Sprintf("%s, the first of what broke off: %v.", kind.name, over.FirstFailure))
+	}
+	return []string{
+		kind.name, thousands(capacity.Throughput()) + " /s", span(float64(p99)), thousands(over.Throughput()) + " /s", span(float64(past)),
+		thousands(float64(over.Refused)), span(float64(over.Refusal.ValueAtQuantile(99))), thousands(float64(over.Failed)), thousands(float64(over.Unsent)),
+		megabytes(before) + " → " + megabytes(after), recovery.String(),
+	}
+}
+
+// recoveryTime returns when, after the overload, tenths of a second are again as they were: the
+// slowest answer at most three times the usual slowest.
+func recoveryTime(usual, back *loadgen.Measurement) (time.Duration, bool) {
+	var slowest []float64
+	for _, w := range usual.Timeline {
+		if w.Served > 0 {
+			slowest = append(slowest, float64(w.Slowest))
+		}
+	}
+	limit := time.Duration(3 * median(slowest))
+	for i, w := range back.Timeline {
+		if w.Served > 0 && w.Slowest <= limit {
+			return time.Duration(i) * 100 * time.Millisecond, true
+		}
+	}
+	return time.Duration(len(back.Timeline)) * 100 * time.Millisecond, false
+}

@@ -1,0 +1,74 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"lastseen/bench/loadgen"
+)
+
+// soakSegments is how many lines a soak reports at most; a segment lasts at least a second.
+const soakSegments = 60
+
+// soak polls at half the capacity and writes at the configured rate, for as long as it is told, and
+// looks for what creeps: memory, latency, failures.
+func soak(ctx context.Context, s *suite, o *Outcome) error {
+	main, err := s.lastseen(ctx)
+	if err != nil {
+		return err
+	}
+	s.describeLoad(o)
+	capacity, err := s.load(main).Run(ctx)
+	if err != nil {
+		return err
+	}
+	segment := max(s.config.Soak/soakSegments, min(s.config.Soak, time.Second))
+	o.Settings = append(o.Settings, fmt.Sprintf("%v in segments of %v; polls in an open loop at half the capacity; %s points/s written; keys made and revoked",
+		s.config.Soak, segment, thousands(float64(s.config.Rate))))
+	revoked := new(atomic.Int64)
+	l := s.lane(main, func(l *loadgen.Load) { l.Rate, l.WarmUp, l.Duration = capacity.Throughput()/2, 0, segment })
+	l.background = []func(context.Context) error{
+		func(ctx context.Context) error { _, err := s.writes(main, segment).Run(ctx); return err },
+		func(ctx context.Context) error { return revokeAgainAndAgain(ctx, main, revoked) },
+	}
+	t := Table{Title: "Over time", Header: []string{"after", "polls/s", "p50", "p99", "p99.9", "resident memory"}}
+	var hours, resident []float64
+	began := time.Now()
+	for time.Since(began) < s.config.Soak {
+		m, err := l.run(ctx)
+		if err != nil {
+			return fmt.Errorf("after %v: %w", time.Since(began).Round(time.Second), err)
+		}
+		memory, err := main.resident()
+		if err != nil {
+			return err
+		}
+		after := time.Since(began)
+		hours, resident = append(hours, after.Hours()), append(resident, float64(memory))
+		row := []string{after.Round(time.Second).String(), thousands(m.Throughput()), span(latency(50)(m)), span(latency(99)(m)), span(latency(99.9)(m)), megabytes(memory)}
+		t.Rows = append(t.Rows, row)
+		s.say("%v", row)
+	}
+	o.Tables = append(o.Tables, t)
+	half := len(hours) / 2
+	growth := slope(hours[half:], resident[half:])
+	o.figure("memory_growth_bytes_per_hour", growth)
+	o.note(fmt.Sprintf("Over the second half resident memory grew by %.1f MB an hour. %d keys were revoked, each refused at once; no answer was wrong.", growth/1e6, revoked.Load()))
+	o.verdict("wrong answers and failures", "0", "0", true)
+	return nil
+}
+
+// slope is that of the line through some points that fits best, 0 for fewer than two.
+func slope(x, y []float64) float64 {
+	var sumX, sumY, sumXX, sumXY float64
+	n := float64(len(x))
+	for i := range x {
+		sumX, sumY, sumXX, sumXY = sumX+x[i], sumY+y[i], sumXX+x[i]*x[i], sumXY+x[i]*y[i]
+	}
+	if divisor := n*sumXX - sumX*sumX; divisor > 0 {
+		return (n*sumXY - sumX*sumY) / divisor
+	}
+	return 0
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"lastseen/bench"
+	"lastseen/bench/rival"
+)
+
+// benchCommand is the load suite.
+type benchCommand struct {
+	Measure   benchRunCommand       `cmd:"" name:"run" default:"withargs" help:"Measure the service beside what else one would use, or a deployment by --target."`
+	Contender benchContenderCommand `cmd:"" hidden:"" help:"Serve what the service is compared with; the suite starts it."`
+}
+
+// benchRunCommand runs scenarios.
+type benchRunCommand struct {
+	Scenarios []string `arg:"" optional:"" name:"scenario" help:"What to measure: last-seen, last-seen-304, mixed, long-poll, revocation, ingest, overload, cold-start, history, bulk, soak; all but soak when none is named."`
+
+	Contenders          []string `placeholder:"NAME" help:"What to compare with: bare, redis, postgres, naive; all that are installed when none is named."`
+	Sessions            int      `default:"100000" help:"Sessions in memory (default ${default})."`
+	Organisations       int      `default:"16" help:"Organisations that they belong to (default ${default})."`
+	KeysPerOrganisation int      `default:"4" help:"API keys of each organisation (default ${default})."`
+	PointsPerSession    int      `default:"5" help:"Points that each session begins with (default ${default})."`
+	HistoryPoints       int      `default:"1000000" help:"Points of the sessions that history and bulk pull (default ${default})."`
+	Zipf                float64  `default:"0.99" help:"Exponent of the sessions' popularity; 0 for all alike (default ${default})."`
+	Seed                uint64   `default:"1" help:"Makes the data and the requests reproducible (default ${default})."`
+
+	Connections int           `default:"64" help:"Connections of the load generator (default ${default})."`
+	Workers     int           `default:"0" help:"Its threads; 0 for one for every four processors (default ${default})."`
+	Rounds      int           `default:"5" help:"Turns of each contender (default ${default})."`
+	Duration    time.Duration `default:"4s" help:"Length of a turn (default ${default})."`
+	WarmUp      time.Duration `default:"1s" help:"What runs before each turn and is not recorded (default ${default})."`
+	Rate        int           `default:"20000" placeholder:"POINTS" help:"Points a second that are written beside polls (default ${default})."`
+	Waiters     int           `default:"10000" help:"Waiting requests of long-poll (default ${default})."`
+	Revocations int           `default:"50" help:"Keys that revocation revokes (default ${default})."`
+	Soak        time.Duration `default:"1m" help:"Length of soak (default ${default})."`
+	Pin         bool          `help:"Keep the load generator and the servers on different processors."`
+
+	Target   string        `placeholder:"URL" help:"Measure this deployment instead of starting the service, with the API keys of --key or --keys-file, and say how to size it."`
+	Key      []string      `placeholder:"KEY" help:"API keys for --target. Whoever can list this machine's processes can read them here: prefer the environment variable or --keys-file."`
+	KeysFile string        `placeholder:"FILE" help:"File that holds API keys for --target, one a line."`
+	P99      time.Duration `name:"p99" default:"5ms" help:"Latency that 99 of 100 requests must keep to in the sizing advice (default ${default})."`
+
+	WorkDir string `placeholder:"DIR" help:"Where the measured data goes; a temporary directory that is removed afterwards when none is given."`
+	Record  string `placeholder:"DIR" help:"Bring benchmarks.md in this directory up to date, with benchmarks.json and benchmarks.svg."`
+	JSON    bool   `name:"json" help:"Print the outcomes as JSON, one a line, instead of tables."`
+}
+
+// Run implements the command.
+func (c *benchRunCommand) Run(ctx context.Context, std streams) error {
+	config := bench.Defaults()
+	var err error
+	if config.Executable, err = os.Executable(); err != nil {
+		return fmt.Errorf("find this program's own file: %w", err)
+	}
+	if config.Keys, err = c.keys(); err != nil {
+		return err
+	}
+	if len(c.Scenarios) > 0 {
+		config.Scenarios = c.Scenarios
+	}
+	config.Contenders, config.Target, config.P99 = c.Contenders, c.Target, c.P99
+	config.Sessions, config.Organisations, config.KeysPerOrganisation = c.Sessions, c.Organisations, c.KeysPerOrganisation
+	config.PointsPerSession, config.HistoryPoints, config.Zipf, config.Seed = c.PointsPerSession, c.HistoryPoints, c.Zipf, c.Seed
+	config.Connections, config.Workers, config.Rounds, config.Duration, config.WarmUp = c.Connections, c.Workers, c.Rounds, c.Duration, c.WarmUp
+	config.Rate, config.Waiters, config.Revocations, config.Soak, config.Pin = c.Rate, c.Waiters, c.Revocations, c.Soak, c.Pin
+	config.Dir, config.Record, config.JSON = c.WorkDir, c.Record, c.JSON
+	config.Command = withoutKeys(os.Args)
+	config.Output, config.Progress = std.out, std.err
+	return bench.Run(ctx, config)
+}
+
+// keys returns the API keys of the flags and of the file.
+func (c *benchRunCommand) keys() ([]string, error) {
+	keys := c.Key
+	if c.KeysFile == "" {
+		return keys, nil
+	}
+	text, err := os.ReadFile(c.KeysFile)
+	if err != nil {
+		return nil, fmt.Errorf("read the API keys: %w", err)
+	}
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for lines.Scan() {
+		if key := strings.TrimSpace(lines.Text()); key != "" {
+			keys = append(keys, key)
+		}
+	}
+	return keys, lines.Err()
+}
+
+// withoutKeys is a command line as it may be shown.
+func withoutKeys(args []string) string {
+	shown := []string{"lastseen"}
+	for i := 1; i < len(args); i++ {
+		switch {
+		case args[i] == "--key":
+			i++
+		case strings.HasPrefix(args[i], "--key="):
+		default:
+			shown = append(shown, args[i])
+		}
+	}
+	return strings.Join(shown, " ")
+}
+
+// benchContenderCommand serves a contender.
+type benchContenderCommand struct {
+	File string `arg:"" help:"Settings of the contender."`
+}
+
+// Run implements the command.
+func (c *benchContenderCommand) Run(ctx context.Context) error {
+	text, err := os.ReadFile(c.File)
+	if err != nil {
+		return fmt.Errorf("read the contender's settings: %w", err)
+	}
+	var config rival.Config
+	if err := json.Unmarshal(text, &config); err != nil {
+		return fmt.Errorf("decode the contender's settings: %w", err)
+	}
+	return rival.Serve(ctx, config)
+}

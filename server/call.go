@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 
+	"github.com/go-faster/jx"
 	"github.com/valyala/fasthttp"
 
 	"lastseen/keys"
@@ -22,7 +23,8 @@ type call struct {
 	id        requestID
 	principal *keys.Principal // nil without a credential
 	entry     logEntry
-	scratch   []byte // for the answer; its capacity is kept
+	scratch   []byte    // for the answer; its capacity is kept
+	writer    jx.Writer // for a refusal; its capacity is kept
 
 	work    context.Context // nil until somebody asks
 	cancel  context.CancelFunc
@@ -116,11 +118,8 @@ func (c *call) authenticate() error {
 	if text == nil || c.route.public && !claimsToBeAPIKey(text) {
 		return nil
 	}
-	ctx := c.server.work // look-ups of keys have their own time limit, and this spares a context
-	if !claimsToBeAPIKey(text) {
-		ctx = c.context()
-	}
-	principal, err := c.server.services.Authenticator.Authenticate(ctx, text)
+	// Look-ups have time limits of their own, so that a known credential costs no context.
+	principal, err := c.server.services.Authenticator.Authenticate(c.server.work, text)
 	if err != nil {
 		if c.route.probe && errors.Is(err, keys.ErrUnavailable) {
 			return nil // the service can tell how it is even when ClickHouse is gone
@@ -163,8 +162,9 @@ func (c *call) fail(err error) {
 	response := &c.http.Response
 	response.ResetBody()
 	setProblemHeaders(response, p)
-	c.scratch = appendProblem(c.scratch[:0], p, c.id.bytes())
-	response.SetBody(c.scratch)
+	c.writer.Reset()
+	writeProblem(&c.writer, p, c.id.bytes())
+	response.SetBody(c.writer.Buf)
 	c.abandonBody()
 }
 
@@ -217,7 +217,7 @@ func (c *call) end() {
 	if cap(scratch) > maxScratch {
 		scratch = nil
 	}
-	*c = call{server: c.server, scratch: scratch[:0]}
+	*c = call{server: c.server, scratch: scratch[:0], writer: c.writer}
 	c.server.calls.Put(c)
 }
 
@@ -229,7 +229,7 @@ func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
 	ctx.Response.Header.SetBytesV(headerRequestID, id.bytes())
 	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
 	setProblemHeaders(&ctx.Response, p)
-	ctx.Response.SetBody(appendProblem(nil, p, id.bytes()))
+	ctx.Response.SetBody(problemBody(p, &id))
 	lingerOnClose(ctx) // fasthttp closes the connection, in which the rest of the request may be
 	if s.config.AccessLog != LogNothing {
 		s.config.Logger.LogAttrs(context.Background(), slog.LevelInfo, "unreadable request",

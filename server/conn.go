@@ -98,7 +98,7 @@ func (l *listener) refuse(c net.Conn, p *problem) {
 	setProblemHeaders(response, p)
 	response.Header.SetBytesV(headerRequestID, id.bytes())
 	response.SetConnectionClose()
-	response.SetBody(appendProblem(nil, p, id.bytes()))
+	response.SetBody(problemBody(p, &id))
 	if c.SetWriteDeadline(time.Now().Add(time.Second)) != nil {
 		return
 	}

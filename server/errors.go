@@ -36,8 +36,13 @@ var domainProblems = []struct {
 // asProblem returns the answer that an error stands for. It is the only place that turns domain
 // errors into status codes. What is not known here is a fault of ours.
 func asProblem(err error) *problem {
-	if p, ok := err.(*problem); ok { // the usual case, without a search through a chain
+	if p, ok := err.(*problem); ok { // the usual cases, without a search through a chain
 		return p
+	}
+	for _, known := range domainProblems {
+		if err == known.err {
+			return known.problem
+		}
 	}
 	var p *problem
 	if errors.As(err, &p) {
@@ -48,9 +53,6 @@ func asProblem(err error) *problem {
 	}
 	for _, known := range domainProblems {
 		if errors.Is(err, known.err) {
-			if err == known.err {
-				return known.problem
-			}
 			return known.problem.because(err)
 		}
 	}

@@ -105,9 +105,8 @@ var (
 		detail: "Credentials are not accepted in the URL, where logs and histories keep them: send it in the Authorization header, and replace the one that was in the URL."}
 )
 
-// appendProblem appends the problem as JSON. requestID must need no escaping.
-func appendProblem(b []byte, p *problem, requestID []byte) []byte {
-	w := jx.Writer{Buf: b}
+// writeProblem writes the problem as JSON. requestID must need no escaping.
+func writeProblem(w *jx.Writer, p *problem, requestID []byte) {
 	w.RawStr(`{"type":"about:blank","title":`)
 	w.Str(fasthttp.StatusMessage(p.status))
 	w.RawStr(`,"status":`)
@@ -125,15 +124,14 @@ func appendProblem(b []byte, p *problem, requestID []byte) []byte {
 			if i > 0 {
 				w.Comma()
 			}
-			appendFieldError(&w, field)
+			writeFieldError(w, field)
 		}
 		w.RawStr(`]`)
 	}
 	w.RawStr(`}`)
-	return w.Buf
 }
 
-func appendFieldError(w *jx.Writer, field fieldError) {
+func writeFieldError(w *jx.Writer, field fieldError) {
 	w.RawStr(`{"loc":[`)
 	for i, part := range field.loc {
 		if i > 0 {
@@ -144,6 +142,13 @@ func appendFieldError(w *jx.Writer, field fieldError) {
 	w.RawStr(`],"msg":`)
 	w.Str(field.msg)
 	w.RawStr(`}`)
+}
+
+// problemBody returns the problem as JSON.
+func problemBody(p *problem, id *requestID) []byte {
+	var w jx.Writer
+	writeProblem(&w, p, id.bytes())
+	return w.Buf
 }
 
 // setProblemHeaders sets the status and the headers of a problem.

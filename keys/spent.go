@@ -1,7 +1,6 @@
 package keys
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -54,9 +53,8 @@ func openSpent(path string, now func() time.Time) (*spentTokens, error) {
 // loss of power may leave half a line, of a token whose use was then never acknowledged.
 func parseSpent(content []byte) map[string]int64 {
 	spent := map[string]int64{}
-	lines := bufio.NewScanner(bytes.NewReader(content))
-	for lines.Scan() {
-		id, seconds, found := bytes.Cut(lines.Bytes(), []byte{' '})
+	for line := range bytes.Lines(content) {
+		id, seconds, found := bytes.Cut(bytes.TrimSuffix(line, []byte{'\n'}), []byte{' '})
 		until, err := strconv.ParseInt(string(seconds), 10, 64)
 		if found && err == nil && validTokenID(string(id)) {
 			spent[string(id)] = max(until, spent[string(id)])

@@ -130,8 +130,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	if err := a.load(ctx, lastSeen, registry); err != nil {
 		return services, err
 	}
-	devices, _ := any(registry).(keys.DeviceDirectory)
-	authenticator, keyService, err := a.startKeys(db, devices)
+	authenticator, keyService, err := a.startKeys(db, registry)
 	if err != nil {
 		return services, err
 	}

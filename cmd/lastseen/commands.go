@@ -20,6 +20,7 @@ type commandLine struct {
 	Token   tokenCommand     `cmd:"" help:"Print a user token of the local issuer. Works while the service runs."`
 	Keys    keysCommand      `cmd:"" help:"Create, list and revoke API keys."`
 	Import  importCommand    `cmd:"" help:"Import positions from CSV, NDJSON, JSON, GPX and GeoJSON files."`
+	Bench   benchCommand     `cmd:"" help:"Run the load suite."`
 	Version kong.VersionFlag `env:"-" help:"Print the version and exit."`
 }
 

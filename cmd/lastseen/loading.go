@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"time"
 )
 
@@ -38,13 +39,21 @@ type borrowed struct{ *net.TCPListener }
 // Close does nothing.
 func (borrowed) Close() error { return nil }
 
+// Accept is closed once stop has set the deadline; http.Server would try again after a timeout.
+func (b borrowed) Accept() (net.Conn, error) {
+	conn, err := b.TCPListener.Accept()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, net.ErrClosed
+	}
+	return conn, err
+}
+
 // stop gives the listener back, open and with nobody accepting. Requests that are being answered are
 // cut: their clients were to try again anyhow.
 func (s *loadingServer) stop() error {
 	err := s.listener.SetDeadline(time.Unix(1, 0)) // wakes Accept
 	served := <-s.done
-	var timeout net.Error
-	if errors.Is(served, http.ErrServerClosed) || errors.As(served, &timeout) && timeout.Timeout() {
+	if errors.Is(served, net.ErrClosed) {
 		served = nil
 	}
 	err = errors.Join(err, served, s.http.Close(), s.listener.SetDeadline(time.Time{}))

@@ -45,15 +45,11 @@ func (l *loadAdmission) acquire(ctx context.Context, wait time.Duration) (releas
 		l.refused.Add(1)
 		return nil, fmt.Errorf("%w (%w)", ErrUnavailable, errTooMany)
 	}
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	select {
-	case l.slots <- struct{}{}:
-	case <-ctx.Done():
+	if err := l.takeSlot(ctx, wait); err != nil {
 		<-l.queue
 		l.entered.Done()
 		l.refused.Add(1)
-		return nil, fmt.Errorf("%w (wait for a turn to look up a key: %w)", ErrUnavailable, ctx.Err())
+		return nil, fmt.Errorf("%w (wait for a turn to look up a key: %w)", ErrUnavailable, err)
 	}
 	l.begun.Add(1)
 	return func() {
@@ -61,6 +57,23 @@ func (l *loadAdmission) acquire(ctx context.Context, wait time.Duration) (releas
 		<-l.queue
 		l.entered.Done()
 	}, nil
+}
+
+// takeSlot takes a free slot, or waits for one.
+func (l *loadAdmission) takeSlot(ctx context.Context, wait time.Duration) error {
+	select {
+	case l.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	select {
+	case l.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (l *loadAdmission) enter() bool {

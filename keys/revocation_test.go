@@ -124,7 +124,11 @@ func TestRevokeDuringALookUp(t *testing.T) {
 // cache so small that keys are dropped from it and looked up again all the time.
 func TestRevokeUnderLoad(t *testing.T) {
 	t.Parallel()
-	const rounds, keysPerRound, callers = 8, 8, 8
+	const keysPerRound, callers = 8, 4
+	rounds := 4
+	if testing.Short() {
+		rounds = 1
+	}
 	f := newFixture(t, func(c *keys.AuthenticatorConfig) { c.CachedKeys = keysPerRound / 2 })
 	type target struct {
 		id      schema.ID

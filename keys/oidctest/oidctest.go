@@ -10,6 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"io"
+	"log"
+	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -67,7 +70,7 @@ func Start(t testing.TB, redirectURI string, users ...User) *Provider {
 	clients := map[string]*storage.Client{ClientID: storage.WebClient(ClientID, ClientSecret, redirectURI)}
 	p.store = &store{Storage: storage.NewStorageWithClients(people, clients), people: people}
 	p.Rotate(t, true)
-	router := exampleop.SetupServer(p.URL, p.store, nil, false)
+	router := exampleop.SetupServer(p.URL, p.store, nil, false, op.WithLogger(slog.New(slog.DiscardHandler)))
 	p.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.requests.Add(1)
 		p.mu.Lock()
@@ -77,6 +80,7 @@ func Start(t testing.TB, redirectURI string, users ...User) *Provider {
 			router.ServeHTTP(w, r)
 		}
 	})
+	p.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	p.server.Start()
 	t.Cleanup(p.server.Close)
 	return p

@@ -30,6 +30,7 @@ func (l *lease) openChunks(sql, format string, params map[string]string) (source
 		return l.openWhole(sql, format, params)
 	}
 	if err != nil {
+		c.close()
 		return nil, err
 	}
 	return c, nil
@@ -67,6 +68,9 @@ func (c *chunks) free() {
 
 func (c *chunks) close() {
 	c.free()
+	if c.stream == 0 {
+		return
+	}
 	if !c.ended {
 		c.lease.giveUp(func() { c.lease.lib.streamCancel(*c.lease.handle, c.stream) })
 	}

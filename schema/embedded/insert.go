@@ -27,13 +27,14 @@ func (l *lease) insert(s *statement) error {
 		}
 		return l.insertError(insert)
 	})
-	if insert != 0 {
-		defer l.lib.insertDestroy(insert)
-	}
-	if err != nil {
+	if insert == 0 {
 		return err
 	}
-	if err := l.feed(insert, s.data); err != nil {
+	defer l.lib.insertDestroy(insert)
+	if err == nil {
+		err = l.feed(insert, s.data)
+	}
+	if err != nil {
 		l.giveUp(func() { l.lib.insertCancel(insert) })
 		return err
 	}

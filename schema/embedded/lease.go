@@ -47,8 +47,10 @@ func (l *lease) releaseFailed() {
 func (l *lease) release() {
 	l.detach()
 	l.cancel(nil)
-	// A failure leaves it dirty, and whoever leases it next tries again.
-	_ = l.conn.renew()
+	if l.dirty {
+		// A failure leaves it dirty, and whoever leases it next tries again.
+		l.giveUp(func() { _ = l.renew() })
+	}
 	l.engine.idle <- l.conn
 }
 

@@ -82,6 +82,7 @@ func (l *lease) openWhole(sql, format string, params map[string]string) (source,
 		return err
 	})
 	if err != nil {
+		w.close()
 		return nil, err
 	}
 	return w, nil
@@ -96,4 +97,9 @@ func (w *whole) next() ([]byte, error) {
 	return data, nil
 }
 
-func (w *whole) close() { w.lease.lib.resultDestroy(w.result) }
+func (w *whole) close() {
+	if w.result != 0 {
+		w.lease.lib.resultDestroy(w.result)
+		w.result = 0
+	}
+}

@@ -84,6 +84,7 @@ if [ "$status" -ne 0 ] || [ ! -f "$work/$library" ]; then
 	elif grep -Eq 'ENOTFOUND|ECONN|ETIMEDOUT|EAI_AGAIN|ENETUNREACH|EHOSTUNREACH|ENOTCACHED|CERT|E50[0-9]' "$work/npm.log"; then
 		fail "npm could not reach its registry: check the network and npm's configuration, then run this again."
 	fi
+	[ "$status" -ne 0 ] || fail "npm ci has brought no $library: restore $here/package-lock.json from the repository."
 	fail "npm ci failed with status $status: see its messages above."
 fi
 

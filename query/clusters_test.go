@@ -271,7 +271,7 @@ func TestALongStayTakesBoundedMemory(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 3))
 	c := newClusterer(DefaultClusterRule())
-	const points = 1_000_000
+	const points = 300_000
 	fixes := make([]fix, 0, points)
 	for i := range int64(points) {
 		at := position{480_000_000 + int32(random.NormFloat64()*1500), 110_000_000 + int32(random.NormFloat64()*2000)}

@@ -11,33 +11,54 @@ const twoDigits = "00010203040506070809101112131415161718192021222324" +
 	"50515253545556575859606162636465666768697071727374" +
 	"75767778798081828384858687888990919293949596979899"
 
-func appendTwoDigits(dst []byte, n int64) []byte {
-	return append(dst, twoDigits[2*n], twoDigits[2*n+1])
+// putTwoDigits writes n, 0 to 99, over the first two bytes of dst.
+func putTwoDigits(dst []byte, n uint32) {
+	_ = dst[1]
+	dst[0], dst[1] = twoDigits[2*n], twoDigits[2*n+1]
 }
 
-// powersOfTen up to the largest number of decimals in use.
-var powersOfTen = [...]int64{1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000}
-
-// appendDecimal appends value / 10^decimals exactly, without zeros at its end.
+// appendDecimal appends value / 10^decimals exactly, without zeros at its end; decimals is at most 8.
 func appendDecimal(dst []byte, value int64, decimals int) []byte {
+	size := uint64(value)
 	if value < 0 {
-		dst, value = append(dst, '-'), -value
+		dst, size = append(dst, '-'), -size
 	}
-	unit := powersOfTen[decimals]
-	dst = strconv.AppendInt(dst, value/unit, 10)
-	rest := value % unit
-	if rest == 0 {
-		return dst
+	var digits [32]byte
+	first, end := len(digits), len(digits)
+	for ; size >= 100; size /= 100 {
+		first -= 2
+		putTwoDigits(digits[first:], uint32(size%100))
 	}
-	for rest%10 == 0 {
-		rest, decimals = rest/10, decimals-1
+	first -= 2
+	putTwoDigits(digits[first:], uint32(size))
+	point := end - decimals
+	for first >= point { // a digit before the point there must be
+		first -= 2
+		digits[first], digits[first+1] = '0', '0'
 	}
-	dst = append(dst, ".00000000"[:decimals+1]...)
-	for at := len(dst) - 1; rest > 0; at-- {
-		dst[at] = byte('0' + rest%10)
-		rest /= 10
+	for first < point-1 && digits[first] == '0' {
+		first++
+	}
+	for end > point && digits[end-1] == '0' {
+		end--
+	}
+	dst = append(dst, digits[first:point]...)
+	if end > point {
+		dst = append(dst, '.')
+		dst = append(dst, digits[point:end]...)
 	}
 	return dst
+}
+
+// appendTemperature appends the shortest decimal that reads back as the same finite float32.
+func appendTemperature(dst []byte, value float32) []byte {
+	// Thermometers tell hundredths at best. A float32 has room for six digits, so no two decimals
+	// of so few are the same one, and the one that it is the same as is the shortest.
+	hundredths := math.Round(float64(value) * 100)
+	if math.Abs(hundredths) < 1e6 && float32(hundredths/100) == value && hundredths != 0 {
+		return appendDecimal(dst, int64(hundredths), 2)
+	}
+	return appendFloat(dst, float64(value), 32)
 }
 
 // appendFloat appends the shortest decimal that reads back as the same finite float of bits bits.
@@ -62,45 +83,40 @@ func appendTime(dst []byte, unixMillis int64) []byte {
 		day, rest = day-1, rest+dayMillis
 	}
 	year, month, monthDay := civil(day)
-	dst = append(dst, '"')
-	dst = appendTwoDigits(dst, year/100)
-	dst = appendTwoDigits(dst, year%100)
-	dst = append(dst, '-')
-	dst = appendTwoDigits(dst, month)
-	dst = append(dst, '-')
-	dst = appendTwoDigits(dst, monthDay)
-	seconds, millis := rest/secondMillis, rest%secondMillis
-	dst = append(dst, 'T')
-	dst = appendTwoDigits(dst, seconds/3600)
-	dst = append(dst, ':')
-	dst = appendTwoDigits(dst, seconds/60%60)
-	dst = append(dst, ':')
-	dst = appendTwoDigits(dst, seconds%60)
+	seconds, millis := uint32(rest)/secondMillis, uint32(rest)%secondMillis
+	start := len(dst)
+	dst = append(dst, `"0000-00-00T00:00:00`...)
+	text := dst[start : start+20]
+	putTwoDigits(text[1:], year/100)
+	putTwoDigits(text[3:], year%100)
+	putTwoDigits(text[6:], month)
+	putTwoDigits(text[9:], monthDay)
+	putTwoDigits(text[12:], seconds/3600)
+	putTwoDigits(text[15:], seconds/60%60)
+	putTwoDigits(text[18:], seconds%60)
 	if millis != 0 {
-		dst = append(dst, '.', byte('0'+millis/100))
-		dst = appendTwoDigits(dst, millis%100)
+		dst = append(dst, '.', byte('0'+millis/100), twoDigits[millis%100*2], twoDigits[millis%100*2+1])
 	}
 	return append(dst, 'Z', '"')
 }
 
-// civil turns days since 1970-01-01 into a date of the Gregorian calendar. It counts from March, so
-// that the leap day is the year's last, in cycles of 400 years (Hinnant, "chrono-Compatible Low-Level
-// Date Algorithms").
-func civil(day int64) (year, month, monthDay int64) {
-	day += 719468 // 0000-03-01
-	era := day / 146097
-	if day < 0 {
-		era = (day - 146096) / 146097
-	}
-	ofEra := day - era*146097
-	yearOfEra := (ofEra - ofEra/1460 + ofEra/36524 - ofEra/146096) / 365
-	ofYear := ofEra - (365*yearOfEra + yearOfEra/4 - yearOfEra/100)
-	marchMonth := (5*ofYear + 2) / 153
-	monthDay = ofYear - (153*marchMonth+2)/5 + 1
-	month = marchMonth + 3
-	year = yearOfEra + era*400
-	if month > 12 {
-		month, year = month-12, year+1
+// civil turns days since 1970-01-01, from the year 0 on, into a date of the Gregorian calendar. It
+// counts from the first of March, so that the leap day is a year's last (Neri and Schneider,
+// "Euclidean affine functions and their application to calendar algorithms", 2023).
+func civil(day int64) (year, month, monthDay uint32) {
+	const fourCenturies = 146097
+	// Days since 0000-03-01, and four centuries more for the year 0's January and February.
+	n := uint32(day + 719468 + fourCenturies)
+	quarters := 4*n + 3
+	century := quarters / fourCenturies
+	ofCentury := quarters % fourCenturies / 4
+	product := uint64(4*ofCentury+3) * 2939745
+	ofYear := uint32(product) / 2939745 / 4
+	months := 2141*ofYear + 197913
+	year = 100*century + uint32(product>>32) - 400
+	month, monthDay = months>>16, months&0xffff/2141+1
+	if ofYear >= 306 {
+		year, month = year+1, month-12
 	}
 	return year, month, monthDay
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // outline reduces members to those that can be the farthest from some point of the sphere within a
-// quarter of its circumference; it reorders and reuses members. The points at most some distance
+// quarter of its circumference; it reuses members. The points at most some distance
 // from a point form a cap, and a cap is convex: where it holds the corners of the members' convex
 // hull, it holds them all. In the gnomonic projection around the anchor great circles are straight
 // lines, so the hull there is the hull on the sphere. Members must be less than a quarter of the
@@ -16,21 +16,43 @@ import (
 // Positions are a centimetre apart, so the hull of points within 100 m has some thousands of corners
 // at most.
 func outline(anchor position, members []position) []position {
-	slices.SortFunc(members, func(a, b position) int {
-		return cmp.Or(cmp.Compare(a.latitude, b.latitude), cmp.Compare(a.longitude, b.longitude))
-	})
-	members = slices.Compact(members)
 	projected := make([]projection, len(members))
 	for i, member := range members {
 		projected[i] = project(anchor, member)
 	}
+	projected = dropInner(projected)
 	slices.SortFunc(projected, func(a, b projection) int {
-		return cmp.Or(cmp.Compare(a.x, b.x), cmp.Compare(a.y, b.y))
+		if a.x != b.x {
+			return cmp.Compare(a.x, b.x)
+		}
+		return cmp.Compare(a.y, b.y)
 	})
-	hull := members[:0]
-	hull = appendChain(hull, projected)
+	hull := appendChain(members[:0], projected)
 	slices.Reverse(projected)
 	return appendChain(hull, projected)
+}
+
+// dropInner drops what lies inside the quadrilateral of the four outermost points, which is most, so
+// that little is left to sort. It reuses projected.
+func dropInner(projected []projection) []projection {
+	west, south, east, north := projected[0], projected[0], projected[0], projected[0]
+	for _, p := range projected {
+		if p.x < west.x {
+			west = p
+		}
+		if p.y < south.y {
+			south = p
+		}
+		if p.x > east.x {
+			east = p
+		}
+		if p.y > north.y {
+			north = p
+		}
+	}
+	return slices.DeleteFunc(projected, func(p projection) bool {
+		return turnsLeft(west, south, p) && turnsLeft(south, east, p) && turnsLeft(east, north, p) && turnsLeft(north, west, p)
+	})
 }
 
 // projection is a position in the plane that touches the sphere at an anchor; lengths are in radii.

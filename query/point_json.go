@@ -27,6 +27,7 @@ func AppendETag(dst []byte, p *schema.DataPoint) []byte {
 // number counts as unknown.
 func AppendDataPoint(dst []byte, p *schema.DataPoint) []byte {
 	dst = append(dst, `{"_id":"`...)
+	session := len(dst)
 	dst = schema.AppendPointID(dst, p.SessionID, p.Timestamp)
 	dst = append(dst, `","timestamp":`...)
 	dst = appendTime(dst, p.Timestamp)
@@ -35,12 +36,12 @@ func AppendDataPoint(dst []byte, p *schema.DataPoint) []byte {
 	dst = append(dst, `,"schema_version":1`...)
 	if t := float64(p.Temperature); !math.IsNaN(t) && !math.IsInf(t, 0) {
 		dst = append(dst, `,"temperature":`...)
-		dst = appendFloat(dst, t, 32)
+		dst = appendTemperature(dst, p.Temperature)
 	}
 	dst = append(dst, `,"location":`...)
 	dst = appendLocation(dst, p)
 	dst = append(dst, `,"metadata":{"session_id":"`...)
-	dst = p.SessionID.AppendHex(dst)
+	dst = append(dst, dst[session:session+2*len(p.SessionID)]...)
 	if p.Outlier == schema.NotOutlier {
 		return append(dst, `","outlier":false,"paused":false}}`...)
 	}

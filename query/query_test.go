@@ -86,18 +86,20 @@ func wantShown(tb testing.TB, table *query.LastSeen, session schema.ID, want *sc
 // breakTable runs broken while a table is away, so that statements that use it fail.
 func breakTable(t *testing.T, db *schema.DB, name string, broken func()) {
 	t.Helper()
-	options := schematest.Engine(t).ClientOptions(db.Database())
-	conn, err := clickhouse.Open(options)
+	exec(t, db, "RENAME TABLE "+name+" TO "+name+"_away")
+	defer exec(t, db, "RENAME TABLE "+name+"_away TO "+name)
+	broken()
+}
+
+// exec runs a statement that no code of ours would.
+func exec(tb testing.TB, db *schema.DB, statement string) {
+	tb.Helper()
+	conn, err := clickhouse.Open(schematest.Engine(tb).ClientOptions(db.Database()))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer conn.Close()
-	rename := func(from, to string) {
-		if err := conn.Exec(t.Context(), "RENAME TABLE "+from+" TO "+to); err != nil {
-			t.Fatal(err)
-		}
+	if err := conn.Exec(context.Background(), statement); err != nil {
+		tb.Fatal(err)
 	}
-	rename(name, name+"_away")
-	defer rename(name+"_away", name)
-	broken()
 }

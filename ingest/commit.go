@@ -114,9 +114,9 @@ func (c *committer) knowledge(session schema.ID) groupSession {
 // group is the points of one insert. Its memory is kept for the next.
 type group struct {
 	session  func(schema.ID) groupSession
-	rows     []schema.OwnedPoint     // one an identity: of several in the group the last
-	find     []bool                  // for each row, whether it may be stored already
-	sessions map[schema.ID]int32     // places in states
+	rows     []schema.OwnedPoint // one an identity: of several in the group the last
+	find     []bool              // for each row, whether it may be stored already
+	sessions map[schema.ID]int32 // places in states
 	states   []groupSession
 	latest   int32                   // the place of the last point's session
 	byKey    map[schema.PointKey]int // places in rows; filled when a session's points are out of order

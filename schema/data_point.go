@@ -60,8 +60,10 @@ func NewDataPoint(session ID, timestamp int64, latitude, longitude int32) DataPo
 func (p *DataPoint) SameValues(q *DataPoint) bool {
 	return p.Latitude == q.Latitude && p.Longitude == q.Longitude && p.Altitude == q.Altitude &&
 		p.Accuracy == q.Accuracy && p.Speed == q.Speed && p.Heading == q.Heading && p.Battery == q.Battery &&
-		math.Float32bits(p.Temperature) == math.Float32bits(q.Temperature)
+		(p.Temperature == q.Temperature || isNaN(p.Temperature) && isNaN(q.Temperature))
 }
+
+func isNaN(f float32) bool { return f != f }
 
 // AppendPointID appends the public `_id` of a point, which is derived from its identity and so needs
 // no column: the session's id, a dot, the timestamp in Unix milliseconds.
@@ -69,7 +71,7 @@ func AppendPointID(b []byte, session ID, timestamp int64) []byte {
 	return strconv.AppendInt(append(session.AppendHex(b), '.'), timestamp, 10)
 }
 
-// ParsePointID reads what AppendPointID wrote.
+// ParsePointID reads what AppendPointID wrote, and accepts nothing that it would not write.
 func ParsePointID(text string) (session ID, timestamp int64, ok bool) {
 	const digits = 2 * len(ID{})
 	if len(text) < digits+2 || text[digits] != '.' {
@@ -80,5 +82,8 @@ func ParsePointID(text string) (session ID, timestamp int64, ok bool) {
 		return ID{}, 0, false
 	}
 	timestamp, err := strconv.ParseInt(text[digits+1:], 10, 64)
-	return session, timestamp, err == nil
+	if err != nil || string(AppendPointID(nil, session, timestamp)) != text {
+		return ID{}, 0, false
+	}
+	return session, timestamp, true
 }

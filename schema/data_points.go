@@ -127,11 +127,15 @@ func (db *DB) InsertDataPoints(ctx context.Context, points []OwnedPoint) error {
 		organisation: new(proto.ColStr).LowCardinality(),
 		device:       new(proto.ColStr).LowCardinality(),
 	}
+	var device string // of the row before: neighbours are mostly one device's
 	for i := range points {
 		p := &points[i]
+		if i == 0 || p.DeviceID != points[i-1].DeviceID {
+			device = p.DeviceID.String()
+		}
 		columns.append(&p.DataPoint)
 		columns.organisation.Append(p.OrgID)
-		columns.device.Append(p.DeviceID.String())
+		columns.device.Append(device)
 	}
 	input := columns.input()
 	// A late batch may reach back over many months, and each is a partition.

@@ -1,0 +1,29 @@
+package schema_test
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"lastseen/schema"
+	"lastseen/schema/schematest"
+)
+
+func BenchmarkInsertDataPoints(b *testing.B) {
+	db := schematest.Open(b)
+	random := rand.New(rand.NewPCG(1, 2))
+	const size, devices = 10_000, 100
+	var points []schema.OwnedPoint
+	for i := range devices {
+		session, device := schema.NewID(), schema.NewID()
+		for k := range size / devices {
+			points = append(points, schema.OwnedPoint{DataPoint: randomPoint(random, session, int64(i+k*1000)), OrgID: "org_a", DeviceID: device})
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := db.InsertDataPoints(b.Context(), points); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(size*b.N)/b.Elapsed().Seconds(), "rows/s")
+}

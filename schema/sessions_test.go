@@ -1,0 +1,128 @@
+package schema_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lastseen/schema"
+	"lastseen/schema/schematest"
+)
+
+func inUTC(s schema.Session) schema.Session {
+	s.CreatedAt = s.CreatedAt.UTC()
+	for _, at := range []**time.Time{&s.TerminationScheduledFor, &s.TerminatedAt} {
+		if *at != nil {
+			*at = ptr((*at).UTC())
+		}
+	}
+	if len(s.SharedWithOrgIDs)+len(s.FlightNumbers)+len(s.FlightLoadedStatuses)+len(s.FlightLegIDs) == 0 {
+		s.SharedWithOrgIDs, s.FlightNumbers, s.FlightLoadedStatuses, s.FlightLegIDs = nil, nil, nil, nil
+	}
+	return s
+}
+
+func TestSaveSession(t *testing.T) {
+	t.Parallel()
+	db := schematest.Open(t)
+	at := time.UnixMilli(1768469400120).UTC()
+	var want []schema.Session
+	for i, text := range awkward {
+		s := schema.Session{ID: schema.NewID(), OrgID: "org_" + text, DeviceID: schema.NewID(), DeviceMACAddress: text, CreatedAt: at, Version: uint64(i)}
+		if i > 0 { // the first has none
+			s.Comments, s.OffChrtReferenceID, s.OffChrtShipperOrgDataID = ptr(text), ptr("r"+text), ptr(text+text)
+			s.Public = ptr(i%2 == 0)
+			s.SharedWithOrgIDs = []string{"org_b", text, "", "org_'\\"}
+			s.TerminationScheduledFor, s.TerminatedAt = ptr(at.Add(time.Hour)), ptr(at.Add(time.Minute))
+			s.FlightNumbers, s.FlightLoadedStatuses, s.FlightLegIDs = []string{text}, []string{"loaded", text}, []string{"x"}
+		}
+		if err := db.SaveSession(t.Context(), s); err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		want = append(want, s)
+	}
+	newer := want[1]
+	newer.Version, newer.Comments, newer.TerminationScheduledFor, newer.SharedWithOrgIDs = 9, nil, nil, []string{"org_z"}
+	for _, s := range []schema.Session{newer, want[1]} { // the older one arrives last and loses
+		if err := db.SaveSession(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want[1] = newer
+	for _, s := range want {
+		got, found, err := db.FindSession(t.Context(), s.OrgID, s.ID)
+		if err != nil || !found {
+			t.Fatalf("FindSession: %v, %v", found, err)
+		}
+		if diff := cmp.Diff(s, inUTC(got)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+	var all []schema.Session
+	if err := db.EachSession(t.Context(), func(s schema.Session) { all = append(all, inUTC(s)) }); err != nil {
+		t.Fatal(err)
+	}
+	byID := func(a, b schema.Session) int { return slices.Compare(a.ID[:], b.ID[:]) }
+	slices.SortFunc(all, byID)
+	slices.SortFunc(want, byID)
+	if diff := cmp.Diff(want, all); diff != "" {
+		t.Errorf("EachSession (-want +got):\n%s", diff)
+	}
+}
+
+func TestEachSessionActivity(t *testing.T) {
+	t.Parallel()
+	db := schematest.Open(t)
+	at := time.UnixMilli(1768469400120).UTC()
+	want := map[schema.ID]schema.SessionActivity{}
+	for i := range 4 {
+		s := schema.Session{ID: schema.NewID(), OrgID: "org_a", DeviceID: schema.NewID(), DeviceMACAddress: "van-1", CreatedAt: at}
+		activity := schema.SessionActivity{ID: s.ID, OrgID: s.OrgID, DeviceID: s.DeviceID, DeviceMACAddress: "van-1", CreatedAt: at.UnixMilli(), Version: 3}
+		if i&1 != 0 {
+			s.TerminationScheduledFor, activity.ScheduledFor = ptr(at.Add(time.Hour)), at.Add(time.Hour).UnixMilli()
+		}
+		for version := range uint64(4) { // the last one counts
+			s.Version = version
+			if i&2 != 0 && version == 3 {
+				s.TerminatedAt, activity.TerminatedAt = ptr(at.Add(time.Minute)), at.Add(time.Minute).UnixMilli()
+			}
+			if err := db.SaveSession(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want[s.ID] = activity
+	}
+	got := map[schema.ID]schema.SessionActivity{}
+	if err := db.EachSessionActivity(t.Context(), func(s schema.SessionActivity) { got[s.ID] = s }); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestSessionEndedAt(t *testing.T) {
+	t.Parallel()
+	now := time.UnixMilli(1768469400120).UTC()
+	before, after := now.Add(-time.Second), now.Add(time.Second)
+	for name, tt := range map[string]struct {
+		s    schema.Session
+		want time.Time // zero while active
+	}{
+		"active":                       {schema.Session{}, time.Time{}},
+		"scheduled":                    {schema.Session{TerminationScheduledFor: &after}, time.Time{}},
+		"due":                          {schema.Session{TerminationScheduledFor: &now}, now},
+		"overdue":                      {schema.Session{TerminationScheduledFor: &before}, before},
+		"terminated":                   {schema.Session{TerminatedAt: &before}, before},
+		"terminated before its time":   {schema.Session{TerminatedAt: &before, TerminationScheduledFor: &after}, before},
+		"terminated as of the future":  {schema.Session{TerminatedAt: &after}, after},
+		"terminated and overdue later": {schema.Session{TerminatedAt: &before, TerminationScheduledFor: &now}, before},
+	} {
+		got, ended := tt.s.EndedAt(now)
+		if !got.Equal(tt.want) || ended == tt.want.IsZero() {
+			t.Errorf("%s: EndedAt = %v, %v, want %v", name, got, ended, tt.want)
+		}
+	}
+}

@@ -22,6 +22,7 @@ type InvalidError struct {
 	Detail string // one sentence for the caller
 }
 
+// Error names the parameter and repeats the sentence.
 func (e *InvalidError) Error() string {
 	return e.Field + ": " + e.Detail
 }

@@ -12,8 +12,11 @@ import (
 type OrgScope uint8
 
 const (
+	// OwnedAndShared are those of the organisation and those that others share with it.
 	OwnedAndShared OrgScope = iota
+	// Owned are those of the organisation.
 	Owned
+	// Shared are those of others that are shared with it.
 	Shared
 )
 
@@ -21,9 +24,13 @@ const (
 type SessionSort uint8
 
 const (
+	// SortByCreatedAt sorts by when sessions were made.
 	SortByCreatedAt SessionSort = iota
+	// SortByLastSeenAt sorts by the timestamp of the newest point that is not an outlier.
 	SortByLastSeenAt
+	// SortByTerminationScheduledFor sorts by when sessions are, or were, to end by themselves.
 	SortByTerminationScheduledFor
+	// SortByTerminatedAt sorts by when sessions ended, by hand or by schedule.
 	SortByTerminatedAt
 )
 
@@ -117,7 +124,9 @@ func (db *DB) FindSession(ctx context.Context, ownerOrgID string, id ID) (sessio
 type SuggestedField uint8
 
 const (
+	// SuggestMACAddress is device_mac_address.
 	SuggestMACAddress SuggestedField = iota
+	// SuggestReferenceID is off_chrt_reference_id.
 	SuggestReferenceID
 )
 

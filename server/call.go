@@ -99,7 +99,7 @@ func (c *call) admit() error {
 	if len(c.http.Request.Header.RequestURI()) > c.server.config.MaxURIBytes {
 		return problemURITooLong
 	}
-	if credentialInURL(c.http.QueryArgs()) {
+	if !c.route.codeInURL && credentialInURL(c.http.QueryArgs()) {
 		return problemSecretInURL
 	}
 	if err := c.authenticate(); err != nil {
@@ -115,7 +115,10 @@ func (c *call) admit() error {
 // because they are refused there.
 func (c *call) authenticate() error {
 	text := credential(c.http)
-	if text == nil || c.route.public && !claimsToBeAPIKey(text) {
+	if text == nil {
+		return c.authenticateBrowser()
+	}
+	if c.route.public && !claimsToBeAPIKey(text) {
 		return nil
 	}
 	// Look-ups have time limits of their own, so that a known credential costs no context.
@@ -187,11 +190,11 @@ func (c *call) reply(status int, body []byte) {
 
 var contentTypeJSON = []byte("application/json")
 
-// finish ends a call when its handler has returned, or has panicked, which is answered like any fault of ours.
+// finish ends a call when its handler has returned, or has panicked, which is answered like any
+// fault of ours.
 func (c *call) finish() {
 	if fault := recover(); fault != nil {
-		c.server.config.Logger.Error("panic", "request_id", string(c.id.bytes()), "route", c.route.path,
-			"fault", fmt.Sprint(fault), "stack", string(debug.Stack()))
+		c.logPanic(fault)
 		c.streams, c.interim = false, false
 		c.fail(problemInternal)
 	}
@@ -200,6 +203,12 @@ func (c *call) finish() {
 		c.entry.bytes = int64(len(c.http.Response.Body()))
 		c.end()
 	}
+}
+
+// logPanic logs a fault of ours with the stack on which it happened.
+func (c *call) logPanic(fault any) {
+	c.server.config.Logger.Error("panic", "request_id", string(c.id.bytes()), "route", c.route.path,
+		"fault", fmt.Sprint(fault), "stack", string(debug.Stack()))
 }
 
 // end logs the call and gives back what it holds, and the call itself.

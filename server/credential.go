@@ -9,7 +9,7 @@ import (
 // credential returns the text that the caller authenticates with, which lives as long as the
 // request, and nil when there is none: no Authorization header, another scheme than Bearer, or more
 // than one header, of which we would have to guess the meant one. This is the only place that knows
-// where credentials travel.
+// where credentials travel, but for browsers' cookies: see browser.go.
 func credential(ctx *fasthttp.RequestCtx) []byte {
 	headers := ctx.Request.Header.PeekAll(fasthttp.HeaderAuthorization)
 	if len(headers) != 1 {

@@ -1,6 +1,12 @@
 package server
 
-import "github.com/valyala/fasthttp"
+import (
+	"bytes"
+
+	"github.com/valyala/fasthttp"
+
+	"lastseen/server/console"
+)
 
 // health says that the process lives.
 func health(c *call) error {
@@ -20,8 +26,11 @@ func ready(c *call) error {
 	return nil
 }
 
-// index tells somebody who opens the address where to look.
+// index tells somebody who opens the address where to look, and leads a browser to the console.
 func index(c *call) error {
+	if bytes.Contains(c.http.Request.Header.Peek(fasthttp.HeaderAccept), []byte("text/html")) {
+		return c.redirect(console.Path)
+	}
 	c.reply(fasthttp.StatusOK, []byte(`{"service":"lastseen","health":"/healthz","ready":"/readyz","api":"docs/api.md in the source"}`))
 	return nil
 }

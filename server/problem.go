@@ -78,7 +78,7 @@ var (
 	problemBusy = &problem{status: fasthttp.StatusServiceUnavailable, retryAfter: 1,
 		detail: "The service is busy; try again in a second."}
 	problemUnavailable = &problem{status: fasthttp.StatusServiceUnavailable, retryAfter: 5,
-		detail: "The data store cannot be reached; nothing has changed, try again in a few seconds."}
+		detail: "The data store cannot be reached; send the same request again in a few seconds."}
 	problemTimeout = &problem{status: fasthttp.StatusServiceUnavailable, retryAfter: 5,
 		detail: "The request took too long; ask for less at a time, or try again in a few seconds."}
 	problemStopping = &problem{status: fasthttp.StatusServiceUnavailable, retryAfter: 5,

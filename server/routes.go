@@ -21,6 +21,7 @@ type route struct {
 	public            bool      // no credential is needed
 	probe             bool      // answers about the service itself, even when ClickHouse is gone
 	quiet             bool      // its successes are not logged unless all is
+	codeInURL         bool      // its parameters hold what may look like a token and is none
 
 	body      bodyKind
 	bodyLimit int64         // bytes on the wire
@@ -101,7 +102,9 @@ func routes() []route {
 		public("/", "Where to look", noQueue, 5*time.Second, index),
 	}
 	table = append(table, keyRoutes(pathAPIKeys, apiKeys)...)
-	return append(table, keyRoutes(pathDeviceCredentials, deviceCredentials)...)
+	table = append(table, keyRoutes(pathDeviceCredentials, deviceCredentials)...)
+	table = append(table, signInRoutes()...)
+	return append(table, pageRoutes()...)
 }
 
 // noRoute stands for every path that is not in the table.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"runtime"
 	"strings"
 	"sync"
@@ -27,6 +28,9 @@ type Config struct {
 	Logger *slog.Logger
 	// AccessLog says which requests are logged.
 	AccessLog AccessLog
+	// PublicURL is where browsers reach the service, such as https://tracking.example; with https,
+	// cookies are sent over TLS only. Empty means that it is reached without TLS.
+	PublicURL string
 
 	// MaxConnections bounds the open connections; past it a connection is answered 503 and closed.
 	// Default 16,384; each costs about 30 KB.
@@ -86,7 +90,8 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// Services are what the routes are made of. All are required; the Server does not close them.
+// Services are what the routes are made of. All are required but Provider; the Server does
+// not close them.
 type Services struct {
 	Authenticator *keys.Authenticator
 	Keys          *keys.Service
@@ -95,6 +100,9 @@ type Services struct {
 	LastSeen      *query.LastSeen
 	History       *query.History
 	Sessions      *query.Sessions
+	// SignIn signs browsers in. Provider is where they go for it, nil when there are only sign-in links.
+	SignIn   *keys.SignIn
+	Provider *keys.IdentityProvider
 	// Ready says why the service cannot serve yet, in a sentence for the public, or nil when it
 	// can. It is called for every /readyz and must end with its context.
 	Ready func(ctx context.Context) error
@@ -104,6 +112,7 @@ type Services struct {
 type Server struct {
 	config   Config
 	services Services
+	public   *url.URL // nil when Config.PublicURL is empty
 	http     *fasthttp.Server
 	routes   []route
 	byPath   map[string][]*route // for refusals and for Expect; the router does the rest
@@ -125,7 +134,7 @@ type Server struct {
 func New(config Config, services Services) *Server {
 	config.setDefaults()
 	s := &Server{
-		config: config, services: services, routes: routes(), byPath: map[string][]*route{}, ids: newIDSource(),
+		config: config, services: services, public: parsePublicURL(config.PublicURL), routes: routes(), byPath: map[string][]*route{}, ids: newIDSource(),
 		queries: newAdmission(config.Queries, 10*config.Queries, config.QueueWait),
 		streams: newAdmission(config.Histories, 10*config.Histories, config.QueueWait),
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -32,6 +33,7 @@ type service struct {
 	issuer  *keys.Issuer
 	dataDir string // of the issuer
 	db      *schema.DB
+	gone    bool // the test has closed the database
 	log     *logBuffer
 	served  chan error // what Serve returned
 }
@@ -100,25 +102,36 @@ func (s *service) services(ctx context.Context) Services {
 		s.Fatal(err)
 	}
 	s.issuer = issuer
+	signIn, err := keys.OpenSignIn(keys.SignInConfig{Issuer: issuer, DataDir: s.dataDir})
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() { signIn.Close() })
 	channel := &keys.LocalChannel{}
 	authenticator, err := keys.NewAuthenticator(keys.AuthenticatorConfig{Store: s.db, Users: issuer, Channel: channel})
 	if err != nil {
 		s.Fatal(err)
 	}
 	s.Cleanup(func() {
-		if err := authenticator.Close(); err != nil {
+		if err := authenticator.Close(); err != nil && !s.gone {
 			s.Errorf("close the authenticator: %v", err)
 		}
 	})
 	return Services{
 		Authenticator: authenticator,
-		Keys:          keys.NewService(keys.ServiceConfig{DB: s.db, Channel: channel}),
+		Keys:          keys.NewService(keys.ServiceConfig{DB: s.db, Channel: channel, Devices: registry}),
 		Registry:      registry,
 		Writer:        writer,
 		LastSeen:      lastSeen,
 		History:       query.NewHistory(s.db, lastSeen, 4),
 		Sessions:      query.NewSessions(s.db, lastSeen, time.Now),
-		Ready:         s.db.Ping,
+		SignIn:        signIn,
+		Ready: func(ctx context.Context) error {
+			if s.db.Ping(ctx) != nil {
+				return errors.New("ClickHouse does not answer")
+			}
+			return nil
+		},
 	}
 }
 

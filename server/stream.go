@@ -64,10 +64,19 @@ type answerStream struct {
 	closed        bool
 }
 
-var errStopped = errors.New("nobody wants the rest of the answer")
+var (
+	errStopped  = errors.New("nobody wants the rest of the answer")
+	errPanicked = errors.New("what writes the answer panicked")
+)
 
-// run is the coroutine.
+// run is the coroutine. A panic ends it like an error; only here its stack is known.
 func (s *answerStream) run(yield func([]byte) bool) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.call.logPanic(fault)
+			s.err = errPanicked
+		}
+	}()
 	_, s.err = s.from.WriteTo(pieces(yield))
 }
 

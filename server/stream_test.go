@@ -207,6 +207,20 @@ func TestAClientThatStopsReadingFreesTheSource(t *testing.T) {
 	}
 }
 
+func TestAPanicAfterTheFirstByteCutsTheConnection(t *testing.T) {
+	t.Parallel()
+	from := newScript(nil, "first", "second", "last")
+	from.hold = func() { panic("the secret sauce") }
+	s := start(t, serving(func() source { return from }))
+	if answer := raw(t, s.address, anyRequest); !strings.Contains(answer, "second") || strings.HasSuffix(answer, "0\r\n\r\n") {
+		t.Errorf("got %q", answer)
+	}
+	<-from.closed
+	if !strings.Contains(s.log.String(), "sauce") || !strings.Contains(s.log.String(), "stream_test.go") {
+		t.Error("the log has no stack")
+	}
+}
+
 func TestAPanicIsAFaultOfOurs(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(with *setup) {

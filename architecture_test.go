@@ -26,6 +26,7 @@ var layers = [][]string{
 	{"server"},
 	{"ingest", "query", "keys"},
 	{"schema"},
+	{"measure"},
 }
 
 // source is one parsed Go file.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -127,7 +128,7 @@ func (c *demoCommand) printGuide(std streams, base, key string, vehicles []fleet
 	if err != nil {
 		dir = c.DataDir
 	}
-	first := vehicles[0]
+	first := vehicles[max(0, slices.IndexFunc(vehicles, func(v fleet.Vehicle) bool { return v.Driving }))]
 	now := time.Now().UTC()
 	start, end := now.Add(-c.Past).Format("2006-01-02T15:04:00Z"), now.AddDate(0, 0, 1).Format("2006-01-02T15:04:00Z")
 	curl := func(what, path string) {

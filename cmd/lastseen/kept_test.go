@@ -20,8 +20,8 @@ import (
 )
 
 // TestAcknowledgedPointsSurviveKill kills the real binary with kill -9 at random moments under ingest,
-// now and then while it starts, and looks for every acknowledged point after the restart.
-// LASTSEEN_KILL_CYCLES sets how often.
+// now and then while it starts, and at last stops it with SIGTERM under ingest, and looks for every
+// acknowledged point after the restart. LASTSEEN_KILL_CYCLES sets how often.
 func TestAcknowledgedPointsSurviveKill(t *testing.T) {
 	t.Parallel()
 	cycles := 5
@@ -42,8 +42,12 @@ func TestAcknowledgedPointsSurviveKill(t *testing.T) {
 			began: k.began, sent: map[int64]bool{}, acknowledged: map[int64]bool{},
 		})
 	}
-	for cycle := range cycles {
-		k.killUnderIngest(t)
+	for cycle := range cycles + 1 {
+		if cycle < cycles {
+			k.stopUnderIngest(t, k.kill)
+		} else {
+			k.stopUnderIngest(t, k.terminate)
+		}
 		if cycle%3 == 1 {
 			k.killWhileStarting(t)
 		}
@@ -54,7 +58,7 @@ func TestAcknowledgedPointsSurviveKill(t *testing.T) {
 		}
 	}
 	if err := k.terminate(); err != nil {
-		t.Errorf("SIGTERM: %v\n%s", err, k.log.String())
+		t.Error(err)
 	}
 	total := 0
 	for _, w := range k.writers {
@@ -96,9 +100,9 @@ func (k *killTrial) start(t *testing.T) {
 	k.userToken = s.token(t, "org_killed", keys.RoleOwner)
 }
 
-// killUnderIngest lets the writers send until a random number of acknowledgements and a random part of
-// an insert's time have passed, then kills the process.
-func (k *killTrial) killUnderIngest(t *testing.T) {
+// stopUnderIngest lets the writers send until a random number of acknowledgements and a random part of
+// an insert's time have passed, then stops the process.
+func (k *killTrial) stopUnderIngest(t *testing.T, stop func() error) {
 	t.Helper()
 	acknowledgements := make(chan struct{})
 	var writing sync.WaitGroup
@@ -107,11 +111,7 @@ func (k *killTrial) killUnderIngest(t *testing.T) {
 	for _, w := range k.writers {
 		writing.Go(func() {
 			for w.send(ctx, t, k.service, k.userToken) {
-				select {
-				case acknowledgements <- struct{}{}:
-				case <-ctx.Done():
-					return
-				}
+				acknowledgements <- struct{}{}
 			}
 		})
 	}
@@ -130,18 +130,19 @@ func (k *killTrial) killUnderIngest(t *testing.T) {
 			waiting = false
 		}
 	}
-	if err := k.kill(); err != nil {
-		t.Error(err)
-	}
-	done := make(chan struct{})
+	stopped := make(chan error, 1)
 	go func() {
+		err := stop()
 		writing.Wait()
-		close(done)
+		stopped <- err
 	}()
 	for {
 		select {
-		case <-acknowledgements: // on their way when the process died
-		case <-done:
+		case <-acknowledgements: // on their way when the process stopped
+		case err := <-stopped:
+			if err != nil {
+				t.Error(err)
+			}
 			return
 		}
 	}
@@ -200,7 +201,10 @@ func (w *killWriter) send(ctx context.Context, t *testing.T, s *service, token s
 	body.WriteString(`]}`)
 	status, answer, err := s.do(ctx, http.MethodPost, "/tracking/timeseries/session_by_device/ingest/v1", nil, token, body.String())
 	if err != nil {
-		return false // killed
+		return false // stopped
+	}
+	if status == http.StatusServiceUnavailable {
+		return false // stopping, and this batch was not taken
 	}
 	var result struct{ Accepted int }
 	if err := json.Unmarshal(answer, &result); status != http.StatusOK || err != nil || result.Accepted != len(batch) {

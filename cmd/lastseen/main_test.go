@@ -111,13 +111,16 @@ func launchService(dir string, flags ...string) (*service, <-chan string, error)
 	return s, lines, nil
 }
 
-// terminate sends SIGTERM and returns how the process ended.
+// terminate sends SIGTERM and returns how the process ended: nil for the exit code 0.
 func (s *service) terminate() error {
 	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
 	<-s.logged
-	return s.process.Wait()
+	if err := s.process.Wait(); err != nil {
+		return fmt.Errorf("after SIGTERM: %w\n%s", err, s.log.String())
+	}
+	return nil
 }
 
 // kill is kill -9. It returns nil when that is how the process ended.
@@ -143,7 +146,7 @@ func newService(t *testing.T, flags ...string) *service {
 	t.Cleanup(func() {
 		if s.process.ProcessState == nil {
 			if err := s.terminate(); err != nil {
-				t.Errorf("SIGTERM: %v\n%s", err, s.log.String())
+				t.Error(err)
 			}
 		}
 	})
@@ -176,7 +179,7 @@ func sharedServer(t *testing.T) *service {
 func (s *sharedService) stop() {
 	if s.service != nil {
 		if err := s.service.terminate(); err != nil {
-			fmt.Fprintln(os.Stderr, "stop the shared service:", err, s.service.log.String())
+			fmt.Fprintln(os.Stderr, "stop the shared service:", err)
 		}
 	}
 	os.RemoveAll(s.dir)

@@ -89,6 +89,7 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
+	log.Info("starting", "version", version(), "data_dir", c.DataDir)
 	app, err := StartApp(ctx, config)
 	if err != nil {
 		return startFailed(ctx, err)

@@ -46,6 +46,7 @@ type Fleet struct {
 type Vehicle struct {
 	Name      string
 	SessionID string
+	Driving   bool // on the road and with signal, as of its last report
 }
 
 // workers is how many goroutines send for the fleet.
@@ -105,7 +106,7 @@ func (f *Fleet) newTracker(ctx context.Context, seen LastSeener, name string) (*
 func (f *Fleet) Vehicles() []Vehicle {
 	vehicles := make([]Vehicle, len(f.trackers))
 	for i, t := range f.trackers {
-		vehicles[i] = Vehicle{Name: t.name, SessionID: t.session}
+		vehicles[i] = Vehicle{Name: t.name, SessionID: t.session, Driving: t.vehicle.driving()}
 	}
 	return vehicles
 }

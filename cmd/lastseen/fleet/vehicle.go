@@ -90,6 +90,11 @@ func (v *vehicle) report() report {
 	return r
 }
 
+// driving reports whether the next report will come soon and from somewhere else.
+func (v *vehicle) driving() bool {
+	return v.waits <= 0 && v.at.After(v.parkedUntil) && v.at.After(v.lostUntil)
+}
+
 // drive moves the vehicle on by a length of time from now.
 func (v *vehicle) drive(now time.Time, left time.Duration) {
 	if parked := v.parkedUntil.Sub(now); parked > 0 {

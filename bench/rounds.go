@@ -155,10 +155,16 @@ func (o *Outcome) figures(prefix string, lanes []lane, all [][]*loadgen.Measurem
 func (o *Outcome) limits(lanes []lane, all [][]*loadgen.Measurement) {
 	for i, lane := range lanes {
 		for _, m := range all[i] {
-			if m.ClientLimited() {
-				o.note(fmt.Sprintf("The client was the limit of %s (its busiest worker spent %.0f %% of its time on a processor): the server could do more.", lane.name, 100*m.Busiest))
-				break
+			switch {
+			case m.Busiest > loadgen.BusyWorker:
+				o.note(fmt.Sprintf("The client was the limit of %s: its busiest worker spent %.0f %% of its time on a processor. The server could do more; give the client more --workers.", lane.name, 100*m.Busiest))
+			case m.ClientLimited():
+				o.note(fmt.Sprintf("Requests to %s left late although connections were free (p99 %s): the client got too little of the processors, which it shares. Latency from when a request was due includes that.",
+					lane.name, span(float64(m.Lateness.ValueAtQuantile(99)))))
+			default:
+				continue
 			}
+			break
 		}
 	}
 }

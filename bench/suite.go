@@ -35,7 +35,7 @@ func open(config Config) (*suite, error) {
 	s.processors, s.pinning = config.divide()
 	s.spec = dataset.Spec{
 		Seed: config.Seed, Sessions: config.Sessions, Organisations: config.Organisations, PointsPerSession: config.PointsPerSession,
-		Interval: 10_000, NewestAt: time.Now().Add(-10 * time.Second).UnixMilli(),
+		Interval: 10_000, NewestAt: time.Now().Add(-10 * time.Minute).UnixMilli(),
 	}
 	if config.Target == "" {
 		var err error

@@ -16,7 +16,7 @@ type stamper struct {
 func (s *stamper) put(b []byte, ms int64) {
 	if second := ms / 1000; second != s.second || s.text[0] == 0 {
 		s.second = second
-		time.Unix(second, 0).UTC().AppendFormat(s.text[:0], "2006-01-02T15:04:05.000Z")
+		copy(s.text[:], time.Unix(second, 0).UTC().Format("2006-01-02T15:04:05.000Z"))
 	}
 	rest := ms % 1000
 	s.text[20], s.text[21], s.text[22] = '0'+byte(rest/100), '0'+byte(rest/10%10), '0'+byte(rest%10)

@@ -137,10 +137,13 @@ func (m *Measurement) Throughput() float64 {
 	return float64(m.Served) / m.Elapsed.Seconds()
 }
 
+// BusyWorker is the share of its time on a processor from which on a worker counts as the limit.
+const BusyWorker = 0.9
+
 // ClientLimited says that the client rather than the server held the run back: a worker had no
 // time to spare, or requests left late although connections were free.
 func (m *Measurement) ClientLimited() bool {
-	return m.Busiest > 0.9 || m.Offered > 0 && m.Lateness.ValueAtQuantile(99) > int64(time.Millisecond)
+	return m.Busiest > BusyWorker || m.Offered > 0 && m.Lateness.ValueAtQuantile(99) > int64(time.Millisecond)
 }
 
 // Quantile returns a quantile (percent, 0 to 100) of a histogram as a duration.

@@ -26,8 +26,9 @@ type appConfig struct {
 	schema schema.Options
 	server server.Config
 
-	ingestBytes  int64         // of memory for points in flight
-	cachedKeys   int           // API keys and device credentials
+	ingestBytes  int64 // of memory for points in flight
+	cachedKeys   int   // API keys and device credentials
+	signIn       signInConfig
 	drainDelay   time.Duration // from /readyz's 503 to the refusal of connections
 	drainTimeout time.Duration // for requests in flight at the end
 	log          *slog.Logger
@@ -130,7 +131,15 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	if err := a.load(ctx, lastSeen, registry); err != nil {
 		return services, err
 	}
-	authenticator, keyService, err := a.startKeys(db, registry)
+	issuer, err := openIssuer(a.config.schema.DataDir)
+	if err != nil {
+		return services, err
+	}
+	signIn, provider, err := a.startSignIn(issuer)
+	if err != nil {
+		return services, err
+	}
+	authenticator, keyService, err := a.startKeys(db, registry, keys.Users{Local: issuer, Provider: provider})
 	if err != nil {
 		return services, err
 	}
@@ -141,7 +150,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 		return nil
 	})
 	return server.Services{
-		Authenticator: authenticator, Keys: keyService,
+		Authenticator: authenticator, Keys: keyService, SignIn: signIn, Provider: provider,
 		Registry: registry, Writer: writer,
 		LastSeen: lastSeen, History: query.NewHistory(db, lastSeen, a.config.server.Histories), Sessions: query.NewSessions(db, lastSeen, time.Now),
 		Ready: func(ctx context.Context) error { return a.ready(ctx, db) },
@@ -181,14 +190,10 @@ func (a *App) load(ctx context.Context, lastSeen *query.LastSeen, registry *inge
 	return nil
 }
 
-func (a *App) startKeys(db *schema.DB, devices keys.DeviceDirectory) (*keys.Authenticator, *keys.Service, error) {
-	issuer, err := openIssuer(a.config.schema.DataDir)
-	if err != nil {
-		return nil, nil, err
-	}
+func (a *App) startKeys(db *schema.DB, devices keys.DeviceDirectory, users keys.TokenVerifier) (*keys.Authenticator, *keys.Service, error) {
 	channel := new(keys.LocalChannel)
 	authenticator, err := keys.NewAuthenticator(keys.AuthenticatorConfig{
-		Store: db, Users: issuer, Channel: channel, CachedKeys: a.config.cachedKeys, Logger: a.config.log,
+		Store: db, Users: users, Channel: channel, CachedKeys: a.config.cachedKeys, Logger: a.config.log,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -230,11 +235,19 @@ func (a *App) drain(ctx context.Context) error {
 	return a.server.Shutdown(ctx)
 }
 
+// publicError is a sentence that an answer shows as it is.
+type publicError string
+
+// Error implements error.
+func (e publicError) Error() string { return string(e) }
+
+const errNotReady publicError = "ClickHouse is out of reach; try again in a moment."
+
 // ready says in a sentence for the public why the service cannot serve.
 func (a *App) ready(ctx context.Context, db *schema.DB) error {
 	if err := db.Ping(ctx); err != nil {
 		a.config.log.Warn("not ready", "error", err)
-		return errors.New("ClickHouse is out of reach; try again in a moment.")
+		return errNotReady
 	}
 	return nil
 }

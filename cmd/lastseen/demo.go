@@ -31,6 +31,7 @@ const (
 	demoOrg       = "org_demo"
 	demoUser      = "user_demo"
 	demoKeyDays   = 7
+	demoLinkLife  = time.Hour           // of the link to the console
 	demoTokenLife = 30 * 24 * time.Hour // of the fleet's own token
 )
 
@@ -92,7 +93,11 @@ func (c *demoCommand) startFleet(ctx context.Context, std streams, app *App) (st
 	if err != nil {
 		return nil, err
 	}
-	c.printGuide(std, base, key.Key, vehicles.Vehicles())
+	link, err := signInLink(issuer, base, keys.Person{UserID: demoUser, Memberships: []keys.Membership{{OrgID: demoOrg, Role: keys.RoleOwner}}}, demoLinkLife)
+	if err != nil {
+		return nil, err
+	}
+	c.printGuide(std, base, key.Key, link, vehicles.Vehicles())
 	driving, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -122,8 +127,8 @@ func backfill(ctx context.Context, std streams, vehicles *fleet.Fleet) error {
 	return nil
 }
 
-// printGuide prints the key and what to try with it.
-func (c *demoCommand) printGuide(std streams, base, key string, vehicles []fleet.Vehicle) {
+// printGuide prints the key, the link to the console and what to try.
+func (c *demoCommand) printGuide(std streams, base, key, link string, vehicles []fleet.Vehicle) {
 	dir, err := filepath.Abs(c.DataDir)
 	if err != nil {
 		dir = c.DataDir
@@ -139,11 +144,13 @@ func (c *demoCommand) printGuide(std streams, base, key string, vehicles []fleet
 
   API key  %s
            (for reading, organisation %s, good for %d days)
+  console  %s
+           (signs you in once, within an hour; later: %s login --data-dir '%s' --server %s --org %s --user %s --role owner)
   data     %s
            (the next run goes on with it; delete it to begin anew)
 
 Try these in another terminal:
-`, len(vehicles), base, key, demoOrg, demoKeyDays, dir)
+`, len(vehicles), base, key, demoOrg, demoKeyDays, link, os.Args[0], dir, base, demoOrg, demoUser, dir)
 	const points = "/tracking/timeseries/session_by_device/"
 	curl("where "+first.Name+" was last seen; again in a few seconds it has moved on",
 		points+"last_seen/v1?session_id="+first.SessionID)

@@ -60,24 +60,28 @@ async function signOut() {
   try {
     await call("POST", "/auth/sign_out/v1");
   } catch (error) {
-    if (error.status !== 401) {
-      announce(`You are still signed in. ${error.message}`, { failed: true });
-      return;
-    }
+    announce(`You are still signed in. ${error.message}`, { failed: true });
+    return;
   }
-  leave({ provider: session?.provider, message: "You have signed out." });
+  leave("You have signed out.");
 }
 
-/** leave shows the way in, and drops whatever was on the page. */
-function leave({ provider = false, message }) {
+/** leave drops whatever is on the page and shows the way in. */
+async function leave(message) {
   session = null;
   use({ csrfToken: "", organisation: "" });
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   topBar(null);
-  show("Sign in", signIn({ provider, message }));
+  try {
+    const { provider } = await call("GET", "/auth/options/v1");
+    show("Sign in", signIn({ provider, message }));
+  } catch (error) {
+    show("Not available", signInFailed(error, start));
+  }
 }
 
 async function start() {
+  use({ organisation: "" });
   const wasSignedIn = session !== null;
   try {
     session = await call("GET", "/auth/session/v1");
@@ -90,11 +94,26 @@ async function start() {
   route({ moveFocus: wasSignedIn });
 }
 
-document.addEventListener("signed-out", ({ detail: error }) => {
-  leave({
-    provider: error.problem.provider ?? session?.provider,
-    message: session ? "Your session has ended. Sign in again to go on." : undefined,
-  });
+/** failedSignIn takes out of the address why the identity provider did not sign the person in. */
+function failedSignIn() {
+  const [, reason] = location.hash.match(/^#sign-in-failed:([a-z-]+)$/) ?? [];
+  if (reason) history.replaceState(null, "", location.pathname);
+  return reason && (failures[reason] ?? failures.refused);
+}
+
+const failures = {
+  denied: "The identity provider did not sign you in. Try again, or ask your administrator.",
+  expired: "Signing in took too long, or was begun in another browser. Try again.",
+  refused: "The identity provider's answer was not accepted. Try again; if it happens again, tell whoever runs this service.",
+  unavailable: "The identity provider cannot be reached at the moment. Try again in a minute.",
+  "no-organisation": "Your account has no role in an organisation here. Ask your administrator for one, then sign in again.",
+};
+
+let failure = failedSignIn();
+
+document.addEventListener("signed-out", () => {
+  leave(failure ?? (session ? "Your session has ended. Sign in again to go on." : undefined));
+  failure = undefined;
 });
 addEventListener("hashchange", () => route());
 // From the back/forward cache the page comes back as it was left, perhaps by somebody who has signed out since.

@@ -9,7 +9,7 @@ export function signIn({ provider, message }) {
   return {
     element: gate(
       el("h1", { tabindex: "-1" }, "Sign in to lastseen"),
-      message && el("p", { class: "notice", role: "status" }, icon("info"), el("span", {}, message)),
+      message && el("p", { class: "notice", role: "alert" }, icon("info"), el("span", {}, message)),
       provider
         ? [
           el("p", { class: "muted" }, "Your organisation signs you in."),

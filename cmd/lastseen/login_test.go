@@ -1,0 +1,91 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lastseen/keys"
+)
+
+func TestLoginPrintsALinkThatSignsInOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var out strings.Builder
+	command := loginCommand{
+		DataDir: dir, Server: "https://tracking.example/", Org: "org_a", User: "user_ana", Role: "admin",
+		Also: []string{"org_b=member"}, TTL: time.Minute,
+	}
+	if err := command.Run(streams{out: &out}); err != nil {
+		t.Fatal(err)
+	}
+	token, found := strings.CutPrefix(strings.TrimSuffix(out.String(), "\n"), "https://tracking.example/auth/link#")
+	if !found || strings.ContainsAny(token, "\n ?") {
+		t.Fatalf("it printed %q", out.String())
+	}
+	issuer, err := openIssuer(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signIn, err := keys.OpenSignIn(keys.SignInConfig{Issuer: issuer, DataDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer signIn.Close()
+	_, session, err := signIn.Redeem(token)
+	want := keys.Person{UserID: "user_ana", Memberships: []keys.Membership{
+		{OrgID: "org_a", Role: keys.RoleAdministrator}, {OrgID: "org_b", Role: keys.RoleDriver},
+	}}
+	if err != nil || !cmp.Equal(session.Person, want) {
+		t.Errorf("it signs in %+v, %v, want %+v", session, err, want)
+	}
+}
+
+func TestLoginRefusesWhatMakesNoSense(t *testing.T) {
+	t.Parallel()
+	good := loginCommand{Server: "http://127.0.0.1:8080", Org: "org_a", User: "user_ana", Role: "owner", TTL: time.Minute}
+	for name, change := range map[string]func(*loginCommand){
+		"a server without a scheme":      func(c *loginCommand) { c.Server = "127.0.0.1:8080" },
+		"a server that is a file":        func(c *loginCommand) { c.Server = "file:///etc/passwd" },
+		"an organisation without org_":   func(c *loginCommand) { c.Org = "a" },
+		"a further one without its role": func(c *loginCommand) { c.Also = []string{"org_b"} },
+		"the same organisation twice":    func(c *loginCommand) { c.Also = []string{"org_a=driver"} },
+		"no user":                        func(c *loginCommand) { c.User = "" },
+		"a week":                         func(c *loginCommand) { c.TTL = 7 * 24 * time.Hour },
+	} {
+		var out strings.Builder
+		command := good
+		command.DataDir = t.TempDir()
+		change(&command)
+		if err := command.Run(streams{out: &out}); err == nil || out.Len() > 0 {
+			t.Errorf("%s: got %v and %q", name, err, out.String())
+		}
+	}
+}
+
+func TestSignInFlagsThatDoNotGoTogetherAreRefused(t *testing.T) {
+	t.Parallel()
+	good := signInFlags{PublicURL: "https://t.example", SessionTTL: time.Hour, OIDCIssuer: "https://id.example", OIDCClientID: "c"}
+	if err := good.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if got := good.signInConfig().provider.RedirectURL; got != "https://t.example/auth/callback" {
+		t.Errorf("the provider sends browsers back to %s", got)
+	}
+	for name, change := range map[string]func(*signInFlags){
+		"a public address with a path":     func(f *signInFlags) { f.PublicURL = "https://t.example/x" },
+		"a public address without scheme":  func(f *signInFlags) { f.PublicURL = "t.example" },
+		"a provider without a client":      func(f *signInFlags) { f.OIDCClientID = "" },
+		"a provider and no public address": func(f *signInFlags) { f.PublicURL = "" },
+		"a client without a provider":      func(f *signInFlags) { f.OIDCIssuer = "" },
+		"a session of a second":            func(f *signInFlags) { f.SessionTTL = time.Second },
+	} {
+		flags := good
+		change(&flags)
+		if flags.Validate() == nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
+}

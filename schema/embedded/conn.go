@@ -25,6 +25,19 @@ type conn struct {
 	database string
 	settings map[string]string
 	dirty    bool // the session holds more than that and must not be used again
+
+	buf []byte // for data on their way in or out, made when it is first needed
+}
+
+// bufferSize is how much of an insert's data, or of a result that comes
+// through a pipe, is moved at a time, in bytes.
+const bufferSize = 256 << 10
+
+func (c *conn) buffer() []byte {
+	if c.buf == nil {
+		c.buf = make([]byte, bufferSize)
+	}
+	return c.buf
 }
 
 // connect makes a connection; the first one starts the engine. The id is
@@ -76,15 +89,29 @@ func (c *conn) prepare(database string, settings map[string]string) error {
 	if err := c.renew(); err != nil {
 		return err
 	}
+	wanted := maps.Clone(settings)
+	wanted["log_comment"] = strings.TrimPrefix(settings["log_comment"]+" "+c.tag, " ")
+	err := c.change(database, wanted)
+	if err == nil {
+		return nil
+	}
+	// It may be the fault of the one before: some settings, such as readonly,
+	// keep a session from being changed.
+	c.dirty = true
+	if renewErr := c.renew(); renewErr != nil {
+		return renewErr
+	}
+	return c.change(database, wanted)
+}
+
+func (c *conn) change(database string, settings map[string]string) error {
 	if database != c.database {
 		if _, err := c.queryString("USE " + quoteIdentifier(database)); err != nil {
 			return err
 		}
 		c.database = database
 	}
-	wanted := maps.Clone(settings)
-	wanted["log_comment"] = strings.TrimPrefix(settings["log_comment"]+" "+c.tag, " ")
-	return c.apply(wanted)
+	return c.apply(settings)
 }
 
 var settingName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)

@@ -7,10 +7,6 @@ import (
 	"io"
 )
 
-// insertChunk is how much of an insert's data is handed over at a time, in
-// bytes. The engine takes the next when it has room.
-const insertChunk = 256 << 10
-
 // insert streams the data of s into the engine and waits until they are
 // committed.
 //
@@ -57,7 +53,7 @@ func (l *lease) insertError(insert uintptr) error {
 func (l *lease) feed(insert uintptr, data io.ReadCloser) error {
 	// A reader that can be closed is made to return when the context ends.
 	defer context.AfterFunc(l.ctx, func() { data.Close() })()
-	buf := make([]byte, insertChunk)
+	buf := l.buffer()
 	for {
 		n, readErr := data.Read(buf)
 		if l.ctx.Err() != nil {

@@ -56,7 +56,7 @@ type startFunc func(conn uintptr, sql *byte, sqlLen uintptr, format *byte, forma
 type analysis struct {
 	structSize uint32
 	statements uint32
-	flags      uint32
+	_          uint32 // flags
 	class      uint32
 }
 

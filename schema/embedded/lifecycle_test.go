@@ -30,6 +30,7 @@ var helpers = map[string]func(dir string) error{
 	"reopen": helpReopen,
 	"second": helpSecond,
 	"close":  helpClose,
+	"small":  helpSmall,
 }
 
 func runHelper() int {
@@ -241,6 +242,33 @@ func helpClose(dir string) error {
 func TestCloseEndsWhatRunsAndWhatWaits(t *testing.T) {
 	t.Parallel()
 	wantHelper(t, helper(t, "close", t.TempDir()))
+}
+
+func helpSmall(dir string) error {
+	e, err := embedded.Open(dir, embedded.Options{Connections: 1, MaxMemory: 300 << 20})
+	if err != nil {
+		return err
+	}
+	_, err = query(context.Background(), e, "SELECT length(groupArray(number)) FROM numbers(200000000)")
+	if err == nil || !strings.HasPrefix(err.Error(), "Code: 241.") {
+		return fmt.Errorf("a statement that needs 1.6 GB returned %w", err)
+	}
+	_, err = query(context.Background(), e, "SELECT 1")
+	return errors.Join(err, e.Close())
+}
+
+func TestTheEnginesMemoryIsBounded(t *testing.T) {
+	t.Parallel()
+	wantHelper(t, helper(t, "small", t.TempDir()))
+}
+
+func TestOptionsThatMakeNoSenseAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, options := range []embedded.Options{{Connections: -1}, {MaxMemory: -1}} {
+		if _, err := embedded.Open(t.TempDir(), options); err == nil || !strings.Contains(err.Error(), "negative") {
+			t.Errorf("%+v: %v", options, err)
+		}
+	}
 }
 
 func TestAMissingEngineIsExplained(t *testing.T) {

@@ -7,10 +7,6 @@ import (
 	"runtime"
 )
 
-// pipeChunk is how much of a result is read from a pipe at a time, in bytes:
-// what a pipe holds on Linux.
-const pipeChunk = 64 << 10
-
 // pipe is a result that the engine writes, as one document, to what it takes
 // for a file.
 type pipe struct {
@@ -37,7 +33,7 @@ func (l *lease) openPipe(sql, format string, params map[string]string) (source, 
 		write.Close()
 		return l.openWhole(sql, format, params)
 	}
-	p := &pipe{lease: l, read: read, buf: make([]byte, pipeChunk), ended: make(chan struct{})}
+	p := &pipe{lease: l, read: read, buf: l.buffer(), ended: make(chan struct{})}
 	go func() {
 		defer close(p.ended)
 		// The engine has a descriptor of its own; the reader sees the end when

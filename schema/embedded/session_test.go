@@ -35,14 +35,17 @@ func TestNothingOfAStatementReachesTheNext(t *testing.T) {
 		"an insert's SETTINGS clause": func() {
 			_ = run(withTimeout(t), other, "INSERT INTO t SETTINGS max_block_size = 77 SELECT 1")
 		},
-		"another database":     func() { _ = run(withTimeout(t), other, "SELECT * FROM t") },
-		"an unknown database":  func() { _ = run(withTimeout(t), open(t, "nowhere"), "SELECT 1") },
-		"SET":                  func() { _ = run(withTimeout(t), conn, "SET max_block_size = 77") },
-		"USE":                  func() { _ = run(withTimeout(t), conn, "USE "+database) },
-		"a temporary table":    func() { _ = run(withTimeout(t), conn, "CREATE TEMPORARY TABLE temporary (a UInt8)") },
-		"a bound parameter":    func() { _ = run(withTimeout(t), conn, "SELECT {left:UInt8}", clickhouse.Named("left", 1)) },
-		"a cancelled stream":   func() { abandon(t, conn, "SELECT number FROM numbers(100000000) SETTINGS max_block_size = 77") },
-		"an abandoned setting": func() { withSetting("max_result_rows", 1) },
+		"another database":    func() { _ = run(withTimeout(t), other, "SELECT * FROM t") },
+		"an unknown database": func() { _ = run(withTimeout(t), open(t, "nowhere"), "SELECT 1") },
+		"SET":                 func() { _ = run(withTimeout(t), conn, "SET max_block_size = 77") },
+		"USE":                 func() { _ = run(withTimeout(t), conn, "USE "+database) },
+		"a temporary table":   func() { _ = run(withTimeout(t), conn, "CREATE TEMPORARY TABLE temporary (a UInt8)") },
+		"a bound parameter":   func() { _ = run(withTimeout(t), conn, "SELECT {left:UInt8}", clickhouse.Named("left", 1)) },
+		"a cancelled stream":  func() { abandon(t, conn, "SELECT number FROM numbers(100000000) SETTINGS max_block_size = 77") },
+		"readonly":            func() { withSetting("readonly", 1) },
+		"allow_ddl":           func() { withSetting("allow_ddl", 0) },
+		"a short query size":  func() { withSetting("max_query_size", 12) },
+		"little memory":       func() { withSetting("max_memory_usage", 1) },
 	} {
 		everyConnection(t, before)
 		everyConnection(t, func() { wantFresh(t, name, conn) })

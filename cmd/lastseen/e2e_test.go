@@ -1,15 +1,11 @@
 package main
 
 import (
-	"cmp"
-	"compress/gzip"
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -17,152 +13,6 @@ import (
 	"testing"
 	"time"
 )
-
-// The real data, which is read from where it lies and never copied into the project.
-const (
-	busFile      = "../../../shared/data/liverpool_bus_route14.csv"
-	aircraftFile = "../../../shared/data/switzerland_adsb.json.gz"
-)
-
-// position is a position as the files have it, computed here by code that shares nothing with the
-// importer. What is NaN is not in the file.
-type position struct {
-	at                       int64 // Unix milliseconds
-	latitude, longitude      float64
-	altitude, speed, heading float64
-}
-
-// fileTracks are the positions of the files by vehicle, in ascending time.
-func fileTracks(t *testing.T) map[string][]position {
-	t.Helper()
-	for _, file := range []string{busFile, aircraftFile} {
-		if _, err := os.Stat(file); err != nil {
-			t.Skipf("the real data is not there: %v", err)
-		}
-	}
-	tracks := map[string][]position{}
-	busTracks(t, tracks)
-	aircraftTracks(t, tracks)
-	for _, track := range tracks {
-		slices.SortFunc(track, func(a, b position) int { return cmp.Compare(a.at, b.at) })
-	}
-	return tracks
-}
-
-func busTracks(t *testing.T, tracks map[string][]position) {
-	t.Helper()
-	file, err := os.Open(busFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	rows, err := csv.NewReader(file).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	number := func(text string) float64 {
-		if text == "" {
-			return math.NaN()
-		}
-		n, err := strconv.ParseFloat(text, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	for _, row := range rows[1:] { // id, vehicle_id, trip_id, timestamp, latitude, longitude, bearing, …
-		at, err := time.Parse(time.DateTime, row[3])
-		if err != nil {
-			t.Fatal(err)
-		}
-		tracks[row[1]] = append(tracks[row[1]], position{
-			at: at.UnixMilli(), latitude: number(row[4]), longitude: number(row[5]),
-			altitude: math.NaN(), speed: math.NaN(), heading: number(row[6]),
-		})
-	}
-}
-
-func aircraftTracks(t *testing.T, tracks map[string][]position) {
-	t.Helper()
-	file, err := os.Open(aircraftFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	unzipped, err := gzip.NewReader(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows []struct {
-		ICAO24                                            string
-		Timestamp                                         int64
-		Latitude, Longitude, Altitude, Groundspeed, Track float64
-	}
-	if err := json.NewDecoder(unzipped).Decode(&rows); err != nil {
-		t.Fatal(err)
-	}
-	for _, row := range rows {
-		tracks[row.ICAO24] = append(tracks[row.ICAO24], position{
-			at: row.Timestamp, latitude: row.Latitude, longitude: row.Longitude,
-			altitude: row.Altitude * 0.3048, speed: row.Groundspeed * 1852 / 3600, heading: row.Track,
-		})
-	}
-}
-
-// dataPoint is a data point on the wire.
-type dataPoint struct {
-	ID         string    `json:"_id"`
-	Timestamp  time.Time `json:"timestamp"`
-	ReceivedAt time.Time `json:"received_at_timestamp"`
-	Location   struct {
-		Geometry struct {
-			Coordinates []float64 `json:"coordinates"`
-		} `json:"geometry"`
-		Properties map[string]float64 `json:"properties"`
-	} `json:"location"`
-	Metadata struct {
-		SessionID string `json:"session_id"`
-		Outlier   bool   `json:"outlier"`
-	} `json:"metadata"`
-}
-
-// cluster is a stationary cluster on the wire.
-type cluster struct {
-	Centroid struct {
-		Geometry struct {
-			Coordinates []float64 `json:"coordinates"`
-		} `json:"geometry"`
-	} `json:"centroid_location"`
-	Start  time.Time `json:"start_timestamp"`
-	End    time.Time `json:"end_timestamp"`
-	Points int       `json:"point_count"`
-	Radius float64   `json:"radius_miles"`
-}
-
-type history struct {
-	Points   []dataPoint `json:"data_points"`
-	Clusters []cluster   `json:"stationary_clusters"`
-}
-
-// wireSession is a session on the wire.
-type wireSession struct {
-	ID               string     `json:"_id"`
-	OrgID            string     `json:"org_id"`
-	DeviceID         string     `json:"device_id"`
-	DeviceMACAddress string     `json:"device_mac_address"`
-	Reference        string     `json:"off_chrt_reference_id"`
-	LastSeenAt       *time.Time `json:"last_seen_at_timestamp"`
-	LastSeenLocation *struct {
-		Geometry struct {
-			Coordinates []float64 `json:"coordinates"`
-		} `json:"geometry"`
-	} `json:"last_seen_at_location"`
-}
-
-type wirePage struct {
-	Items []wireSession `json:"items"`
-	Total int           `json:"total_count"`
-}
 
 // trial is a service with the imported files, and a key to read them with.
 type trial struct {

@@ -136,23 +136,6 @@ func (s *service) kill() error {
 	return fmt.Errorf("the process was not killed but ended by itself: %w\n%s", err, s.log.String())
 }
 
-// newService starts a service of the test's own, which is stopped when the test ends.
-func newService(t *testing.T, flags ...string) *service {
-	t.Helper()
-	s, err := startService(t.TempDir(), flags...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if s.process.ProcessState == nil {
-			if err := s.terminate(); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-	return s
-}
-
 // shared is one service for the tests that only need some service and an organisation of their own.
 var shared sharedService
 

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
+	"unicode/utf8"
 )
 
 // report writes an outcome to the terminal, or as a line of JSON.
@@ -21,33 +21,52 @@ func (s *suite) report(o *Outcome) error {
 
 // writeText writes an outcome for a terminal.
 func writeText(w io.Writer, o *Outcome) error {
-	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(out, "\n%s: %s\n", o.Scenario, o.Summary)
+	var out strings.Builder
+	fmt.Fprintf(&out, "\n%s: %s\n", o.Scenario, o.Summary)
 	for _, setting := range o.Settings {
-		fmt.Fprintf(out, "  %s\n", setting)
+		fmt.Fprintf(&out, "  %s\n", setting)
 	}
 	for _, t := range o.Tables {
-		fmt.Fprintf(out, "\n%s\n", t.Title)
-		for _, row := range append([][]string{t.Header}, t.Rows...) {
-			fmt.Fprintln(out, plain(strings.Join(row, "\t"))+"\t")
-		}
-		out.Flush() // so that each table has columns of its own; the error comes again below
+		fmt.Fprintf(&out, "\n%s\n", t.Title)
+		writeAligned(&out, append([][]string{t.Header}, t.Rows...))
 	}
-	fmt.Fprintln(out)
+	fmt.Fprintln(&out)
 	for _, v := range o.Verdicts {
 		mark := "met   "
 		if !v.Met {
 			mark = "MISSED"
 		}
-		fmt.Fprintf(out, "%s %s: %s (%s)\n", mark, v.What, v.Found, v.Target)
+		fmt.Fprintf(&out, "%s %s: %s (%s)\n", mark, v.What, v.Found, v.Target)
 	}
 	for _, note := range o.Notes {
-		fmt.Fprintf(out, "note   %s\n", note)
+		fmt.Fprintf(&out, "note   %s\n", note)
 	}
-	if err := out.Flush(); err != nil {
+	if _, err := io.WriteString(w, out.String()); err != nil {
 		return fmt.Errorf("write the outcome of %s: %w", o.Scenario, err)
 	}
 	return nil
+}
+
+// writeAligned writes rows with the first column to the left and the others to the right.
+func writeAligned(out *strings.Builder, rows [][]string) {
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(plain(cell)))
+		}
+	}
+	for _, row := range rows {
+		for i, cell := range row {
+			cell = plain(cell)
+			space := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			if i == 0 {
+				out.WriteString("  " + cell + space)
+			} else {
+				out.WriteString("  " + space + cell)
+			}
+		}
+		out.WriteString("\n")
+	}
 }
 
 // plain takes Markdown's emphasis out.

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -16,34 +15,43 @@ import (
 type lane struct {
 	name, label string
 	load        func() loadgen.Load // anew for each turn
-	// background runs beside the load, until the load ends and its context with it.
-	background []func(context.Context) error
+	// beside runs beside the load and ends by itself, background until the load has ended and its
+	// context with it.
+	beside, background []func(context.Context) error
 }
 
-// run runs one turn.
-func (l lane) run(ctx context.Context) (*loadgen.Measurement, error) {
-	if len(l.background) == 0 {
-		return l.load().Run(ctx)
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var group sync.WaitGroup
-	errs := make([]error, len(l.background))
-	for i, background := range l.background {
+// run runs one turn. What fails first ends everything.
+func (l lane) run(outer context.Context) (*loadgen.Measurement, error) {
+	ctx, fail := context.WithCancelCause(outer)
+	defer fail(nil)
+	background, end := context.WithCancel(ctx)
+	defer end()
+	var main, others sync.WaitGroup
+	start := func(group *sync.WaitGroup, ctx context.Context, run func(context.Context) error) {
 		group.Go(func() {
-			if err := background(ctx); err != nil && ctx.Err() == nil {
-				errs[i] = err
-				cancel(err)
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				fail(err)
 			}
 		})
 	}
-	m, err := l.load().Run(ctx)
-	if err != nil && context.Cause(ctx) != nil {
-		err = context.Cause(ctx)
+	for _, run := range l.background {
+		start(&others, background, run)
 	}
-	cancel(err)
-	group.Wait()
-	return m, errors.Join(append(errs, err)...)
+	for _, run := range l.beside {
+		start(&main, ctx, run)
+	}
+	var m *loadgen.Measurement
+	start(&main, ctx, func(ctx context.Context) (err error) {
+		m, err = l.load().Run(ctx)
+		return err
+	})
+	main.Wait()
+	end()
+	others.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 // rounds runs every lane once a round, in turn, so that a machine that slows down slows all of

@@ -29,10 +29,8 @@ func soak(ctx context.Context, s *suite, o *Outcome) error {
 		s.config.Soak, segment, thousands(float64(s.config.Rate))))
 	revoked := new(atomic.Int64)
 	l := s.lane(main, func(l *loadgen.Load) { l.Rate, l.WarmUp, l.Duration = capacity.Throughput()/2, 0, segment })
-	l.background = []func(context.Context) error{
-		func(ctx context.Context) error { _, err := s.writes(main, segment).Run(ctx); return err },
-		func(ctx context.Context) error { return revokeAgainAndAgain(ctx, main, revoked) },
-	}
+	l.beside = []func(context.Context) error{func(ctx context.Context) error { _, err := s.writes(main, segment).Run(ctx); return err }}
+	l.background = []func(context.Context) error{func(ctx context.Context) error { return revokeAgainAndAgain(ctx, main, revoked) }}
 	t := Table{Title: "Over time", Header: []string{"after", "polls/s", "p50", "p99", "p99.9", "resident memory"}}
 	var hours, resident []float64
 	began := time.Now()

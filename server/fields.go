@@ -72,10 +72,11 @@ func (f *fields) timestamp(name string, value *string, needed bool) time.Time {
 	return instant
 }
 
-// id returns an object's id.
+// id returns an object's id. The zero one is refused: it is no object's, and to the packages below it
+// means that none was named.
 func (f *fields) id(name, value string) schema.ID {
 	id, ok := schema.ParseID(value)
-	if !ok {
+	if !ok || id == (schema.ID{}) {
 		f.reject(name, "Send an id of 24 hexadecimal digits.")
 	}
 	return id

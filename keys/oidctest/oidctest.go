@@ -13,6 +13,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -62,7 +63,8 @@ func Start(t testing.TB, redirectURI string, users ...User) *Provider {
 	t.Helper()
 	p := &Provider{}
 	p.server = httptest.NewUnstartedServer(nil)
-	p.URL = "http://" + p.server.Listener.Addr().String()
+	// By name, so that for browsers it is another site than a service at 127.0.0.1.
+	p.URL = fmt.Sprintf("http://localhost:%d", p.server.Listener.Addr().(*net.TCPAddr).Port)
 	people := directory{}
 	for _, user := range users {
 		people[user.ID] = user

@@ -50,6 +50,9 @@ async function signIn() {
   }
 }
 
+// Another link, opened in this tab, only changes the fragment: that loads no page by itself.
+addEventListener("hashchange", () => location.reload());
+
 const said = claims();
 if (!said) {
   part("title").textContent = "This link is not complete";

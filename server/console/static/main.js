@@ -30,7 +30,7 @@ function route({ moveFocus = true } = {}) {
   const membership = session.organisations.find(({ org_id }) => org_id === wanted);
   if (!membership) {
     // An organisation that is not the person's and one that does not exist look the same.
-    location.replace(`#/${encodeURIComponent(session.org_id)}`);
+    redirect(`#/${encodeURIComponent(session.org_id)}`, { moveFocus });
     return;
   }
   use({ organisation: membership.org_id });
@@ -39,13 +39,18 @@ function route({ moveFocus = true } = {}) {
     const allowed = ["owner", "administrator"].includes(membership.role);
     const kind = allowed ? kinds.find(({ slug }) => slug === tab) : undefined;
     if (tab !== "" && !kind) {
-      location.replace(`#/${encodeURIComponent(membership.org_id)}/settings`);
+      redirect(`#/${encodeURIComponent(membership.org_id)}/settings`, { moveFocus });
       return;
     }
     show(kind ? kind.tab : "Settings", settings({ session, membership, allowed, kind }), { moveFocus });
   } else {
     show(membership.org_id, overview({ session, membership }), { moveFocus });
   }
+}
+
+function redirect(address, options) {
+  history.replaceState(null, "", address);
+  route(options);
 }
 
 function decode(text) {

@@ -15,6 +15,8 @@ const (
 	// at once, and goes on for hours.
 	endless     = "SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) = 1"
 	endlessRows = "SELECT number FROM numbers(1000000000000)"
+	// someRows has results at once, and then none for hours.
+	someRows = "SELECT number FROM numbers(1000000000000) WHERE number < 1000000 OR sipHash64(number) = 1 SETTINGS max_threads = 1"
 	// promptly is the longest that ending a statement may take here, where
 	// other tests use the machine too.
 	promptly = 10 * time.Second
@@ -114,25 +116,31 @@ func TestWaitingForAConnectionEndsWithTheContext(t *testing.T) {
 
 func TestClosingABodyFreesItsConnectionAtOnce(t *testing.T) {
 	for _, format := range []string{"Native", "CSV"} {
-		everyConnection(t, func() {
-			resp := roundTrip(t, t.Context(), url.Values{"default_format": {format}}, endlessRows)
-			if _, err := io.CopyN(io.Discard, resp.Body, 1<<20); err != nil {
-				t.Error(err)
-			}
-			begin := time.Now()
-			if err := resp.Body.Close(); err != nil {
-				t.Error(err)
-			}
-			if took := time.Since(begin); took > promptly {
-				t.Errorf("%s: closing took %v", format, took)
-			}
-			if _, err := resp.Body.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) {
-				t.Errorf("%s: reading a closed body returned %v", format, err)
-			}
-		})
+		for _, sql := range []string{endlessRows, someRows} {
+			everyConnection(t, func() { closeEarly(t, format, sql) })
+		}
 	}
 	if err := rawRun(withTimeout(t), "SELECT 1"); err != nil {
 		t.Error(err)
+	}
+}
+
+// closeEarly closes a result of which it has read a part.
+func closeEarly(t *testing.T, format, sql string) {
+	t.Helper()
+	resp := roundTrip(t, t.Context(), url.Values{"default_format": {format}}, sql)
+	if _, err := io.CopyN(io.Discard, resp.Body, 1<<20); err != nil {
+		t.Error(err)
+	}
+	begin := time.Now()
+	if err := resp.Body.Close(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begin); took > promptly {
+		t.Errorf("%s: closing took %v", format, took)
+	}
+	if _, err := resp.Body.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) {
+		t.Errorf("%s: reading a closed body returned %v", format, err)
 	}
 }
 
@@ -149,9 +157,7 @@ func TestABodyThatNobodyReadsEndsWithTheContext(t *testing.T) {
 
 func TestABodyCanBeClosedWhileItIsRead(t *testing.T) {
 	for _, format := range []string{"Native", "CSV"} {
-		// After some data the next take for ever.
-		const sql = "SELECT number FROM numbers(1000000000000) WHERE number < 1000000 OR sipHash64(number) = 1 SETTINGS max_threads = 1"
-		resp := roundTrip(t, t.Context(), url.Values{"default_format": {format}}, sql)
+		resp := roundTrip(t, t.Context(), url.Values{"default_format": {format}}, someRows)
 		reading, done := make(chan struct{}), make(chan error)
 		go func() {
 			close(reading)

@@ -53,11 +53,7 @@ func connect(lib *library, args []string, id int) (*conn, error) {
 func (c *conn) open() error {
 	argv := newStrings(c.args)
 	defer argv.free()
-	var handle *uintptr
-	keepSignalHandlers(func() {
-		c.lib.setSignalHandlers(0)
-		handle = c.lib.connect(int32(len(c.args)), argv.first())
-	})
+	handle := c.lib.connect(int32(len(c.args)), argv.first())
 	if handle == nil {
 		return errors.New("the ClickHouse engine did not start; it has written the reason to standard error")
 	}
@@ -65,9 +61,7 @@ func (c *conn) open() error {
 	return nil
 }
 
-func (c *conn) close() {
-	keepSignalHandlers(func() { c.lib.closeConn(c.handle) })
-}
+func (c *conn) close() { c.lib.closeConn(c.handle) }
 
 // renew replaces the session by a new one if it is dirty. It takes a quarter
 // of a millisecond. On failure the old one stays, and stays dirty.

@@ -56,6 +56,7 @@ var opened sync.Mutex
 // holds the directory until Close.
 //
 // A process can have one Engine at a time: Open fails while another is open.
+// Nothing else may change signal handlers (signal.Notify) while Open runs.
 // After Close another can be opened, on the same directory or another; each
 // time costs some hundred KB that libchdb does not give back, so do not make
 // a habit of it. The error matches [ErrNoEngine] when libchdb is not there
@@ -102,7 +103,9 @@ func start(lib *library, dir string, options Options) (*Engine, error) {
 		return e.shutdown(e.size)
 	})
 	args := engineArguments(dir, options)
-	first, err := connect(lib, args, 0)
+	lib.setSignalHandlers(0)
+	var first *conn
+	keepSignalHandlers(func() { first, err = connect(lib, args, 0) })
 	if err != nil {
 		return nil, errors.Join(err, lock.release())
 	}

@@ -327,6 +327,14 @@ func TestConfigurationThatLiesAboutIsNotRead(t *testing.T) {
 	}
 }
 
+func TestTheEnginesOwnSignalsDoNoHarm(t *testing.T) {
+	t.Parallel()
+	conn := open(t, "")
+	if err := run(withTimeout(t), conn, "SELECT * FROM system.stack_trace SETTINGS storage_system_stack_trace_pipe_read_timeout_ms = 1"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTheGoRuntimeKeepsItsSignals(t *testing.T) {
 	received := make(chan os.Signal, 1)
 	signal.Notify(received, syscall.SIGHUP)

@@ -15,9 +15,17 @@ const (
 	sigset      = signalCount / 8
 )
 
+// ignored is the handler that stands for no handling at all, SIG_IGN.
+const ignored = 1
+
 // keepSignalHandlers runs f and puts the process's signal handlers back as
-// they were: the engine installs its own while it starts, and the Go runtime
-// cannot work without the ones that it installed.
+// they were: the engine may install its own while it starts (only then), and
+// the Go runtime cannot work without the ones that it installed.
+//
+// A signal that nobody handled before and that the engine wants to handle is
+// ignored from then on. The engine sends one such signal to its threads, and
+// to Go's, to answer from system.stack_trace; without a handler it would end
+// the process, and its handler does not understand Go's stacks.
 func keepSignalHandlers(f func()) {
 	var saved [signalCount + 1]kernelSigaction
 	for sig := 1; sig <= signalCount; sig++ {
@@ -25,6 +33,14 @@ func keepSignalHandlers(f func()) {
 	}
 	f()
 	for sig := 1; sig <= signalCount; sig++ {
+		var now kernelSigaction
+		sigaction(sig, nil, &now)
+		if now == saved[sig] {
+			continue
+		}
+		if saved[sig][0] == 0 {
+			saved[sig] = kernelSigaction{ignored}
+		}
 		sigaction(sig, &saved[sig], nil)
 	}
 }

@@ -8,12 +8,7 @@ import (
 )
 
 // insert streams the data of s into the engine and waits until they are
-// committed.
-//
-// When the data end early (their reader fails, or the context ends) or do not
-// parse, nothing of the block that was being read is written. ClickHouse makes
-// a block of max_insert_block_size rows (1,048,576) or 256 MB, or of one Native
-// block if that is more, and blocks before stay written, as on a server.
+// committed. What stays of one that fails is told in the package's doc.
 func (l *lease) insert(s *statement) error {
 	var insert uintptr
 	err := l.guard(func() error {

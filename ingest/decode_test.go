@@ -186,6 +186,29 @@ func TestDecodeKeepsGoodPointsBesideBadOnes(t *testing.T) {
 	}
 }
 
+func TestDecodeKeepsWhatPointsNameOnce(t *testing.T) {
+	t.Parallel()
+	const rest = `,"timestamp":"2026-01-15T09:30:00Z","latitude":1,"longitude":2}` + "\n"
+	names := []string{
+		`{"session_id":"` + sessionA + `"`, `{"device_id":"` + deviceA + `"`, `{"device_mac_address":"AA:BB:CC:DD:EE:FF"`,
+		`{"device_mac_address":"aa-bb-cc-dd-ee-ff"`, `{"device_id":"` + deviceA + `","session_id":"` + sessionA + `"`,
+	}
+	var body strings.Builder
+	for range 3 {
+		for _, name := range names {
+			body.WriteString(name + rest)
+		}
+	}
+	batch, err := Decode(strings.NewReader(body.String()), NDJSON, Identity, Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer batch.Release()
+	if batch.Len() != 3*len(names) || len(batch.targets) != len(names)-1 {
+		t.Errorf("%d points name %d targets, want %d and %d", batch.Len(), len(batch.targets), 3*len(names), len(names)-1)
+	}
+}
+
 func TestDecodeRefusesAWholeThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	good := onePoint + "}"

@@ -183,6 +183,29 @@ func TestOnceWithManyWriters(t *testing.T) {
 	}
 }
 
+// TestOnceWhenLastSeenKnowsNothing: a table in memory may have dropped a session; then ClickHouse is
+// asked.
+func TestOnceWhenLastSeenKnowsNothing(t *testing.T) {
+	t.Parallel()
+	s := newService(t, WriterOptions{})
+	_, session := s.session(ours, "van-1")
+	s.send(fix{session, 1, 10}, fix{session, 2, 20})
+	want := s.history(session)
+	s.writer.Close()
+	s.reader = newReader()
+	s.writer = NewWriter(s.db, s.registry, s.reader, s.reader, WriterOptions{Now: s.clock.Now})
+	s.clock.advance(time.Minute)
+	s.send(fix{session, 2, 20}, fix{session, 1, 10})
+	if d := diff(want, s.history(session)); d != "" {
+		t.Errorf("(-before +after):\n%s", d)
+	}
+	for _, p := range s.reader.published[0] {
+		if p.ReceivedAt != want[0].ReceivedAt {
+			t.Errorf("published %+v, want it as it was first received", p)
+		}
+	}
+}
+
 // TestFreshForEveryWriter checks that each acknowledged point, or a newer one, is on show.
 func TestFreshForEveryWriter(t *testing.T) {
 	t.Parallel()

@@ -306,12 +306,30 @@ func TestIngestSettlesWhatWasWrittenUnacknowledged(t *testing.T) {
 	if len(got) != 4 || got[1].ReceivedAt != ghostReceived || got[2].Latitude != 61e7 {
 		t.Errorf("stored %+v, want the point at 5 s as first received, and the one at 6 s replaced", got)
 	}
-	// Even if what was lost is only now written, it does not win.
-	if err := s.db.InsertDataPoints(t.Context(), ghosts); err != nil {
+}
+
+// A server may go on with an insert that we have given up, and finish it after the points were sent
+// again with other values: what was acknowledged counts.
+func TestIngestWinsOverAnInsertThatFinishesLate(t *testing.T) {
+	t.Parallel()
+	s := newService(t, WriterOptions{})
+	device, session := s.session(ours, "van-1")
+	s.send(fix{session, 1, 10}) // so that the next needs no look-up, which would fail before the insert
+	mend := s.breakTable("session_by_device_data_points")
+	lost := fix{session, 5, 50}
+	if _, err := s.try(t.Context(), Caller{OrgID: ours}, lines(lost)); !errors.Is(err, ErrUnavailable) {
+		t.Fatalf("err = %v, want ErrUnavailable", err)
+	}
+	mend()
+	ghost := schema.NewDataPoint(session, lost.timestamp(), 50e7, 7e7)
+	ghost.ReceivedAt = s.clock.Now().UnixMilli()
+	s.clock.advance(time.Minute)
+	s.send(fix{session, 5, 51})
+	if err := s.db.InsertDataPoints(t.Context(), []schema.OwnedPoint{{DataPoint: ghost, OrgID: ours, DeviceID: device}}); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.history(session); got[2].Latitude != 61e7 {
-		t.Errorf("a late row took the place of the acknowledged one: %+v", got[2])
+	if got := s.history(session); len(got) != 2 || got[1].Latitude != 51e7 {
+		t.Errorf("stored %+v, want the acknowledged point", got)
 	}
 }
 

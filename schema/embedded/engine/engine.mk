@@ -1,12 +1,16 @@
 # The engine's part of the Makefile, included from the top.
 
 ENGINE_DIR := schema/embedded/engine
+
+# How long `make stress` runs.
 LASTSEEN_STRESS ?= 10m
 
-.PHONY: engine stress
-
-engine: ## fetch the ClickHouse engine into the user's cache (once)
+## engine: fetch the ClickHouse engine into the user's cache, once
+.PHONY: engine
+engine:
 	@$(ENGINE_DIR)/fetch.sh
 
-stress: engine ## ten minutes of mixed load on the embedded engine
+## stress: ten minutes of mixed load, cancellations and garbage collection on the embedded engine
+.PHONY: stress
+stress: engine
 	LASTSEEN_STRESS=$(LASTSEEN_STRESS) go test -count=1 -timeout 0 -v -run '^TestStress$$' ./schema/embedded

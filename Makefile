@@ -5,6 +5,9 @@ SHELL := /bin/bash
 # The race detector is built on cgo.
 RACE := $(if $(shell command -v $$(go env CC)),-race)
 
+# The console's tests drive a real browser.
+CHROMIUM := $(or $(LASTSEEN_CHROMIUM),$(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name)))))
+
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 include schema/embedded/engine/engine.mk
@@ -28,7 +31,13 @@ demo: build
 .PHONY: test
 test: engine lint
 	@if [ -z "$(RACE)" ]; then echo "No C compiler was found, which the race detector needs: the tests run without it."; fi
+	@if [ -z "$(CHROMIUM)" ]; then echo "No Chromium was found: the browser tests of the console are skipped (on Debian: apt-get install chromium)."; fi
 	go test $(RACE) -timeout 30m ./...
+
+## screenshots: take the pictures of the console in docs/screenshots anew, with Chromium
+.PHONY: screenshots
+screenshots: engine
+	LASTSEEN_REQUIRE_CHROMIUM=1 LASTSEEN_SCREENSHOTS=$(CURDIR)/docs/screenshots go test ./server -run '^TestScreenshots$$' -count=1
 
 ## test-quick: every test that does not take long, without the race detector
 .PHONY: test-quick

@@ -63,7 +63,7 @@ func TestAnOwnerManagesKeysInABrowser(t *testing.T) {
 		t.Error("the name's markup has become markup")
 	}
 	row := p.text("tbody tr")
-	for _, part := range []string{key[:8] + "…", "user_olga", "in 29 days", "Never"} {
+	for _, part := range []string{key[:8] + "…", "user_olga", "in 30 days", "Never"} {
 		if !strings.Contains(row, part) {
 			t.Errorf("the row lacks %q: %s", part, row)
 		}
@@ -168,7 +168,7 @@ func TestKeysAreRotatedInABrowser(t *testing.T) {
 	if next == old || s.works(next) != 200 || s.works(old) != 200 {
 		t.Errorf("during the grace the old key answers %d and the new one %d", s.works(old), s.works(next))
 	}
-	p.do(press("Done"), says("tbody tr:nth-child(2)", "in 59 minutes"), says(".events", "user_olga rotated Night shift"))
+	p.do(press("Done"), says("tbody tr:nth-child(2)", "in 1 hour"), says(".events", "user_olga rotated Night shift"))
 }
 
 func TestDeviceCredentialsAreMadeInABrowser(t *testing.T) {

@@ -1,8 +1,8 @@
 // Who created, rotated and revoked what, and when.
 
 import { call } from "./api.js";
-import { el } from "./dom.js";
-import { initials, moment, relative } from "./format.js";
+import { avatar, el } from "./dom.js";
+import { moment, relative } from "./format.js";
 
 const pageSize = 10;
 
@@ -54,7 +54,7 @@ export function activity(kind, signal) {
 function item(event) {
   const when = new Date(event.at_timestamp);
   return el("li", { class: "event", tabindex: "-1" },
-    el("span", { class: "avatar avatar-person", "aria-hidden": "true" }, initials(event.user_id)),
+    avatar(event.user_id, "avatar-person"),
     el("p", { class: "wrap-anywhere" },
       el("strong", {}, event.user_id), ` ${verbs[event.action] ?? event.action} `, el("strong", {}, event.name), " ",
       el("code", { class: "muted" }, `${event.prefix}…`)),

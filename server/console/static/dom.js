@@ -1,6 +1,8 @@
 // Building and announcing parts of the page. Text only ever enters as text nodes, so that a name with
 // markup in it is shown and never run.
 
+import { initials } from "./format.js";
+
 /**
  * el makes an element. Attributes whose name starts with "on" are listeners; false, null and undefined
  * leave an attribute out; true writes it empty. Children are nodes, text, or nested arrays of these.
@@ -46,6 +48,14 @@ export function icon(name) {
     svg.append(path);
   }
   return svg;
+}
+
+/**
+ * avatar stands for an organisation or a person by two letters. They are drawn by the style sheet:
+ * decoration, and no part of what a button that holds it says.
+ */
+export function avatar(id, className = "") {
+  return el("span", { class: `avatar ${className}`, "data-initials": initials(id), "aria-hidden": "true" });
 }
 
 let nextId = 0;

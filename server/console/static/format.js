@@ -23,7 +23,8 @@ export function moment(when) {
 
 /** relative says how far a moment is from now, such as "in 29 days" or "5 minutes ago". */
 export function relative(when, now = new Date()) {
-  const seconds = (when - now) / 1000;
+  let seconds = (when - now) / 1000;
+  if (seconds > 60) seconds = 60 * Math.ceil(seconds / 60); // what was made for 90 days a moment ago ends in 90, not 89
   for (const [unit, size, from] of units) {
     if (Math.abs(seconds) >= from) return relativeFormat.format(Math.trunc(seconds / size), unit);
   }

@@ -1,7 +1,7 @@
 // The bar at the top: the organisation selector with its Manage button, and the person's menu.
 
-import { el, icon, uniqueId } from "./dom.js";
-import { initials, roleName } from "./format.js";
+import { avatar, el, icon, uniqueId } from "./dom.js";
+import { roleName } from "./format.js";
 
 const bar = document.getElementById("top-bar");
 
@@ -36,7 +36,7 @@ function personMenu({ session, membership, onSignOut }) {
   return menu({
     className: "menu-person",
     label: `Signed in as ${session.user_id}`,
-    button: [el("span", { class: "avatar avatar-person", "aria-hidden": "true" }, initials(session.user_id))],
+    button: [avatar(session.user_id, "avatar-person")],
     panel: [
       el("div", { class: "menu-current" },
         el("div", { class: "menu-text" }, el("span", { class: "muted small" }, "Signed in as"),
@@ -63,8 +63,4 @@ function menu({ className, label, button, panel }) {
   panelElement.addEventListener("toggle", (event) => buttonElement.setAttribute("aria-expanded", String(event.newState === "open")));
   panelElement.addEventListener("click", (event) => { if (event.target.closest("a, button")) panelElement.hidePopover(); });
   return el("div", { class: `menu ${className}` }, buttonElement, panelElement);
-}
-
-function avatar(orgId) {
-  return el("span", { class: "avatar", "aria-hidden": "true" }, initials(orgId));
 }

@@ -157,7 +157,7 @@ func clientPrefix(address net.Addr) netip.Prefix {
 }
 
 const (
-	lingerTime  = time.Second
+	lingerTime  = 5 * time.Second
 	lingerBytes = 256 << 20
 )
 

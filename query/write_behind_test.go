@@ -101,6 +101,43 @@ func TestFlush(t *testing.T) {
 			t.Errorf("the watermark is %d, want %d", got, may2026)
 		}
 	})
+	t.Run("keeps the watermark when it is cut short", func(t *testing.T) {
+		t.Parallel()
+		db := schematest.Open(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		looks := -1 << 30 // at the clock, once it counts
+		table := query.NewLastSeen(db, func() time.Time {
+			// A save looks at its beginning and before each insert.
+			if looks++; looks == 3 {
+				cancel()
+			}
+			return time.UnixMilli(may2026)
+		})
+		points := make([]schema.OwnedPoint, 120_000)
+		for i := range points {
+			points[i] = at(schema.NewID(), 1)
+		}
+		table.Publish(points)
+		looks = 0
+		if err := table.Flush(ctx); !errors.Is(err, context.Canceled) {
+			t.Fatalf("the error is %v, want %v", err, context.Canceled)
+		}
+		if n := len(saved(t, db)); n == 0 || n == len(points) {
+			t.Errorf("%d sessions were saved, want a part of %d", n, len(points))
+		}
+		if got := watermark(t, db); got != 0 {
+			t.Errorf("the watermark is %d, want none", got)
+		}
+		if err := table.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(saved(t, db)); n != len(points) {
+			t.Errorf("later %d sessions were saved, want %d", n, len(points))
+		}
+		if got := watermark(t, db); got != may2026 {
+			t.Errorf("later the watermark is %d, want %d", got, may2026)
+		}
+	})
 	t.Run("keeps what it could not save, and the watermark", func(t *testing.T) {
 		t.Parallel()
 		f := newFleet(t, 0)
@@ -144,12 +181,16 @@ func TestRunSavesByItself(t *testing.T) {
 	t.Parallel()
 	db := schematest.Open(t)
 	asked := make(chan struct{}) // once whenever a save looks at the clock
+	running := false
 	table := query.NewLastSeen(db, func() time.Time {
-		asked <- struct{}{}
+		if running {
+			asked <- struct{}{}
+		}
 		return time.UnixMilli(may2026)
 	})
 	id := schema.NewID()
 	table.Publish([]schema.OwnedPoint{at(id, 7)})
+	running = true
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {

@@ -46,13 +46,14 @@ func randomSession(random *rand.Rand) seenSession {
 		return list[:random.IntN(len(list)+1)]
 	}
 	orgs := []string{"org_a", "org_b", "org_c"}
+	owner := orgs[random.IntN(len(orgs))]
 	random.Shuffle(len(orgs), func(i, j int) { orgs[i], orgs[j] = orgs[j], orgs[i] })
 	s := seenSession{Session: schema.Session{
-		ID: schema.NewID(), OrgID: orgs[0], DeviceID: schema.ID{byte(random.IntN(4))},
+		ID: schema.NewID(), OrgID: owner, DeviceID: schema.ID{byte(random.IntN(4))},
 		DeviceMACAddress: []string{"AA:BB:01", "aa:bb:02", "CC:01:AA"}[random.IntN(3)],
 		CreatedAt:        listNow.Add(-time.Duration(random.IntN(5)) * time.Hour),
 		Comments:         pick(texts), OffChrtReferenceID: pick(texts), OffChrtShipperOrgDataID: pick(texts),
-		SharedWithOrgIDs: some(orgs[1:]...), TerminationScheduledFor: day(), TerminatedAt: day(),
+		SharedWithOrgIDs: some(orgs...), TerminationScheduledFor: day(), TerminatedAt: day(),
 		FlightNumbers: some("LH1", "LH2"), FlightLoadedStatuses: some("loaded", "unloaded"), FlightLegIDs: some("leg"),
 		Version: 2,
 	}, lastSeen: day()}
@@ -223,6 +224,19 @@ func TestListSessions(t *testing.T) {
 		}
 	}
 
+	t.Run("a termination that is due this very moment", func(t *testing.T) {
+		due := seenSession{Session: schema.Session{ID: schema.NewID(), OrgID: "org_due", CreatedAt: listNow, TerminationScheduledFor: &listNow, Version: 1}}
+		saveSessions(t, db, []seenSession{due})
+		yes := true
+		page := schema.SessionPage{OrgID: "org_due", Filter: schema.SessionFilter{Terminated: &yes}, Limit: 1, Now: listNow}
+		if _, count, err := db.ListSessions(t.Context(), page); err != nil || count != 1 {
+			t.Errorf("%d sessions are terminated, error %v; want 1", count, err)
+		}
+		page.Now = listNow.Add(-time.Millisecond)
+		if _, count, err := db.ListSessions(t.Context(), page); err != nil || count != 0 {
+			t.Errorf("a millisecond before, %d sessions are terminated, error %v; want 0", count, err)
+		}
+	})
 	t.Run("a filter beyond what dates can express", func(t *testing.T) {
 		page := schema.SessionPage{OrgID: "org_a", Limit: 1000, Now: listNow}
 		page.Filter.CreatedAt = schema.TimeRange{From: time.Date(1, 1, 1, 1, 0, 0, 0, time.UTC), To: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}

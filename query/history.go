@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	maxBucketSeconds  = 604_800
-	maxClusterMeters  = 1_000_000 // clusters are the hull of points on less than a hemisphere
-	maxClusterSeconds = 366 * 24 * time.Hour
+	maxBucketSeconds = 604_800
+	maxClusterMeters = 1_000_000 // clusters are the hull of points on less than a hemisphere
+	maxClusterTime   = 366 * 24 * time.Hour
 )
 
 // HistoryRequest says which points of which session are wanted, by whom.
@@ -41,9 +41,9 @@ func (r *HistoryRequest) Validate() error {
 		return &InvalidError{"bucket_seconds", "bucket_seconds must be a whole number from 1 to 604800"}
 	case !(rule.DistanceMeters > 0 && rule.DistanceMeters <= maxClusterMeters):
 		return &InvalidError{"stationary_distance_meters", "stationary_distance_meters must be more than 0 and at most 1000000"}
-	case rule.Minimum < time.Second || rule.Minimum > maxClusterSeconds:
+	case rule.Minimum < time.Second || rule.Minimum > maxClusterTime:
 		return &InvalidError{"stationary_minimum_seconds", "stationary_minimum_seconds must be from 1 to 31622400"}
-	case rule.Gap < time.Second || rule.Gap > maxClusterSeconds:
+	case rule.Gap < time.Second || rule.Gap > maxClusterTime:
 		return &InvalidError{"stationary_gap_seconds", "stationary_gap_seconds must be from 1 to 31622400"}
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -12,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
+	"time"
 
 	"lastseen/bench/rival"
 )
@@ -43,7 +43,9 @@ func (s *suite) startPostgres(ctx context.Context, beside *service) (on *service
 // keeps them out of the PATH.
 func findPostgres() (bin, absent string) {
 	if path, err := exec.LookPath("initdb"); err == nil {
-		return filepath.Dir(path), ""
+		if path, err = filepath.EvalSymlinks(path); err == nil { // the other programs are beside the real one
+			return filepath.Dir(path), ""
+		}
 	}
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // the pattern is good
 	if len(found) == 0 {
@@ -103,14 +105,10 @@ func (s *suite) startDatabase(ctx context.Context, bin string, credential *sysca
 	if err != nil {
 		return nil, "", err
 	}
-	waiting, cancel := context.WithTimeout(ctx, startTimeout)
+	waiting, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	err = p.await(waiting, func() bool {
-		conn, err := net.Dial("unix", filepath.Join(dir, ".s.PGSQL.5432"))
-		if err != nil {
-			return false
-		}
-		return conn.Close() == nil
+	err = p.await(waiting, func() bool { // it listens before it lets anybody in
+		return exec.CommandContext(waiting, filepath.Join(bin, "pg_isready"), "--host", dir, "--quiet").Run() == nil
 	})
 	if err != nil {
 		return nil, "", errors.Join(err, p.stop())

@@ -210,4 +210,4 @@ func times(n float64) string { return fmt.Sprintf("%.2f", n) }
 
 func percent(n float64) string { return fmt.Sprintf("%.0f %%", 100*n) }
 
-func megabytes(n int64) string { return fmt.Sprintf("%.0f MB", float64(n)/1e6) }
+func mebibytes(n int64) string { return fmt.Sprintf("%.0f MiB", float64(n)/(1<<20)) }

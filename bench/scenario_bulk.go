@@ -105,10 +105,10 @@ func (s *suite) pullMany(ctx context.Context, o *Outcome, spec dataset.Spec, on 
 	}
 	grown := max(most.Load()-before, 0)
 	o.Tables = append(o.Tables, Table{Title: fmt.Sprintf("%d pulls at once", manyPulls), Header: []string{"points/s in all", "refused with 503", "resident memory added"},
-		Rows: [][]string{{thousands(float64(points.Load()) / took.Seconds()), fmt.Sprint(refused), megabytes(grown)}}})
+		Rows: [][]string{{thousands(float64(points.Load()) / took.Seconds()), fmt.Sprint(refused), mebibytes(grown)}}})
 	o.figure("many_pulls/points_per_second", float64(points.Load())/took.Seconds())
 	o.figure("many_pulls/memory_bytes", float64(grown))
-	o.verdict(fmt.Sprintf("resident memory that %d pulls at once add", manyPulls), "at most "+megabytes(manyPulls*mostPullMemory), megabytes(grown), grown <= manyPulls*mostPullMemory)
+	o.verdict(fmt.Sprintf("resident memory that %d pulls at once add", manyPulls), "at most "+mebibytes(manyPulls*mostPullMemory), mebibytes(grown), grown <= manyPulls*mostPullMemory)
 	return nil
 }
 

@@ -37,8 +37,8 @@ func coldStart(ctx context.Context, s *suite, o *Outcome) error {
 		{"the slowest of all", span(float64(polls.Latency.Max()))},
 		{"steady state, in tenths of a second", thousands(rate)},
 		{"reached after", steady.String()},
-		{"resident memory with " + thousands(float64(empty.Sessions)) + " sessions", megabytes(without)},
-		{"and with all", megabytes(with)},
+		{"resident memory with " + thousands(float64(empty.Sessions)) + " sessions", mebibytes(without)},
+		{"and with all", mebibytes(with)},
 		{"a session", fmt.Sprintf("%.0f bytes", each)},
 	}})
 	o.figure("ready_seconds", ready.Seconds())

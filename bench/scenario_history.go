@@ -116,7 +116,7 @@ func (s *suite) longPulls(ctx context.Context, o *Outcome, spec dataset.Spec, on
 		}
 	}
 	o.Tables = append(o.Tables, t)
-	o.verdict("resident memory that a pull adds", "at most "+megabytes(mostPullMemory), megabytes(grown), grown <= mostPullMemory)
+	o.verdict("resident memory that a pull adds", "at most "+mebibytes(mostPullMemory), mebibytes(grown), grown <= mostPullMemory)
 	o.figure("pull_memory_bytes", float64(grown))
 	return nil
 }

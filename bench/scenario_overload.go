@@ -95,7 +95,7 @@ func (s *suite) overloadOne(ctx context.Context, main *service, kind overloadKin
 		return nil, err
 	}
 	recovery, recovered := recoveryTime(usual, back)
-	s.say("%s: capacity %.0f /s, served %.0f /s at %d times that, refused %d, broken off %d, recovered after %v", kind.name, capacity.Throughput(), over.Throughput(), overloadFactor, over.Refused, over.Failed, recovery)
+	s.say("%s: capacity %.0f /s, served %.0f /s at %d times that, refused %d, broken off %d, recovered after %s", kind.name, capacity.Throughput(), over.Throughput(), overloadFactor, over.Refused, over.Failed, atOnce(recovery))
 	return s.judgeOverload(kind, o, capacity, over, before, after, recovery, recovered), nil
 }
 
@@ -104,7 +104,7 @@ func (s *suite) judgeOverload(kind overloadKind, o *Outcome, capacity, over *loa
 	slower := float64(past) / float64(max(p99, 1))
 	name := kind.name + ": "
 	o.verdict(name+"p99 of what is served, beside that at the capacity", "at most "+times(mostWhenOverloaded)+" ×", times(slower)+" ×", slower <= mostWhenOverloaded)
-	o.verdict(name+"recovered after the end of the load", "within "+mostRecovery.String(), recovery.String(), recovered && recovery <= mostRecovery)
+	o.verdict(name+"recovered after the end of the load", "within "+mostRecovery.String(), atOnce(recovery), recovered && recovery <= mostRecovery)
 	o.figure(kind.name+"/capacity", capacity.Throughput())
 	o.figure(kind.name+"/served", over.Throughput())
 	o.figure(kind.name+"/p99_ratio", slower)
@@ -115,8 +115,16 @@ func (s *suite) judgeOverload(kind overloadKind, o *Outcome, capacity, over *loa
 	return []string{
 		kind.name, thousands(capacity.Throughput()) + " /s", span(float64(p99)), thousands(over.Throughput()) + " /s", span(float64(past)),
 		thousands(float64(over.Refused)), span(float64(over.Refusal.ValueAtQuantile(99))), thousands(float64(over.Failed)), thousands(float64(over.Unsent)),
-		megabytes(before) + " → " + megabytes(after), recovery.String(),
+		mebibytes(before) + " → " + mebibytes(after), atOnce(recovery),
 	}
+}
+
+// atOnce writes a time that is known to a tenth of a second.
+func atOnce(d time.Duration) string {
+	if d == 0 {
+		return "under 100ms"
+	}
+	return d.String()
 }
 
 // recoveryTime returns when, after the overload, tenths of a second are again as they were: the

@@ -23,7 +23,7 @@ func (s *stamper) put(b []byte, ms int64) {
 	copy(b, s.text[:])
 }
 
-// parseStamp reads a timestamp of the API, with or without milliseconds, as Unix milliseconds. It
+// parseStamp reads a timestamp of the API, with or without a fraction, as Unix milliseconds. It
 // checks only what it needs: a load reads one in every answer.
 func parseStamp(b []byte) (int64, bool) {
 	if len(b) < len("2006-01-02T15:04:05Z") {
@@ -40,12 +40,29 @@ func parseStamp(b []byte) (int64, bool) {
 	}
 	ms := ((daysSince1970(year, month, day)*24+hour)*60+minute)*60 + second
 	ms *= 1000
-	switch {
-	case b[19] == 'Z':
+	if b[19] == 'Z' {
 		return ms, true
-	case len(b) >= stampLength && b[19] == '.' && b[23] == 'Z':
-		fraction, ok := digits(b[20:23])
-		return ms + fraction, ok
+	}
+	fraction, ok := milliseconds(b[19:])
+	return ms + fraction, ok
+}
+
+// milliseconds reads a fraction of a second such as .12Z or .120345Z, cut to milliseconds: other
+// services write as many digits as they like.
+func milliseconds(b []byte) (ms int64, ok bool) {
+	if b[0] != '.' {
+		return 0, false
+	}
+	unit := int64(100)
+	for i, c := range b[1:min(len(b), 11)] {
+		switch {
+		case c == 'Z':
+			return ms, i > 0
+		case c < '0' || c > '9':
+			return 0, false
+		}
+		ms += int64(c-'0') * unit
+		unit /= 10
 	}
 	return 0, false
 }

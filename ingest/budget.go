@@ -8,6 +8,7 @@ import "sync/atomic"
 type Budget struct {
 	capacity int64
 	used     atomic.Int64
+	refused  atomic.Uint64
 }
 
 // DefaultBudget is the size of a Writer's budget in bytes unless its options say otherwise.
@@ -23,6 +24,7 @@ func NewBudget(capacity int64) *Budget {
 func (b *Budget) TryAcquire(n int64) bool {
 	if b.used.Add(n) > b.capacity {
 		b.used.Add(-n)
+		b.refused.Add(1)
 		return false
 	}
 	return true
@@ -41,4 +43,9 @@ func (b *Budget) InUse() int64 {
 // Capacity returns the size of the budget in bytes.
 func (b *Budget) Capacity() int64 {
 	return b.capacity
+}
+
+// Refused returns how often TryAcquire has reported false.
+func (b *Budget) Refused() uint64 {
+	return b.refused.Load()
 }

@@ -26,6 +26,8 @@ type committer struct {
 	unsure map[schema.ID]unsure
 	// unsettled are the sessions that were marked and of which last_seen could not be told yet.
 	unsettled map[schema.ID]struct{}
+
+	counts *writerCounts
 }
 
 // unsure is what an insert whose outcome is unknown may have written of a session.
@@ -37,7 +39,7 @@ type unsure struct {
 func newCommitter(db *schema.DB, lastSeen LastSeen, marker Marker, now func() time.Time) committer {
 	return committer{
 		db: db, lastSeen: lastSeen, marker: marker, now: now, group: newGroup(),
-		unsure: make(map[schema.ID]unsure), unsettled: make(map[schema.ID]struct{}),
+		unsure: make(map[schema.ID]unsure), unsettled: make(map[schema.ID]struct{}), counts: newWriterCounts(),
 	}
 }
 
@@ -63,10 +65,13 @@ func (c *committer) write(requests []*request) error {
 	fresh := g.separate(stored, c.now().UnixMilli())
 	ctx, cancel := context.WithTimeout(context.Background(), statementTimeout)
 	defer cancel()
+	began := time.Now()
 	if err := c.db.InsertDataPoints(ctx, fresh); err != nil {
 		c.doubt(fresh)
+		c.counts.failures.Add(1)
 		return unavailable(err)
 	}
+	c.counts.inserted(len(requests), len(fresh), len(g.rows)-len(fresh), began)
 	// Points that were there already are shown too: an insert that failed may have written them.
 	c.lastSeen.Publish(g.rows)
 	return nil

@@ -130,6 +130,7 @@ func (w *Writer) Ingest(ctx context.Context, caller Caller, batch *Batch) (Resul
 	})
 	// The batch is the committer's from the submission on.
 	result := Result{Accepted: batch.Len(), Rejected: batch.takeRejected()}
+	w.committer.counts.rejected(result.Rejected)
 	if result.Accepted == 0 {
 		batch.Release()
 		return result, nil

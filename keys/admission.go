@@ -93,13 +93,3 @@ func (l *loadAdmission) close() {
 	l.mu.Unlock()
 	l.entered.Wait()
 }
-
-func (l *loadAdmission) stats() AuthenticatorStats {
-	return AuthenticatorStats{
-		Loads:        l.begun.Load(),
-		LoadFailures: l.failed.Load(),
-		LoadsRefused: l.refused.Load(),
-		LoadsRunning: len(l.slots),
-		LoadCapacity: cap(l.slots),
-	}
-}

@@ -66,6 +66,7 @@ type Authenticator struct {
 	unknown     unknownKeys
 	tokens      recent[*Principal]
 	uses        useLog
+	checks      checks
 	flights     singleflight.Group
 	admission   loadAdmission
 	unsubscribe func()
@@ -169,11 +170,15 @@ func (a *Authenticator) authenticateKey(ctx context.Context, text []byte) (*Prin
 	hash := schema.KeyHash(sha256.Sum256(text))
 	now := a.config.Now().UnixMilli()
 	key, cached := a.cache.Get(cacheSlot(&hash))
-	if !cached || key.hash != hash { // another key with the same slot is a miss
+	if cached && key.hash == hash {
+		a.checks.hits.Add(1)
+	} else { // another key with the same slot is a miss, too
+		a.checks.misses.Add(1)
 		if err := a.revoked.check(&hash, now); err != nil {
 			return nil, err
 		}
 		if a.unknown.has(&hash, now) {
+			a.checks.unknown.Add(1)
 			return nil, ErrInvalid
 		}
 		var err error
@@ -201,7 +206,10 @@ func (a *Authenticator) authenticateToken(ctx context.Context, token []byte) (*P
 	hash := schema.KeyHash(sha256.Sum256(token))
 	now := a.config.Now()
 	principal, known := a.tokens.get(&hash, now.UnixMilli())
-	if !known {
+	if known {
+		a.checks.tokenHits.Add(1)
+	} else {
+		a.checks.tokenMisses.Add(1)
 		var err error
 		if principal, err = a.config.Users.Verify(ctx, token); err != nil {
 			return nil, err
@@ -253,21 +261,4 @@ func (a *Authenticator) Close() error {
 		a.cache.Close() // last: ristretto panics when something is set during this
 	})
 	return a.closed
-}
-
-// AuthenticatorStats counts what an Authenticator does, since it was made.
-type AuthenticatorStats struct {
-	Loads        uint64 // look-ups in ClickHouse that were begun
-	LoadFailures uint64 // those that failed
-	LoadsRefused uint64 // those that did not get a turn in time
-	LoadsRunning int    // now
-	LoadCapacity int    // at most
-	RevokedKeys  int    // entries in the revoked set
-}
-
-// Stats returns the counts, which may be off against each other by what happens meanwhile.
-func (a *Authenticator) Stats() AuthenticatorStats {
-	stats := a.admission.stats()
-	stats.RevokedKeys = a.revoked.size()
-	return stats
 }

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
+	"lastseen/measure"
 	"lastseen/schema"
 )
 
@@ -36,6 +38,9 @@ type Service struct {
 	config   ServiceConfig
 	random   io.Reader
 	changing [64]chan struct{} // locks, by key id, each held by whoever put an element in
+
+	propagation *measure.Histogram // of revocations
+	unannounced atomic.Uint64      // revocations that did not reach everybody
 }
 
 // changeTimeout bounds a change to a key, from the first write to the last.
@@ -49,7 +54,7 @@ func NewService(config ServiceConfig) *Service {
 	if config.Logger == nil {
 		config.Logger = slog.Default()
 	}
-	s := &Service{config: config, random: rand.Reader}
+	s := &Service{config: config, random: rand.Reader, propagation: measure.NewHistogram(measure.DurationBounds())}
 	for i := range s.changing {
 		s.changing[i] = make(chan struct{}, 1)
 	}
@@ -163,9 +168,12 @@ func (s *Service) Revoke(ctx context.Context, actor *Principal, kind schema.KeyK
 	// The rest is repeated for a key that is revoked already, since an earlier attempt may have
 	// failed half way.
 	notice := Notice{Kind: NoticeRevoked, Hash: key.Hash, ExpiresAt: key.ExpiresAt}
+	published := time.Now()
 	if err := s.config.Channel.Publish(ctx, notice); err != nil {
+		s.unannounced.Add(1)
 		return Record{}, fmt.Errorf("%w (announce a revocation: %w)", ErrUnavailable, err)
 	}
+	s.propagation.ObserveSince(published)
 	if err := s.recordEvent(ctx, key, schema.KeyRevoked, key.RevokedByUserID, key.RevokedAt); err != nil {
 		return Record{}, err
 	}

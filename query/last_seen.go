@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"lastseen/measure"
 	"lastseen/schema"
 )
 
@@ -37,7 +38,8 @@ type LastSeen struct {
 	mu    sync.Mutex
 	dirty map[schema.ID]struct{} // changed since it was last saved
 
-	saver saver
+	saver  saver
+	counts lastSeenCounts
 }
 
 // NewLastSeen returns an empty table over db. Load fills it; Run keeps its checkpoint in ClickHouse
@@ -46,7 +48,8 @@ func NewLastSeen(db *schema.DB, now func() time.Time) *LastSeen {
 	return &LastSeen{
 		db: db, now: now, log: slog.Default(),
 		table: newTable(), orgs: newOrganisations(), dirty: make(map[schema.ID]struct{}),
-		saver: saver{turn: make(chan struct{}, 1), interval: time.Second},
+		saver:  saver{turn: make(chan struct{}, 1), interval: time.Second},
+		counts: lastSeenCounts{lag: measure.NewHistogram(measure.LagBounds())},
 	}
 }
 
@@ -79,9 +82,17 @@ func (t *LastSeen) putAccess(a schema.SessionAccess) {
 // and repeated ones are harmless. Marks of stored points go through BeginMark and EndMark instead.
 // Points of a session that was never put are kept but seen by nobody. It keeps nothing of points.
 func (t *LastSeen) Publish(points []schema.OwnedPoint) {
+	now := t.now().UnixMilli()
 	for i := range points {
 		p := &points[i].DataPoint
-		t.table.update(p.SessionID, func(r *record) { r.publish(p) })
+		moved := false
+		t.table.update(p.SessionID, func(r *record) {
+			moved = !r.has(hasPoint) || p.Timestamp > r.newest
+			r.publish(p)
+		})
+		if moved {
+			t.counts.lag.Observe((now - p.Timestamp) * int64(time.Millisecond))
+		}
 	}
 	// A late point changes nothing that is saved, but its session carries the watermark onward.
 	t.mu.Lock()
@@ -105,20 +116,21 @@ func (t *LastSeen) NewestTimestamp(session schema.ID) (ms int64, known bool) {
 // organisation sees it. It allocates nothing and keeps neither sessionID nor p, whose content is
 // unspecified unless the answer is Found.
 func (t *LastSeen) Lookup(sessionID []byte, orgID string, p *schema.DataPoint) Status {
-	id, ok := schema.ParseID(sessionID)
-	if !ok {
-		return NotFound
-	}
-	return t.look(id, reader{orgID: orgID}, p)
+	return t.counts.look(t.lookup(sessionID, reader{orgID: orgID}, p))
 }
 
 // LookupPublic is Lookup for a caller without a credential, who sees sessions that are public.
 func (t *LastSeen) LookupPublic(sessionID []byte, p *schema.DataPoint) Status {
+	return t.counts.look(t.lookup(sessionID, reader{public: true}, p))
+}
+
+// lookup is Lookup for any reader.
+func (t *LastSeen) lookup(sessionID []byte, who reader, p *schema.DataPoint) Status {
 	id, ok := schema.ParseID(sessionID)
 	if !ok {
 		return NotFound
 	}
-	return t.look(id, reader{public: true}, p)
+	return t.look(id, who, p)
 }
 
 // reader is who wants to see a session: an organisation, or anybody.

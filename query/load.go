@@ -43,6 +43,7 @@ func (l *loader) step(counter *int) {
 // far. progress may be nil; it is called every 100,000 rows and at the end. After an error, which
 // matches ErrUnavailable, Load may be called again.
 func (t *LastSeen) Load(ctx context.Context, progress func(LoadProgress)) error {
+	began := time.Now()
 	l := &loader{LastSeen: t, report: progress, stale: make(map[schema.ID]struct{})}
 	for _, stage := range []func(context.Context) error{l.sessions, l.checkpoints, l.replay, l.recompute} {
 		if err := stage(ctx); err != nil {
@@ -52,6 +53,7 @@ func (t *LastSeen) Load(ctx context.Context, progress func(LoadProgress)) error 
 	if progress != nil {
 		progress(l.done)
 	}
+	t.counts.loaded.Store(&loaded{l.done, time.Since(began)})
 	return nil
 }
 

@@ -100,6 +100,9 @@ func (t *LastSeen) saveDirty(ctx context.Context) error {
 		ids = append(ids, id)
 	}
 	unsaved, err := t.save(ctx, ids, watermark)
+	if len(ids) > 0 {
+		t.counts.save(err)
+	}
 	if err != nil {
 		t.markDirty(unsaved)
 	}

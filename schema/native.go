@@ -35,6 +35,7 @@ type nativeReader struct {
 	body    io.ReadCloser
 	reader  *proto.Reader
 	results proto.Results
+	counts  *statementCounts
 }
 
 // queryNative starts a streaming query. The caller closes the reader, which also stops the query.
@@ -44,7 +45,7 @@ func (db *DB) queryNative(ctx context.Context, results proto.Results, query stri
 	if err != nil {
 		return nil, err
 	}
-	return &nativeReader{body: body, reader: proto.NewReader(body), results: results}, nil
+	return &nativeReader{body: body, reader: proto.NewReader(body), results: results, counts: db.counts}, nil
 }
 
 // next decodes the next block and returns its number of rows, or io.EOF after the last one.
@@ -57,7 +58,7 @@ func (r *nativeReader) next() (int, error) {
 			if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && block.Columns == 0 {
 				return 0, io.EOF
 			}
-			return 0, fmt.Errorf("decode a block: %w", err)
+			return 0, fmt.Errorf("decode a block: %w", r.counts.failure(kindQuery, err))
 		}
 		if block.Rows > 0 {
 			return block.Rows, nil

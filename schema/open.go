@@ -46,6 +46,7 @@ type DB struct {
 	engine   *embedded.Engine // nil with a server, and where the caller owns the engine
 	database string
 	layout   layout
+	counts   *statementCounts
 }
 
 var databaseName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
@@ -133,7 +134,8 @@ func open(ctx context.Context, options *clickhouse.Options, layoutOptions Option
 	if err := conn.Ping(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("reach ClickHouse: %w", err), conn.Close())
 	}
-	return &DB{conn: conn, database: database, layout: layout}, nil
+	counts := new(statementCounts)
+	return &DB{conn: &countedConn{conn, counts}, database: database, layout: layout, counts: counts}, nil
 }
 
 // makeDatabase creates the database over a connection to "default", which every server has.

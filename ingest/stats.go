@@ -1,0 +1,93 @@
+package ingest
+
+import (
+	"sync/atomic"
+	"time"
+
+	"lastseen/measure"
+)
+
+// reasons are the words by which rejections of points are counted. Sentences that are not here count
+// as "malformed".
+var reasons = map[string]string{
+	detailNoReference: "no_session", detailNoSession: "no_session", detailNoDevice: "no_session", detailNoMAC: "no_session", detailNoActive: "no_session",
+	detailDisagree: "no_session", detailAfterEnd: "session_ended", detailFuture: "future", detailTooOld: "too_old",
+	detailLatitude: "out_of_range", detailLongitude: "out_of_range", detailAltitude: "out_of_range", detailAccuracy: "out_of_range",
+	detailSpeed: "out_of_range", detailHeading: "out_of_range", detailTemperature: "out_of_range", detailBattery: "out_of_range",
+}
+
+const reasonMalformed = "malformed"
+
+// writerCounts are what a Writer counts.
+type writerCounts struct {
+	requests, points, duration *measure.Histogram // by insert
+	repeated                   measure.Counter
+	failures                   atomic.Uint64
+	rejections                 map[string]*measure.Counter // by reason; the map is never changed
+}
+
+func newWriterCounts() *writerCounts {
+	c := &writerCounts{
+		requests: measure.NewHistogram(measure.SizeBounds()), points: measure.NewHistogram(measure.SizeBounds()),
+		duration:   measure.NewHistogram(measure.DurationBounds()),
+		rejections: map[string]*measure.Counter{reasonMalformed: {}},
+	}
+	for _, reason := range reasons {
+		c.rejections[reason] = new(measure.Counter)
+	}
+	return c
+}
+
+// inserted counts a group of requests whose fresh points were inserted.
+func (c *writerCounts) inserted(requests, fresh, repeated int, began time.Time) {
+	c.repeated.Add(int64(repeated))
+	if fresh == 0 {
+		return // nothing was asked of ClickHouse
+	}
+	c.duration.ObserveSince(began)
+	c.requests.Observe(int64(requests))
+	c.points.Observe(int64(fresh))
+}
+
+func (c *writerCounts) rejected(rejections []Rejection) {
+	for i := range rejections {
+		reason, known := reasons[rejections[i].Detail]
+		if !known {
+			reason = reasonMalformed
+		}
+		c.rejections[reason].Add(1)
+	}
+}
+
+// WriterStats counts what a Writer has done since it was made.
+type WriterStats struct {
+	// GroupRequests and GroupPoints are how many requests and new points went into an insert, and
+	// InsertTime how long it took, in nanoseconds. The sum of GroupPoints is how many were written.
+	GroupRequests, GroupPoints, InsertTime measure.Distribution
+
+	InsertFailures uint64            // inserts that failed
+	Repeated       uint64            // points that were stored already
+	Rejected       map[string]uint64 // points that were not taken, by reason
+
+	Waiting                  int    // requests in the queue
+	BudgetBytes, BudgetInUse int64  // of the memory for points in flight
+	BudgetRefused            uint64 // requests for memory that did not get it
+}
+
+// Stats returns the counts, which may be off against each other by what happens meanwhile. It is safe
+// for concurrent use.
+func (w *Writer) Stats() WriterStats {
+	c := w.committer.counts
+	stats := WriterStats{
+		GroupRequests: c.requests.Distribution(), GroupPoints: c.points.Distribution(), InsertTime: c.duration.Distribution(),
+		InsertFailures: c.failures.Load(), Repeated: uint64(c.repeated.Value()), Rejected: make(map[string]uint64, len(c.rejections)),
+		BudgetBytes: w.budget.Capacity(), BudgetInUse: w.budget.InUse(), BudgetRefused: w.budget.Refused(),
+	}
+	for reason, count := range c.rejections {
+		stats.Rejected[reason] = uint64(count.Value())
+	}
+	w.mu.Lock()
+	stats.Waiting = len(w.queue)
+	w.mu.Unlock()
+	return stats
+}

@@ -1,0 +1,93 @@
+package schema
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"lastseen/measure"
+)
+
+// statementKind is what a statement is for.
+type statementKind uint8
+
+const (
+	kindQuery statementKind = iota
+	kindInsert
+	kindExec // small inserts and what changes the layout
+	kindCount
+)
+
+var kindNames = [kindCount]string{"query", "insert", "exec"}
+
+// countedConn counts the statements that go through a connection and those that fail. What fails
+// because its caller has left is not counted as a failure.
+type countedConn struct {
+	driver.Conn
+	counts *statementCounts
+}
+
+type statementCounts struct {
+	begun, failed [kindCount]measure.Counter
+}
+
+// done counts a statement and hands its error on.
+func (c *statementCounts) done(kind statementKind, err error) error {
+	c.begun[kind].Add(1)
+	return c.failure(kind, err)
+}
+
+// failure counts the error of a statement that is counted already, and hands it on.
+func (c *statementCounts) failure(kind statementKind, err error) error {
+	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, io.EOF) {
+		c.failed[kind].Add(1)
+	}
+	return err
+}
+
+// Exec counts a statement without a result.
+func (c *countedConn) Exec(ctx context.Context, query string, args ...any) error {
+	return c.counts.done(kindExec, c.Conn.Exec(ctx, query, args...))
+}
+
+// Query counts a query.
+func (c *countedConn) Query(ctx context.Context, query string, args ...any) (driver.Rows, error) {
+	rows, err := c.Conn.Query(ctx, query, args...)
+	return rows, c.counts.done(kindQuery, err)
+}
+
+// QueryRow counts a query of one row.
+func (c *countedConn) QueryRow(ctx context.Context, query string, args ...any) driver.Row {
+	row := c.Conn.QueryRow(ctx, query, args...)
+	c.counts.done(kindQuery, row.Err())
+	return row
+}
+
+// QueryFormat counts a query whose result is streamed.
+func (c *countedConn) QueryFormat(ctx context.Context, format, query string, args ...any) (io.ReadCloser, error) {
+	body, err := c.Conn.QueryFormat(ctx, format, query, args...)
+	return body, c.counts.done(kindQuery, err)
+}
+
+// InsertFormat counts an insert.
+func (c *countedConn) InsertFormat(ctx context.Context, format, query string, data io.Reader) error {
+	return c.counts.done(kindInsert, c.Conn.InsertFormat(ctx, format, query, data))
+}
+
+// StatementStats counts the statements of one kind since the DB was opened.
+type StatementStats struct {
+	Kind   string // query, insert or exec
+	Begun  uint64
+	Failed uint64 // of those, also half way through the result
+}
+
+// Stats returns the counts of every kind of statement. It is safe for concurrent use.
+func (db *DB) Stats() []StatementStats {
+	stats := make([]StatementStats, kindCount)
+	for kind, name := range kindNames {
+		stats[kind] = StatementStats{Kind: name, Begun: uint64(db.counts.begun[kind].Value()), Failed: uint64(db.counts.failed[kind].Value())}
+	}
+	return stats
+}

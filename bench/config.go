@@ -60,8 +60,9 @@ type Config struct {
 	Record string
 	// JSON writes the outcomes to Output as JSON instead of tables.
 	JSON bool
-	// Command is the command line as it was typed, without secrets.
-	Command string
+	// Command is the command line as it was typed, without secrets, and Commit the commit to record
+	// when the binary does not know its own.
+	Command, Commit string
 	// Output gets the results, Progress a line for each step.
 	Output, Progress io.Writer
 }

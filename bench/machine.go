@@ -88,14 +88,17 @@ func versions() []string {
 	return all
 }
 
-// commit returns the commit that the binary was built from, and "unknown" where it does not say,
-// as in a binary of go test.
-func commit() string {
+// commit returns the commit that the binary was built from, or what the caller was told where the
+// binary does not say, as when it was built with -buildvcs=false.
+func commit(told string) string {
+	if told == "" {
+		told = "unknown"
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "unknown"
+		return told
 	}
-	revision, modified := "unknown", ""
+	revision, modified := told, ""
 	for _, setting := range info.Settings {
 		switch {
 		case setting.Key == "vcs.revision":

@@ -56,7 +56,7 @@ func plot(curves []Curve) string {
 		for _, line := range quantileLines {
 			var points []string
 			for _, p := range curve.Points {
-				points = append(points, fmt.Sprintf("%.1f,%.1f", x.at(p.Achieved), y.at(float64(line.value(p)))))
+				points = append(points, fmt.Sprintf("%.1f,%.1f", x.at(p.Offered), y.at(float64(line.value(p)))))
 			}
 			fmt.Fprintf(&b, `<polyline fill="none" stroke="%s" stroke-width="1.8" stroke-dasharray="%s" points="%s"/>`+"\n", colour, line.dashes, strings.Join(points, " "))
 		}
@@ -78,7 +78,7 @@ func axes(curves []Curve) (x, y axis) {
 	lowX, highX, lowY, highY := math.Inf(1), 10.0, math.Inf(1), 1e6
 	for _, curve := range curves {
 		for _, p := range curve.Points {
-			lowX, highX = math.Min(lowX, p.Achieved), math.Max(highX, p.Achieved)
+			lowX, highX = math.Min(lowX, p.Offered), math.Max(highX, p.Offered)
 			lowY, highY = math.Min(lowY, float64(p.P50)), math.Max(highY, float64(p.P999))
 		}
 	}
@@ -96,7 +96,7 @@ func drawGrid(b *strings.Builder, x, y axis) {
 		fmt.Fprintf(b, `<line x1="%d" y1="%.1f" x2="%d" y2="%.1f" stroke="#dddddd"/><text x="%d" y="%.1f" text-anchor="end" fill="#444444">%s</text>`+"\n",
 			plotLeft, y.at(v), plotWidth-plotRight, y.at(v), plotLeft-8, y.at(v)+4, wholeSpan(v))
 	}
-	fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="middle" fill="#222222">requests a second</text>`+"\n", (plotLeft+plotWidth-plotRight)/2, plotHeight-16)
+	fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="middle" fill="#222222">requests a second that were due</text>`+"\n", (plotLeft+plotWidth-plotRight)/2, plotHeight-16)
 }
 
 // wholeSpan writes a power of ten of nanoseconds.

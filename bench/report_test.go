@@ -89,7 +89,7 @@ func checkXML(t *testing.T, text string) {
 
 func TestAPlotHoldsEveryPointInsideItsFrame(t *testing.T) {
 	t.Parallel()
-	x, y := axes([]Curve{{Points: []CurvePoint{{Achieved: 123, P50: 60_000, P99: 100_000, P999: 3_000_000_000}, {Achieved: 98_000, P50: 70_000, P99: 1, P999: 2}}}})
+	x, y := axes([]Curve{{Points: []CurvePoint{{Offered: 123, P50: 60_000, P99: 100_000, P999: 3_000_000_000}, {Offered: 98_000, P50: 70_000, P99: 1, P999: 2}}}})
 	for _, v := range []float64{123, 98_000} {
 		if at := x.at(v); at < plotLeft || at > plotWidth-plotRight {
 			t.Errorf("%v requests a second is drawn at %v", v, at)

@@ -130,7 +130,7 @@ func clientMicros(m *loadgen.Measurement) float64 {
 }
 
 // loadHeader names the columns of loadRow.
-var loadHeader = []string{"", "requests/s", "of the first", "p50", "p99", "p99.9", "server CPU a request", "client CPU a request"}
+var loadHeader = []string{"", "requests/s", "of the first row", "p50", "p99", "p99.9", "server CPU a request", "client CPU a request"}
 
 // loadTable tabulates lanes, medians over the rounds; ratios are to the first lane.
 func loadTable(title string, lanes []lane, all [][]*loadgen.Measurement) Table {
@@ -206,7 +206,12 @@ func micros(n float64) string {
 	return fmt.Sprintf("%.1f µs", n)
 }
 
-func times(n float64) string { return fmt.Sprintf("%.2f", n) }
+func times(n float64) string {
+	if n < 0.1 {
+		return fmt.Sprintf("%.4f", n)
+	}
+	return fmt.Sprintf("%.2f", n)
+}
 
 func percent(n float64) string { return fmt.Sprintf("%.0f %%", 100*n) }
 

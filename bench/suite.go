@@ -105,7 +105,7 @@ func (s *suite) lastseen(ctx context.Context) (*service, error) {
 func (s *suite) outcome(sc scenario) *Outcome {
 	o := &Outcome{
 		Scenario: sc.name, Summary: sc.summary, Date: time.Now().UTC().Truncate(time.Second),
-		Commit: commit(), Command: s.config.Command, Machine: s.machine, Versions: versions(),
+		Commit: commit(s.config.Commit), Command: s.config.Command, Machine: s.machine, Versions: versions(),
 	}
 	if s.config.Target == "" {
 		o.Settings = append(o.Settings, s.pinning)

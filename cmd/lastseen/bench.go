@@ -51,6 +51,7 @@ type benchRunCommand struct {
 
 	WorkDir string `placeholder:"DIR" help:"Where the measured data goes; a temporary directory that is removed afterwards when none is given."`
 	Record  string `placeholder:"DIR" help:"Bring benchmarks.md in this directory up to date, with benchmarks.json and benchmarks.svg."`
+	Commit  string `placeholder:"COMMIT" help:"Commit to record when this program does not know what it was built from."`
 	JSON    bool   `name:"json" help:"Print the outcomes as JSON, one a line, instead of tables."`
 }
 
@@ -73,7 +74,7 @@ func (c *benchRunCommand) Run(ctx context.Context, std streams) error {
 	config.Connections, config.Workers, config.Rounds, config.Duration, config.WarmUp = c.Connections, c.Workers, c.Rounds, c.Duration, c.WarmUp
 	config.Rate, config.Waiters, config.Revocations, config.Soak, config.Pin = c.Rate, c.Waiters, c.Revocations, c.Soak, c.Pin
 	config.Dir, config.Record, config.JSON = c.WorkDir, c.Record, c.JSON
-	config.Command = withoutKeys(os.Args)
+	config.Command, config.Commit = withoutKeys(os.Args), c.Commit
 	config.Output, config.Progress = std.out, std.err
 	return bench.Run(ctx, config)
 }

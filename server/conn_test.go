@@ -71,10 +71,10 @@ func TestConnectionsPastTheLimitAreToldSo(t *testing.T) {
 func TestRequestsThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(with *setup) {
-		with.config.HeaderTimeout = 300 * time.Millisecond
 		with.config.MaxHeaderBytes = 4 << 10
 		with.config.MaxURIBytes = 1 << 10
 	})
+	impatient := start(t, func(with *setup) { with.config.HeaderTimeout = 300 * time.Millisecond })
 	for _, test := range []struct {
 		name, request string
 		status        int
@@ -88,7 +88,11 @@ func TestRequestsThatCannotBeRead(t *testing.T) {
 		{"a body of impossible length", "POST " + pathRegister + " HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n{", 400},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c := dial(t, s.address)
+			to := s
+			if test.status == 408 {
+				to = impatient
+			}
+			c := dial(t, to.address)
 			if _, err := io.WriteString(c, test.request); err != nil {
 				t.Fatal(err)
 			}
@@ -107,12 +111,10 @@ func TestRequestsThatCannotBeRead(t *testing.T) {
 
 func TestAConnectionThatSaysNothingIsClosed(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(with *setup) {
-		with.config.HeaderTimeout, with.config.IdleTimeout = 200*time.Millisecond, 200*time.Millisecond
-	})
+	silent := start(t, func(with *setup) { with.config.HeaderTimeout = 200 * time.Millisecond })
+	io.ReadAll(dial(t, silent.address)) // returns when the server closes
+	s := start(t, func(with *setup) { with.config.IdleTimeout = 200 * time.Millisecond })
 	c := dial(t, s.address)
-	io.ReadAll(c) // returns when the server closes
-	c = dial(t, s.address)
 	io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
 	if r := answer(t, c); r.StatusCode != 200 {
 		t.Fatal(r.Status)

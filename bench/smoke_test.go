@@ -1,0 +1,124 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// smallConfig measures next to nothing: these tests are about the suite, not about speed.
+func smallConfig(t *testing.T) Config {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts the real binary many times")
+	}
+	if runtime.GOOS != "linux" {
+		t.Skip("the load generator needs Linux")
+	}
+	binary := filepath.Join(t.TempDir(), "lastseen")
+	if out, err := exec.Command("go", "build", "-o", binary, "lastseen/cmd/lastseen").CombinedOutput(); err != nil {
+		t.Fatalf("build the binary: %v\n%s", err, out)
+	}
+	config := Defaults()
+	config.Executable = binary
+	config.Sessions, config.Organisations, config.KeysPerOrganisation, config.PointsPerSession = 200, 2, 1, 2
+	config.Connections, config.Rounds, config.Duration, config.WarmUp = 4, 1, 150*time.Millisecond, 20*time.Millisecond
+	config.Rate, config.HistoryPoints, config.Waiters, config.Revocations, config.Soak = 500, 5000, 20, 2, 300*time.Millisecond
+	config.Progress = testLog{t}
+	return config
+}
+
+// testLog passes the suite's progress on to a test's log.
+type testLog struct{ t *testing.T }
+
+// Write implements io.Writer.
+func (l testLog) Write(b []byte) (int, error) {
+	l.t.Log(strings.TrimSpace(string(b)))
+	return len(b), nil
+}
+
+func TestEveryScenarioRunsAgainstTheRealBinary(t *testing.T) {
+	config := smallConfig(t)
+	config.Scenarios, config.JSON, config.Record = ScenarioNames(), true, t.TempDir()
+	var out bytes.Buffer
+	config.Output = &out
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	if err := Run(ctx, config); err != nil {
+		t.Fatal(err)
+	}
+	decoder := json.NewDecoder(&out)
+	for _, name := range config.Scenarios {
+		var o Outcome
+		if err := decoder.Decode(&o); err != nil {
+			t.Fatalf("the outcome of %s: %v", name, err)
+		}
+		if o.Scenario != name || len(o.Settings) == 0 || o.Machine.Cores == 0 {
+			t.Errorf("the outcome of %s is %+v", name, o)
+		}
+		notOffered := len(o.Notes) == 1 && strings.HasPrefix(o.Notes[0], "Not offered")
+		if len(o.Tables) == 0 && !notOffered {
+			t.Errorf("%s found nothing: %+v", name, o)
+		}
+		for _, table := range o.Tables {
+			for _, row := range table.Rows {
+				if len(row) != len(table.Header) {
+					t.Errorf("%s: a row of the table %q has %d cells under %d headings", name, table.Title, len(row), len(table.Header))
+				}
+			}
+		}
+	}
+	if err := decoder.Decode(new(Outcome)); err != io.EOF {
+		t.Errorf("after the last outcome: %v", err)
+	}
+}
+
+func TestADeploymentIsMeasuredByItsAddressAndKeys(t *testing.T) {
+	config := smallConfig(t)
+	s, err := open(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	main, err := s.lastseen(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, keys := range main.catalogue.keys {
+		config.Keys = append(config.Keys, keys...)
+	}
+	var out bytes.Buffer
+	config.Target, config.Output, config.P99 = main.api.base, &out, time.Minute
+	if err := Run(ctx, config); err != nil {
+		t.Fatal(err)
+	}
+	text := out.String()
+	if !strings.Contains(text, "200 sessions") || !strings.Contains(text, "requests/s at a p99 of at most 1m0s. Plan with ") {
+		t.Errorf("the advice is:\n%s", text)
+	}
+	if strings.Contains(text, config.Keys[0]) {
+		t.Error("a key is in the report")
+	}
+
+	config.Keys = nil
+	if err := Run(ctx, config); err == nil || !strings.Contains(err.Error(), "API key") {
+		t.Errorf("without a key: %v", err)
+	}
+	config.Keys, config.Target = []string{"ak_wrong"}, "ftp://nowhere"
+	if err := Run(ctx, config); err == nil || !strings.Contains(err.Error(), "must be an address") {
+		t.Errorf("with another scheme: %v", err)
+	}
+}

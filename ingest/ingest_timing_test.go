@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"strconv"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -48,124 +48,115 @@ func BenchmarkDecode(b *testing.B) {
 	}
 }
 
-// BenchmarkWriter sends NDJSON bodies of 500 points, each of another device, from many goroutines at
-// once, and beside it writes the same rows in a plain loop of clickhouse-go batches.
+// BenchmarkWriter sends NDJSON bodies of 500 points from many goroutines at once, each for a vehicle
+// of its own, and beside it writes such rows in plain clickhouse-go batches: of 500 rows from as many
+// goroutines, and of 10,000 rows in one loop.
 func BenchmarkWriter(b *testing.B) {
-	const points, devices = 500, 50
 	s := newService(b, WriterOptions{})
 	s.clock.advance(1000 * 24 * time.Hour)
-	fleet := newFleet(s, devices, points)
+	fleet := newFleet(s, 64)
 	conn := s.connect()
 	defer conn.Close()
-	var next atomic.Int64
-	for _, clients := range []int{1, 8, 32} {
+	plain := func(ctx context.Context, v *vehicle, rows int) error { return v.insert(ctx, conn, rows) }
+	for _, clients := range []int{2, 16, 64} {
 		b.Run(fmt.Sprintf("lastseen/clients=%d", clients), func(b *testing.B) {
-			b.SetParallelism(clients) // times GOMAXPROCS; close enough
-			b.ReportAllocs()
-			b.ResetTimer()
-			b.RunParallel(func(pb *testing.PB) {
-				var body []byte
-				for pb.Next() {
-					body = fleet.body(body[:0], int(next.Add(1)))
-					batch, err := Decode(bytes.NewReader(body), NDJSON, Identity, Limits{Budget: s.writer.Budget()})
-					if err != nil {
-						b.Fatal(err)
-					}
-					if result, err := s.writer.Ingest(b.Context(), Caller{OrgID: ours}, batch); err != nil || result.Accepted != points {
-						b.Fatal(result, err)
-					}
+			fleet.drive(b, clients, func(ctx context.Context, v *vehicle, points int) error {
+				v.body = v.appendBody(v.body[:0], points)
+				batch, err := Decode(bytes.NewReader(v.body), NDJSON, Identity, Limits{Budget: s.writer.Budget()})
+				if err != nil {
+					return err
 				}
-			})
-			b.ReportMetric(points*float64(b.N)/b.Elapsed().Seconds(), "points/s")
-		})
-		b.Run(fmt.Sprintf("plain/clients=%d", clients), func(b *testing.B) {
-			b.SetParallelism(clients)
-			b.ReportAllocs()
-			b.ResetTimer()
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					if err := fleet.insert(b.Context(), conn, int(next.Add(1))); err != nil {
-						b.Fatal(err)
-					}
+				result, err := s.writer.Ingest(ctx, Caller{OrgID: ours}, batch)
+				if err == nil && result.Accepted != points {
+					err = fmt.Errorf("%d points were accepted, want %d", result.Accepted, points)
 				}
+				return err
 			})
-			b.ReportMetric(points*float64(b.N)/b.Elapsed().Seconds(), "points/s")
 		})
+		b.Run(fmt.Sprintf("plain/clients=%d", clients), func(b *testing.B) { fleet.drive(b, clients, plain) })
 	}
+	b.Run("plain/rows=10000", func(b *testing.B) {
+		const rows = 10_000
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := plain(b.Context(), fleet[0], rows); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(rows*float64(b.N)/b.Elapsed().Seconds(), "points/s")
+	})
 }
 
-// fleet makes the points of a benchmark: the n-th body is the next stretch of one of the devices.
-type fleet struct {
-	devices, sessions []schema.ID
-	points            int
+type fleet []*vehicle
+
+// vehicle makes the points of one session, each a second after the one before.
+type vehicle struct {
+	device, session schema.ID
+	count           int
+	body            []byte
 }
 
-func newFleet(s *service, devices, points int) *fleet {
-	f := &fleet{points: points}
-	for i := range devices {
+func newFleet(s *service, vehicles int) (f fleet) {
+	for i := range vehicles {
 		device, session := s.session(ours, fmt.Sprint("van-", i))
-		f.devices, f.sessions = append(f.devices, device), append(f.sessions, session)
+		f = append(f, &vehicle{device: device, session: session})
 	}
 	return f
 }
 
-// point fills p with the i-th point of the n-th body.
-func (f *fleet) point(p *schema.DataPoint, n, i int) {
-	vehicle, k := n%len(f.sessions), n/len(f.sessions)*f.points+i
-	*p = schema.NewDataPoint(f.sessions[vehicle], start.UnixMilli()+int64(k)*1000+int64(vehicle), 404000000+int32(k*37+vehicle*1000), -739000000+int32(k*53%100000))
+// drive calls send for 500 points at a time from so many goroutines at once.
+func (f fleet) drive(b *testing.B, clients int, send func(context.Context, *vehicle, int) error) {
+	const points = 500
+	b.SetParallelism(clients / runtime.GOMAXPROCS(0))
+	b.ReportAllocs()
+	b.ResetTimer()
+	var next atomic.Int64
+	b.RunParallel(func(pb *testing.PB) {
+		v := f[int(next.Add(1))%len(f)]
+		for pb.Next() {
+			if err := send(b.Context(), v, points); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.ReportMetric(points*float64(b.N)/b.Elapsed().Seconds(), "points/s")
+}
+
+// next fills p with the vehicle's next point.
+func (v *vehicle) next(p *schema.DataPoint) {
+	k := v.count
+	v.count++
+	*p = schema.NewDataPoint(v.session, start.UnixMilli()+int64(k)*1000+int64(k%7), 404000000+int32(k*37), -739000000+int32(k*53%100000))
 	p.Speed, p.Heading, p.Altitude, p.Accuracy = uint16(1000+k%700), uint16(k*13%3600), int32(120+k%30), uint32(30+k%40)
 }
 
-// body appends the n-th body.
-func (f *fleet) body(b []byte, n int) []byte {
+// appendBody appends a body of the next points.
+func (v *vehicle) appendBody(b []byte, points int) []byte {
 	var p schema.DataPoint
-	for i := range f.points {
-		f.point(&p, n, i)
+	for range points {
+		v.next(&p)
 		b = append(b, `{"session_id":"`...)
 		b = p.SessionID.AppendHex(b)
 		b = append(b, `","timestamp":"`...)
 		b = time.UnixMilli(p.Timestamp).UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
-		for _, field := range []struct {
-			name   string
-			units  int64
-			digits int
-		}{
-			{`","latitude":`, int64(p.Latitude), 7}, {`,"longitude":`, int64(p.Longitude), 7}, {`,"altitude":`, int64(p.Altitude), 1},
-			{`,"accuracy":`, int64(p.Accuracy), 1}, {`,"speed":`, int64(p.Speed), 2}, {`,"heading":`, int64(p.Heading), 1},
-		} {
-			b = append(b, field.name...)
-			b = appendFixed(b, field.units, field.digits)
-		}
-		b = append(b, "}\n"...)
+		b = fmt.Appendf(b, `","latitude":%de-7,"longitude":%de-7,"altitude":%de-1,"accuracy":%de-1,"speed":%de-2,"heading":%de-1}`+"\n",
+			p.Latitude, p.Longitude, p.Altitude, p.Accuracy, p.Speed, p.Heading)
 	}
 	return b
 }
 
-func appendFixed(b []byte, units int64, digits int) []byte {
-	if units < 0 {
-		b, units = append(b, '-'), -units
-	}
-	scale := int64(1)
-	for range digits {
-		scale *= 10
-	}
-	b = strconv.AppendInt(b, units/scale, 10)
-	b = append(b, '.')
-	fraction := strconv.FormatInt(scale+units%scale, 10)
-	return append(b, fraction[1:]...)
-}
-
-// insert writes the n-th body's rows as one would with clickhouse-go.
-func (f *fleet) insert(ctx context.Context, conn driver.Conn, n int) error {
+// insert writes the next rows as one would with clickhouse-go.
+func (v *vehicle) insert(ctx context.Context, conn driver.Conn, rows int) error {
 	batch, err := conn.PrepareBatch(ctx, `INSERT INTO session_by_device_data_points (session_id, timestamp, received_at, org_id, device_id,
 latitude, longitude, altitude, accuracy, speed, heading, temperature, battery, outlier, version)`)
 	if err != nil {
 		return err
 	}
+	session, device := v.session.String(), v.device.String()
 	var p schema.DataPoint
-	for i := range f.points {
-		f.point(&p, n, i)
-		if err := batch.Append(p.SessionID.String(), time.UnixMilli(p.Timestamp), start, ours, f.devices[n%len(f.devices)].String(),
+	for range rows {
+		v.next(&p)
+		if err := batch.Append(session, time.UnixMilli(p.Timestamp), start, ours, device,
 			p.Latitude, p.Longitude, p.Altitude, p.Accuracy, p.Speed, p.Heading, p.Temperature, p.Battery, uint8(0), uint32(0)); err != nil {
 			return err
 		}

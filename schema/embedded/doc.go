@@ -30,6 +30,14 @@
 // A block is one Native block (what a batch of clickhouse-go is), or up to
 // 1,048,576 rows or 256 MB of another format.
 //
+// # Memory
+//
+// The engine starts with about 250 MB. Its caches are bounded to some 300 MB
+// together, and all of it by Options.MaxMemory. Each insert adds 10 to 15 KB
+// until the part that it made has been merged away and then forgotten, which
+// takes up to eight minutes (old_parts_lifetime): frequent small inserts show
+// as memory that rises for that long, and then stays level.
+//
 // # Giving up
 //
 // A statement ends when its request's context ends: at once while it waits for

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,6 +13,7 @@ type admission struct {
 	running chan struct{}
 	waiting chan struct{}
 	wait    time.Duration
+	refused atomic.Uint64 // for want of a place
 }
 
 func newAdmission(running, waiting int, wait time.Duration) *admission {
@@ -30,6 +32,7 @@ func (a *admission) enter(ctx context.Context) error {
 	case a.waiting <- struct{}{}:
 		defer func() { <-a.waiting }()
 	default:
+		a.refused.Add(1)
 		return problemBusy
 	}
 	patience := time.NewTimer(a.wait)
@@ -38,6 +41,7 @@ func (a *admission) enter(ctx context.Context) error {
 	case a.running <- struct{}{}:
 		return nil
 	case <-patience.C:
+		a.refused.Add(1)
 		return problemBusy
 	case <-ctx.Done():
 		return ctx.Err()

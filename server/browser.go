@@ -27,7 +27,7 @@ const (
 )
 
 var (
-	problemCrossSite = &problem{status: fasthttp.StatusForbidden,
+	problemCrossSite = &problem{status: fasthttp.StatusForbidden, reason: reasonCrossSite,
 		detail: "This request does not come from a page of this service; reload the page and try again."}
 	problemNotMember = &problem{status: fasthttp.StatusForbidden,
 		detail: "You have no role in that organisation; choose one of yours."}

@@ -84,6 +84,7 @@ func (s *Server) decide(ctx *fasthttp.RequestCtx) {
 // begin sets up a call and the headers that every answer has.
 func (s *Server) begin(r *route, ctx *fasthttp.RequestCtx) *call {
 	c := s.calls.Get().(*call)
+	s.counts.inFlight.Add(1)
 	c.http, c.route = ctx, r
 	s.ids.choose(&c.id, ctx.Request.Header.Peek(headerRequestID))
 	c.entry.begin(r, ctx)
@@ -162,6 +163,7 @@ func (c *call) context() context.Context {
 func (c *call) fail(err error) {
 	p := asProblem(err)
 	c.entry.fail(p)
+	c.server.counts.refuse(p)
 	response := &c.http.Response
 	response.ResetBody()
 	setProblemHeaders(response, p)
@@ -215,7 +217,12 @@ func (c *call) logPanic(fault any) {
 func (c *call) end() {
 	if !c.interim {
 		c.server.logCall(c)
+		c.server.counts.of(c.route).done(c.entry.status, c.entry.began)
+		if c.entry.broken {
+			c.server.counts.refused[reasonCut].Add(1)
+		}
 	}
+	c.server.counts.inFlight.Add(-1)
 	if c.entered != nil {
 		c.entered.leave()
 	}
@@ -233,6 +240,7 @@ func (c *call) end() {
 // unreadable answers a request that could not be read; there is no call for it.
 func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
 	p := transportProblem(err)
+	s.counts.refuse(p)
 	var id requestID
 	s.ids.next(&id)
 	ctx.Response.Header.SetBytesV(headerRequestID, id.bytes())

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -25,6 +26,8 @@ type listener struct {
 	open       map[*conn]struct{}
 	perAddress map[netip.Prefix]int
 	empty      chan struct{} // closed when the last connection closes; nil until somebody waits
+
+	refused atomic.Uint64
 }
 
 func newListener(inner net.Listener, maxConnections, maxPerAddress int, ids *idSource) *listener {
@@ -51,9 +54,9 @@ func (l *listener) Accept() (net.Conn, error) {
 }
 
 var (
-	problemConnections = &problem{status: fasthttp.StatusServiceUnavailable, retryAfter: 1,
+	problemConnections = &problem{status: fasthttp.StatusServiceUnavailable, reason: reasonConnections, retryAfter: 1,
 		detail: "The service has as many connections as it accepts; try again in a second."}
-	problemAddressConnections = &problem{status: fasthttp.StatusTooManyRequests, retryAfter: 1,
+	problemAddressConnections = &problem{status: fasthttp.StatusTooManyRequests, reason: reasonConnections, retryAfter: 1,
 		detail: "There are too many connections from your address; reuse them, or try again in a second."}
 )
 
@@ -91,6 +94,7 @@ func (l *listener) unregister(c *conn) {
 // this does not wait for the client.
 func (l *listener) refuse(c net.Conn, p *problem) {
 	defer c.Close()
+	l.refused.Add(1)
 	var id requestID
 	l.ids.next(&id)
 	response := fasthttp.AcquireResponse()
@@ -106,6 +110,13 @@ func (l *listener) refuse(c net.Conn, p *problem) {
 	if response.Write(w) == nil {
 		w.Flush() // the client is told why if it can be; it is cut off in any case
 	}
+}
+
+// size returns how many connections are open.
+func (l *listener) size() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.open)
 }
 
 // wait returns when no connection is open or when ctx ends.

@@ -17,6 +17,7 @@ type problem struct {
 	authenticate string       // WWW-Authenticate, on 401
 	allow        string       // Allow, on 405
 	retryAfter   int          // seconds, on 429 and 503
+	reason       string       // by which it is counted, where the status does not say enough
 	cause        error
 }
 
@@ -55,31 +56,31 @@ const (
 
 // The problems that need no detail of their own.
 var (
-	problemNoCredential = &problem{status: fasthttp.StatusUnauthorized, authenticate: challengePlain,
+	problemNoCredential = &problem{status: fasthttp.StatusUnauthorized, reason: reasonNoCredential, authenticate: challengePlain,
 		detail: "Send an API key or a user token in the Authorization header: Authorization: Bearer <credential>."}
-	problemInvalid = &problem{status: fasthttp.StatusUnauthorized, authenticate: challengeInvalid,
+	problemInvalid = &problem{status: fasthttp.StatusUnauthorized, reason: reasonInvalid, authenticate: challengeInvalid,
 		detail: "The credential is invalid; use one that was issued for this service."}
-	problemExpired = &problem{status: fasthttp.StatusUnauthorized, authenticate: challengeInvalid,
+	problemExpired = &problem{status: fasthttp.StatusUnauthorized, reason: reasonExpired, authenticate: challengeInvalid,
 		detail: "The credential has expired; use a new one."}
-	problemRevoked = &problem{status: fasthttp.StatusUnauthorized, authenticate: challengeInvalid,
+	problemRevoked = &problem{status: fasthttp.StatusUnauthorized, reason: reasonRevoked, authenticate: challengeInvalid,
 		detail: "The credential has been revoked; use a new one."}
-	problemAPIKey = &problem{status: fasthttp.StatusForbidden,
+	problemAPIKey = &problem{status: fasthttp.StatusForbidden, reason: reasonAPIKey,
 		detail: "This route does not support API key authentication; use a user token."}
-	problemDeviceCredential = &problem{status: fasthttp.StatusForbidden,
+	problemDeviceCredential = &problem{status: fasthttp.StatusForbidden, reason: reasonDevice,
 		detail: "This route does not support device credential authentication: a device credential can only send points."}
-	problemRole = &problem{status: fasthttp.StatusForbidden,
+	problemRole = &problem{status: fasthttp.StatusForbidden, reason: reasonRole,
 		detail: "Your role does not allow this; ask an administrator of your organisation."}
 	problemNotFound = &problem{status: fasthttp.StatusNotFound,
 		detail: "There is no such object, or your organisation cannot see it; check the id."}
-	problemNoRoute = &problem{status: fasthttp.StatusNotFound,
+	problemNoRoute = &problem{status: fasthttp.StatusNotFound, reason: reasonNoRoute,
 		detail: "There is no such route; check the path against the API's documentation."}
 	problemURITooLong = &problem{status: fasthttp.StatusRequestURITooLong,
 		detail: "The URL is too long; shorten its parameters."}
-	problemBusy = &problem{status: fasthttp.StatusServiceUnavailable, retryAfter: 1,
+	problemBusy = &problem{status: fasthttp.StatusServiceUnavailable, reason: reasonBusy, retryAfter: 1,
 		detail: "The service is busy; try again in a second."}
 	problemUnavailable = &problem{status: fasthttp.StatusServiceUnavailable, retryAfter: 5,
 		detail: "The data store cannot be reached; send the same request again in a few seconds."}
-	problemTimeout = &problem{status: fasthttp.StatusServiceUnavailable, retryAfter: 5,
+	problemTimeout = &problem{status: fasthttp.StatusServiceUnavailable, reason: reasonTimeout, retryAfter: 5,
 		detail: "The request took too long; ask for less at a time, or try again in a few seconds."}
 	problemStopping = &problem{status: fasthttp.StatusServiceUnavailable, retryAfter: 5,
 		detail: "The service is stopping; try again in a few seconds."}
@@ -101,7 +102,7 @@ var (
 		detail: "Send the points as Content-Type: application/json or application/x-ndjson."}
 	problemEncoding = &problem{status: fasthttp.StatusUnsupportedMediaType,
 		detail: "Send the body as it is, or with Content-Encoding: gzip or zstd."}
-	problemSecretInURL = &problem{status: fasthttp.StatusUnauthorized, authenticate: challengePlain,
+	problemSecretInURL = &problem{status: fasthttp.StatusUnauthorized, reason: reasonSecretInURL, authenticate: challengePlain,
 		detail: "Credentials are not accepted in the URL, where logs and histories keep them: send it in the Authorization header, and replace the one that was in the URL."}
 )
 

@@ -29,7 +29,8 @@ type route struct {
 	queue     queue
 
 	handle func(*call) error
-	allow  string // the methods of the path, where handle is notAllowed
+	allow  string       // the methods of the path, where handle is notAllowed
+	counts *routeCounts // of a Server; nil where no route is for the request
 }
 
 // bodyKind is what a route reads.

@@ -120,6 +120,7 @@ type Server struct {
 	ids      *idSource
 	queries  *admission
 	streams  *admission
+	counts   *serverCounts
 	draining atomic.Bool
 
 	work     context.Context // ends when a shutdown's time is up
@@ -138,6 +139,7 @@ func New(config Config, services Services) *Server {
 		queries: newAdmission(config.Queries, 10*config.Queries, config.QueueWait),
 		streams: newAdmission(config.Histories, 10*config.Histories, config.QueueWait),
 	}
+	s.counts = newServerCounts(s.routes)
 	s.work, s.stopWork = context.WithCancel(context.Background())
 	s.calls.New = func() any { return &call{server: s} }
 	s.http = &fasthttp.Server{
@@ -187,7 +189,7 @@ func (s *Server) refusal(ctx *fasthttp.RequestCtx) *route {
 	if len(known) == 0 {
 		return &noRoute
 	}
-	refused := &route{public: true, timeout: refusalTimeout, path: known[0].path, handle: notAllowed}
+	refused := &route{public: true, timeout: refusalTimeout, path: known[0].path, handle: notAllowed, counts: known[0].counts}
 	var methods []string
 	for _, r := range known {
 		methods = append(methods, r.method)

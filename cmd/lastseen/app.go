@@ -18,6 +18,7 @@ import (
 	"lastseen/query"
 	"lastseen/schema"
 	"lastseen/server"
+	"lastseen/server/metrics"
 )
 
 // appConfig says how an App is put together.
@@ -25,6 +26,7 @@ type appConfig struct {
 	addr   string // HOST:PORT to listen on; port 0 takes any
 	schema schema.Options
 	server server.Config
+	admin  adminConfig
 
 	ingestBytes  int64 // of memory for points in flight
 	cachedKeys   int   // API keys and device credentials
@@ -38,7 +40,9 @@ type appConfig struct {
 type App struct {
 	config   appConfig
 	listener net.Listener
+	admin    net.Listener // nil without metrics
 	server   *server.Server
+	db       *schema.DB
 	stops    []stopStep
 	served   chan error // what Serve returned
 }
@@ -105,6 +109,10 @@ func (a *App) start(ctx context.Context) error {
 		}
 		return nil
 	})
+	admin, err := a.listenAdmin(ctx)
+	if err != nil {
+		return err
+	}
 	loading := answerWhileLoading(listener.(*net.TCPListener))
 	services, err := a.startServices(ctx)
 	if stopErr := loading.stop(); err == nil {
@@ -117,6 +125,10 @@ func (a *App) start(ctx context.Context) error {
 	a.server = server.New(a.config.server, services)
 	go func() { a.served <- a.server.Serve(listener) }()
 	a.onStop("the HTTP server", a.drain)
+	a.serveAdmin(admin, metrics.Sources{
+		Server: a.server, Authenticator: services.Authenticator, Keys: services.Keys, Writer: services.Writer,
+		LastSeen: services.LastSeen, Statements: a.db, Version: version(),
+	})
 	return nil
 }
 
@@ -165,6 +177,7 @@ func (a *App) openStorage(ctx context.Context) (*schema.DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.db = db
 	a.onStop("the storage", func(context.Context) error { return db.Close() })
 	if err := db.Migrate(ctx); err != nil {
 		return nil, err

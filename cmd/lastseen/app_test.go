@@ -38,6 +38,7 @@ func status(t *testing.T, url string) int {
 // TestAnAppServesUntilItIsStopped runs the App itself; it is the only test in this process with an engine.
 func TestAnAppServesUntilItIsStopped(t *testing.T) {
 	config := testConfig(t)
+	config.admin.addr = "127.0.0.1:0"
 	for range 2 { // the second time on what the first one left
 		app, err := StartApp(t.Context(), config)
 		if err != nil {
@@ -49,6 +50,7 @@ func TestAnAppServesUntilItIsStopped(t *testing.T) {
 				t.Errorf("%s: %d, want %d", path, got, want)
 			}
 		}
+		checkMetrics(t, app)
 		taken := config
 		taken.addr = app.Addr()
 		if _, err := StartApp(t.Context(), taken); err == nil || !strings.Contains(err.Error(), "is taken: stop what listens on it, or choose another one with --addr") {

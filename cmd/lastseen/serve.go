@@ -72,13 +72,14 @@ func (f *serviceFlags) config(log *slog.Logger, accessLog string, storage schema
 type serveCommand struct {
 	serviceFlags
 	signInFlags `embed:"" group:"Sign-in"`
-	DataDir     string     `default:"lastseen-data" placeholder:"DIR" help:"Where the embedded ClickHouse keeps its data and the local issuer its key; made when absent (default ${default})."`
-	ClickHouse  string     `name:"clickhouse" default:"embedded" placeholder:"embedded|URL" help:"Which ClickHouse: embedded, or the HTTP address of a server such as http://user:password@host:8123/database, several hosts separated by commas; put a password into the environment variable, not on the command line (default ${default})."`
-	Database    string     `default:"lastseen" placeholder:"NAME" help:"Database for the tables, made when absent; one that the address names goes before it (default ${default})."`
-	Cluster     string     `placeholder:"NAME" help:"ClickHouse cluster over which to lay the tables out, replicated and distributed; none by default."`
-	LogLevel    slog.Level `default:"info" placeholder:"LEVEL" help:"Least level that is logged: debug, info, warn or error (default ${default})."`
-	AccessLog   string     `default:"usual" enum:"usual,all,errors,off" help:"Which requests are logged: usual leaves out successful polls of last_seen and of the probes; all; errors; off (default ${default})."`
-	NoFsync     bool       `help:"Acknowledge points before the disk has them: they survive the death of the process but not the loss of power. Off by default. Counts when the tables are made."`
+	adminFlags
+	DataDir    string     `default:"lastseen-data" placeholder:"DIR" help:"Where the embedded ClickHouse keeps its data and the local issuer its key; made when absent (default ${default})."`
+	ClickHouse string     `name:"clickhouse" default:"embedded" placeholder:"embedded|URL" help:"Which ClickHouse: embedded, or the HTTP address of a server such as http://user:password@host:8123/database, several hosts separated by commas; put a password into the environment variable, not on the command line (default ${default})."`
+	Database   string     `default:"lastseen" placeholder:"NAME" help:"Database for the tables, made when absent; one that the address names goes before it (default ${default})."`
+	Cluster    string     `placeholder:"NAME" help:"ClickHouse cluster over which to lay the tables out, replicated and distributed; none by default."`
+	LogLevel   slog.Level `default:"info" placeholder:"LEVEL" help:"Least level that is logged: debug, info, warn or error (default ${default})."`
+	AccessLog  string     `default:"usual" enum:"usual,all,errors,off" help:"Which requests are logged: usual leaves out successful polls of last_seen and of the probes; all; errors; off (default ${default})."`
+	NoFsync    bool       `help:"Acknowledge points before the disk has them: they survive the death of the process but not the loss of power. Off by default. Counts when the tables are made."`
 }
 
 // Validate refuses flags that do not go together.
@@ -96,6 +97,7 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	log.Info("starting", "version", version(), "data_dir", c.DataDir)
+	config.admin = c.adminConfig()
 	config.signIn, config.server.PublicURL = c.signInConfig(), c.PublicURL
 	app, err := StartApp(ctx, config)
 	if err != nil {

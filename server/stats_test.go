@@ -1,0 +1,83 @@
+package server
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"lastseen/keys"
+	"lastseen/schema"
+)
+
+func TestStats(t *testing.T) {
+	t.Parallel()
+	entered, proceed := make(chan struct{}), make(chan struct{})
+	s := start(t)
+	before := s.Stats().Refused
+	key, _ := s.key("org_a", schema.KindAPIKey)
+	s.get(pathLastSeen, key, 422)
+	s.get(pathLastSeen+"?session_id=x", key, 404)
+	s.get(pathLastSeen+"?session_id=x", "", 401)
+	s.get(pathLastSeen+"?session_id=x", unknownKey(), 401)
+	s.get(pathLastSeen+"?session_id=x", s.token("org_a", keys.RoleDriver), 403)
+	s.get("/console/main.js", "", 200)
+	s.get("/console/", "", 200)
+	s.get("/nowhere/"+strings.Repeat("x", 20), "", 404)
+	s.do("DELETE", pathLastSeen, "", nil)
+	stats := s.Stats()
+	for reason, want := range map[string]uint64{
+		reasonInput: 1, reasonNotFound: 1, reasonNoCredential: 1, reasonInvalid: 1, reasonRole: 1, reasonNoRoute: 2, reasonBusy: 0,
+	} {
+		if got := stats.Refused[reason] - before[reason]; got != want {
+			t.Errorf("%d requests were refused as %s, want %d", got, reason, want)
+		}
+	}
+	type of struct{ method, route, class string }
+	counts := map[of]uint64{}
+	for _, r := range stats.Requests {
+		counts[of{r.Method, r.Route, r.Class}] = r.Duration.Count()
+		if r.Duration.Sum <= 0 || time.Duration(r.Duration.Sum) > time.Minute {
+			t.Errorf("%s took %s", r.Route, time.Duration(r.Duration.Sum))
+		}
+	}
+	for name, want := range map[of]uint64{
+		{"GET", pathLastSeen, "4xx"}: 6, {"GET", "/console/", "2xx"}: 2, {"", "(none)", "4xx"}: 1, {"GET", pathLastSeen, "2xx"}: 0,
+	} {
+		if counts[name] != want {
+			t.Errorf("%d requests %v, want %d", counts[name], name, want)
+		}
+	}
+	held := start(t, func(with *setup) {
+		with.handle = func(c *call) error { close(entered); <-proceed; c.reply(200, []byte("1")); return nil }
+	})
+	done := make(chan reply)
+	go func() { done <- held.do("GET", "/", "", nil) }()
+	<-entered
+	if stats := held.Stats(); stats.InFlight != 1 || stats.Admissions[2].InUse != 1 {
+		t.Errorf("during a request: %+v", stats)
+	}
+	close(proceed)
+	<-done
+	if err := held.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if stats := held.Stats(); stats.InFlight != 0 || stats.Admissions[2].InUse != 0 {
+		t.Errorf("after the end: %+v", stats)
+	}
+}
+
+// TestEveryProblemIsCounted checks that no problem has a reason that is not in the list, for which
+// there is no counter.
+func TestEveryProblemIsCounted(t *testing.T) {
+	t.Parallel()
+	counts := newServerCounts(nil)
+	for status := 400; status < 600; status++ {
+		counts.refuse(&problem{status: status})
+	}
+	for _, known := range domainProblems {
+		counts.refuse(known.problem)
+	}
+	for _, p := range []*problem{problemCrossSite, problemConnections, problemAddressConnections, problemSecretInURL, problemAPIKey, problemDeviceCredential, problemRole, problemNoRoute} {
+		counts.refuse(p)
+	}
+}

@@ -49,26 +49,12 @@ func longPoll(ctx context.Context, s *suite, o *Outcome) error {
 		return err
 	}
 	w := newWaiters(main, s.config.Waiters)
-	o.Settings = append(o.Settings, fmt.Sprintf("%s waiting requests, %d for each of %s sessions; %d points written %v apart, each its own request",
-		thousands(float64(w.count)), waitersASession, thousands(float64(len(w.sessions))), wakes, longPollInterval))
-	waiting, stop := context.WithCancel(ctx)
-	defer stop()
-	ended := make(chan error, 1)
-	go func() {
-		_, err := loadgen.Load{
-			Target: withAddresses(main.target, w.count), Connections: w.count, Workers: 1, Duration: time.Hour, Timeout: 2 * waitSeconds * time.Second,
-			CPUs: s.processors.client, Source: func(int) loadgen.Source { return w },
-		}.Run(waiting)
-		ended <- err
-	}()
-	held, err := w.measure(ctx, main, ended)
-	stop()
-	if loadErr := <-ended; err == nil && loadErr != nil && !errors.Is(loadErr, context.Canceled) {
-		err = loadErr
-	}
+	held, err := w.run(ctx, s.processors.client)
 	if err != nil {
 		return err
 	}
+	o.Settings = append(o.Settings, fmt.Sprintf("%s waiting requests, %d for each of %s sessions; %d points written %v apart, each its own request",
+		thousands(float64(w.count)), waitersASession, thousands(float64(len(w.sessions))), wakes, longPollInterval))
 	w.report(o, before, held)
 	return nil
 }
@@ -104,8 +90,9 @@ func withAddresses(target loadgen.Target, connections int) loadgen.Target {
 type waiters struct {
 	on       *service
 	count    int
-	sessions []int // that are waited for
-	next     int   // connection
+	sessions []int         // that are waited for
+	next     int           // connection
+	patience time.Duration // until a waiting request that is not woken counts as forgotten
 
 	sent    atomic.Int64
 	mu      sync.Mutex
@@ -116,7 +103,10 @@ type waiters struct {
 }
 
 func newWaiters(on *service, count int) *waiters {
-	w := &waiters{on: on, count: min(count, maxWaiters), wanted: make(map[int]int64), arrived: make(map[int][]time.Time), woken: make(chan struct{}, waitersASession)}
+	w := &waiters{
+		on: on, count: min(count, maxWaiters), patience: 10 * time.Second,
+		wanted: make(map[int]int64), arrived: make(map[int][]time.Time), woken: make(chan struct{}, waitersASession),
+	}
 	for i := range min(max(w.count/waitersASession, 1), len(on.catalogue.orgs)) {
 		if on.catalogue.etags[i] != "" {
 			w.sessions = append(w.sessions, i)
@@ -163,26 +153,45 @@ func (w *waiters) Check(x *loadgen.Exchange, a *loadgen.Answer) (loadgen.Outcome
 	return loadgen.Served, nil
 }
 
+// run holds the requests and wakes them. It returns the service's memory while all wait.
+func (w *waiters) run(ctx context.Context, cpus []int) (held int64, err error) {
+	waiting, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := loadgen.Load{
+			Target: withAddresses(w.on.target, w.count), Connections: w.count, Workers: 1, Duration: time.Hour, Timeout: 2 * waitSeconds * time.Second,
+			CPUs: cpus, Source: func(int) loadgen.Source { return w },
+		}.Run(waiting)
+		ended <- err
+		stop() // whoever waits for an answer waits in vain now
+	}()
+	held, err = w.measure(waiting)
+	stop()
+	if loadErr := <-ended; loadErr != nil && !errors.Is(loadErr, context.Canceled) {
+		err = loadErr // it is the cause of what measure met
+	}
+	return held, err
+}
+
 // measure waits until all requests wait, then writes points and collects who is woken. It returns
 // the service's memory while all wait.
-func (w *waiters) measure(ctx context.Context, on *service, ended <-chan error) (held int64, err error) {
+func (w *waiters) measure(ctx context.Context) (held int64, err error) {
 	tick := time.NewTicker(longPollInterval)
 	defer tick.Stop()
 	for w.sent.Load() < int64(w.count) {
 		select {
 		case <-tick.C:
-		case err := <-ended:
-			return 0, fmt.Errorf("hold %d waiting requests: %w", w.count, err)
 		case <-ctx.Done():
 			return 0, ctx.Err()
 		}
 	}
-	if held, err = on.resident(); err != nil {
+	if held, err = w.on.resident(); err != nil {
 		return 0, err
 	}
 	for i := range wakes {
 		<-tick.C
-		if err := w.wake(ctx, on, w.sessions[i*7919%len(w.sessions)]); err != nil {
+		if err := w.wake(ctx, w.sessions[i*7919%len(w.sessions)]); err != nil {
 			return 0, err
 		}
 	}
@@ -190,8 +199,8 @@ func (w *waiters) measure(ctx context.Context, on *service, ended <-chan error) 
 }
 
 // wake writes a point of a session and waits for all who wait for it.
-func (w *waiters) wake(ctx context.Context, on *service, session int) error {
-	c := on.catalogue
+func (w *waiters) wake(ctx context.Context, session int) error {
+	c := w.on.catalogue
 	timestamp := max(time.Now().UnixMilli(), c.newest[session].Load()+1)
 	w.mu.Lock()
 	w.wanted[session], w.arrived[session] = timestamp, nil
@@ -200,18 +209,18 @@ func (w *waiters) wake(ctx context.Context, on *service, session int) error {
 		"session_id": string(c.id(session)), "latitude": 47.3, "longitude": 8.5,
 		"timestamp": time.UnixMilli(timestamp).UTC().Format("2006-01-02T15:04:05.000Z"),
 	}}}
-	if err := on.api.call(ctx, http.MethodPost, pathIngest, nil, c.writers[c.orgs[session]], body, nil); err != nil {
+	if err := w.on.api.call(ctx, http.MethodPost, pathIngest, nil, c.writers[c.orgs[session]], body, nil); err != nil {
 		return fmt.Errorf("write a point: %w", err)
 	}
 	acknowledged := time.Now()
 	c.seen(session, timestamp)
-	timeout := time.NewTimer(10 * time.Second)
+	timeout := time.NewTimer(w.patience)
 	defer timeout.Stop()
 	for range w.waitingFor(session) {
 		select {
 		case <-w.woken:
 		case <-timeout.C:
-			return fmt.Errorf("%w: a request that waits for session %s was not woken in 10 s", loadgen.ErrWrongAnswer, c.id(session))
+			return fmt.Errorf("%w: a request that waits for session %s was not woken in %v", loadgen.ErrWrongAnswer, c.id(session), w.patience)
 		case <-ctx.Done():
 			return ctx.Err()
 		}

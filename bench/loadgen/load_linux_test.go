@@ -81,6 +81,9 @@ func TestEveryRequestGetsItsOwnAnswer(t *testing.T) {
 		for _, rate := range []float64{0, 2000} {
 			for _, body := range []int{0, 3 << 20} { // the larger one fits no socket buffer
 				n := 300
+				if body > 0 && rate > 0 {
+					continue // once is enough
+				}
 				if body > 0 {
 					n = 6
 				}

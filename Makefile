@@ -11,6 +11,7 @@ CHROMIUM := $(or $(LASTSEEN_CHROMIUM),$(firstword $(foreach name,chromium chromi
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 include schema/embedded/engine/engine.mk
+include bench/bench.mk
 
 ## help: list the targets
 .PHONY: help

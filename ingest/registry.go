@@ -24,8 +24,8 @@ type SessionWatcher interface {
 // Where a method returns an error nothing has changed, except that after ErrUnavailable or the end
 // of a context ClickHouse may hold the change all the same; making the call again settles it.
 //
-// In memory is only what points and decisions need, some 150 bytes a session; what people say of a
-// session is read from ClickHouse when it changes.
+// In memory is only what points and decisions need, some 320 bytes for a device with a session and 100
+// for each further session; what people say of a session is read from ClickHouse when it changes.
 type Registry struct {
 	db      *schema.DB
 	watcher SessionWatcher
@@ -49,10 +49,9 @@ type Registry struct {
 // device is what is known of a registered device. What changes is guarded by Registry.mu and
 // changed only in the device's turn.
 type device struct {
-	id       schema.ID
-	orgID    string
-	mac      string // as registered
-	identity string // of mac
+	id    schema.ID
+	orgID string
+	mac   string // as registered
 
 	current *session // the last one that was made; nil when there is none
 	// unsettled is a session that ClickHouse may or may not have; the next one writes over it.
@@ -66,8 +65,8 @@ type session struct {
 	device       *device
 	terminatedAt int64
 	scheduledFor int64
-	version      uint64 // the one that the rest is taken from
-	tried        uint64 // the highest that may have been written
+	version      uint32 // the one that the rest is taken from
+	tried        uint32 // the highest that may have been written
 }
 
 // attempt is a row that may have been written: its id, and the version that is above it.
@@ -103,8 +102,9 @@ func (r *Registry) Load(ctx context.Context) error {
 		added := r.addDevice(d.ID, d.OrgID, d.MACAddress)
 		// Two rows with one address can only come of a registration whose outcome was unknown:
 		// the older is the one that was acknowledged.
-		if rival := r.byMAC[added.identity]; rival == nil || d.CreatedAt < createdAt[rival] {
-			r.byMAC[added.identity] = added
+		identity := added.identity()
+		if rival := r.byMAC[identity]; rival == nil || d.CreatedAt < createdAt[rival] {
+			r.byMAC[identity] = added
 		}
 		createdAt[added] = d.CreatedAt
 	})
@@ -117,7 +117,7 @@ func (r *Registry) Load(ctx context.Context) error {
 		if d == nil {
 			d = r.addDevice(s.DeviceID, s.OrgID, s.DeviceMACAddress)
 		}
-		added := &session{id: s.ID, device: d, terminatedAt: s.TerminatedAt, scheduledFor: s.ScheduledFor, version: s.Version}
+		added := &session{id: s.ID, device: d, terminatedAt: s.TerminatedAt, scheduledFor: s.ScheduledFor, version: uint32(s.Version)}
 		r.sessions[s.ID] = added
 		if d.current == nil || succeeds(added, s.CreatedAt, d.current, createdAt[d]) {
 			d.current, createdAt[d] = added, s.CreatedAt
@@ -145,12 +145,19 @@ func (r *Registry) addDevice(id schema.ID, orgID, mac string) *device {
 	} else {
 		r.orgs[orgID] = orgID
 	}
-	d := &device{id: id, orgID: orgID, mac: mac, identity: mac}
-	if identity, ok := appendMACIdentity(nil, mac); ok && string(identity) != mac {
-		d.identity = string(identity)
-	}
+	d := &device{id: id, orgID: orgID, mac: mac}
 	r.devices[id] = d
 	return d
+}
+
+// identity returns what all spellings of the device's address have in common. It shares the memory
+// of an address that is written so already.
+func (d *device) identity() string {
+	identity, ok := appendMACIdentity(nil, d.mac)
+	if !ok || string(identity) == d.mac {
+		return d.mac
+	}
+	return string(identity)
 }
 
 // turn waits until it is the caller's turn to decide about a device. The caller calls release.
@@ -185,7 +192,7 @@ func (r *Registry) adopt(d *device, s schema.Session) {
 		r.sessions[s.ID] = known
 		d.current, d.unsettled = known, nil
 	}
-	known.version = s.Version
+	known.version = uint32(s.Version)
 	known.terminatedAt, known.scheduledFor = unixMilli(s.TerminatedAt), unixMilli(s.TerminationScheduledFor)
 	r.mu.Unlock()
 	r.watcher.PutSession(s)

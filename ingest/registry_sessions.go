@@ -25,7 +25,7 @@ func (r *Registry) CreateSession(ctx context.Context, orgID string, deviceID sch
 	if d == nil || d.orgID != orgID {
 		return schema.ID{}, ErrNotFound
 	}
-	release, err := r.turn(ctx, d.identity)
+	release, err := r.turn(ctx, d.identity())
 	if err != nil {
 		return schema.ID{}, err
 	}
@@ -131,7 +131,7 @@ func (r *Registry) changeSession(ctx context.Context, orgID string, id schema.ID
 	if !ok {
 		return ErrNotFound
 	}
-	release, err := r.turn(ctx, d.identity)
+	release, err := r.turn(ctx, d.identity())
 	if err != nil {
 		return err
 	}
@@ -146,17 +146,17 @@ func (r *Registry) changeSession(ctx context.Context, orgID string, id schema.ID
 	r.mu.RLock()
 	known := *r.sessions[id]
 	r.mu.RUnlock()
-	if row.Version > known.version {
+	if row.Version > uint64(known.version) {
 		r.adopt(d, row) // an earlier change got through without our being told
 	}
 	changed, err := change(&row, known, r.now().UTC().Truncate(time.Millisecond))
 	if err != nil || !changed {
 		return err
 	}
-	row.Version = max(row.Version, known.tried) + 1
+	row.Version = max(row.Version, uint64(known.tried)) + 1
 	if err := r.db.SaveSession(ctx, row); err != nil {
 		r.mu.Lock()
-		r.sessions[id].tried = row.Version
+		r.sessions[id].tried = uint32(row.Version)
 		r.mu.Unlock()
 		return unavailable(err)
 	}

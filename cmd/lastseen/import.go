@@ -54,8 +54,11 @@ func (c *importCommand) Run(ctx context.Context, std streams) error {
 	finish()
 	sum := run.Summary()
 	c.report(std, &sum)
-	if err != nil {
-		return fmt.Errorf("the import stopped early, and running it again goes on where it stopped: %w", err)
+	switch {
+	case ctx.Err() != nil:
+		return errors.New("the import was interrupted: run it again, for what is stored already does no harm")
+	case err != nil:
+		return fmt.Errorf("the import stopped early, and once this is put right it can be run again: %w", err)
 	}
 	if !sum.Complete() && !c.AllowRejects {
 		return fmt.Errorf("%d rows or points were rejected and %d files could not be read to their end: correct them, or accept that with --allow-rejects", sum.Rejected, len(sum.FilesFailed))
@@ -115,14 +118,16 @@ func (c counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// totalSize returns the bytes of all files, or 0 when that is not known.
+// totalSize returns the bytes of all files that are there, or 0 when that is not known.
 func totalSize(names []string) (total int64) {
 	for _, name := range names {
 		info, err := os.Stat(name)
-		if err != nil || !info.Mode().IsRegular() {
+		switch {
+		case name == "-" || err == nil && !info.Mode().IsRegular():
 			return 0
+		case err == nil:
+			total += info.Size()
 		}
-		total += info.Size()
 	}
 	return total
 }

@@ -26,7 +26,7 @@ var layers = [][]string{
 	{"server"},
 	{"ingest", "query", "keys"},
 	{"schema"},
-	{"measure"},
+	{"measure", "ratelimit"},
 }
 
 // source is one parsed Go file.

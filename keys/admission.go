@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"lastseen/ratelimit"
 )
 
 // loadAdmission lets a bounded number of look-ups run, a bounded number wait for their turn, and
@@ -15,7 +17,11 @@ type loadAdmission struct {
 	slots chan struct{} // one element for each that runs
 	queue chan struct{} // one for each that runs or waits
 
-	begun, failed, refused atomic.Uint64
+	rate   ratelimit.Rate
+	bucket ratelimit.Bucket
+	now    func() time.Time
+
+	begun, failed, refused, late atomic.Uint64
 
 	mu      sync.Mutex // orders the last enter before close
 	closed  bool
@@ -25,10 +31,13 @@ type loadAdmission struct {
 var (
 	errClosed  = errors.New("the authenticator is closed")
 	errTooMany = errors.New("too many look-ups of keys are waiting")
+	errTooFast = errors.New("keys are looked up as often as is allowed")
 )
 
-// init makes room for a number of look-ups that run and a number that wait.
-func (l *loadAdmission) init(slots, waiting int) {
+// init makes room for a number of look-ups that run and a number that wait, and limits how often one
+// begins.
+func (l *loadAdmission) init(slots, waiting int, rate ratelimit.Rate, now func() time.Time) {
+	l.rate, l.now = rate, now
 	l.slots, l.queue = make(chan struct{}, slots), make(chan struct{}, slots+waiting)
 }
 
@@ -45,7 +54,7 @@ func (l *loadAdmission) acquire(ctx context.Context, wait time.Duration) (releas
 		l.refused.Add(1)
 		return nil, fmt.Errorf("%w (%w)", ErrUnavailable, errTooMany)
 	}
-	if err := l.takeSlot(ctx, wait); err != nil {
+	if err := l.takeTurn(ctx, wait); err != nil {
 		<-l.queue
 		l.entered.Done()
 		l.refused.Add(1)
@@ -57,6 +66,27 @@ func (l *loadAdmission) acquire(ctx context.Context, wait time.Duration) (releas
 		<-l.queue
 		l.entered.Done()
 	}, nil
+}
+
+// takeTurn waits until a look-up may begin by the rate and there is a slot for it.
+func (l *loadAdmission) takeTurn(ctx context.Context, wait time.Duration) error {
+	if l.rate.Limits() {
+		delay := l.bucket.Reserve(l.rate, l.now(), wait)
+		if delay > wait {
+			l.late.Add(1)
+			return errTooFast
+		}
+		if delay > 0 {
+			turn := time.NewTimer(delay)
+			defer turn.Stop()
+			select {
+			case <-turn.C:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	return l.takeSlot(ctx, wait)
 }
 
 // takeSlot takes a free slot, or waits for one.

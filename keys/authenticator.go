@@ -14,6 +14,7 @@ import (
 	"github.com/dgraph-io/ristretto/v2"
 	"golang.org/x/sync/singleflight"
 
+	"lastseen/ratelimit"
 	"lastseen/schema"
 )
 
@@ -46,6 +47,9 @@ type AuthenticatorConfig struct {
 	// Loads bounds the look-ups of keys that run at the same time and QueuedLoads those that wait
 	// for one of these; 0 means 8 and 1,024.
 	Loads, QueuedLoads int
+	// LoadRate bounds how often keys are looked up, however fast ClickHouse answers, so that who
+	// guesses keys cannot keep it busy; the zero value is no limit.
+	LoadRate ratelimit.Rate
 	// LoadWait bounds the time for which a look-up waits for its turn and LoadTimeout the time that
 	// it takes; 0 means 2 s and 5 s.
 	LoadWait, LoadTimeout time.Duration
@@ -111,7 +115,7 @@ func NewAuthenticator(config AuthenticatorConfig) (*Authenticator, error) {
 		stop:     stop,
 		recorder: make(chan struct{}),
 	}
-	a.admission.init(config.Loads, config.QueuedLoads)
+	a.admission.init(config.Loads, config.QueuedLoads, config.LoadRate, config.Now)
 	// Before the first look-up: a revocation is then either in what is looked up or in a notice.
 	a.unsubscribe = config.Channel.Subscribe(a.apply)
 	go a.recordUses()
@@ -195,6 +199,24 @@ func (a *Authenticator) authenticateKey(ctx context.Context, text []byte) (*Prin
 	}
 	a.uses.note(key, now)
 	return &key.principal, nil
+}
+
+// Known is Authenticate for credentials that it has seen before and still believes; of others it says
+// false, without looking anything up or verifying anything.
+func (a *Authenticator) Known(credential []byte) (*Principal, bool) {
+	now := a.config.Now().UnixMilli()
+	hash := schema.KeyHash(sha256.Sum256(credential))
+	if _, isKey := prefixKind(credential); !isKey {
+		principal, known := a.tokens.get(&hash, now)
+		return principal, known && now < principal.ExpiresAt.UnixMilli()
+	}
+	key, cached := a.cache.Get(cacheSlot(&hash))
+	if !cached || key.hash != hash || a.revoked.check(&hash, now) != nil || key.check(now) != nil {
+		return nil, false
+	}
+	a.checks.hits.Add(1)
+	a.uses.note(key, now)
+	return &key.principal, true
 }
 
 // authenticateToken checks a user token. A token that was verified lately is not verified again, but

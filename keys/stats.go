@@ -19,6 +19,7 @@ type AuthenticatorStats struct {
 	Loads        uint64 // look-ups in ClickHouse that were begun
 	LoadFailures uint64 // those that failed
 	LoadsRefused uint64 // those that did not get a turn in time
+	LoadsTooFast uint64 // of these, for the limit on their rate
 	LoadsRunning int    // now
 	LoadsWaiting int    // for a turn, now
 	LoadCapacity int    // at most
@@ -32,7 +33,7 @@ func (a *Authenticator) Stats() AuthenticatorStats {
 	return AuthenticatorStats{
 		Hits: uint64(a.checks.hits.Value()), Misses: uint64(a.checks.misses.Value()), Unknown: uint64(a.checks.unknown.Value()),
 		TokenHits: uint64(a.checks.tokenHits.Value()), TokenMisses: uint64(a.checks.tokenMisses.Value()),
-		Loads: l.begun.Load(), LoadFailures: l.failed.Load(), LoadsRefused: l.refused.Load(),
+		Loads: l.begun.Load(), LoadFailures: l.failed.Load(), LoadsRefused: l.refused.Load(), LoadsTooFast: l.late.Load(),
 		LoadsRunning: len(l.slots), LoadsWaiting: max(0, len(l.queue)-len(l.slots)), LoadCapacity: cap(l.slots),
 		RevokedKeys: a.revoked.size(),
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"time"
 
 	"github.com/go-faster/jx"
 	"github.com/valyala/fasthttp"
@@ -26,12 +27,14 @@ type call struct {
 	scratch   []byte    // for the answer; its capacity is kept
 	writer    jx.Writer // for a refusal; its capacity is kept
 
-	work    context.Context // nil until somebody asks
-	cancel  context.CancelFunc
-	entered *admission // to leave at the end
-	reader  bodyReader
-	streams bool // end comes with the answer's last byte
-	interim bool // another call for the same request follows, which is the one to log
+	work     context.Context // nil until somebody asks
+	cancel   context.CancelFunc
+	entered  *admission // to leave at the end
+	reader   bodyReader
+	retry    time.Duration // until a limit on a rate lets the caller go on
+	deciding bool          // about a request with Expect: 100-continue
+	streams  bool          // end comes with the answer's last byte
+	interim  bool          // another call for the same request follows, which is the one to log
 }
 
 // maxScratch bounds the memory that a pooled call keeps.
@@ -70,6 +73,7 @@ func (s *Server) expect(ctx *fasthttp.RequestCtx) (status int) {
 func (s *Server) decide(ctx *fasthttp.RequestCtx) {
 	c := s.begin(s.find(ctx), ctx)
 	defer c.finish()
+	c.deciding = true
 	err := c.admit()
 	if err == nil && c.route.method == "" { // a refusal
 		err = c.route.handle(c)
@@ -109,6 +113,9 @@ func (c *call) admit() error {
 	if refusal := authorize(c.route, c.principal); refusal != nil {
 		return refusal
 	}
+	if err := c.checkRate(); err != nil {
+		return err
+	}
 	return c.checkBodyHeaders()
 }
 
@@ -122,9 +129,15 @@ func (c *call) authenticate() error {
 	if c.route.public && !claimsToBeAPIKey(text) {
 		return nil
 	}
+	principal, err := c.checkFailures(text)
+	if principal != nil || err != nil {
+		c.principal = principal
+		return err
+	}
 	// Look-ups have time limits of their own, so that a known credential costs no context.
-	principal, err := c.server.services.Authenticator.Authenticate(c.server.work, text)
+	principal, err = c.server.services.Authenticator.Authenticate(c.server.work, text)
 	if err != nil {
+		c.noteFailure(err)
 		if c.route.probe && errors.Is(err, keys.ErrUnavailable) {
 			return nil // the service can tell how it is even when ClickHouse is gone
 		}
@@ -167,6 +180,9 @@ func (c *call) fail(err error) {
 	response := &c.http.Response
 	response.ResetBody()
 	setProblemHeaders(response, p)
+	if p.policy != "" {
+		c.setRateLimit(p)
+	}
 	c.writer.Reset()
 	writeProblem(&c.writer, p, c.id.bytes())
 	response.SetBody(c.writer.Buf)

@@ -148,25 +148,6 @@ func (l *listener) cut() {
 	}
 }
 
-// clientPrefix returns what the limit per address counts by: an IPv4 address, or the /64 that an
-// IPv6 client usually has all of. Anything else counts as one.
-func clientPrefix(address net.Addr) netip.Prefix {
-	tcp, ok := address.(*net.TCPAddr)
-	if !ok {
-		return netip.Prefix{}
-	}
-	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
-	bits := ip.BitLen()
-	if ip.Is6() {
-		bits = 64
-	}
-	prefix, err := ip.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	return prefix
-}
-
 const (
 	lingerTime  = 5 * time.Second
 	lingerBytes = 256 << 20

@@ -18,6 +18,8 @@ type problem struct {
 	allow        string       // Allow, on 405
 	retryAfter   int          // seconds, on 429 and 503
 	reason       string       // by which it is counted, where the status does not say enough
+	limit        string       // the limit that was reached, as a structured field; on 429 by a rate
+	policy       string       // RateLimit-Policy, with limit
 	cause        error
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"runtime"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"lastseen/ingest"
 	"lastseen/keys"
 	"lastseen/query"
+	"lastseen/ratelimit"
 )
 
 // Config sets the limits of a Server. Zero values mean the defaults, except where a field says
@@ -38,6 +40,14 @@ type Config struct {
 	// MaxConnectionsPerAddress bounds the open connections of one client address (of an IPv6 /64);
 	// past it 429. 0 means no limit, which is right behind a proxy.
 	MaxConnectionsPerAddress int
+	// RequestRate bounds the requests of one key or one person, and FailureRate the credentials that
+	// are not good from one client address (of an IPv6 /64); past them 429. The zero values are no
+	// limits.
+	RequestRate, FailureRate ratelimit.Rate
+	// TrustedProxies are proxies whose X-Forwarded-For says which address a request comes from.
+	TrustedProxies []netip.Prefix
+	// Now is the clock of these rates; nil means the time of each request.
+	Now func() time.Time
 	// MaxHeaderBytes bounds the request line and the headers; past it 431. Default 16 KiB.
 	MaxHeaderBytes int
 	// MaxURIBytes bounds the request's path and parameters; past it 414. Default 8 KiB.
@@ -121,6 +131,7 @@ type Server struct {
 	queries  *admission
 	streams  *admission
 	counts   *serverCounts
+	limits   *limits
 	draining atomic.Bool
 
 	work     context.Context // ends when a shutdown's time is up
@@ -140,6 +151,7 @@ func New(config Config, services Services) *Server {
 		streams: newAdmission(config.Histories, 10*config.Histories, config.QueueWait),
 	}
 	s.counts = newServerCounts(s.routes)
+	s.limits = newLimits(&s.config)
 	s.work, s.stopWork = context.WithCancel(context.Background())
 	s.calls.New = func() any { return &call{server: s} }
 	s.http = &fasthttp.Server{

@@ -118,7 +118,11 @@ func redeemLink(c *call) error {
 	if err := f.problem(); err != nil {
 		return err
 	}
+	if _, err := c.checkFailures(nil); err != nil {
+		return err
+	}
 	cookie, session, err := c.server.services.SignIn.Redeem(token)
+	c.noteFailure(err)
 	switch {
 	case errors.Is(err, keys.ErrLinkUsed):
 		return problemLinkUsed

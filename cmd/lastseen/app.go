@@ -16,6 +16,7 @@ import (
 	"lastseen/ingest"
 	"lastseen/keys"
 	"lastseen/query"
+	"lastseen/ratelimit"
 	"lastseen/schema"
 	"lastseen/server"
 	"lastseen/server/metrics"
@@ -28,12 +29,13 @@ type appConfig struct {
 	server server.Config
 	admin  adminConfig
 
-	ingestBytes  int64 // of memory for points in flight
-	cachedKeys   int   // API keys and device credentials
-	signIn       signInConfig
-	drainDelay   time.Duration // from /readyz's 503 to the refusal of connections
-	drainTimeout time.Duration // for requests in flight at the end
-	log          *slog.Logger
+	ingestBytes   int64 // of memory for points in flight
+	cachedKeys    int   // API keys and device credentials
+	keyLookUpRate ratelimit.Rate
+	signIn        signInConfig
+	drainDelay    time.Duration // from /readyz's 503 to the refusal of connections
+	drainTimeout  time.Duration // for requests in flight at the end
+	log           *slog.Logger
 }
 
 // App is a running service. The tests run the same one on port 0.
@@ -206,7 +208,7 @@ func (a *App) load(ctx context.Context, lastSeen *query.LastSeen, registry *inge
 func (a *App) startKeys(db *schema.DB, devices keys.DeviceDirectory, users keys.TokenVerifier) (*keys.Authenticator, *keys.Service, error) {
 	channel := new(keys.LocalChannel)
 	authenticator, err := keys.NewAuthenticator(keys.AuthenticatorConfig{
-		Store: db, Users: users, Channel: channel, CachedKeys: a.config.cachedKeys, Logger: a.config.log,
+		Store: db, Users: users, Channel: channel, CachedKeys: a.config.cachedKeys, LoadRate: a.config.keyLookUpRate, Logger: a.config.log,
 	})
 	if err != nil {
 		return nil, nil, err

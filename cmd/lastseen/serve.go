@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"runtime"
 	"time"
 
+	"lastseen/ratelimit"
 	"lastseen/schema"
 	"lastseen/server"
 )
@@ -23,14 +25,18 @@ type serviceFlags struct {
 
 // limitFlags bound what the service takes on.
 type limitFlags struct {
-	MaxConnections           int           `default:"16384" help:"Open connections; past it 503 (default ${default})."`
-	MaxConnectionsPerAddress int           `default:"0" help:"Open connections of one client address; past it 429; 0 for no limit, which is right behind a proxy (default ${default})."`
-	IngestMemory             int           `default:"256" placeholder:"MIB" help:"Memory for points in flight, in MiB; past it 503 (default ${default})."`
-	Queries                  int           `default:"0" help:"Requests that ask ClickHouse at the same time, histories aside; 0 for four times the processors (default ${default})."`
-	Histories                int           `default:"4" help:"Histories that are streamed at the same time (default ${default})."`
-	QueueWait                time.Duration `default:"1s" help:"How long a request waits for its turn before 503 (default ${default})."`
-	CachedKeys               int           `default:"100000" help:"API keys and device credentials kept in memory, about 400 bytes each (default ${default})."`
-	ClickHouseConnections    int           `name:"clickhouse-connections" default:"0" help:"Statements that run at the same time; 0 for as many as the limits above need (default ${default})."`
+	MaxConnections           int            `default:"16384" help:"Open connections; past it 503 (default ${default})."`
+	MaxConnectionsPerAddress int            `default:"0" help:"Open connections of one client address; past it 429; 0 for no limit, which is right behind a proxy (default ${default})."`
+	IngestMemory             int            `default:"256" placeholder:"MIB" help:"Memory for points in flight, in MiB; past it 503 (default ${default})."`
+	Queries                  int            `default:"0" help:"Requests that ask ClickHouse at the same time, histories aside; 0 for four times the processors (default ${default})."`
+	Histories                int            `default:"4" help:"Histories that are streamed at the same time (default ${default})."`
+	QueueWait                time.Duration  `default:"1s" help:"How long a request waits for its turn before 503 (default ${default})."`
+	CachedKeys               int            `default:"100000" help:"API keys and device credentials kept in memory, about 400 bytes each (default ${default})."`
+	RequestRate              ratelimit.Rate `default:"1000000/10s" placeholder:"N/DURATION" help:"Requests of one key or one person: so many at once, and as many again in that time; past it 429; 0 for no limit (default ${default})."`
+	FailureRate              ratelimit.Rate `default:"300/1m" placeholder:"N/DURATION" help:"Bad credentials from one client address; past it 429 for credentials that are not known to be good; 0 for no limit (default ${default})."`
+	KeyLookUpRate            ratelimit.Rate `default:"1000/1s" placeholder:"N/DURATION" help:"Keys that ClickHouse is asked for; past it 503; 0 for no limit (default ${default})."`
+	TrustedProxies           []netip.Prefix `placeholder:"CIDR,…" help:"Proxies in front of the service whose X-Forwarded-For names the client's address; none by default."`
+	ClickHouseConnections    int            `name:"clickhouse-connections" default:"0" help:"Statements that run at the same time; 0 for as many as the limits above need (default ${default})."`
 }
 
 // Validate refuses limits that make no sense.
@@ -62,8 +68,9 @@ func (f *serviceFlags) config(log *slog.Logger, accessLog string, storage schema
 		server: server.Config{
 			AccessLog: access, MaxConnections: f.MaxConnections, MaxConnectionsPerAddress: f.MaxConnectionsPerAddress,
 			Queries: queries, Histories: f.Histories, QueueWait: f.QueueWait,
+			RequestRate: f.RequestRate, FailureRate: f.FailureRate, TrustedProxies: f.TrustedProxies,
 		},
-		ingestBytes: int64(f.IngestMemory) << 20, cachedKeys: f.CachedKeys,
+		ingestBytes: int64(f.IngestMemory) << 20, cachedKeys: f.CachedKeys, keyLookUpRate: f.KeyLookUpRate,
 		drainDelay: f.DrainDelay, drainTimeout: f.ShutdownTimeout,
 	}, nil
 }

@@ -1,0 +1,210 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"lastseen/keys"
+	"lastseen/ratelimit"
+	"lastseen/schema"
+)
+
+// handClock is a clock that a test sets.
+type handClock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *handClock) read() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *handClock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+func newHandClock() *handClock {
+	return &handClock{now: time.Date(2026, 1, 15, 9, 30, 0, 0, time.UTC)}
+}
+
+// wantLimited checks what a 429 says of its limit.
+func wantLimited(t *testing.T, r reply, retryAfter, policy, limit string) {
+	t.Helper()
+	r.problem(t)
+	for name, want := range map[string]string{"Retry-After": retryAfter, "RateLimit-Policy": policy, "RateLimit": limit} {
+		if got := r.Header.Get(name); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+}
+
+func TestRequestsOfOneCallerAreLimited(t *testing.T) {
+	t.Parallel()
+	clock := newHandClock()
+	s := start(t, func(with *setup) {
+		with.config.RequestRate, with.config.Now = ratelimit.Rate{Quota: 3, Window: 9 * time.Second}, clock.read
+	})
+	session := s.session("org_a", "00:00:00:00:0d:01") // by an operator, who has one request left
+	key, _ := s.key("org_a", schema.KindAPIKey)
+	other, _ := s.key("org_a", schema.KindAPIKey)
+	target := pathLastSeen + "?session_id=" + session
+	for range 3 {
+		if r := s.get(target, key, 200); r.Header.Get("RateLimit") != "" {
+			t.Error("an answer within the limit speaks of it")
+		}
+	}
+	wantLimited(t, s.get(target, key, 429), "3", `"requests";q=3;w=9`, `"requests";r=0;t=3`)
+	s.get(target, other, 200)
+	clock.advance(1500 * time.Millisecond)
+	wantLimited(t, s.get(pathSessionsList, key, 429), "2", `"requests";q=3;w=9`, `"requests";r=0;t=2`)
+	clock.advance(1500 * time.Millisecond)
+	s.get(target, key, 200)
+	s.get(target, key, 429)
+	for range 3 {
+		s.get("/healthz", "", 200)
+		s.get("/healthz", "", 200)
+	}
+	operator := s.token("org_a", keys.RoleOperator) // another token of the same person
+	for range 2 {
+		s.get(target, operator, 200)
+	}
+	s.get(target, operator, 429)
+	s.get(target, s.token("org_b", keys.RoleOperator), 404)
+}
+
+func TestBadCredentialsFromOneAddressAreLimited(t *testing.T) {
+	t.Parallel()
+	clock := newHandClock()
+	s := start(t, func(with *setup) {
+		with.config.FailureRate, with.config.Now = ratelimit.Rate{Quota: 4, Window: 40 * time.Second}, clock.read
+	})
+	target := pathSessionsList
+	known, _ := s.key("org_a", schema.KindAPIKey)
+	fresh, _ := s.key("org_a", schema.KindAPIKey)
+	revoked, id := s.key("org_a", schema.KindAPIKey)
+	admin := s.token("org_a", keys.RoleAdministrator)
+	for range 100 { // until the cache has it: ristretto takes a moment
+		s.get(target, known, 200)
+		if _, cached := s.Server.services.Authenticator.Known([]byte(known)); cached {
+			break
+		}
+	}
+	s.post(pathAPIKeys+"/revoke/v1?api_key_id="+id.String(), admin, "", 200)
+	for range 6 {
+		s.get(target, revoked, 401) // no guess
+		s.get(target, "", 401)
+	}
+	for _, bad := range []string{"ak_x", unknownKey(), "open-sesame"} {
+		s.get(target, bad, 401)
+	}
+	s.post(pathLink, "", `{"token":"guess"}`, 401)
+	policy, limit := `"failures";q=4;w=40`, `"failures";r=0;t=10`
+	wantLimited(t, s.get(target, "ak_x", 429), "10", policy, limit)
+	wantLimited(t, s.post(pathLink, "", `{"token":"guess"}`, 429), "10", policy, limit)
+	wantLimited(t, s.get("/nowhere", "ak_x", 429), "10", policy, limit)
+	before := s.Server.services.Authenticator.Stats().Loads
+	s.get(target, fresh, 429) // it may be good: it is not looked up
+	if after := s.Server.services.Authenticator.Stats().Loads; after != before {
+		t.Error("past the limit ClickHouse was asked for a key")
+	}
+	s.get(target, known, 200)
+	s.get(target, admin, 200)
+	s.get("/healthz", "", 200)
+	clock.advance(10 * time.Second)
+	s.get(target, fresh, 200)
+	s.get(target, "ak_x", 401)
+	s.get(target, "ak_x", 429)
+}
+
+func TestARequestThatAsksFirstCountsOnce(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(with *setup) {
+		with.config.RequestRate, with.config.Now = ratelimit.Rate{Quota: 2, Window: time.Hour}, newHandClock().read
+	})
+	token := s.token("org_a", keys.RoleDriver)
+	for _, want := range []int{200, 200, 429} {
+		s.post(pathIngest, token, "[]", want, header{"Expect", "100-continue"})
+	}
+}
+
+func TestTheAddressThatIsCounted(t *testing.T) {
+	t.Parallel()
+	l := newLimits(&Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}})
+	for _, test := range []struct {
+		name      string
+		forwarded []string
+		want      string
+	}{
+		{"nothing was forwarded", nil, "10.0.0.1/32"},
+		{"one client", []string{"192.0.2.7"}, "192.0.2.7/32"},
+		{"what the client wrote does not count", []string{"198.51.100.1, 192.0.2.7"}, "192.0.2.7/32"},
+		{"nor does a line of its own", []string{"198.51.100.1", "192.0.2.7"}, "192.0.2.7/32"},
+		{"several proxies", []string{"192.0.2.7, 10.1.1.1", "fd00::1"}, "192.0.2.7/32"},
+		{"an IPv6 client counts by its network", []string{"2001:db8:1:2:3:4:5:6"}, "2001:db8:1:2::/64"},
+		{"IPv4 in IPv6", []string{"::ffff:192.0.2.7"}, "192.0.2.7/32"},
+		{"nonsense ends the search", []string{"192.0.2.7, unknown"}, "10.0.0.1/32"},
+		{"nonsense before a proxy", []string{"x, 10.9.9.9"}, "10.9.9.9/32"},
+		{"only proxies", []string{"10.2.2.2"}, "10.2.2.2/32"},
+		{"empty", []string{"", ","}, "10.0.0.1/32"},
+	} {
+		var lines [][]byte
+		for _, line := range test.forwarded {
+			lines = append(lines, []byte(line))
+		}
+		if got := l.forwardedFor(lines, netip.MustParsePrefix("10.0.0.1/32")); got.String() != test.want {
+			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
+	}
+	trusting := func(trusted []netip.Prefix, forwarded string) uint64 {
+		limits := &limits{seed: l.seed, trusted: trusted}
+		var ctx fasthttp.RequestCtx
+		if err := ctx.Request.Header.Read(bufio.NewReader(strings.NewReader("GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: " + forwarded + "\r\n\r\n"))); err != nil {
+			t.Fatal(err)
+		}
+		return limits.address(&ctx) // from 0.0.0.0
+	}
+	if trusting(nil, "192.0.2.1") != trusting(nil, "192.0.2.2") {
+		t.Error("a header counts that nobody vouches for")
+	}
+	here := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/32")}
+	if trusting(here, "192.0.2.1") == trusting(here, "192.0.2.2") {
+		t.Error("two clients behind a trusted proxy count as one")
+	}
+}
+
+// TestLimitedPollsDoNotAllocate is TestPollsDoNotAllocate with limits, within and past them.
+func TestLimitedPollsDoNotAllocate(t *testing.T) {
+	s := start(t, func(with *setup) {
+		with.config.AccessLog = LogNothing
+		with.config.RequestRate = ratelimit.Rate{Quota: 1_000_000_000, Window: time.Second}
+		with.config.FailureRate = ratelimit.Rate{Quota: 10, Window: time.Hour}
+	})
+	const requests = 5000
+	for _, p := range polls(s) {
+		if p.name != "hit" && p.name != "401 for a malformed key" {
+			continue
+		}
+		c := &replay{request: []byte(p.request), answer: make([]byte, 0, 4<<10)}
+		allocations := testing.AllocsPerRun(3, func() {
+			c.left = requests
+			s.Server.http.ServeConn(&conn{Conn: c, listener: newListener(nil, 1, 0, nil)})
+		}) / requests
+		if p.name != "hit" && !bytes.HasPrefix(c.answer, []byte("HTTP/1.1 429 ")) {
+			t.Errorf("%s: %.60q", p.name, c.answer)
+		}
+		if allocations > 0.02 {
+			t.Errorf("%s: %.2f allocations a request", p.name, allocations)
+		}
+	}
+}

@@ -26,7 +26,6 @@ var layers = [][]string{
 	{"server"},
 	{"ingest", "query", "keys"},
 	{"schema"},
-	{"measure", "ratelimit"},
 }
 
 // source is one parsed Go file.

@@ -4,7 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"lastseen/measure"
+	"lastseen/schema/measure"
 )
 
 // reasons are the words by which rejections of points are counted. Sentences that are not here count

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"lastseen/ratelimit"
+	"lastseen/keys/ratelimit"
 )
 
 // loadAdmission lets a bounded number of look-ups run, a bounded number wait for their turn, and

@@ -14,7 +14,7 @@ import (
 	"github.com/dgraph-io/ristretto/v2"
 	"golang.org/x/sync/singleflight"
 
-	"lastseen/ratelimit"
+	"lastseen/keys/ratelimit"
 	"lastseen/schema"
 )
 

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"lastseen/keys"
-	"lastseen/ratelimit"
+	"lastseen/keys/ratelimit"
 	"lastseen/schema"
 )
 

@@ -10,8 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"lastseen/measure"
 	"lastseen/schema"
+	"lastseen/schema/measure"
 )
 
 // DeviceDirectory says whose devices are whose.

@@ -1,6 +1,6 @@
 package keys
 
-import "lastseen/measure"
+import "lastseen/schema/measure"
 
 // checks counts how credentials were found.
 type checks struct {

@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"lastseen/measure"
 	"lastseen/schema"
+	"lastseen/schema/measure"
 )
 
 // Status is the outcome of a look-up.

@@ -4,7 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"lastseen/measure"
+	"lastseen/schema/measure"
 )
 
 // lastSeenCounts are what a LastSeen counts.

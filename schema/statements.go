@@ -7,7 +7,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
-	"lastseen/measure"
+	"lastseen/schema/measure"
 )
 
 // statementKind is what a statement is for.

@@ -31,6 +31,6 @@ func index(c *call) error {
 	if bytes.Contains(c.http.Request.Header.Peek(fasthttp.HeaderAccept), []byte("text/html")) {
 		return c.redirect(console.Path)
 	}
-	c.reply(fasthttp.StatusOK, []byte(`{"service":"lastseen","health":"/healthz","ready":"/readyz","api":"docs/api.md in the source"}`))
+	c.reply(fasthttp.StatusOK, []byte(`{"service":"lastseen","health":"/healthz","ready":"/readyz","api":"/docs"}`))
 	return nil
 }

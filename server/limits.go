@@ -13,7 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"lastseen/keys"
-	"lastseen/ratelimit"
+	"lastseen/keys/ratelimit"
 )
 
 // limits bound how many requests one caller may make and how often one address may come with

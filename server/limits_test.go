@@ -12,7 +12,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"lastseen/keys"
-	"lastseen/ratelimit"
+	"lastseen/keys/ratelimit"
 	"lastseen/schema"
 )
 

@@ -105,7 +105,7 @@ func routes() []route {
 	table = append(table, keyRoutes(pathAPIKeys, apiKeys)...)
 	table = append(table, keyRoutes(pathDeviceCredentials, deviceCredentials)...)
 	table = append(table, signInRoutes()...)
-	return append(table, pageRoutes()...)
+	return describedRoutes(append(table, pageRoutes()...))
 }
 
 // noRoute stands for every path that is not in the table.

@@ -19,8 +19,8 @@ import (
 
 	"lastseen/ingest"
 	"lastseen/keys"
+	"lastseen/keys/ratelimit"
 	"lastseen/query"
-	"lastseen/ratelimit"
 )
 
 // Config sets the limits of a Server. Zero values mean the defaults, except where a field says

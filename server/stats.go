@@ -6,7 +6,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"lastseen/measure"
+	"lastseen/schema/measure"
 	"lastseen/server/console"
 )
 

@@ -15,8 +15,8 @@ import (
 
 	"lastseen/ingest"
 	"lastseen/keys"
+	"lastseen/keys/ratelimit"
 	"lastseen/query"
-	"lastseen/ratelimit"
 	"lastseen/schema"
 	"lastseen/server"
 	"lastseen/server/metrics"

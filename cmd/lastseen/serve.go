@@ -9,7 +9,7 @@ import (
 	"runtime"
 	"time"
 
-	"lastseen/ratelimit"
+	"lastseen/keys/ratelimit"
 	"lastseen/schema"
 	"lastseen/server"
 )
@@ -35,7 +35,7 @@ type limitFlags struct {
 	RequestRate              ratelimit.Rate `default:"1000000/10s" placeholder:"N/DURATION" help:"Requests of one key or one person: so many at once, and as many again in that time; past it 429; 0 for no limit (default ${default})."`
 	FailureRate              ratelimit.Rate `default:"300/1m" placeholder:"N/DURATION" help:"Bad credentials from one client address; past it 429 for credentials that are not known to be good; 0 for no limit (default ${default})."`
 	KeyLookUpRate            ratelimit.Rate `default:"1000/1s" placeholder:"N/DURATION" help:"Keys that ClickHouse is asked for; past it 503; 0 for no limit (default ${default})."`
-	TrustedProxies           []netip.Prefix `placeholder:"CIDR,…" help:"Proxies in front of the service whose X-Forwarded-For names the client's address; none by default."`
+	TrustedProxies           []netip.Prefix `placeholder:"CIDR" help:"Proxies in front of the service whose X-Forwarded-For names the client's address; none by default."`
 	ClickHouseConnections    int            `name:"clickhouse-connections" default:"0" help:"Statements that run at the same time; 0 for as many as the limits above need (default ${default})."`
 }
 

@@ -65,14 +65,7 @@ func load() []File {
 		if err != nil {
 			panic(fmt.Errorf("read the console's file %s: %w", entry.Name(), err))
 		}
-		sum := sha256.Sum256(body)
-		file := File{
-			Path:         address(entry.Name()),
-			ContentType:  contentTypes[path.Ext(entry.Name())],
-			ETag:         `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`,
-			CacheControl: "no-cache",
-			Body:         body,
-		}
+		file := NewFile(address(entry.Name()), contentTypes[path.Ext(entry.Name())], body)
 		if strings.HasSuffix(entry.Name(), ".html") {
 			file.CacheControl = "no-store"
 		}
@@ -80,6 +73,15 @@ func load() []File {
 	}
 	slices.SortFunc(loaded, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return loaded
+}
+
+// NewFile returns a file with its validator, which browsers are to ask about every time. It keeps body.
+func NewFile(path, contentType string, body []byte) File {
+	sum := sha256.Sum256(body)
+	return File{
+		Path: path, ContentType: contentType, CacheControl: "no-cache", Body: body,
+		ETag: `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`,
+	}
 }
 
 // address returns where a file is served.

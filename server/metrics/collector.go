@@ -5,7 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"lastseen/measure"
+	"lastseen/schema/measure"
 )
 
 // describe makes the description of a metric of ours.

@@ -15,9 +15,9 @@ import (
 
 	"lastseen/ingest"
 	"lastseen/keys"
-	"lastseen/measure"
 	"lastseen/query"
 	"lastseen/schema"
+	"lastseen/schema/measure"
 	"lastseen/server"
 )
 

@@ -3,7 +3,7 @@ package measure_test
 import (
 	"testing"
 
-	"lastseen/measure"
+	"lastseen/schema/measure"
 )
 
 func BenchmarkCounter(b *testing.B) {

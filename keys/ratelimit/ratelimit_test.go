@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"lastseen/ratelimit"
+	"lastseen/keys/ratelimit"
 )
 
 var start = time.Date(2026, 1, 15, 9, 30, 0, 0, time.UTC)

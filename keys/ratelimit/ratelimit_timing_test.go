@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"lastseen/ratelimit"
+	"lastseen/keys/ratelimit"
 )
 
 func BenchmarkTable(b *testing.B) {

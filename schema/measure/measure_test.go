@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"lastseen/measure"
+	"lastseen/schema/measure"
 )
 
 func TestNothingIsLostHoweverManyCount(t *testing.T) {

@@ -34,8 +34,10 @@ type service struct {
 	dataDir string // of the issuer
 	db      *schema.DB
 	gone    bool // the test has closed the database
-	log     *logBuffer
-	served  chan error // what Serve returned
+	// undescribed is set where the routes are not those of the table.
+	undescribed bool
+	log         *logBuffer
+	served      chan error // what Serve returned
 }
 
 // setup is what a test may change of its server before it starts.
@@ -58,7 +60,7 @@ func start(tb testing.TB, adjust ...func(*setup)) *service {
 		change(&with)
 	}
 	s.Server = New(with.config, with.services)
-	if with.handle != nil {
+	if s.undescribed = with.handle != nil; s.undescribed {
 		only := &route{path: "/", method: "GET", public: true, timeout: time.Minute, handle: with.handle}
 		s.Server.http.Handler = func(ctx *fasthttp.RequestCtx) { s.serve(only, ctx) }
 	}
@@ -224,6 +226,9 @@ func (s *service) try(method, target, credential string, body io.Reader, headers
 	}
 	defer response.Body.Close()
 	content, err := io.ReadAll(response.Body)
+	if err == nil {
+		s.held(response.Request, reply{response, content}) // after redirects
+	}
 	return reply{response, content}, err
 }
 

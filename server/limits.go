@@ -160,7 +160,10 @@ func (c *call) now() time.Time {
 	if clock := c.server.limits.clock; clock != nil {
 		return clock()
 	}
-	return c.http.Time()
+	if t := c.http.Time(); !t.IsZero() {
+		return t
+	}
+	return time.Now() // fasthttp has not noted the time yet when it asks about an Expect
 }
 
 // decided reports whether decide has let this request in before, and has counted it.

@@ -185,6 +185,9 @@ func TestTheAddressThatIsCounted(t *testing.T) {
 
 // TestLimitedPollsDoNotAllocate is TestPollsDoNotAllocate with limits, within and past them.
 func TestLimitedPollsDoNotAllocate(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector makes sync.Pool drop what it is given")
+	}
 	s := start(t, func(with *setup) {
 		with.config.AccessLog = LogNothing
 		with.config.RequestRate = ratelimit.Rate{Quota: 1_000_000_000, Window: time.Second}

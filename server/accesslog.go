@@ -52,8 +52,8 @@ type logEntry struct {
 	broken       bool // the answer was cut after its status
 }
 
-func (e *logEntry) begin(r *route, ctx *fasthttp.RequestCtx) {
-	e.method, e.path, e.began = r.method, r.path, ctx.Time()
+func (e *logEntry) begin(r *route, ctx *fasthttp.RequestCtx, began time.Time) {
+	e.method, e.path, e.began = r.method, r.path, began
 	switch {
 	case ctx.IsHead():
 		e.method = fasthttp.MethodHead

@@ -42,7 +42,7 @@ const maxScratch = 64 << 10
 
 // serve answers a request by its route.
 func (s *Server) serve(r *route, ctx *fasthttp.RequestCtx) {
-	c := s.begin(r, ctx)
+	c := s.begin(r, ctx, ctx.Time())
 	defer c.finish()
 	err := c.admit()
 	if err == nil {
@@ -71,7 +71,7 @@ func (s *Server) expect(ctx *fasthttp.RequestCtx) (status int) {
 
 // decide answers a request that is not to send its body, and does nothing to one that may.
 func (s *Server) decide(ctx *fasthttp.RequestCtx) {
-	c := s.begin(s.find(ctx), ctx)
+	c := s.begin(s.find(ctx), ctx, time.Now()) // fasthttp notes the time only after this
 	defer c.finish()
 	c.deciding = true
 	err := c.admit()
@@ -86,12 +86,12 @@ func (s *Server) decide(ctx *fasthttp.RequestCtx) {
 }
 
 // begin sets up a call and the headers that every answer has.
-func (s *Server) begin(r *route, ctx *fasthttp.RequestCtx) *call {
+func (s *Server) begin(r *route, ctx *fasthttp.RequestCtx, began time.Time) *call {
 	c := s.calls.Get().(*call)
 	s.counts.inFlight.Add(1)
 	c.http, c.route = ctx, r
 	s.ids.choose(&c.id, ctx.Request.Header.Peek(headerRequestID))
-	c.entry.begin(r, ctx)
+	c.entry.begin(r, ctx, began)
 	header := &ctx.Response.Header
 	header.SetBytesV(headerRequestID, c.id.bytes())
 	header.Set(fasthttp.HeaderXContentTypeOptions, "nosniff")

@@ -160,10 +160,7 @@ func (c *call) now() time.Time {
 	if clock := c.server.limits.clock; clock != nil {
 		return clock()
 	}
-	if t := c.http.Time(); !t.IsZero() {
-		return t
-	}
-	return time.Now() // fasthttp has not noted the time yet when it asks about an Expect
+	return c.entry.began
 }
 
 // decided reports whether decide has let this request in before, and has counted it.

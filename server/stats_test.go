@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,22 @@ func TestStats(t *testing.T) {
 	}
 	if stats := held.Stats(); stats.InFlight != 0 || stats.Admissions[2].InUse != 0 {
 		t.Errorf("after the end: %+v", stats)
+	}
+}
+
+func TestARequestThatAsksFirstIsTimedFromItsOwnBeginning(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	client := *s.client
+	s.client = &client
+	var fresh http.Transport // a connection of its own, of which fasthttp knows no time yet
+	defer fresh.CloseIdleConnections()
+	s.client.Transport = &fresh
+	s.post(pathIngest, "", "[]", 401, header{"Expect", "100-continue"})
+	for _, r := range s.Stats().Requests {
+		if took := time.Duration(r.Duration.Sum); took <= 0 || took > time.Minute {
+			t.Errorf("%s took %s", r.Route, took)
+		}
 	}
 }
 

@@ -66,14 +66,13 @@ const (
 var batches = sync.Pool{New: func() any { return new(Batch) }}
 
 // newBatch returns an empty Batch whose memory comes from a budget, which may be nil.
-func newBatch(budget *Budget) (*Batch, error) {
+func newBatch(budget *Budget) *Batch {
 	b := batches.Get().(*Batch)
 	b.budget = budget
-	if err := b.reserve(int64(cap(b.points)) * batchPointSize); err != nil {
-		b.Release()
-		return nil, err
+	if b.reserve(int64(cap(b.points))*batchPointSize) != nil {
+		b.points = nil // room that an earlier request left is no reason to refuse a small one
 	}
-	return b, nil
+	return b
 }
 
 // Len returns the number of points that Decode accepted.

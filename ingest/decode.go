@@ -70,10 +70,7 @@ func Decode(r io.Reader, format Format, encoding Encoding, limits Limits) (*Batc
 	if limits.Bytes <= 0 {
 		limits.Bytes = MaxBytes
 	}
-	batch, err := newBatch(limits.Budget)
-	if err != nil {
-		return nil, err
-	}
+	batch := newBatch(limits.Budget)
 	d := decoders.Get().(*decoder)
 	defer d.put()
 	d.batch, d.limit, d.count, d.lines = batch, limits.Points, 0, 0

@@ -335,7 +335,7 @@ func TestIngestWinsOverAnInsertThatFinishesLate(t *testing.T) {
 
 func TestIngestIsBusyPastItsBudget(t *testing.T) {
 	t.Parallel()
-	budget := NewBudget(2 * 256 * batchPointSize)
+	budget := NewBudget((pooledPoints + 64) * batchPointSize) // enough for whatever Batch the pool has
 	s := newService(t, WriterOptions{Budget: budget})
 	_, session := s.session(ours, "van-1")
 	entered, proceed := s.reader.hold()
@@ -349,7 +349,7 @@ func TestIngestIsBusyPastItsBudget(t *testing.T) {
 	if _, err := s.writer.Ingest(t.Context(), Caller{OrgID: ours}, unbudgeted); !errors.Is(err, ErrBusy) {
 		t.Errorf("err = %v, want ErrBusy", err)
 	}
-	if _, _, err := s.writer.MarkOutliers(t.Context(), ours, make([]string, 1000), true); !errors.Is(err, ErrBusy) {
+	if _, _, err := s.writer.MarkOutliers(t.Context(), ours, make([]string, MaxMarks), true); !errors.Is(err, ErrBusy) {
 		t.Errorf("marking: err = %v, want ErrBusy", err)
 	}
 	proceed <- struct{}{}

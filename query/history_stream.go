@@ -1,0 +1,182 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"lastseen/schema"
+)
+
+// Stream is a history on its way. It belongs to one goroutine.
+type Stream struct {
+	history  *History
+	ctx      context.Context // that of the request
+	session  schema.ID
+	request  HistoryRequest
+	points   *schema.PointReader // nil once it is closed
+	primed   bool                // points is at the first point already
+	clusters *clusterer
+	closed   bool
+}
+
+// failure tells a request that has ended from a ClickHouse that failed.
+func (s *Stream) failure(err error) error {
+	if s.ctx.Err() != nil {
+		return fmt.Errorf("read the history of a session: %w", context.Cause(s.ctx))
+	}
+	return unavailable(err)
+}
+
+const (
+	// pieceSize is how much is written at a time.
+	pieceSize = 64 << 10
+	// pointRoom is more than any data point or cluster takes.
+	pointRoom = 1 << 10
+)
+
+// pieces are the buffers of streams. What is in one belongs to the stream until it puts it back, so
+// writers must not keep what they are given.
+var pieces = sync.Pool{New: func() any { return &piece{buffer: make([]byte, 0, pieceSize+pointRoom)} }}
+
+type piece struct {
+	buffer []byte
+}
+
+// WriteTo writes {"data_points":[…],"stationary_clusters":[…]} to w in pieces of about 64 KiB and
+// closes the stream. Memory is bounded whatever the range, but for 48 bytes a cluster. After an
+// error what was written is not valid JSON, and the caller must cut the connection rather than end
+// the answer well. Errors match ErrUnavailable, or are those of w or of the request's context.
+func (s *Stream) WriteTo(w io.Writer) (written int64, err error) {
+	defer func() { err = errors.Join(err, s.Close()) }()
+	p := pieces.Get().(*piece)
+	defer pieces.Put(p)
+	out := &output{w: w, buffer: append(p.buffer[:0], `{"data_points":[`...)}
+	defer func() { p.buffer = out.buffer }()
+
+	if err := s.writePoints(out); err != nil {
+		return out.written, err
+	}
+	if s.request.BucketSeconds > 0 {
+		if err := s.readClusters(); err != nil {
+			return out.written, err
+		}
+	}
+	out.buffer = append(out.buffer, `],"stationary_clusters":[`...)
+	for i := range s.clusters.finish() {
+		if i > 0 {
+			out.buffer = append(out.buffer, ',')
+		}
+		out.buffer = appendCluster(out.buffer, &s.clusters.found[i])
+		if err := out.flushFull(); err != nil {
+			return out.written, err
+		}
+	}
+	out.buffer = append(out.buffer, `]}`...)
+	return out.written, out.flush()
+}
+
+// output collects what is written to w.
+type output struct {
+	w       io.Writer
+	buffer  []byte
+	written int64
+}
+
+func (o *output) flushFull() error {
+	if len(o.buffer) < pieceSize {
+		return nil
+	}
+	return o.flush()
+}
+
+func (o *output) flush() error {
+	n, err := o.w.Write(o.buffer)
+	o.written += int64(n)
+	o.buffer = o.buffer[:0]
+	if err != nil {
+		return fmt.Errorf("write the history of a session: %w", err)
+	}
+	return nil
+}
+
+func (s *Stream) writePoints(out *output) error {
+	inRange := s.request.BucketSeconds == 0 // the points are all that clusters need
+	separate := false
+	for s.primed || s.points.Next() {
+		s.primed = false
+		p := s.points.Point()
+		if separate {
+			out.buffer = append(out.buffer, ',')
+		}
+		separate = true
+		out.buffer = AppendDataPoint(out.buffer, p)
+		if inRange && p.Outlier == schema.NotOutlier {
+			s.clusters.add(p.Timestamp, position{p.Latitude, p.Longitude})
+		}
+		if err := out.flushFull(); err != nil {
+			return err
+		}
+	}
+	return s.endPoints()
+}
+
+// endPoints closes the query, whose connection the next one may need.
+func (s *Stream) endPoints() error {
+	err := s.points.Err()
+	if err != nil {
+		err = s.failure(err)
+	}
+	err = errors.Join(err, s.points.Close())
+	s.points = nil
+	return err
+}
+
+// readClusters goes through all points of the range when those that were written are but some.
+func (s *Stream) readClusters() (err error) {
+	s.points, err = s.history.db.ReadPositions(s.ctx, s.session, s.request.Start, s.request.End)
+	if err != nil {
+		return s.failure(err)
+	}
+	for s.points.Next() {
+		if p := s.points.Point(); p.Outlier == schema.NotOutlier {
+			s.clusters.add(p.Timestamp, position{p.Latitude, p.Longitude})
+		}
+	}
+	return s.endPoints()
+}
+
+// Close frees the stream's query and its place. It may be called again.
+func (s *Stream) Close() error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	defer func() { <-s.history.streams }()
+	if s.points == nil {
+		return nil
+	}
+	if err := s.points.Close(); err != nil {
+		return fmt.Errorf("end the query of a history: %w", err)
+	}
+	return nil
+}
+
+// appendCluster appends the JSON of a stationary cluster.
+func appendCluster(dst []byte, c *cluster) []byte {
+	dst = append(dst, `{"centroid_location":{"type":"Feature","geometry":{"type":"Point","coordinates":[`...)
+	dst = appendFloat(dst, c.longitude, 64)
+	dst = append(dst, ',')
+	dst = appendFloat(dst, c.latitude, 64)
+	dst = append(dst, `]},"properties":{}},"start_timestamp":`...)
+	dst = appendTime(dst, c.start)
+	dst = append(dst, `,"end_timestamp":`...)
+	dst = appendTime(dst, c.end)
+	dst = append(dst, `,"point_count":`...)
+	dst = appendDecimal(dst, int64(c.points), 0)
+	dst = append(dst, `,"radius_miles":`...)
+	dst = appendFloat(dst, c.radiusMeters/metersPerMile, 64)
+	return append(dst, '}')
+}

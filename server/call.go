@@ -93,11 +93,19 @@ func (s *Server) begin(r *route, ctx *fasthttp.RequestCtx, began time.Time) *cal
 	s.ids.choose(&c.id, ctx.Request.Header.Peek(headerRequestID))
 	c.entry.begin(r, ctx, began)
 	header := &ctx.Response.Header
-	header.SetBytesV(headerRequestID, c.id.bytes())
-	header.Set(fasthttp.HeaderXContentTypeOptions, "nosniff")
-	header.Set(fasthttp.HeaderCacheControl, "no-store")
+	// In the form in which fasthttp compares names, so that it need not bring them into it each time.
+	header.SetCanonical(canonicalRequestID, c.id.bytes())
+	header.SetCanonical(headerContentTypeOptions, noSniff)
+	header.SetCanonical(headerCacheControl, noStore)
 	return c
 }
+
+var (
+	canonicalRequestID       = []byte(headerRequestID)
+	headerContentTypeOptions = []byte(fasthttp.HeaderXContentTypeOptions)
+	noSniff                  = []byte("nosniff")
+	noStore                  = []byte("no-store")
+)
 
 // admit checks all that can be checked before the body is read.
 func (c *call) admit() error {

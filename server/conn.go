@@ -159,6 +159,8 @@ type conn struct {
 	listener *listener
 	address  netip.Prefix
 	linger   bool
+
+	reading, writing deadline
 }
 
 // lingerOnClose makes a connection's Close read for a moment what the client is still sending.

@@ -28,6 +28,8 @@ type HistoryRequest struct {
 	// Clusters is usually DefaultClusterRule(). Its distance is positive and at most 1,000,000 m,
 	// its times are 1 second to 366 days.
 	Clusters ClusterRule
+	// Format is how the history is written.
+	Format Format
 }
 
 // Validate returns an *InvalidError that names the first parameter that cannot be served.
@@ -43,6 +45,8 @@ func (r *HistoryRequest) Validate() error {
 		return &InvalidError{"stationary_minimum_seconds", "stationary_minimum_seconds must be from 1 to 31622400"}
 	case rule.Gap < time.Second || rule.Gap > maxClusterTime:
 		return &InvalidError{"stationary_gap_seconds", "stationary_gap_seconds must be from 1 to 31622400"}
+	case r.Format >= formatCount:
+		return &InvalidError{"format", "format must be one of json, ndjson, csv, geojson, gpx, parquet, arrow"}
 	}
 	return nil
 }
@@ -79,18 +83,8 @@ func (h *History) Open(ctx context.Context, request HistoryRequest) (*Stream, er
 		return nil, err
 	}
 	s := &Stream{history: h, ctx: ctx, session: id, request: request, clusters: newClusterer(request.Clusters)}
-	var err error
-	if request.BucketSeconds > 0 {
-		s.points, err = h.db.ReadBuckets(ctx, id, request.Start, request.End, request.BucketSeconds)
-	} else {
-		s.points, err = h.db.ReadDataPoints(ctx, id, request.Start, request.End)
-	}
-	if err == nil {
-		// What fails before the first point can still become a proper answer.
-		s.primed = s.points.Next()
-		err = s.points.Err()
-	}
-	if err != nil {
+	// What fails before the first point can still become a proper answer.
+	if err := s.start(); err != nil {
 		return nil, errors.Join(s.failure(err), s.Close())
 	}
 	return s, nil

@@ -16,8 +16,9 @@ type Stream struct {
 	ctx      context.Context // that of the request
 	session  schema.ID
 	request  HistoryRequest
-	points   *schema.PointReader // nil once it is closed
+	points   *schema.PointReader // nil once it is closed, and where there is a file
 	primed   bool                // points is at the first point already
+	file     io.ReadCloser       // what ClickHouse writes; nil once it is closed
 	clusters *clusterer
 	closed   bool
 }
@@ -45,23 +46,58 @@ type piece struct {
 	buffer []byte
 }
 
-// WriteTo writes {"data_points":[…],"stationary_clusters":[…]} to w in pieces of about 64 KiB and
-// closes the stream. Memory is bounded whatever the range, but for 48 bytes a cluster. After an
-// error what was written is not valid JSON, and the caller must cut the connection rather than end
-// the answer well. Errors match ErrUnavailable, or are those of w or of the request's context.
+// start begins the query.
+func (s *Stream) start() (err error) {
+	if formats[s.request.Format].export != "" {
+		return s.startExport()
+	}
+	db, r := s.history.db, &s.request
+	if r.BucketSeconds > 0 {
+		s.points, err = db.ReadBuckets(s.ctx, s.session, r.Start, r.End, r.BucketSeconds)
+	} else {
+		s.points, err = db.ReadDataPoints(s.ctx, s.session, r.Start, r.End)
+	}
+	if err != nil {
+		return err
+	}
+	s.primed = s.points.Next()
+	return s.points.Err()
+}
+
+// ContentType returns the media type of what WriteTo writes.
+func (s *Stream) ContentType() string { return s.request.Format.ContentType() }
+
+// WriteTo writes the history in the request's format to w in pieces of about 64 KiB and closes the
+// stream. Memory is bounded whatever the range, but for 48 bytes a cluster. After an error what was
+// written is not the whole, even where it looks so, and the caller must cut the connection rather
+// than end the answer well. Errors match ErrUnavailable, or are those of w or of the request's
+// context.
 func (s *Stream) WriteTo(w io.Writer) (written int64, err error) {
 	defer func() { err = errors.Join(err, s.Close()) }()
 	p := pieces.Get().(*piece)
 	defer pieces.Put(p)
-	out := &output{w: w, buffer: append(p.buffer[:0], `{"data_points":[`...)}
+	out := &output{w: w, buffer: p.buffer[:0]}
 	defer func() { p.buffer = out.buffer }()
+	switch format := &formats[s.request.Format]; {
+	case format.export != "":
+		err = s.copyFile(out)
+	case format.write != nil:
+		err = s.writeFormat(out, format.write)
+	default:
+		err = s.writeJSON(out)
+	}
+	return out.written, err
+}
 
+// writeJSON writes {"data_points":[…],"stationary_clusters":[…]}.
+func (s *Stream) writeJSON(out *output) error {
+	out.buffer = append(out.buffer, `{"data_points":[`...)
 	if err := s.writePoints(out); err != nil {
-		return out.written, err
+		return err
 	}
 	if s.request.BucketSeconds > 0 {
 		if err := s.readClusters(); err != nil {
-			return out.written, err
+			return err
 		}
 	}
 	out.buffer = append(out.buffer, `],"stationary_clusters":[`...)
@@ -71,11 +107,11 @@ func (s *Stream) WriteTo(w io.Writer) (written int64, err error) {
 		}
 		out.buffer = appendCluster(out.buffer, &s.clusters.found[i])
 		if err := out.flushFull(); err != nil {
-			return out.written, err
+			return err
 		}
 	}
 	out.buffer = append(out.buffer, `]}`...)
-	return out.written, out.flush()
+	return out.flush()
 }
 
 // output collects what is written to w.
@@ -155,10 +191,14 @@ func (s *Stream) Close() error {
 	}
 	s.closed = true
 	defer func() { <-s.history.streams }()
-	if s.points == nil {
-		return nil
+	var err error
+	switch {
+	case s.points != nil:
+		err = s.points.Close()
+	case s.file != nil:
+		err = s.file.Close()
 	}
-	if err := s.points.Close(); err != nil {
+	if err != nil {
 		return fmt.Errorf("end the query of a history: %w", err)
 	}
 	return nil

@@ -1,0 +1,110 @@
+package schema
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+// ExportFormat is a file format in which ClickHouse itself writes data points.
+type ExportFormat string
+
+// The formats of an export.
+const (
+	ExportParquet ExportFormat = "Parquet"
+	ExportArrow   ExportFormat = "ArrowStream"
+)
+
+// Export says which data points of a session are written, and how.
+type Export struct {
+	Session ID
+	Format  ExportFormat
+	// Start <= timestamp < End, Unix milliseconds.
+	Start, End int64
+	// BucketSeconds is the length of the buckets of which only the newest non-outlier point is
+	// wanted, or 0 for every point.
+	BucketSeconds int
+	// Receipts, when it is not nil, narrows the points to those that arrived in it, and puts them in
+	// the order of their arrival. It cannot be combined with buckets.
+	Receipts *Receipts
+}
+
+// Receipt is a place in the order of arrival: by when a point was received, then by its timestamp,
+// both Unix milliseconds.
+type Receipt struct {
+	ReceivedAt, Timestamp int64
+}
+
+// Receipts are the points that come after one place in the order of arrival, up to and with another.
+type Receipts struct {
+	After, Through Receipt
+}
+
+// exporting are the settings of an export: those of streaming, and row groups of a size that keeps
+// what ClickHouse holds back small.
+var exporting = clickhouse.Settings{
+	"max_threads": 1, "optimize_read_in_order": 1,
+	"output_format_parquet_row_group_size": 65_536, "output_format_parquet_parallel_encoding": 0,
+}
+
+// exportSelect turns rows p into columns for people: degrees, metres, metres a second, degrees, degrees
+// Celsius, parts of full; NULL where the device sent nothing.
+const exportSelect = `SELECT
+  concat(p.session_id, '.', toString(toUnixTimestamp64Milli(p.timestamp))) AS _id, p.session_id AS session_id,
+  p.timestamp AS timestamp, p.received_at AS received_at_timestamp, p.latitude / 1e7 AS latitude, p.longitude / 1e7 AS longitude,
+  nullIf(p.altitude, -2147483648) / 10 AS altitude, nullIf(p.accuracy, 4294967295) / 10 AS accuracy,
+  nullIf(p.speed, 65535) / 100 AS speed, nullIf(p.heading, 65535) / 10 AS heading,
+  if(isFinite(p.temperature), p.temperature, NULL) AS temperature, nullIf(p.battery, 65535) / 10000 AS battery,
+  CAST(p.outlier != 0, 'Bool') AS outlier
+FROM `
+
+// foldedRows are the rows of a range that count, in ascending time. Because LIMIT BY names the columns
+// that the rows are sorted by, ClickHouse remembers one row and not a set of them all.
+const foldedRows = `(SELECT session_id, timestamp, received_at, latitude, longitude, altitude, accuracy, speed, heading, temperature, battery, outlier` +
+	sessionRange + `
+  ORDER BY session_id, timestamp, version DESC, received_at LIMIT 1 BY session_id, timestamp)`
+
+// ExportDataPoints starts a query whose result is a file of data points in ascending time, folded as
+// PointReader does, and returns the file as ClickHouse writes it. The caller closes it, which also
+// stops the query. A query that fails half way fails a read; io.EOF is the file's proper end.
+func (db *DB) ExportDataPoints(ctx context.Context, e Export) (io.ReadCloser, error) {
+	query, args := exportSelect+foldedRows+" AS p", sessionRangeArgs(e.Session, e.Start, e.End)
+	switch {
+	case e.Receipts != nil:
+		query += `
+WHERE (p.received_at, p.timestamp) > (fromUnixTimestamp64Milli({after_received:Int64}, 'UTC'), fromUnixTimestamp64Milli({after:Int64}, 'UTC'))
+  AND (p.received_at, p.timestamp) <= (fromUnixTimestamp64Milli({through_received:Int64}, 'UTC'), fromUnixTimestamp64Milli({through:Int64}, 'UTC'))
+ORDER BY p.received_at, p.timestamp`
+		after, through := e.Receipts.After, e.Receipts.Through
+		args = append(args,
+			clickhouse.Named("after_received", storableTime(after.ReceivedAt)), clickhouse.Named("after", storableTime(after.Timestamp)),
+			clickhouse.Named("through_received", storableTime(through.ReceivedAt)), clickhouse.Named("through", storableTime(through.Timestamp)))
+	case e.BucketSeconds > 0:
+		query = exportSelect + `(SELECT * FROM ` + foldedRows + ` WHERE outlier = 0
+  ORDER BY timestamp DESC LIMIT 1 BY intDiv(toUnixTimestamp64Milli(timestamp), {bucket:Int64})) AS p
+ORDER BY p.timestamp`
+		args = append(args, clickhouse.Named("bucket", int64(e.BucketSeconds)*1000))
+	}
+	body, err := db.conn.QueryFormat(withSettings(ctx, exporting), string(e.Format), query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("export the data points of a session: %w", err)
+	}
+	return &exported{ReadCloser: body, counts: db.counts}, nil
+}
+
+// exported counts a file that breaks off among the queries that failed.
+type exported struct {
+	io.ReadCloser
+	counts *statementCounts
+}
+
+// Read reads on in the file.
+func (e *exported) Read(p []byte) (int, error) {
+	n, err := e.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("export the data points of a session: %w", e.counts.failure(kindQuery, err))
+	}
+	return n, err
+}

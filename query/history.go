@@ -12,8 +12,11 @@ import (
 const (
 	maxBucketSeconds = 604_800
 	maxClusterMeters = 1_000_000 // clusters are the hull of points on less than a hemisphere
-	maxClusterTime   = 366 * 24 * time.Hour
+	maxClusterTime   = MaxClusterSeconds * time.Second
 )
+
+// MaxClusterSeconds bounds the times of a ClusterRule: 366 days.
+const MaxClusterSeconds = 366 * 24 * 60 * 60
 
 // HistoryRequest says which points of which session are wanted, by whom.
 type HistoryRequest struct {

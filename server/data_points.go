@@ -3,6 +3,8 @@ package server
 import (
 	"time"
 
+	"github.com/valyala/fasthttp"
+
 	"lastseen/query"
 )
 
@@ -21,11 +23,14 @@ func dataPointsPublic(c *call) error {
 }
 
 func (c *call) history(request query.HistoryRequest) error {
+	header := &c.http.Request.Header
+	c.http.Response.Header.SetCanonical(headerVary, varyHistory)
 	p := parameters{args: c.http.QueryArgs()}
 	request.SessionID = p.required("session_id")
 	start, end := p.requiredTimestamp("start_timestamp"), p.requiredTimestamp("end_timestamp")
 	request.BucketSeconds = p.integer("bucket_seconds", 0, 1, maxBucketSeconds)
-	request.Clusters = query.DefaultClusterRule()
+	request.Clusters = p.clusterRule()
+	request.Format = p.format(header)
 	if len(p.errors) == 0 && !start.Before(end) {
 		p.reject("start_timestamp", "Use a start_timestamp that lies before end_timestamp.")
 	}
@@ -37,7 +42,34 @@ func (c *call) history(request query.HistoryRequest) error {
 	if err != nil {
 		return err
 	}
-	return c.stream(stream)
+	return c.stream(stream, historyCoding(request.Format, header))
+}
+
+// varyHistory names the request headers that decide what an answer looks like.
+var varyHistory = []byte("Accept, Accept-Encoding, Authorization")
+
+// historyCoding returns the content coding of a history. Parquet and Arrow are compressed within: to
+// encode them again costs time and saves nothing.
+func historyCoding(format query.Format, header *fasthttp.RequestHeader) coding {
+	if format == query.FormatParquet || format == query.FormatArrow {
+		return identity
+	}
+	return acceptedCoding(preferences(header.PeekAll(fasthttp.HeaderAcceptEncoding)))
+}
+
+// clusterRule reads what makes points a stationary cluster.
+func (p *parameters) clusterRule() query.ClusterRule {
+	rule := query.DefaultClusterRule()
+	rule.DistanceMeters = p.number("stationary_distance_meters", rule.DistanceMeters)
+	rule.Minimum = p.seconds("stationary_minimum_seconds", rule.Minimum)
+	rule.Gap = p.seconds("stationary_gap_seconds", rule.Gap)
+	return rule
+}
+
+// seconds returns a whole number of seconds as a duration, and fallback when it is not there.
+func (p *parameters) seconds(name string, fallback time.Duration) time.Duration {
+	number := p.integer(name, int(fallback/time.Second), 1, query.MaxClusterSeconds)
+	return time.Duration(number) * time.Second
 }
 
 // ceilMilli returns the first millisecond that is not before an instant. Points have whole

@@ -133,6 +133,29 @@ func parseInteger(text string) (int, bool) {
 	return number, err == nil
 }
 
+// number returns a decimal number, and fallback when it is not there.
+func (p *parameters) number(name string, fallback float64) float64 {
+	value, present := p.optional(name)
+	if !present {
+		return fallback
+	}
+	number, ok := parseNumber(value)
+	if !ok {
+		p.reject(name, "Use a number such as 100 or 2.5.")
+		return fallback
+	}
+	return number
+}
+
+// parseNumber reads a finite decimal number, with an exponent if need be, and no other notation.
+func parseNumber(text string) (float64, bool) {
+	if strings.Trim(text, "0123456789.eE+-") != "" {
+		return 0, false
+	}
+	number, err := strconv.ParseFloat(text, 64)
+	return number, err == nil
+}
+
 const timestampAdvice = "Use an RFC 3339 timestamp such as 2026-01-15T09:30:00Z, between the years 1970 and 2200."
 
 // timestamp returns an instant in UTC, and nil when it is not there.

@@ -14,41 +14,80 @@ import (
 type source interface {
 	io.WriterTo
 	io.Closer
+	// ContentType returns the media type of what WriteTo writes.
+	ContentType() string
 }
 
-// stream answers with what a source writes, as it writes it. The source runs as a coroutine of the
-// goroutine that serves the connection: it goes on when its last piece has been accepted by the
-// client's socket, so neither a queue nor a goroutine that somebody must wait for is between them.
+// stream answers with what a source writes, as it writes it, in a content coding. The source runs as
+// a coroutine of the goroutine that serves the connection: it goes on when its last piece has been
+// accepted by the client's socket, so neither a queue nor a goroutine that somebody must wait for is
+// between them.
 //
-// Nothing is sent before the source has written two pieces or is through. So an answer of one piece
-// has a Content-Length, and an early failure is a proper error. After that, a failure cuts the
+// Nothing is sent before two pieces have been written or the source is through. So an answer of one
+// piece has a Content-Length, and an early failure is a proper error. After that, a failure cuts the
 // connection without the end of the last chunk, so that what arrived cannot be taken for the whole.
-func (c *call) stream(from source) error {
+func (c *call) stream(from source, as coding) error {
 	s := &answerStream{call: c, from: from}
 	s.next, s.stop = iter.Pull(s.run)
-	piece, more := s.next()
-	if more {
-		// The source may use its buffer again.
-		s.first = append(s.first, piece...)
-		s.second, more = s.next()
+	whole := s.prime()
+	if as != identity && (!whole || len(s.first) >= leastEncoded) && s.err == nil {
+		s.encode(as)
+		whole = s.prime()
+	} else {
+		as = identity
 	}
-	if !more {
+	if whole {
 		s.free()
 		if s.err != nil {
 			return s.err
 		}
 		c.reply(fasthttp.StatusOK, s.first)
-		return nil
-	}
-	if !c.http.Request.Header.IsHTTP11() {
+	} else if !c.http.Request.Header.IsHTTP11() {
 		s.free()
 		return problemHTTP10
+	} else {
+		c.streams = true
+		c.http.SetStatusCode(fasthttp.StatusOK)
+		c.http.Response.SetBodyStream(s, -1)
 	}
-	c.streams = true
-	c.http.SetStatusCode(fasthttp.StatusOK)
-	c.http.Response.Header.SetContentTypeBytes(contentTypeJSON)
-	c.http.Response.SetBodyStream(s, -1)
+	header := &c.http.Response.Header
+	header.SetContentType(from.ContentType())
+	if as != identity {
+		header.SetContentEncoding(codingNames[as])
+	}
 	return nil
+}
+
+// prime takes the first two pieces and reports whether there are no more.
+func (s *answerStream) prime() (whole bool) {
+	piece, more := s.next()
+	if !more {
+		return true
+	}
+	// The source may use its buffer again.
+	s.first = append(s.first, piece...)
+	s.second, more = s.next()
+	return !more
+}
+
+// encode puts an encoder between the source and the answer.
+func (s *answerStream) encode(as coding) {
+	plain, stop := s.next, s.stop
+	first, second := s.first, s.second
+	s.first, s.second = nil, nil
+	rest := func(yield func([]byte) bool) {
+		if !yield(first) || second != nil && !yield(second) {
+			return
+		}
+		for piece, more := plain(); more && yield(piece); {
+			piece, more = plain()
+		}
+	}
+	next, stopEncoder := iter.Pull(encoded(as, rest, func() bool { return s.err == nil }))
+	s.next, s.stop = next, func() {
+		stopEncoder()
+		stop()
+	}
 }
 
 // answerStream is the body of an answer that is being streamed. It belongs to one goroutine.

@@ -40,6 +40,8 @@ func (s *script) WriteTo(w io.Writer) (written int64, err error) {
 	return written, s.err
 }
 
+func (s *script) ContentType() string { return "application/json" }
+
 func (s *script) Close() error {
 	select {
 	case <-s.closed:
@@ -52,7 +54,7 @@ func (s *script) Close() error {
 // serving makes the server answer every request with a source.
 func serving(source func() source) func(*setup) {
 	return func(with *setup) {
-		with.handle = func(c *call) error { return c.stream(source()) }
+		with.handle = func(c *call) error { return c.stream(source(), identity) }
 	}
 }
 
@@ -185,6 +187,8 @@ func (e *endless) WriteTo(w io.Writer) (int64, error) {
 }
 
 func (e *endless) Close() error { return nil }
+
+func (e *endless) ContentType() string { return "application/json" }
 
 func TestAClientThatStopsReadingFreesTheSource(t *testing.T) {
 	t.Parallel()

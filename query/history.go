@@ -11,12 +11,16 @@ import (
 
 const (
 	maxBucketSeconds = 604_800
-	maxClusterMeters = 1_000_000 // clusters are the hull of points on less than a hemisphere
 	maxClusterTime   = MaxClusterSeconds * time.Second
 )
 
-// MaxClusterSeconds bounds the times of a ClusterRule: 366 days.
-const MaxClusterSeconds = 366 * 24 * 60 * 60
+// The bounds of a ClusterRule.
+const (
+	// MaxClusterMeters keeps the points of a stay on less than a hemisphere, where they have a hull.
+	MaxClusterMeters = 1_000_000
+	// MaxClusterSeconds is 366 days.
+	MaxClusterSeconds = 366 * 24 * 60 * 60
+)
 
 // HistoryRequest says which points of which session are wanted, by whom.
 type HistoryRequest struct {
@@ -42,7 +46,7 @@ func (r *HistoryRequest) Validate() error {
 		return &InvalidError{"end_timestamp", "end_timestamp must be later than start_timestamp"}
 	case r.BucketSeconds < 0 || r.BucketSeconds > maxBucketSeconds:
 		return &InvalidError{"bucket_seconds", "bucket_seconds must be a whole number from 1 to 604800"}
-	case !(rule.DistanceMeters > 0 && rule.DistanceMeters <= maxClusterMeters):
+	case !(rule.DistanceMeters > 0 && rule.DistanceMeters <= MaxClusterMeters):
 		return &InvalidError{"stationary_distance_meters", "stationary_distance_meters must be more than 0 and at most 1000000"}
 	case rule.Minimum < time.Second || rule.Minimum > maxClusterTime:
 		return &InvalidError{"stationary_minimum_seconds", "stationary_minimum_seconds must be from 1 to 31622400"}

@@ -128,11 +128,7 @@ func readingDescriptions() map[string]description {
 		{Status: http.StatusOK, Description: "The point, or null.", ContentType: typeJSON, Schema: openapi.Ref("LastSeen"), Headers: []string{"ETag"}},
 		{Status: http.StatusNotModified, Description: "Nothing has changed since the state that If-None-Match names.", Headers: []string{"ETag"}},
 	}
-	ranged := []openapi.Parameter{
-		session, wanted("start_timestamp", "Inclusive.", openapi.Timestamp()), wanted("end_timestamp", "Exclusive, after the start.", openapi.Timestamp()),
-		optional("bucket_seconds", "One point for each so many seconds: the newest that is no outlier.", openapi.Integer(1, maxBucketSeconds)),
-	}
-	history := answered("The points in ascending time, and where the session stayed.", openapi.Ref("History"))
+	ranged, history := historyParameters(), historyAnswers()
 	missing := []int{404}
 	scope := optional("org_scope", "Whose sessions.", openapi.Choice("owned_and_shared", "owned", "shared"))
 	return map[string]description{

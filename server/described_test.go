@@ -127,18 +127,28 @@ func (c *contract) check(method, path string, r reply) error {
 	if content[contentType] == nil {
 		return fmt.Errorf("the content type %q is not described", contentType)
 	}
-	if method == "HEAD" || !strings.Contains(contentType, "json") {
+	if method == "HEAD" || !strings.Contains(contentType, "json") || r.Header.Get("Content-Encoding") != "" {
 		return nil
 	}
 	schema, err := c.schema(pointer + "/content/" + strings.ReplaceAll(contentType, "/", "~1") + "/schema")
 	if err != nil {
 		return err
 	}
-	body, err := jsonschema.UnmarshalJSON(bytes.NewReader(r.body))
-	if err != nil {
-		return fmt.Errorf("the body is not JSON: %w", err)
+	documents := [][]byte{r.body}
+	if contentType == typeNDJSON {
+		documents = bytes.SplitAfter(r.body, []byte("\n"))
+		documents = documents[:len(documents)-1] // what is after the last line's end
 	}
-	return schema.Validate(body)
+	for _, document := range documents {
+		body, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
+		if err != nil {
+			return fmt.Errorf("the body is not JSON: %w", err)
+		}
+		if err := schema.Validate(body); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // nameOf is the name of the response that describes a refusal with a status.

@@ -54,7 +54,7 @@ type Body struct {
 	Optional     bool
 }
 
-// Answer is a success.
+// Answer is a success. Answers with the same status are the same one in several content types.
 type Answer struct {
 	Status      int
 	Description string
@@ -141,10 +141,15 @@ func (o *Operation) security() []any {
 
 func (o *Operation) responses() map[string]any {
 	responses := map[string]any{}
+	contents := map[int]map[string]any{}
 	for _, a := range o.Answers {
 		response := map[string]any{"description": a.Description}
 		if a.ContentType != "" {
-			response["content"] = map[string]any{a.ContentType: map[string]any{"schema": a.Schema}}
+			if contents[a.Status] == nil {
+				contents[a.Status] = map[string]any{}
+			}
+			contents[a.Status][a.ContentType] = map[string]any{"schema": a.Schema}
+			response["content"] = contents[a.Status]
 		}
 		shown := map[string]any{"X-Request-Id": headerRef("X-Request-Id")}
 		for _, name := range a.Headers {

@@ -90,14 +90,19 @@ func problemSchemas() map[string]Schema {
 	}
 }
 
+// pointGeometry is a point of GeoJSON.
+func pointGeometry() Schema {
+	return Object(Schema{
+		"type":        Schema{"const": "Point"},
+		"coordinates": Schema{"type": "array", "minItems": 2, "maxItems": 3, "items": Schema{"type": "number"}, "description": "Longitude, latitude and, when it is known, altitude in metres."},
+	}, "type", "coordinates")
+}
+
 func trackingSchemas() map[string]Schema {
 	return map[string]Schema{
 		"Feature": Object(Schema{
-			"type": Schema{"const": "Feature"},
-			"geometry": Object(Schema{
-				"type":        Schema{"const": "Point"},
-				"coordinates": Schema{"type": "array", "minItems": 2, "maxItems": 3, "items": Schema{"type": "number"}, "description": "Longitude, latitude and, when it is known, altitude in metres."},
-			}, "type", "coordinates"),
+			"type":     Schema{"const": "Feature"},
+			"geometry": pointGeometry(),
 			"properties": Object(Schema{
 				"accuracy": number(0, 1e7), "speed": number(0, 650), "heading": number(0, 360), "battery": number(0, 1),
 			}),
@@ -117,6 +122,16 @@ func trackingSchemas() map[string]Schema {
 		"History": Object(Schema{
 			"data_points": List(Ref("DataPoint")), "stationary_clusters": List(Ref("StationaryCluster")),
 		}, "data_points", "stationary_clusters"),
+		"PointCollection": Object(Schema{
+			"type": Schema{"const": "FeatureCollection"}, "features": List(Object(Schema{
+				"type": Schema{"const": "Feature"}, "geometry": pointGeometry(),
+				"properties": Object(Schema{
+					"_id": Text(24, 64), "session_id": ID(), "timestamp": Timestamp(), "received_at_timestamp": Timestamp(),
+					"accuracy": number(0, 1e7), "speed": number(0, 650), "heading": number(0, 360), "battery": number(0, 1),
+					"temperature": Schema{"type": "number", "description": "Degrees Celsius."}, "outlier": Boolean(),
+				}, "_id", "session_id", "timestamp", "received_at_timestamp", "outlier"),
+			}, "type", "geometry", "properties")),
+		}, "type", "features"),
 		"Session": Object(Schema{
 			"_id": ID(), "schema_version": Schema{"const": 1}, "org_id": Text(1, 0), "device_id": ID(), "device_mac_address": Text(1, 64),
 			"created_at_timestamp": Timestamp(), "comments": Text(0, 1000), "off_chrt_reference_id": Reference(),

@@ -1,0 +1,48 @@
+package server
+
+import (
+	"net/http"
+
+	"lastseen/query"
+	"lastseen/server/openapi"
+)
+
+// historyParameters are the query parameters of the routes that answer a history.
+func historyParameters() []openapi.Parameter {
+	rule := query.DefaultClusterRule()
+	seconds := func(fallback float64) openapi.Schema {
+		s := openapi.Integer(1, query.MaxClusterSeconds)
+		s["default"] = int(fallback)
+		return s
+	}
+	return []openapi.Parameter{
+		wanted("session_id", "", openapi.ID()),
+		wanted("start_timestamp", "Inclusive.", openapi.Timestamp()),
+		wanted("end_timestamp", "Exclusive, after the start.", openapi.Timestamp()),
+		optional("bucket_seconds", "One point for each so many seconds: the newest that is no outlier.", openapi.Integer(1, maxBucketSeconds)),
+		optional("format", "How the points are written; the header Accept decides when it is left out.", openapi.Choice(formatNames()...)),
+		optional("stationary_distance_meters", "How near the first point of a stay the others lie; they are less far away than this.",
+			openapi.Schema{"type": "number", "exclusiveMinimum": 0, "maximum": query.MaxClusterMeters, "default": rule.DistanceMeters}),
+		optional("stationary_minimum_seconds", "How long a stay lasts at least.", seconds(rule.Minimum.Seconds())),
+		optional("stationary_gap_seconds", "How long after a point the next one of the same stay comes at most.", seconds(rule.Gap.Seconds())),
+	}
+}
+
+// historyAnswers are the formats of a history.
+func historyAnswers() []openapi.Answer {
+	binary := openapi.Schema{"type": "string", "contentEncoding": "binary"}
+	schemas := [...]openapi.Schema{
+		query.FormatJSON: openapi.Ref("History"), query.FormatNDJSON: openapi.Ref("DataPoint"),
+		query.FormatCSV: openapi.Text(0, 0), query.FormatGeoJSON: openapi.Ref("PointCollection"), query.FormatGPX: openapi.Text(0, 0),
+		query.FormatParquet: binary, query.FormatArrow: binary,
+	}
+	var answers []openapi.Answer
+	for _, format := range query.Formats() {
+		answers = append(answers, openapi.Answer{
+			Status:      http.StatusOK,
+			Description: "The points in ascending time and, in JSON, where the session stayed. With NDJSON the schema is that of each line.",
+			ContentType: format.ContentType(), Schema: schemas[format],
+		})
+	}
+	return answers
+}

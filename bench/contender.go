@@ -197,19 +197,22 @@ func (s *suite) startBare(ctx context.Context, beside *service) (*service, error
 	}
 	templates := newPollTemplates(on.catalogue, on.host, "")
 	on.source = func(d draws, start int) loadgen.Source {
-		return &constantReader{poller{catalogue: on.catalogue, templates: templates, draws: d, at: start}, len(constant.Body)}
+		return &constantReader{poller{catalogue: on.catalogue, templates: templates, draws: d, at: start}, sampled}
 	}
 	return on, nil
 }
 
+// sampled is the session whose answer the bare server repeats.
+const sampled = 0
+
 // sample copies one answer of last_seen.
 func (s *service) sample(ctx context.Context) (constant rival.Constant, err error) {
-	address := fmt.Sprintf("%s%s?session_id=%s", s.api.base, pathLastSeen, s.catalogue.id(0))
+	address := fmt.Sprintf("%s%s?session_id=%s", s.api.base, pathLastSeen, s.catalogue.id(sampled))
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return constant, err
 	}
-	request.Header.Set("Authorization", "Bearer "+s.catalogue.keys[s.catalogue.orgs[0]][0])
+	request.Header.Set("Authorization", "Bearer "+s.catalogue.keys[s.catalogue.orgs[sampled]][0])
 	response, err := s.api.client.Do(request)
 	if err != nil {
 		return constant, err

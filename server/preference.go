@@ -46,8 +46,12 @@ func parsePreference(element []byte) (preference, bool) {
 			return preference{}, false
 		}
 	}
-	return p, p.value != ""
+	return p, p.value != "" && strings.Trim(p.value, tokenBytes) == ""
 }
+
+// tokenBytes are what tokens in lower case are made of (RFC 9110, section 5.6.2), and the slash of
+// media types.
+const tokenBytes = "abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~/"
 
 // parseWeight reads a qvalue: 0 to 1 with at most three decimals.
 func parseWeight(text []byte) (thousandths int, ok bool) {

@@ -410,3 +410,87 @@ func TestFormatsAgree(t *testing.T) {
 		}
 	}
 }
+
+// TestFilesStream covers what TestHistoryStreams does of JSON for what ClickHouse writes.
+func TestFilesStream(t *testing.T) {
+	t.Parallel()
+	s := newSession()
+	h, db := historyOf(t, s, manyPoints(s)...)
+	open := func(ctx context.Context, t *testing.T, format query.Format) *query.Stream {
+		t.Helper()
+		request := wanted(s.ID)
+		request.Format = format
+		stream, err := h.Open(ctx, request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stream
+	}
+	for _, format := range []query.Format{query.FormatParquet, query.FormatArrow, query.FormatCSV} {
+		free := func(t *testing.T) { // the places of streams, whatever became of those before
+			t.Helper()
+			for range 2 {
+				stream := open(t.Context(), t, format)
+				defer stream.Close()
+			}
+		}
+		t.Run(format.String()+" in small pieces", func(t *testing.T) {
+			largest, whole := 0, new(bytes.Buffer)
+			written, err := open(t.Context(), t, format).WriteTo(writerFunc(func(p []byte) (int, error) {
+				largest = max(largest, len(p))
+				return whole.Write(p)
+			}))
+			if err != nil || written != int64(whole.Len()) || largest > 66<<10 {
+				t.Errorf("%d of %d bytes in pieces of up to %d: %v", written, whole.Len(), largest, err)
+			}
+			if rows := readers[format](t, whole.Bytes()); len(rows) != 150_000 {
+				t.Errorf("%d points", len(rows))
+			}
+			free(t)
+		})
+		t.Run(format.String()+" until its writer fails", func(t *testing.T) {
+			broken := errors.New("the connection is gone")
+			if _, err := open(t.Context(), t, format).WriteTo(writerFunc(func([]byte) (int, error) { return 0, broken })); !errors.Is(err, broken) {
+				t.Errorf("the error is %v, want %v", err, broken)
+			}
+			free(t)
+		})
+		t.Run(format.String()+" until its context ends", func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			_, err := open(ctx, t, format).WriteTo(writerFunc(func(p []byte) (int, error) {
+				cancel()
+				return len(p), nil
+			}))
+			if !errors.Is(err, context.Canceled) || errors.Is(err, query.ErrUnavailable) {
+				t.Errorf("the error is %v, want %v", err, context.Canceled)
+			}
+			free(t)
+		})
+		t.Run(format.String()+" not from a ClickHouse that fails", func(t *testing.T) {
+			breakTable(t, db, "session_by_device_data_points", func() {
+				for _, bucket := range []int{0, 60} {
+					request := wanted(s.ID)
+					request.Format, request.BucketSeconds = format, bucket
+					if _, err := h.Open(t.Context(), request); !errors.Is(err, query.ErrUnavailable) {
+						t.Errorf("the error is %v, want %v", err, query.ErrUnavailable)
+					}
+				}
+			})
+			free(t)
+		})
+	}
+}
+
+func TestAFormatThatIsNoneIsRefused(t *testing.T) {
+	t.Parallel()
+	request := wanted(schema.NewID())
+	request.Format = query.Format(len(query.Formats()))
+	var invalid *query.InvalidError
+	if err := request.Validate(); !errors.As(err, &invalid) || invalid.Field != "format" {
+		t.Errorf("the error is %v", err)
+	}
+	if request.Format.ContentType() != "" || request.Format.String() == "" {
+		t.Errorf("it is called %q, of type %q", request.Format, request.Format.ContentType())
+	}
+}

@@ -35,6 +35,8 @@ type LastSeen struct {
 	orgs   *organisations
 	shares shares
 
+	watches watches
+
 	mu    sync.Mutex
 	dirty map[schema.ID]struct{} // changed since it was last saved
 
@@ -75,6 +77,7 @@ func (t *LastSeen) putAccess(a schema.SessionAccess) {
 		r.set(isPublic, a.Public)
 		r.set(isShared, len(a.SharedWithOrgIDs) > 0)
 	})
+	t.watches.wake(a.ID)
 }
 
 // Publish takes note of points that ClickHouse has, each as it is stored. The newest one of a
@@ -90,6 +93,7 @@ func (t *LastSeen) Publish(points []schema.OwnedPoint) {
 			moved = !r.has(hasPoint) || p.Timestamp > r.newest
 			r.publish(p)
 		})
+		t.watches.wake(p.SessionID)
 		if moved {
 			t.counts.lag.Observe((now - p.Timestamp) * int64(time.Millisecond))
 		}

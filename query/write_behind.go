@@ -183,6 +183,7 @@ func (t *LastSeen) EndMark(_ context.Context, checkpoints []schema.Checkpoint) e
 		c := &checkpoints[i]
 		ids[i] = c.Point.SessionID
 		t.table.update(ids[i], func(r *record) { r.settle(c) })
+		t.watches.wake(ids[i])
 	}
 	t.markDirty(ids)
 	return nil

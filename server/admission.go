@@ -48,5 +48,16 @@ func (a *admission) enter(ctx context.Context) error {
 	}
 }
 
+// tryEnter is enter for a request that goes on without a place when there is none at once.
+func (a *admission) tryEnter() bool {
+	select {
+	case a.running <- struct{}{}:
+		return true
+	default:
+		a.refused.Add(1)
+		return false
+	}
+}
+
 // leave lets the next request in.
 func (a *admission) leave() { <-a.running }

@@ -31,6 +31,7 @@ type call struct {
 	cancel   context.CancelFunc
 	entered  *admission // to leave at the end
 	reader   bodyReader
+	waited   time.Duration // for a change, which is no time that the answer took
 	retry    time.Duration // until a limit on a rate lets the caller go on
 	deciding bool          // about a request with Expect: 100-continue
 	streams  bool          // end comes with the answer's last byte
@@ -241,7 +242,7 @@ func (c *call) logPanic(fault any) {
 func (c *call) end() {
 	if !c.interim {
 		c.server.logCall(c)
-		c.server.counts.of(c.route).done(c.entry.status, c.entry.began)
+		c.server.counts.of(c.route).done(c.entry.status, c.entry.began.Add(c.waited))
 		if c.entry.broken {
 			c.server.counts.refused[reasonCut].Add(1)
 		}

@@ -18,36 +18,43 @@ var (
 
 // lastSeen answers with the newest point of a session that the caller's organisation may see. It is
 // polled more than everything else together: it allocates nothing and takes no lock of its own.
-func lastSeen(c *call) error {
-	id, _ := lastArg(c.http.QueryArgs(), "session_id")
-	if len(id) == 0 {
-		return problemSessionIDMissing
-	}
-	var point schema.DataPoint
-	return c.replyPoint(c.server.services.LastSeen.Lookup(id, c.principal.OrgID, &point), &point)
-}
+func lastSeen(c *call) error { return c.poll() }
 
 // lastSeenPublic answers with the newest point of a public session.
-func lastSeenPublic(c *call) error {
+func lastSeenPublic(c *call) error { return c.poll() }
+
+// poll answers with the newest point of the session that the request names, at once or, for one that
+// prefers to wait, when it has changed.
+func (c *call) poll() error {
 	id, _ := lastArg(c.http.QueryArgs(), "session_id")
 	if len(id) == 0 {
 		return problemSessionIDMissing
 	}
 	var point schema.DataPoint
-	return c.replyPoint(c.server.services.LastSeen.LookupPublic(id, &point), &point)
+	status := c.look(id, &point)
+	if preferences := c.http.Request.Header.Peek(headerPrefer); len(preferences) > 0 {
+		var err error
+		if status, err = c.awaitChange(id, status, &point); err != nil {
+			return err
+		}
+	}
+	return c.replyPoint(status, &point)
+}
+
+// look fills in the newest point of a session as the caller sees it.
+func (c *call) look(id []byte, point *schema.DataPoint) query.Status {
+	if c.route.public {
+		return c.server.services.LastSeen.LookupPublic(id, point)
+	}
+	return c.server.services.LastSeen.Lookup(id, c.principal.OrgID, point)
 }
 
 // replyPoint answers with what a look-up found, or with 304 when the caller has that already.
 func (c *call) replyPoint(status query.Status, point *schema.DataPoint) error {
-	tag := c.scratch[:0]
-	switch status {
-	case query.NotFound:
+	if status == query.NotFound {
 		return problemNoSession
-	case query.NoPoint:
-		tag = append(tag, query.NoPointETag...)
-	default:
-		tag = query.AppendETag(tag, point)
 	}
+	tag := appendTag(c.scratch[:0], status, point)
 	response := &c.http.Response
 	response.Header.SetCanonical(headerCacheControl, revalidate)
 	response.Header.SetCanonical(headerVary, varyAuthorization)
@@ -64,6 +71,14 @@ func (c *call) replyPoint(status query.Status, point *schema.DataPoint) error {
 	}
 	c.reply(fasthttp.StatusOK, body)
 	return nil
+}
+
+// appendTag appends the entity tag of what a look-up found.
+func appendTag(dst []byte, status query.Status, point *schema.DataPoint) []byte {
+	if status == query.NoPoint {
+		return append(dst, query.NoPointETag...)
+	}
+	return query.AppendETag(dst, point)
 }
 
 var (

@@ -67,6 +67,9 @@ type Config struct {
 	// and Histories those that stream a history; Histories should be what query.NewHistory got.
 	// Defaults: four times the processors, and 4.
 	Queries, Histories int
+	// LongPolls bounds the polls of last_seen that wait for a change (Prefer: wait); past it they are
+	// answered at once. Default 50,000, of which MaxConnections lets in as many as it does.
+	LongPolls int
 	// QueueWait is how long a request waits for its turn before 503. Default 1 s. At most ten times
 	// as many requests wait as may run.
 	QueueWait time.Duration
@@ -81,7 +84,7 @@ func (c *Config) setDefaults() {
 		standard int
 	}{
 		{&c.MaxConnections, 16_384}, {&c.MaxHeaderBytes, 16 << 10}, {&c.MaxURIBytes, 8 << 10},
-		{&c.Queries, 4 * runtime.GOMAXPROCS(0)}, {&c.Histories, 4},
+		{&c.Queries, 4 * runtime.GOMAXPROCS(0)}, {&c.Histories, 4}, {&c.LongPolls, 50_000},
 	} {
 		if *number.value <= 0 {
 			*number.value = number.standard
@@ -130,6 +133,8 @@ type Server struct {
 	ids      *idSource
 	queries  *admission
 	streams  *admission
+	waiting  *admission // polls that wait for a change
+	stopping chan struct{}
 	counts   *serverCounts
 	limits   *limits
 	draining atomic.Bool
@@ -149,6 +154,7 @@ func New(config Config, services Services) *Server {
 		config: config, services: services, public: parsePublicURL(config.PublicURL), routes: routes(), byPath: map[string][]*route{}, ids: newIDSource(),
 		queries: newAdmission(config.Queries, 10*config.Queries, config.QueueWait),
 		streams: newAdmission(config.Histories, 10*config.Histories, config.QueueWait),
+		waiting: newAdmission(config.LongPolls, 0, 0), stopping: make(chan struct{}),
 	}
 	s.counts = newServerCounts(s.routes)
 	s.limits = newLimits(&s.config)
@@ -248,12 +254,16 @@ func (s *Server) Serve(inner net.Listener) error {
 // server goes on serving.
 func (s *Server) Drain() { s.draining.Store(true) }
 
-// Shutdown stops accepting connections, lets the requests that are being served finish, and returns
-// when all are done. When ctx ends first, it cancels what is left, cuts the connections, waits for
-// that, and returns the context's error. Once it has returned, no request is being served.
+// Shutdown stops accepting connections, answers the polls that wait, lets the requests that are being
+// served finish, and returns when all are done. When ctx ends first, it cancels what is left, cuts the
+// connections, waits for that, and returns the context's error. Once it has returned, no request is
+// being served.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	s.mu.Lock()
+	if !s.stopped {
+		close(s.stopping)
+	}
 	s.stopped = true
 	listener := s.listener
 	s.mu.Unlock()

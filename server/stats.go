@@ -179,7 +179,7 @@ type AdmissionStats struct {
 func (s *Server) Stats() Stats {
 	stats := Stats{
 		InFlight: int(s.counts.inFlight.Value()), Refused: make(map[string]uint64, len(refusalReasons)),
-		Admissions: []AdmissionStats{s.queries.stats("queries"), s.streams.stats("histories"), s.connectionStats()},
+		Admissions: []AdmissionStats{s.queries.stats("queries"), s.streams.stats("histories"), s.connectionStats(), s.waiting.stats("long_polls")},
 	}
 	for _, r := range s.counts.routes {
 		for class, histogram := range r.durations {

@@ -29,6 +29,7 @@ type limitFlags struct {
 	MaxConnectionsPerAddress int            `default:"0" help:"Open connections of one client address; past it 429; 0 for no limit, which is right behind a proxy (default ${default})."`
 	IngestMemory             int            `default:"256" placeholder:"MIB" help:"Memory for points in flight, in MiB; past it 503 (default ${default})."`
 	Queries                  int            `default:"0" help:"Requests that ask ClickHouse at the same time, histories aside; 0 for four times the processors (default ${default})."`
+	LongPolls                int            `default:"50000" help:"Polls of last_seen that wait for a change at the same time; past it they are answered at once (default ${default})."`
 	Histories                int            `default:"4" help:"Histories that are streamed at the same time (default ${default})."`
 	QueueWait                time.Duration  `default:"1s" help:"How long a request waits for its turn before 503 (default ${default})."`
 	CachedKeys               int            `default:"100000" help:"API keys and device credentials kept in memory, about 400 bytes each (default ${default})."`
@@ -41,7 +42,7 @@ type limitFlags struct {
 
 // Validate refuses limits that make no sense.
 func (f *serviceFlags) Validate() error {
-	if f.MaxConnections < 1 || f.IngestMemory < 1 || f.Histories < 1 || f.CachedKeys < 1 ||
+	if f.MaxConnections < 1 || f.IngestMemory < 1 || f.Histories < 1 || f.LongPolls < 1 || f.CachedKeys < 1 ||
 		f.MaxConnectionsPerAddress < 0 || f.Queries < 0 || f.ClickHouseConnections < 0 {
 		return errors.New("a limit must be at least 1, or 0 where its help says what 0 means")
 	}
@@ -67,7 +68,7 @@ func (f *serviceFlags) config(log *slog.Logger, accessLog string, storage schema
 		addr: f.Addr, schema: storage, log: log,
 		server: server.Config{
 			AccessLog: access, MaxConnections: f.MaxConnections, MaxConnectionsPerAddress: f.MaxConnectionsPerAddress,
-			Queries: queries, Histories: f.Histories, QueueWait: f.QueueWait,
+			Queries: queries, Histories: f.Histories, LongPolls: f.LongPolls, QueueWait: f.QueueWait,
 			RequestRate: f.RequestRate, FailureRate: f.FailureRate, TrustedProxies: f.TrustedProxies,
 		},
 		ingestBytes: int64(f.IngestMemory) << 20, cachedKeys: f.CachedKeys, keyLookUpRate: f.KeyLookUpRate,

@@ -1,0 +1,100 @@
+package server
+
+import (
+	"bytes"
+	"strconv"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"lastseen/query"
+	"lastseen/schema"
+)
+
+// Long polls: a poll of last_seen with If-None-Match may say `Prefer: wait=N` (RFC 7240) and is then
+// answered when there is something new, or after N seconds with 304. One that waits costs a goroutine
+// and its connection's buffers, about 30 KB.
+
+const (
+	headerPrefer            = "Prefer"
+	headerPreferenceApplied = "Preference-Applied"
+
+	// longestWait is what longer preferences are taken for.
+	longestWait = 300 * time.Second
+	// departureCheck is how often a waiting request looks whether its client is still there.
+	departureCheck = 5 * time.Second
+)
+
+// awaitChange waits as long as the request prefers while the caller has what a look-up found, which
+// was status and point, and returns what the last look-up found. The caller's credential is checked
+// again after each wait, so that nothing is shown to one that was revoked or has expired meanwhile.
+// Past the limit on waiting requests the preference is not applied, as RFC 7240 allows.
+func (c *call) awaitChange(id []byte, status query.Status, point *schema.DataPoint) (query.Status, error) {
+	patience := waitPreference(c.http.Request.Header.PeekAll(headerPrefer))
+	if patience == 0 || !c.upToDate(status, point) || !c.server.waiting.tryEnter() {
+		return status, nil
+	}
+	defer c.server.waiting.leave()
+	watch := c.server.services.LastSeen.Watch(id)
+	defer watch.Stop()
+	end := time.NewTimer(patience)
+	defer end.Stop()
+	departures := time.NewTicker(departureCheck)
+	defer departures.Stop()
+	c.http.Response.Header.Set(headerPreferenceApplied, "wait="+strconv.Itoa(int(patience/time.Second)))
+	for waiting := true; ; {
+		if status = c.look(id, point); !waiting || !c.upToDate(status, point) {
+			return status, nil
+		}
+		began := time.Now()
+		select {
+		case <-watch.Changed():
+		case <-departures.C:
+			waiting = !departed(c.http.Conn())
+		case <-end.C:
+			waiting = false
+		case <-c.server.stopping:
+			waiting = false
+		}
+		c.waited += time.Since(began)
+		if err := c.authenticate(); err != nil {
+			return status, err
+		}
+		if refusal := authorize(c.route, c.principal); refusal != nil {
+			return status, refusal
+		}
+	}
+}
+
+// upToDate reports whether the caller has what a look-up found.
+func (c *call) upToDate(status query.Status, point *schema.DataPoint) bool {
+	if status == query.NotFound {
+		return false
+	}
+	c.scratch = appendTag(c.scratch[:0], status, point)
+	return holdsTag(c.http.Request.Header.PeekAll(fasthttp.HeaderIfNoneMatch), c.scratch)
+}
+
+// waitPreference returns how long the values of Prefer ask to wait: the first wait counts, in whole
+// seconds. It returns 0 when there is none that can be read, and at most longestWait.
+func waitPreference(lines [][]byte) time.Duration {
+	for _, line := range lines {
+		for preference := range bytes.SplitSeq(line, []byte{','}) {
+			preference, _, _ = bytes.Cut(preference, []byte{';'}) // parameters, of which wait has none
+			name, value, _ := bytes.Cut(preference, []byte{'='})
+			if !bytes.EqualFold(bytes.TrimSpace(name), []byte("wait")) {
+				continue
+			}
+			value = bytes.TrimSpace(value)
+			if quoted := len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"'; quoted {
+				value = value[1 : len(value)-1]
+			}
+			seconds, err := strconv.ParseUint(string(value), 10, 31)
+			if err != nil {
+				return 0
+			}
+			return min(time.Duration(seconds)*time.Second, longestWait)
+		}
+	}
+	return 0
+}

@@ -1,0 +1,246 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"lastseen/keys"
+	"lastseen/schema"
+)
+
+// longPoll begins a long poll and returns its answer to come, when it waits.
+func (s *service) longPoll(target, credential, tag string, headers ...header) <-chan reply {
+	s.Helper()
+	before := s.longPolls()
+	answer := make(chan reply, 1)
+	go func() {
+		r, err := s.try("GET", target, credential, nil, append(headers, header{"If-None-Match", tag}, header{"Prefer", "wait=20"})...)
+		if err != nil {
+			s.Error(err)
+		}
+		answer <- r
+	}()
+	s.until(func() bool { return s.longPolls() > before })
+	return answer
+}
+
+func (s *service) longPolls() int {
+	for _, a := range s.Stats().Admissions {
+		if a.Name == "long_polls" {
+			return a.InUse
+		}
+	}
+	return 0
+}
+
+// until waits for something that is about to happen.
+func (s *service) until(happened func() bool) {
+	s.Helper()
+	for end := time.Now().Add(20 * time.Second); !happened(); runtime.Gosched() {
+		if time.Now().After(end) {
+			s.Fatal("it does not happen")
+		}
+	}
+}
+
+// answers checks the answer of a long poll.
+func (s *service) answers(poll <-chan reply, status int, holds string) reply {
+	s.Helper()
+	r := <-poll
+	if r.Response == nil {
+		s.FailNow()
+	}
+	if r.StatusCode != status || !strings.Contains(string(r.body), holds) {
+		s.Errorf("the long poll was answered %s %s, want %d with %q", r.Status, r.body, status, holds)
+	}
+	return r
+}
+
+func TestALongPollIsAnsweredByTheNextPointOfItsSession(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	session, other := s.session("org_a", "00:00:00:00:0f:01"), s.session("org_a", "00:00:00:00:0f:02")
+	s.ingest("org_a", point(session, 1)+point(other, 1))
+	key, _ := s.key("org_a", schema.KindAPIKey)
+	target := pathLastSeen + "?session_id=" + session
+	tag := s.get(target, key, 200).Header.Get("ETag")
+	first, second := s.longPoll(target, key, tag), s.longPoll(target, key, tag)
+	s.ingest("org_a", point(other, 2))
+	s.ingest("org_a", point(session, 0)) // older: nothing that is shown changes
+	select {
+	case r := <-first:
+		t.Fatalf("answered %s %s without a change", r.Status, r.body)
+	default:
+	}
+	s.ingest("org_a", point(session, 3))
+	for _, poll := range []<-chan reply{first, second} {
+		r := s.answers(poll, 200, session)
+		if newest := s.get(target, key, 200); string(r.body) != string(newest.body) || r.Header.Get("ETag") != newest.Header.Get("ETag") {
+			t.Errorf("answered %s, and the newest point is %s", r.body, newest.body)
+		}
+		if got := r.Header.Get("Preference-Applied"); got != "wait=20" {
+			t.Errorf("Preference-Applied: %q", got)
+		}
+	}
+	if n := s.longPolls(); n != 0 {
+		t.Errorf("%d requests still wait", n)
+	}
+}
+
+func TestALongPollIsAnsweredByWhateverChangesWhatItsCallerSees(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	owner := s.token("org_a", keys.RoleOwner)
+	session := s.session("org_a", "00:00:00:00:0f:03")
+	empty := s.session("org_a", "00:00:00:00:0f:04")
+	s.ingest("org_a", point(session, 1))
+	s.post(pathSharedOrgs, owner, fmt.Sprintf(`{"session_id":%q,"add_org_ids":["org_b"]}`, session), 200)
+	s.post(pathUpdateSession+"?session_id="+session, owner, `{"public":true}`, 200)
+	key, _ := s.key("org_a", schema.KindAPIKey)
+	shared, _ := s.key("org_b", schema.KindAPIKey)
+	revoked, id := s.key("org_a", schema.KindAPIKey)
+	target, public := pathLastSeen+"?session_id="+session, pathLastSeenPublic+"?session_id="+session
+	now := s.get(target, key, 200)
+	tag := now.Header.Get("ETag")
+
+	marked := s.longPoll(target, key, tag)
+	point1 := strings.Split(string(now.body), `"`)[3]
+	s.post(pathOutlier, owner, fmt.Sprintf(`{"outlier":true,"tracking_session_by_device_data_point_ids":[%q]}`, point1), 200)
+	tag = s.answers(marked, 200, "null").Header.Get("ETag")
+
+	unshared := s.longPoll(target, shared, tag)
+	s.post(pathSharedOrgs, owner, fmt.Sprintf(`{"session_id":%q,"remove_org_ids":["org_b"]}`, session), 200)
+	s.answers(unshared, 404, "no such session")
+
+	private := s.longPoll(public, "", tag)
+	s.post(pathUpdateSession+"?session_id="+session, owner, `{"public":false}`, 200)
+	s.answers(private, 404, "no such session")
+
+	refused := s.longPoll(target, revoked, tag)
+	s.post(pathAPIKeys+"/revoke/v1?api_key_id="+id.String(), owner, "", 200)
+	s.ingest("org_a", point(session, 2))
+	s.answers(refused, 401, "revoked")
+
+	begun := s.longPoll(pathLastSeen+"?session_id="+empty, key, s.get(pathLastSeen+"?session_id="+empty, key, 200).Header.Get("ETag"))
+	s.ingest("org_a", point(empty, 1))
+	s.answers(begun, 200, empty)
+}
+
+func TestAPollThatHasNothingToWaitForIsAnsweredAtOnce(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	session := s.session("org_a", "00:00:00:00:0f:05")
+	s.ingest("org_a", point(session, 1))
+	key, _ := s.key("org_a", schema.KindAPIKey)
+	target := pathLastSeen + "?session_id=" + session
+	tag := s.get(target, key, 200).Header.Get("ETag")
+	foreign, _ := s.key("org_b", schema.KindAPIKey)
+	for name, c := range map[string]struct {
+		key     string
+		status  int
+		headers []header
+	}{
+		"no tag":           {key, 200, []header{{"Prefer", "wait=20"}}},
+		"an old tag":       {key, 200, []header{{"Prefer", "wait=20"}, {"If-None-Match", `"old"`}}},
+		"no seconds":       {key, 304, []header{{"Prefer", "wait=0"}, {"If-None-Match", tag}}},
+		"no number":        {key, 304, []header{{"Prefer", "wait=soon"}, {"If-None-Match", tag}}},
+		"another prefer":   {key, 304, []header{{"Prefer", "respond-async"}, {"If-None-Match", tag}}},
+		"a foreign caller": {foreign, 404, []header{{"Prefer", "wait=20"}, {"If-None-Match", tag}}},
+	} {
+		if r := s.get(target, c.key, c.status, c.headers...); r.Header.Get("Preference-Applied") != "" {
+			t.Errorf("%s: Preference-Applied is %q", name, r.Header.Get("Preference-Applied"))
+		}
+	}
+	r := s.get(target, key, 304, header{"Prefer", "wait=1"}, header{"If-None-Match", tag})
+	if r.Header.Get("Preference-Applied") != "wait=1" || r.Header.Get("ETag") != tag {
+		t.Errorf("after a second in vain: %v", r.Header)
+	}
+}
+
+func TestLongPollsPastTheLimitAreAnsweredAtOnce(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(with *setup) { with.config.LongPolls = 1 })
+	session := s.session("org_a", "00:00:00:00:0f:06")
+	s.ingest("org_a", point(session, 1))
+	key, _ := s.key("org_a", schema.KindAPIKey)
+	target := pathLastSeen + "?session_id=" + session
+	tag := s.get(target, key, 200).Header.Get("ETag")
+	waits := s.longPoll(target, key, tag)
+	s.get(target, key, 304, header{"Prefer", "wait=20"}, header{"If-None-Match", tag})
+	s.ingest("org_a", point(session, 2))
+	s.answers(waits, 200, session)
+}
+
+func TestAShutdownAnswersLongPolls(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	session := s.session("org_a", "00:00:00:00:0f:07")
+	s.ingest("org_a", point(session, 1))
+	key, _ := s.key("org_a", schema.KindAPIKey)
+	target := pathLastSeen + "?session_id=" + session
+	waits := s.longPoll(target, key, s.get(target, key, 200).Header.Get("ETag"))
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.answers(waits, 304, "")
+}
+
+func TestAConnectionThatItsClientHasClosedIsDeparted(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	client, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &conn{Conn: accepted}
+	defer accepted.Close()
+	if departed(c) {
+		t.Error("the client is there and has sent nothing")
+	}
+	if _, err := client.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); err != nil || departed(c) {
+		t.Errorf("the client is there and its byte was read: %v", err)
+	}
+	client.Close()
+	if _, err := c.Read(make([]byte, 1)); err == nil || !departed(c) {
+		t.Errorf("the client has closed the connection: %v", err)
+	}
+}
+
+func FuzzWaitPreference(f *testing.F) {
+	for _, text := range []string{"wait=10", "respond-async, wait=5", `Wait="7"; x`, "wait", "wait=-1", "wait=99999999999", ",,wait =3,", "wait=1, wait=2"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		wait := waitPreference([][]byte{[]byte(text)})
+		if wait < 0 || wait > longestWait || wait%time.Second != 0 {
+			t.Fatalf("%q asks to wait %v", text, wait)
+		}
+		if wait > 0 && !strings.Contains(strings.ToLower(text), "wait") {
+			t.Fatalf("%q is taken for a wait of %v", text, wait)
+		}
+		if wait > 0 { // what was read can be written and read again
+			again := waitPreference([][]byte{[]byte("respond-async"), fmt.Appendf(nil, "handling=lenient, wait=%d", wait/time.Second)})
+			if again != wait {
+				t.Fatalf("%v became %v", wait, again)
+			}
+		}
+	})
+}

@@ -54,6 +54,7 @@ type clusterer struct {
 		start, last  int64
 		anchor       position
 		cosAnchor    float64
+		sinAnchor    float64
 		latitudeSum  int64 // of all points, so that the mean is exact
 		sinSum       float64
 		cosSum       float64    // of the longitudes, relative to the anchor, without those of recent
@@ -92,7 +93,8 @@ func (c *clusterer) add(timestamp int64, at position) {
 	c.closeRun()
 	r := &c.run
 	r.points, r.start, r.last = 1, timestamp, timestamp
-	r.anchor, r.cosAnchor = at, math.Cos(float64(at.latitude)*storedUnit)
+	r.anchor = at
+	r.sinAnchor, r.cosAnchor = math.Sincos(float64(at.latitude) * storedUnit)
 	r.latitudeSum, r.sinSum, r.cosSum = int64(at.latitude), 0, 0
 	r.members, r.unsummed, r.pruneAtCount = append(r.members[:0], at), 0, c.memberLimit
 }
@@ -107,7 +109,29 @@ func (c *clusterer) isNear(at position) bool {
 	if north >= c.latitudeSpan || north <= -c.latitudeSpan {
 		return false
 	}
+	if least, most := haversineBounds(anchor, at, c.run.sinAnchor, c.run.cosAnchor); most < c.nearness || least >= c.nearness {
+		return most < c.nearness
+	}
 	return haversine(anchor, at, c.run.cosAnchor) < c.nearness
+}
+
+// closeBy is 1e-3 radian, 6 km, in units of 1e-7 degree.
+const closeBy = 572_957
+
+// haversineBounds returns what the haversine of the angle between two positions surely lies between.
+// It takes no trigonometric function and decides nearly every time whether a point is near.
+func haversineBounds(a, b position, sinA, cosA float64) (least, most float64) {
+	latitudes, longitudes := int64(b.latitude)-int64(a.latitude), int64(b.longitude)-int64(a.longitude)
+	if latitudes > closeBy || latitudes < -closeBy || longitudes > closeBy || longitudes < -closeBy {
+		return 0, 1
+	}
+	// For x of at most 1e-3, sin²(x/2) is x²/4 less at most a 1e-7th of it, and the cosine of b's
+	// latitude is that of a's less x times its sine, to 5e-7.
+	north, east := float64(latitudes)*storedUnit, float64(longitudes)*storedUnit
+	northPart, eastPart := north*north/4, cosA*east*east/4
+	middle := northPart + eastPart*(cosA-sinA*north)
+	margin := 1e-6 * (northPart + eastPart)
+	return middle - margin, middle + margin
 }
 
 // haversine returns the haversine of the angle between two positions, which grows with it.

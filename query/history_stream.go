@@ -141,6 +141,7 @@ func (o *output) flush() error {
 func (s *Stream) writePoints(out *output) error {
 	inRange := s.request.BucketSeconds == 0 // the points are all that clusters need
 	separate := false
+	encoder := newPointEncoder(s.session)
 	for s.primed || s.points.Next() {
 		s.primed = false
 		p := s.points.Point()
@@ -148,7 +149,7 @@ func (s *Stream) writePoints(out *output) error {
 			out.buffer = append(out.buffer, ',')
 		}
 		separate = true
-		out.buffer = AppendDataPoint(out.buffer, p)
+		out.buffer = encoder.append(out.buffer, p)
 		if inRange && p.Outlier == schema.NotOutlier {
 			s.clusters.add(p.Timestamp, position{p.Latitude, p.Longitude})
 		}

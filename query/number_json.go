@@ -50,13 +50,78 @@ func appendDecimal(dst []byte, value int64, decimals int) []byte {
 	return dst
 }
 
+// appendDegrees is appendDecimal of a coordinate, in units of 1e-7 degree.
+func appendDegrees(dst []byte, value int32) []byte {
+	size := uint32(value)
+	if value < 0 {
+		dst, size = append(dst, '-'), -size
+	}
+	whole, rest := size/1e7, size%1e7
+	dst = appendSmall(dst, whole)
+	if rest == 0 {
+		return dst
+	}
+	dst = append(dst, ".0000000"...)
+	text := dst[len(dst)-8:]
+	high, low := rest/1000, rest%1000
+	putTwoDigits(text[1:], high/100)
+	putTwoDigits(text[3:], high%100)
+	putTwoDigits(text[5:], low/10)
+	text[7] = byte('0' + low%10)
+	end := len(dst)
+	for dst[end-1] == '0' {
+		end--
+	}
+	return dst[:end]
+}
+
+// appendTenths is appendDecimal with one decimal.
+func appendTenths(dst []byte, value uint32) []byte {
+	dst = appendSmall(dst, value/10)
+	if tenth := value % 10; tenth != 0 {
+		dst = append(dst, '.', byte('0'+tenth))
+	}
+	return dst
+}
+
+// appendHundredths is appendDecimal with two decimals.
+func appendHundredths(dst []byte, value uint32) []byte {
+	dst = appendSmall(dst, value/100)
+	rest := value % 100
+	if rest == 0 {
+		return dst
+	}
+	dst = append(dst, '.', twoDigits[2*rest], twoDigits[2*rest+1])
+	if dst[len(dst)-1] == '0' {
+		dst = dst[:len(dst)-1]
+	}
+	return dst
+}
+
+// appendSmall appends a number, which is quick for one below 1000.
+func appendSmall(dst []byte, value uint32) []byte {
+	switch {
+	case value < 10:
+		return append(dst, byte('0'+value))
+	case value < 100:
+		return append(dst, twoDigits[2*value], twoDigits[2*value+1])
+	case value < 1000:
+		rest := value % 100
+		return append(dst, byte('0'+value/100), twoDigits[2*rest], twoDigits[2*rest+1])
+	}
+	return strconv.AppendUint(dst, uint64(value), 10)
+}
+
 // appendTemperature appends the shortest decimal that reads back as the same finite float32.
 func appendTemperature(dst []byte, value float32) []byte {
 	// Thermometers tell hundredths at best. A float32 has room for six digits, so no two decimals
 	// of so few are the same one, and the one that it is the same as is the shortest.
 	hundredths := math.Round(float64(value) * 100)
 	if math.Abs(hundredths) < 1e6 && float32(hundredths/100) == value && hundredths != 0 {
-		return appendDecimal(dst, int64(hundredths), 2)
+		if hundredths < 0 {
+			dst, hundredths = append(dst, '-'), -hundredths
+		}
+		return appendHundredths(dst, uint32(hundredths))
 	}
 	return appendFloat(dst, float64(value), 32)
 }
@@ -78,24 +143,50 @@ const (
 // appendTime appends a time in quotes: RFC 3339 in UTC with three decimals when there are
 // milliseconds. The year must lie in 0 to 9999.
 func appendTime(dst []byte, unixMillis int64) []byte {
-	day, rest := unixMillis/dayMillis, unixMillis%dayMillis
-	if rest < 0 {
-		day, rest = day-1, rest+dayMillis
+	var day dayText
+	day.begin(unixMillis)
+	return day.append(dst, unixMillis)
+}
+
+// dayText appends times, which is quick while they are of one day. The zero value is ready for use.
+type dayText struct {
+	start int64 // of the day, Unix milliseconds
+	text  [len(timeForm)]byte
+}
+
+// timeForm is a time whose digits are yet to be written.
+const timeForm = `"0000-00-00T00:00:00`
+
+// begin makes the day of a time the one that is known.
+func (d *dayText) begin(unixMillis int64) {
+	day := unixMillis / dayMillis
+	if unixMillis%dayMillis < 0 {
+		day--
 	}
 	year, month, monthDay := civil(day)
-	seconds, millis := uint32(rest)/secondMillis, uint32(rest)%secondMillis
+	d.start = day * dayMillis
+	copy(d.text[:], timeForm)
+	putTwoDigits(d.text[1:], year/100)
+	putTwoDigits(d.text[3:], year%100)
+	putTwoDigits(d.text[6:], month)
+	putTwoDigits(d.text[9:], monthDay)
+}
+
+// append does what appendTime does.
+func (d *dayText) append(dst []byte, unixMillis int64) []byte {
+	if uint64(unixMillis-d.start) >= dayMillis || d.text[0] == 0 {
+		d.begin(unixMillis)
+	}
+	rest := uint32(unixMillis - d.start)
+	seconds, millis := rest/secondMillis, rest%secondMillis
 	start := len(dst)
-	dst = append(dst, `"0000-00-00T00:00:00`...)
-	text := dst[start : start+20]
-	putTwoDigits(text[1:], year/100)
-	putTwoDigits(text[3:], year%100)
-	putTwoDigits(text[6:], month)
-	putTwoDigits(text[9:], monthDay)
+	dst = append(dst, d.text[:]...)
+	text := dst[start : start+len(d.text)]
 	putTwoDigits(text[12:], seconds/3600)
 	putTwoDigits(text[15:], seconds/60%60)
 	putTwoDigits(text[18:], seconds%60)
 	if millis != 0 {
-		dst = append(dst, '.', byte('0'+millis/100), twoDigits[millis%100*2], twoDigits[millis%100*2+1])
+		return append(dst, '.', byte('0'+millis/100), twoDigits[millis%100*2], twoDigits[millis%100*2+1], 'Z', '"')
 	}
 	return append(dst, 'Z', '"')
 }

@@ -1,7 +1,6 @@
 package query
 
 import (
-	"math"
 	"strconv"
 
 	"lastseen/schema"
@@ -33,15 +32,51 @@ func AppendDataPoint(dst []byte, p *schema.DataPoint) []byte {
 	dst = appendTime(dst, p.Timestamp)
 	dst = append(dst, `,"received_at_timestamp":`...)
 	dst = appendTime(dst, p.ReceivedAt)
+	dst = appendReading(dst, p)
+	dst = append(dst, dst[session:session+2*len(p.SessionID)]...)
+	return appendMarks(dst, p)
+}
+
+// pointEncoder appends what AppendDataPoint does for the points of one session, in less time, because
+// it keeps what they have in common.
+type pointEncoder struct {
+	head               []byte // up to the timestamp in the id
+	session            []byte // its digits, in head
+	timestamp, receipt dayText
+}
+
+func newPointEncoder(session schema.ID) *pointEncoder {
+	const key = `{"_id":"`
+	head := append(session.AppendHex([]byte(key)), '.')
+	return &pointEncoder{head: head, session: head[len(key) : len(head)-1]}
+}
+
+func (e *pointEncoder) append(dst []byte, p *schema.DataPoint) []byte {
+	dst = append(dst, e.head...)
+	dst = strconv.AppendInt(dst, p.Timestamp, 10)
+	dst = append(dst, `","timestamp":`...)
+	dst = e.timestamp.append(dst, p.Timestamp)
+	dst = append(dst, `,"received_at_timestamp":`...)
+	dst = e.receipt.append(dst, p.ReceivedAt)
+	dst = appendReading(dst, p)
+	dst = append(dst, e.session...)
+	return appendMarks(dst, p)
+}
+
+// appendReading appends what the device said, up to the id of its session.
+func appendReading(dst []byte, p *schema.DataPoint) []byte {
 	dst = append(dst, `,"schema_version":1`...)
-	if t := float64(p.Temperature); !math.IsNaN(t) && !math.IsInf(t, 0) {
+	if knownTemperature(p) {
 		dst = append(dst, `,"temperature":`...)
 		dst = appendTemperature(dst, p.Temperature)
 	}
 	dst = append(dst, `,"location":`...)
 	dst = appendLocation(dst, p)
-	dst = append(dst, `,"metadata":{"session_id":"`...)
-	dst = append(dst, dst[session:session+2*len(p.SessionID)]...)
+	return append(dst, `,"metadata":{"session_id":"`...)
+}
+
+// appendMarks appends what comes after the id of the session.
+func appendMarks(dst []byte, p *schema.DataPoint) []byte {
 	if p.Outlier == schema.NotOutlier {
 		return append(dst, `","outlier":false,"paused":false}}`...)
 	}
@@ -56,33 +91,41 @@ func AppendDataPoint(dst []byte, p *schema.DataPoint) []byte {
 // is in the Feature's properties.
 func appendLocation(dst []byte, p *schema.DataPoint) []byte {
 	dst = append(dst, `{"type":"Feature","geometry":{"type":"Point","coordinates":[`...)
-	dst = appendDecimal(dst, int64(p.Longitude), 7)
+	dst = appendDegrees(dst, p.Longitude)
 	dst = append(dst, ',')
-	dst = appendDecimal(dst, int64(p.Latitude), 7)
+	dst = appendDegrees(dst, p.Latitude)
 	if p.Altitude != schema.NoAltitude {
 		dst = append(dst, ',')
-		dst = appendDecimal(dst, int64(p.Altitude), 1)
+		size := uint32(p.Altitude)
+		if p.Altitude < 0 {
+			dst, size = append(dst, '-'), -size
+		}
+		dst = appendTenths(dst, size)
 	}
 	dst = append(dst, `]},"properties":{`...)
-	first := len(dst)
+	separate := false
 	if p.Accuracy != schema.NoAccuracy {
-		dst = append(dst, `,"accuracy":`...)
-		dst = appendDecimal(dst, int64(p.Accuracy), 1)
+		dst = appendTenths(append(dst, `"accuracy":`...), p.Accuracy)
+		separate = true
 	}
 	if p.Speed != schema.NoSpeed {
-		dst = append(dst, `,"speed":`...)
-		dst = appendDecimal(dst, int64(p.Speed), 2)
+		dst = appendHundredths(append(appendComma(dst, separate), `"speed":`...), uint32(p.Speed))
+		separate = true
 	}
 	if p.Heading != schema.NoHeading {
-		dst = append(dst, `,"heading":`...)
-		dst = appendDecimal(dst, int64(p.Heading), 1)
+		dst = appendTenths(append(appendComma(dst, separate), `"heading":`...), uint32(p.Heading))
+		separate = true
 	}
 	if p.Battery != schema.NoBattery {
-		dst = append(dst, `,"battery":`...)
-		dst = appendDecimal(dst, int64(p.Battery), 4)
-	}
-	if len(dst) > first {
-		dst = append(dst[:first], dst[first+1:]...) // the first one's comma
+		dst = appendDecimal(append(appendComma(dst, separate), `"battery":`...), int64(p.Battery), 4)
 	}
 	return append(dst, `}}`...)
+}
+
+// appendComma appends the comma between two members of an object.
+func appendComma(dst []byte, separate bool) []byte {
+	if separate {
+		return append(dst, ',')
+	}
+	return dst
 }

@@ -4,14 +4,16 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
 // layout says how tables are made: on one machine, or replicated over a cluster.
 type layout struct {
-	cluster string
-	fsync   bool
+	cluster   string
+	fsync     bool
+	retention time.Duration // 0 for ever
 }
 
 var clusterName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,63}$`)
@@ -20,7 +22,10 @@ func newLayout(options Options) (layout, error) {
 	if options.Cluster != "" && !clusterName.MatchString(options.Cluster) {
 		return layout{}, fmt.Errorf("the cluster name %q must consist of letters, digits, '.', '_' and '-'", options.Cluster)
 	}
-	return layout{cluster: options.Cluster, fsync: !options.NoFsync}, nil
+	if err := checkRetention(options.Retention); err != nil {
+		return layout{}, err
+	}
+	return layout{cluster: options.Cluster, fsync: !options.NoFsync, retention: options.Retention}, nil
 }
 
 func (l layout) onCluster() string {

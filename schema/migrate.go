@@ -39,7 +39,7 @@ var schemaMigrationsTable = table{
 	shardBy: "version",
 }
 
-// Migrate brings the tables to this binary's version. It may run again, and from several nodes at
+// Migrate brings the tables to this binary's version and to the retention of Options. It may run again, and from several nodes at
 // once. It refuses a database that a newer version of lastseen has migrated.
 func (db *DB) Migrate(ctx context.Context) error {
 	if db.layout.cluster != "" {
@@ -67,7 +67,7 @@ func (db *DB) Migrate(ctx context.Context) error {
 			return fmt.Errorf("migrate to schema version %d (%s): %w", step.version, step.name, err)
 		}
 	}
-	return nil
+	return db.setRetention(ctx)
 }
 
 // apply runs one step and then records it.

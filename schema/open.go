@@ -36,6 +36,9 @@ type Options struct {
 	// NoFsync gives up the fsync after each insert: an acknowledged point then survives the death
 	// of the process but not the loss of power.
 	NoFsync bool
+	// Retention is how long data points are kept after their timestamp, in whole days: Migrate makes
+	// ClickHouse drop those that are older. 0 means for ever; at most LongestRetention.
+	Retention time.Duration
 	// Connections bounds the statements that run at the same time; 0 means 8.
 	Connections int
 }

@@ -67,9 +67,16 @@ func Open(tb testing.TB) *schema.DB {
 // database dropped when the test ends.
 func OpenNamed(tb testing.TB, database string) *schema.DB {
 	tb.Helper()
+	return OpenWith(tb, schema.Options{Database: database})
+}
+
+// OpenWith is OpenNamed with more options than the name of the database.
+func OpenWith(tb testing.TB, options schema.Options) *schema.DB {
+	tb.Helper()
+	options.NoFsync = true
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	db, err := open(ctx, tb, schema.Options{Database: database, NoFsync: true})
+	db, err := open(ctx, tb, options)
 	if err != nil {
 		tb.Fatalf("open the test database: %v", err)
 	}
@@ -77,7 +84,7 @@ func OpenNamed(tb testing.TB, database string) *schema.DB {
 		if err := db.Close(); err != nil {
 			tb.Errorf("close the test database: %v", err)
 		}
-		drop(tb, database)
+		drop(tb, options.Database)
 	})
 	if err := db.Migrate(ctx); err != nil {
 		tb.Fatalf("migrate the test database: %v", err)

@@ -1,0 +1,61 @@
+package schema
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+const day = 24 * time.Hour
+
+// LongestRetention is the most that Options.Retention may be: a hundred years.
+const LongestRetention = 36_500 * day
+
+// retentionDays reads the retention from a table's definition as ClickHouse gives it.
+var retentionDays = regexp.MustCompile(`\bTTL toDateTime\(timestamp\) \+ toIntervalDay\((\d+)\)`)
+
+// checkRetention returns an error that says what Options.Retention may be.
+func checkRetention(retention time.Duration) error {
+	if retention < 0 || retention > LongestRetention || retention%day != 0 {
+		return fmt.Errorf("the retention must be 0 or whole days up to %d", LongestRetention/day)
+	}
+	return nil
+}
+
+// setRetention makes ClickHouse drop the data points whose timestamp is older than the layout's
+// retention, or none when that is 0. ClickHouse does so when it merges, within hours. Nothing is
+// changed when the table is so already.
+func (db *DB) setRetention(ctx context.Context) error {
+	local := dataPointsTable.name
+	if db.layout.cluster != "" {
+		local += "_local"
+	}
+	var definition string
+	err := db.conn.QueryRow(ctx, "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name = {table:String}",
+		clickhouse.Named("table", local)).Scan(&definition)
+	if err != nil {
+		return fmt.Errorf("read the retention of the data points: %w", err)
+	}
+	var has int
+	if found := retentionDays.FindStringSubmatch(definition); found != nil {
+		if has, err = strconv.Atoi(found[1]); err != nil {
+			return fmt.Errorf("read the retention of the data points: %w", err)
+		}
+	}
+	wanted := int(db.layout.retention / day)
+	if has == wanted {
+		return nil
+	}
+	change := "REMOVE TTL"
+	if wanted > 0 {
+		change = "MODIFY TTL toDateTime(timestamp) + toIntervalDay(" + strconv.Itoa(wanted) + ")"
+	}
+	if err := db.conn.Exec(ctx, "ALTER TABLE "+local+db.layout.onCluster()+" "+change); err != nil {
+		return fmt.Errorf("set the retention of the data points to %d days: %w", wanted, err)
+	}
+	return nil
+}

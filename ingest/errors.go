@@ -14,7 +14,8 @@ var (
 	ErrConflict = errors.New("conflict")
 	// ErrTooLarge says that a body has more points or more bytes than its limits allow.
 	ErrTooLarge = errors.New("the body is too large")
-	// ErrBusy says that the memory for points in flight is used up, or that the Writer is closed.
+	// ErrBusy says that as much waits to be written as may, that the memory for points in flight is
+	// used up, or that the Writer is closed.
 	// Nothing has changed; the caller may try again a little later.
 	ErrBusy = errors.New("too much is being written")
 	// ErrUnavailable says that ClickHouse failed. Nothing that a reader sees has changed, and the

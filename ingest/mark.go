@@ -60,7 +60,7 @@ func (w *Writer) MarkOutliers(ctx context.Context, orgID string, ids []string, o
 		w.budget.Release(bytes)
 		return 0, wanted.failed, nil
 	}
-	err = w.submit(&request{ctx: ctx, orgID: orgID, marks: wanted, bytes: bytes, done: make(chan error, 1)})
+	err = w.submit(&request{ctx: ctx, orgID: orgID, marks: wanted, bytes: bytes, done: make(chan error, 1)}, len(wanted.points))
 	if err != nil {
 		return 0, 0, err
 	}

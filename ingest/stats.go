@@ -70,6 +70,8 @@ type WriterStats struct {
 	Rejected       map[string]uint64 // points that were not taken, by reason
 
 	Waiting                  int    // requests in the queue
+	QueueLimit, QueueInUse   int    // points that may wait for the next insert under overload, and that do; large requests count for less
+	QueueRefused             uint64 // requests that found it full
 	BudgetBytes, BudgetInUse int64  // of the memory for points in flight
 	BudgetRefused            uint64 // requests for memory that did not get it
 }
@@ -86,8 +88,7 @@ func (w *Writer) Stats() WriterStats {
 	for reason, count := range c.rejections {
 		stats.Rejected[reason] = uint64(count.Value())
 	}
-	w.mu.Lock()
-	stats.Waiting = len(w.queue)
-	w.mu.Unlock()
+	stats.QueueLimit = w.queue.limit
+	stats.Waiting, stats.QueueInUse, stats.QueueRefused = w.queue.stats()
 	return stats
 }

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"lastseen/schema"
@@ -33,6 +32,9 @@ type Marker interface {
 type WriterOptions struct {
 	// Budget bounds the bytes in flight; nil means a new one of DefaultBudget bytes.
 	Budget *Budget
+	// Queue is how many points may wait for the next insert once there is more to write than can be
+	// written; 0 means DefaultQueue. A request counts for at most an eighth of it.
+	Queue int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -59,10 +61,7 @@ type Writer struct {
 	budget   *Budget
 	now      func() time.Time
 
-	mu     sync.Mutex
-	queue  []*request // bounded by the budget
-	closed bool
-
+	queue     *queue
 	wake      chan struct{} // has room for one
 	stopped   chan struct{} // closed when the committer has ended
 	committer committer
@@ -70,12 +69,13 @@ type Writer struct {
 
 // request is a batch, or marks, that wait for the committer.
 type request struct {
-	ctx   context.Context // of who waits
-	orgID string
-	batch *Batch // its points' targets are resolved; nil for marks
-	marks *marks
-	bytes int64      // of the budget, beside the batch's own
-	done  chan error // has room for one
+	ctx    context.Context // of who waits
+	orgID  string
+	batch  *Batch // its points' targets are resolved; nil for marks
+	marks  *marks
+	bytes  int64      // of the budget, beside the batch's own
+	weight int        // in the queue
+	done   chan error // has room for one
 }
 
 // NewWriter returns a Writer that runs until Close. The registry must be loaded, and what lastSeen
@@ -88,7 +88,7 @@ func NewWriter(db *schema.DB, registry *Registry, lastSeen LastSeen, marker Mark
 		options.Now = time.Now
 	}
 	w := &Writer{
-		registry: registry, budget: options.Budget, now: options.Now,
+		registry: registry, budget: options.Budget, now: options.Now, queue: newQueue(options.Queue, options.Now),
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
 		committer: newCommitter(db, lastSeen, marker, options.Now),
 	}
@@ -100,6 +100,12 @@ func NewWriter(db *schema.DB, registry *Registry, lastSeen LastSeen, marker Mark
 // body needs before it reads the body, and names it in the Limits of Decode.
 func (w *Writer) Budget() *Budget {
 	return w.budget
+}
+
+// Accepts reports whether Ingest would take points of an organisation now, so that a body need not be
+// read only to be refused. Between the two calls this may change.
+func (w *Writer) Accepts(orgID string) bool {
+	return w.queue.open(orgID)
 }
 
 // Ingest writes the points of a batch, which it consumes, and returns when ClickHouse has them and
@@ -135,23 +141,19 @@ func (w *Writer) Ingest(ctx context.Context, caller Caller, batch *Batch) (Resul
 		batch.Release()
 		return result, nil
 	}
-	err := w.submit(&request{ctx: ctx, orgID: caller.OrgID, batch: batch, done: make(chan error, 1)})
+	err := w.submit(&request{ctx: ctx, orgID: caller.OrgID, batch: batch, done: make(chan error, 1)}, result.Accepted)
 	if err != nil {
 		return Result{}, err
 	}
 	return result, nil
 }
 
-// submit hands a request to the committer and waits for its answer.
-func (w *Writer) submit(r *request) error {
-	w.mu.Lock()
-	if w.closed {
-		w.mu.Unlock()
+// submit hands a request of so many points to the committer and waits for its answer.
+func (w *Writer) submit(r *request, points int) error {
+	if !w.queue.add(r, points) {
 		w.release(r)
 		return ErrBusy
 	}
-	w.queue = append(w.queue, r)
-	w.mu.Unlock()
 	w.wakeUp()
 	select {
 	case err := <-r.done:
@@ -181,9 +183,7 @@ func (w *Writer) release(r *request) {
 // Close writes and answers everything that was admitted, then stops. Later calls get ErrBusy. It may
 // be called more than once.
 func (w *Writer) Close() {
-	w.mu.Lock()
-	w.closed = true
-	w.mu.Unlock()
+	w.queue.close()
 	w.wakeUp()
 	<-w.stopped
 }
@@ -196,25 +196,19 @@ const maxGroupPoints = 100_000
 // the queue is empty.
 func (w *Writer) run() {
 	defer close(w.stopped)
-	var pending []*request
+	var group []*request
 	for {
-		w.mu.Lock()
-		pending = append(pending, w.queue...)
-		clear(w.queue)
-		w.queue = w.queue[:0]
-		closed := w.closed
-		w.mu.Unlock()
-		if len(pending) == 0 {
+		var closed bool
+		if group, closed = w.queue.take(group); len(group) == 0 {
 			if closed {
 				return
 			}
 			<-w.wake
 			continue
 		}
-		group := nextGroup(pending)
 		w.commit(group)
 		clear(group)
-		pending = append(pending[:0], pending[len(group):]...)
+		group = group[:0]
 	}
 }
 

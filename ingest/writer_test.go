@@ -33,10 +33,7 @@ func (s *service) ingest(ctx context.Context, body string) <-chan outcome {
 func (s *service) queued(n int) {
 	s.tb.Helper()
 	for s.tb.Context().Err() == nil {
-		s.writer.mu.Lock()
-		got := len(s.writer.queue)
-		s.writer.mu.Unlock()
-		if got == n {
+		if got, _, _ := s.writer.queue.stats(); got == n {
 			return
 		}
 		runtime.Gosched()

@@ -35,6 +35,9 @@ func (c *call) checkBodyHeaders() error {
 		if _, ok := pointsEncoding(request); !ok {
 			return problemEncoding
 		}
+		if !c.server.services.Writer.Accepts(c.principal.OrgID) {
+			return problemBusy // before the body is read, or sent where the client asks first
+		}
 	}
 	if int64(request.ContentLength()) > c.route.bodyLimit {
 		return tooLarge(c.route)

@@ -141,7 +141,8 @@ func (c *collector) collectIngest(out sink) {
 	for reason, n := range stats.Rejected {
 		out.counter(pointsRejected, n, reason)
 	}
-	out.admission("ingest_bytes", float64(stats.BudgetBytes), float64(stats.BudgetInUse), float64(stats.Waiting), stats.BudgetRefused)
+	out.admission("ingest_bytes", float64(stats.BudgetBytes), float64(stats.BudgetInUse), 0, stats.BudgetRefused)
+	out.admission("ingest_queue", float64(stats.QueueLimit), float64(stats.QueueInUse), float64(stats.Waiting), stats.QueueRefused)
 }
 
 // sink takes metrics. Their descriptions are fixed, so that a failure is a mistake in this file.

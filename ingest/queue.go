@@ -1,0 +1,137 @@
+package ingest
+
+import (
+	"sync"
+	"time"
+)
+
+// DefaultQueue is how many points may wait for the next insert unless a Writer's options say otherwise.
+// It is what an insert takes in about the time of its fixed costs, fsync above all.
+const DefaultQueue = 10_000
+
+const (
+	// burstTime is how long the queue may be longer than its limit before it counts as overload: until
+	// then as many points may wait as the largest group takes.
+	burstTime = 250 * time.Millisecond
+	// largestShare is the part of the limit for which one request counts at most, so that large bodies
+	// do not shut each other out.
+	largestShare = 8
+	// keptShare is the part of the limit that is kept for the organisations that use less than an
+	// eighth of it.
+	keptShare = 4
+)
+
+// queue is what waits for the committer. It bounds the time to wait rather than the memory, which is the
+// budget's: a request that is taken waits for the insert that runs and for those before it in the next
+// one, so that a bound on the points in the queue is one on the time. Who comes when it is full is
+// refused at once.
+type queue struct {
+	limit int              // points
+	now   func() time.Time // time.Now, but in tests
+
+	mu       sync.Mutex
+	requests []*request
+	load     int            // what the requests count for
+	byOrg    map[string]int // the same by organisation
+	calmAt   time.Time      // when the committer last found at most half the limit, or idled
+	idle     bool           // the committer found nothing and waits
+	closed   bool
+	refused  uint64
+}
+
+func newQueue(limit int, now func() time.Time) *queue {
+	if limit <= 0 {
+		limit = DefaultQueue
+	}
+	return &queue{limit: limit, now: now, byOrg: make(map[string]int), calmAt: now()}
+}
+
+// weight is what a request of so many points counts for.
+func (q *queue) weight(points int) int {
+	return max(1, min(points, q.limit/largestShare))
+}
+
+// open reports whether a request of an organisation would be taken now.
+func (q *queue) open(orgID string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.takes(orgID)
+}
+
+// takes reports whether there is room, and counts a refusal when not. An empty queue takes everything.
+// The caller holds the lock.
+func (q *queue) takes(orgID string) bool {
+	switch {
+	case q.closed:
+		return false
+	case q.load == 0:
+		return true
+	}
+	limit := q.limit
+	if q.now().Sub(q.calmAt) < burstTime {
+		limit = max(limit, maxGroupPoints)
+	}
+	if q.byOrg[orgID] >= limit/largestShare {
+		limit -= limit / keptShare
+	}
+	if q.load < limit {
+		return true
+	}
+	q.refused++
+	return false
+}
+
+// add takes a request, and reports false when there is no room for it.
+func (q *queue) add(r *request, points int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.takes(r.orgID) {
+		return false
+	}
+	if q.idle {
+		q.idle, q.calmAt = false, q.now()
+	}
+	weight := q.weight(points)
+	q.load += weight
+	q.byOrg[r.orgID] += weight
+	r.weight = weight
+	q.requests = append(q.requests, r)
+	return true
+}
+
+// take moves the next group to the end of group, and reports whether the queue is closed. What a group
+// leaves behind stays in the queue and goes on counting.
+func (q *queue) take(group []*request) ([]*request, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.load <= q.limit/2 {
+		q.calmAt = q.now()
+	}
+	next := nextGroup(q.requests)
+	q.idle = len(next) == 0
+	group = append(group, next...)
+	for _, r := range next {
+		q.load -= r.weight
+		if q.byOrg[r.orgID] -= r.weight; q.byOrg[r.orgID] == 0 {
+			delete(q.byOrg, r.orgID)
+		}
+	}
+	rest := copy(q.requests, q.requests[len(next):])
+	clear(q.requests[rest:])
+	q.requests = q.requests[:rest]
+	return group, q.closed
+}
+
+// close makes the queue take nothing more.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+}
+
+// stats returns how many requests and points' worth of them wait, and how many were refused.
+func (q *queue) stats() (waiting, load int, refused uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.requests), q.load, q.refused
+}

@@ -21,6 +21,7 @@ type commandLine struct {
 	Login   loginCommand     `cmd:"" help:"Print a link that signs a browser in to the console, once. Works while the service runs."`
 	Keys    keysCommand      `cmd:"" help:"Create, list and revoke API keys."`
 	Import  importCommand    `cmd:"" help:"Import positions from CSV, NDJSON, JSON, GPX and GeoJSON files."`
+	Export  exportCommand    `cmd:"" help:"Export the histories of sessions to files, many at a time; goes on after a kill."`
 	Bench   benchCommand     `cmd:"" help:"Run the load suite."`
 	Version kong.VersionFlag `env:"-" help:"Print the version and exit."`
 }

@@ -1,0 +1,147 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+const (
+	// stallTimeout ends a download in which nothing has come for so long.
+	stallTimeout    = 2 * time.Minute
+	maxProblemBytes = 1 << 20
+)
+
+// writeError marks a failure of the caller's side of a download, which another attempt would not help.
+type writeError struct{ error }
+
+func (e writeError) Unwrap() error { return e.error }
+
+// Download makes a GET request and copies the answer's body into what begin returns, until a whole
+// answer has come: after 429, 503 and an answer that was cut it starts over, and calls begin again,
+// which must forget what the attempt before has written. It returns the answer's Next-Cursor, empty
+// when there is no more.
+func (c *Client) Download(ctx context.Context, path string, query url.Values, begin func() (io.Writer, error)) (next string, err error) {
+	backoff := firstWait
+	for attempt := 1; ; attempt++ {
+		next, err := c.download(ctx, path, query, begin)
+		if err == nil || ctx.Err() != nil {
+			return next, err
+		}
+		wait := backoff/2 + rand.N(backoff/2+1)
+		var problem *Problem
+		switch {
+		case errors.As(err, &problem):
+			if problem.Status != http.StatusTooManyRequests && problem.Status != http.StatusServiceUnavailable {
+				return "", err
+			}
+			wait = max(wait, problem.retryAfter)
+		case errors.As(err, &writeError{}):
+			return "", err
+		}
+		if attempt == attempts {
+			return "", fmt.Errorf("after %d attempts: %w", attempts, err)
+		}
+		if err := c.wait(ctx, min(wait, maxWait)); err != nil {
+			return "", err
+		}
+		backoff = min(2*backoff, maxWait)
+	}
+}
+
+// download makes one attempt.
+func (c *Client) download(ctx context.Context, path string, query url.Values, begin func() (io.Writer, error)) (string, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stalled := time.AfterFunc(stallTimeout, cancel)
+	defer stalled.Stop()
+	target := c.base.JoinPath(path)
+	target.RawQuery = query.Encode()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+	if err != nil {
+		return "", writeError{fmt.Errorf("make a request: %w", err)}
+	}
+	request.Header.Set("Authorization", "Bearer "+c.credential)
+	// Without this the transport asks for gzip, which costs the server more than a fast network saves.
+	request.Header.Set("Accept-Encoding", "identity")
+	whole := *c.http
+	whole.Timeout = 0 // a long history takes as long as it takes; stalled bounds the silence in it
+	response, err := whole.Do(request)
+	if err != nil {
+		return "", unreachable(c.base, err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		answer, err := io.ReadAll(io.LimitReader(response.Body, maxProblemBytes))
+		if err != nil {
+			return "", unreachable(c.base, err)
+		}
+		return "", problemOf(response, answer)
+	}
+	if response.ContentLength < 0 && len(response.TransferEncoding) == 0 && response.ProtoMajor == 1 {
+		return "", writeError{errors.New("the answer does not say where it ends, so that a cut one would look whole: go around the proxy that does this")}
+	}
+	w, err := begin()
+	if err != nil {
+		return "", writeError{err}
+	}
+	if err := copyBody(w, response.Body, func() { stalled.Reset(stallTimeout) }); err != nil {
+		if errors.As(err, &writeError{}) {
+			return "", err
+		}
+		return "", fmt.Errorf("the answer was cut: %w", unreachable(c.base, err))
+	}
+	return response.Header.Get("Next-Cursor"), nil
+}
+
+// copyBody copies and tells the reader's failures from the writer's.
+func copyBody(w io.Writer, r io.Reader, alive func()) error {
+	buffer := make([]byte, 256<<10)
+	for {
+		n, err := r.Read(buffer)
+		if n > 0 {
+			alive()
+			if _, err := w.Write(buffer[:n]); err != nil {
+				return writeError{err}
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// ListSessions calls each with the id of every session that the caller sees and that the list route's
+// parameters select, oldest first, until each returns an error, which is returned.
+func (c *Client) ListSessions(ctx context.Context, filter url.Values, each func(id string) error) error {
+	const pageSize = 1000
+	query := url.Values{"sort_by": {"created_at_timestamp"}, "sort_order": {"asc"}, "page_size": {fmt.Sprint(pageSize)}}
+	for name, values := range filter {
+		query[name] = values
+	}
+	for number := 1; ; number++ {
+		query.Set("page", fmt.Sprint(number))
+		var page struct {
+			Items []Session `json:"items"`
+		}
+		if err := c.Get(ctx, "/tracking/sessions/list/v1", query, &page); err != nil {
+			return fmt.Errorf("list the sessions: %w", err)
+		}
+		for _, session := range page.Items {
+			if err := each(session.ID); err != nil {
+				return err
+			}
+		}
+		if len(page.Items) < pageSize {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"lastseen/cmd/lastseen/client"
+	"lastseen/cmd/lastseen/exporter"
+)
+
+// exportCommand pulls the histories of many sessions.
+type exportCommand struct {
+	serverFlags
+	Key     string `placeholder:"KEY" help:"API key, in place of a user token. Whoever can list this machine's processes can read it here: prefer the environment variable or --key-file."`
+	KeyFile string `placeholder:"FILE" help:"File that holds the API key; it goes before --key."`
+
+	Session      []string  `placeholder:"ID" help:"Sessions to export, separated by commas; by default all that the caller sees."`
+	OrgScope     string    `default:"owned_and_shared" enum:"owned,shared,owned_and_shared" placeholder:"SCOPE" help:"Whose sessions, without --session: ${enum} (default ${default})."`
+	Search       string    `placeholder:"TEXT" help:"Only sessions whose reference, device address or comments contain this, without --session."`
+	DeviceID     string    `name:"device-id" placeholder:"ID" help:"Only the sessions of this device, without --session."`
+	ReferenceID  string    `name:"reference-id" placeholder:"REFERENCE" help:"Only the sessions with this off_chrt_reference_id, without --session."`
+	FlightNumber string    `placeholder:"NUMBER" help:"Only the sessions with this flight number, without --session."`
+	Start        time.Time `required:"" placeholder:"TIME" help:"First moment of the range, in RFC 3339, such as 2026-01-01T00:00:00Z."`
+	End          time.Time `required:"" placeholder:"TIME" help:"Moment before which the range ends."`
+	Format       string    `default:"ndjson" enum:"ndjson,csv,geojson,gpx,parquet,arrow" placeholder:"FORMAT" help:"Format of the files: ${enum} (default ${default})."`
+	Out          string    `required:"" placeholder:"DIR" help:"Directory of the files, one a session, or - for standard output (ndjson and csv only)."`
+	Parallel     int       `default:"4" help:"Sessions at the same time (default ${default})."`
+	PagePoints   int       `default:"50000" help:"Points in one request, and so what is pulled again at most after a kill; ndjson and csv only (default ${default})."`
+	Resume       bool      `default:"true" negatable:"" help:"Go on where an earlier export into the same directory stopped (default)."`
+}
+
+// Validate refuses what does not go together, as mistakes on the command line.
+func (c *exportCommand) Validate() error {
+	switch {
+	case !c.Start.Before(c.End):
+		return errors.New("--start must be before --end")
+	case c.Out == "-" && !exporter.Pageable(c.Format):
+		return errors.New("--out=- is for ndjson and csv: give a directory for the other formats, which are a file for each session")
+	case c.Parallel < 1 || c.Parallel > 64 || c.PagePoints < 1:
+		return errors.New("--parallel must be 1 to 64 and --page-points at least 1")
+	}
+	return nil
+}
+
+// caller returns a client with the API key, or else with the user token. The caller closes it.
+func (c *exportCommand) caller() (*client.Client, error) {
+	key := c.Key
+	if c.KeyFile != "" {
+		text, err := os.ReadFile(c.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the API key: %w", err)
+		}
+		key = string(text)
+	}
+	if key = strings.TrimSpace(key); key != "" {
+		return client.New(c.Server, key)
+	}
+	if c.Token == "" && c.TokenFile == "" {
+		return nil, errors.New("a credential is needed: set LASTSEEN_KEY to an API key or LASTSEEN_TOKEN to a user token, or give --key-file or --token-file")
+	}
+	return c.client()
+}
+
+// sessions returns the ids to export, each once.
+func (c *exportCommand) sessions(ctx context.Context, server *client.Client) (ids []string, err error) {
+	seen := map[string]bool{}
+	add := func(id string) error {
+		if !seen[id] {
+			seen[id] = true
+			ids = append(ids, id)
+		}
+		return nil
+	}
+	for _, id := range c.Session {
+		add(id)
+	}
+	if len(ids) > 0 {
+		return ids, nil
+	}
+	filter := url.Values{"org_scope": {c.OrgScope}}
+	for name, value := range map[string]string{
+		"search": c.Search, "filter_device_id": c.DeviceID,
+		"filter_off_chrt_reference_id": c.ReferenceID, "filter_flight_number": c.FlightNumber,
+	} {
+		if value != "" {
+			filter.Set(name, value)
+		}
+	}
+	return ids, server.ListSessions(ctx, filter, add)
+}
+
+// Run implements the command.
+func (c *exportCommand) Run(ctx context.Context, std streams) error {
+	server, err := c.caller()
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	ids, err := c.sessions(ctx, server)
+	if err != nil {
+		return err
+	}
+	run := exporter.New(server, exporter.Options{
+		Start: c.Start, End: c.End, Format: c.Format, Parallel: c.Parallel, PagePoints: c.PagePoints, Restart: !c.Resume,
+	})
+	began := time.Now()
+	finish := showProgress(std.err, "export", false, func() progressState {
+		p := run.Progress()
+		return progressState{done: p.Sessions, total: int64(len(ids)), text: exportText(p, int64(len(ids)), time.Since(began))}
+	})
+	if c.Out == "-" {
+		err = run.ToStream(ctx, std.out, ids)
+	} else {
+		err = run.ToDirectory(ctx, c.Out, ids)
+	}
+	finish()
+	p, failures := run.Progress(), run.Failures()
+	for _, failure := range failures {
+		fmt.Fprintln(std.err, failure)
+	}
+	fmt.Fprintf(std.err, "%d of %d sessions exported, %d of them from before; %s\n", p.Sessions, len(ids), p.Skipped, amount(p))
+	switch {
+	case ctx.Err() != nil && c.Out == "-":
+		return errors.New("the export was interrupted, and what went to standard output is not whole")
+	case ctx.Err() != nil:
+		return errors.New("the export was interrupted: run the same command again to go on")
+	case err != nil && c.Out == "-":
+		return fmt.Errorf("the export stopped early, and what went to standard output is not whole: %w", err)
+	case err != nil:
+		return fmt.Errorf("the export stopped early: put this right and run the same command again to go on: %w", err)
+	case len(failures) > 0:
+		return fmt.Errorf("%d sessions could not be exported: check their ids and that the caller may see them", len(failures))
+	}
+	return nil
+}
+
+// exportText is the progress in words: how much, how fast, how long still.
+func exportText(p exporter.Progress, sessions int64, took time.Duration) string {
+	text := fmt.Sprintf("%d of %d sessions, %s", p.Sessions, sessions, amount(p))
+	seconds := took.Seconds()
+	if seconds < 1 {
+		return text
+	}
+	if p.Points > 0 {
+		text += fmt.Sprintf(", %.0f points/s", float64(p.Points)/seconds)
+	} else {
+		text += fmt.Sprintf(", %.1f MB/s", float64(p.Bytes)/1e6/seconds)
+	}
+	if pulled := p.Sessions - p.Skipped; pulled > 0 && p.Sessions < sessions {
+		left := time.Duration(float64(took) / float64(pulled) * float64(sessions-p.Sessions))
+		text += fmt.Sprintf(", about %s left", left.Round(time.Second))
+	}
+	return text
+}
+
+func amount(p exporter.Progress) string {
+	if p.Points > 0 {
+		return fmt.Sprintf("%d points, %.1f MB", p.Points, float64(p.Bytes)/1e6)
+	}
+	return fmt.Sprintf("%.1f MB", float64(p.Bytes)/1e6)
+}

@@ -19,7 +19,7 @@ type commandLine struct {
 	Demo    demoCommand      `cmd:"" help:"Run the service with a simulated fleet, and print an API key and what to try."`
 	Token   tokenCommand     `cmd:"" help:"Print a user token of the local issuer. Works while the service runs."`
 	Login   loginCommand     `cmd:"" help:"Print a link that signs a browser in to the console, once. Works while the service runs."`
-	Keys    keysCommand      `cmd:"" help:"Create, list and revoke API keys."`
+	Keys    keysCommand      `cmd:"" help:"Create, list, rotate and revoke API keys."`
 	Import  importCommand    `cmd:"" help:"Import positions from CSV, NDJSON, JSON, GPX and GeoJSON files."`
 	Export  exportCommand    `cmd:"" help:"Export the histories of sessions to files, many at a time; goes on after a kill."`
 	Bench   benchCommand     `cmd:"" help:"Run the load suite."`

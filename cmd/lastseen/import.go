@@ -20,9 +20,10 @@ type importCommand struct {
 	Format       string   `default:"auto" enum:"auto,csv,ndjson,json,gpx,geojson" placeholder:"FORMAT" help:"Format of the files: ${enum}; auto goes by each file's name, then by how it begins (default ${default})."`
 	Map          []string `sep:"none" placeholder:"FIELD=COLUMN[:UNIT]" help:"Column that holds a field, and its unit; may be given several times. Fields and units: timestamp (s, ms, us, ns), latitude and longitude (degrees), altitude and accuracy (m, ft, km), speed (m/s, km/h, mph, kn), heading (degrees), temperature (C, F), battery (1, %), device, session. The first unit is what is taken when none is given; a timestamp also by its magnitude. An empty COLUMN leaves a field out. Columns of a table without a header are called 1, 2, 3 and so on."`
 	Device       string   `placeholder:"NAME" help:"Device of points whose row names none; by default the name of the track or of the file."`
+	NewSessions  bool     `help:"Points that name a session by its id go to a new session, of a device that is called by that id: for what 'lastseen export' has written of another service."`
 	BatchPoints  int      `default:"5000" help:"Points in one request (default ${default})."`
 	InFlight     int      `default:"8" help:"Requests at the same time; those of one device come one after the other (default ${default})."`
-	AllowRejects bool     `help:"Exit with 0 also when rows or points were rejected."`
+	AllowRejects bool     `help:"Exit with 0 also when rows or points were rejected; not when a file could not be read."`
 
 	mapping trackfile.Mapping
 	bytes   atomic.Int64 // read so far, of all files
@@ -33,7 +34,11 @@ func (c *importCommand) Validate() (err error) {
 	if c.BatchPoints < 1 || c.BatchPoints > 100_000 || c.InFlight < 1 || c.InFlight > 64 {
 		return errors.New("--batch-points must be 1 to 100000 and --in-flight 1 to 64")
 	}
-	c.mapping, err = trackfile.ParseMapping(c.Map)
+	columns := c.Map
+	if c.NewSessions {
+		columns = append([]string{"session=", "device=session_id"}, columns...)
+	}
+	c.mapping, err = trackfile.ParseMapping(columns)
 	return err
 }
 
@@ -60,8 +65,11 @@ func (c *importCommand) Run(ctx context.Context, std streams) error {
 	case err != nil:
 		return fmt.Errorf("the import stopped early, and once this is put right it can be run again: %w", err)
 	}
+	if n := len(sum.FilesFailed); n > 0 {
+		return fmt.Errorf("%d of %d files could not be read to their end, for the reason above each: correct them and import them again", n, len(c.Files))
+	}
 	if !sum.Complete() && !c.AllowRejects {
-		return fmt.Errorf("%d rows or points were rejected and %d files could not be read to their end: correct them, or accept that with --allow-rejects", sum.Rejected, len(sum.FilesFailed))
+		return fmt.Errorf("%d rows or points were rejected: correct them, or accept that with --allow-rejects", sum.Rejected)
 	}
 	return nil
 }
@@ -76,8 +84,12 @@ func (c *importCommand) report(std streams, sum *importer.Summary) {
 	if more := sum.Rejected - len(sum.Reasons); more > 0 {
 		fmt.Fprintf(std.err, "and %d more like these\n", more)
 	}
-	fmt.Fprintf(std.out, "%d points read: %d accepted, %d rejected; %d sessions, %d of them new\n",
-		sum.Read, sum.Accepted, sum.Rejected, sum.Sessions, sum.SessionsCreated)
+	failed := ""
+	if n := len(sum.FilesFailed); n > 0 {
+		failed = fmt.Sprintf("; %d of %d files failed", n, len(c.Files))
+	}
+	fmt.Fprintf(std.out, "%d points read: %d accepted, %d rejected; %d sessions, %d of them new%s\n",
+		sum.Read, sum.Accepted, sum.Rejected, sum.Sessions, sum.SessionsCreated, failed)
 }
 
 // sources are the files of the command line. Their bytes are counted as they are read.

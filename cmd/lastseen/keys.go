@@ -18,6 +18,7 @@ import (
 type keysCommand struct {
 	Create createKeyCommand `cmd:"" help:"Make an API key. Only the key goes to standard output, its record to standard error."`
 	List   listKeysCommand  `cmd:"" help:"List the organisation's API keys, newest first."`
+	Rotate rotateKeyCommand `cmd:"" help:"Replace an API key by a new one; the old one is good until the grace ends. Only the key goes to standard output."`
 	Revoke revokeKeyCommand `cmd:"" help:"Revoke an API key: when this returns, the key is refused."`
 }
 
@@ -43,12 +44,17 @@ func (c *createKeyCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
+	return writeNewKey(std, record)
+}
+
+// writeNewKey writes the key to standard output and its record to standard error.
+func writeNewKey(std streams, record client.KeyRecord) error {
 	key := record.Key
 	record.Key = ""
 	if err := writeJSON(std.err, record); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(std.out, key)
+	_, err := fmt.Fprintln(std.out, key)
 	return err
 }
 
@@ -125,11 +131,42 @@ type revokeKeyCommand struct {
 }
 
 // Validate keeps a key that was given in place of its id from being sent and shown.
-func (c *revokeKeyCommand) Validate() error {
-	if len(c.ID) > 3 && c.ID[2] == '_' {
+func (c *revokeKeyCommand) Validate() error { return checkKeyID(c.ID) }
+
+func checkKeyID(id string) error {
+	if len(id) > 3 && id[2] == '_' {
 		return errors.New("--id must be the key's id, not the key itself: 'lastseen keys list' shows it")
 	}
 	return nil
+}
+
+type rotateKeyCommand struct {
+	serverFlags
+	ID        string        `name:"id" required:"" placeholder:"ID" help:"The key's id, as 'lastseen keys list' shows it; not the key itself."`
+	Grace     time.Duration `default:"24h" placeholder:"DURATION" help:"How long the old key is good for still, in whole seconds; at most 168h (default ${default})."`
+	ExpiresAt time.Time     `placeholder:"TIME" help:"When the new key expires, in RFC 3339, such as 2027-01-31T00:00:00Z; by default the server chooses."`
+}
+
+// Validate refuses a key in place of its id, and a grace that the server cannot be told.
+func (c *rotateKeyCommand) Validate() error {
+	if c.Grace < 0 || c.Grace > 7*24*time.Hour || c.Grace%time.Second != 0 {
+		return errors.New("--grace must be whole seconds, at most 168h")
+	}
+	return checkKeyID(c.ID)
+}
+
+// Run implements the command.
+func (c *rotateKeyCommand) Run(ctx context.Context, std streams) error {
+	server, err := c.client()
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	record, err := server.RotateKey(ctx, c.ID, c.Grace, c.ExpiresAt)
+	if err != nil {
+		return err
+	}
+	return writeNewKey(std, record)
 }
 
 // Run implements the command.

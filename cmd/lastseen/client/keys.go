@@ -17,13 +17,33 @@ type KeyRecord struct {
 	Name            string     `json:"name"`
 	Prefix          string     `json:"prefix"`
 	CreatedByUserID string     `json:"created_by_user_id"`
-	CreatedAt       time.Time  `json:"created_at_timestamp"`
-	ExpiresAt       time.Time  `json:"expires_at_timestamp"`
-	RevokedAt       *time.Time `json:"revoked_at_timestamp,omitempty"`
+	CreatedAt       Timestamp  `json:"created_at_timestamp"`
+	ExpiresAt       Timestamp  `json:"expires_at_timestamp"`
+	RevokedAt       *Timestamp `json:"revoked_at_timestamp,omitempty"`
 	RevokedByUserID string     `json:"revoked_by_user_id,omitempty"`
-	LastUsedAt      *time.Time `json:"last_used_at_timestamp,omitempty"`
+	LastUsedAt      *Timestamp `json:"last_used_at_timestamp,omitempty"`
 	Status          string     `json:"status"`
 	Key             string     `json:"key,omitempty"`
+}
+
+// Timestamp is a time that is written exactly as the server gave it.
+type Timestamp struct {
+	time.Time
+	text string
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *Timestamp) UnmarshalJSON(text []byte) error {
+	t.text = string(text)
+	return t.Time.UnmarshalJSON(text)
+}
+
+// MarshalJSON implements json.Marshaler.
+func (t Timestamp) MarshalJSON() ([]byte, error) {
+	if t.text == "" {
+		return t.Time.MarshalJSON()
+	}
+	return []byte(t.text), nil
 }
 
 // CreateKey makes an API key. It is not made again when the connection breaks, since the first
@@ -53,6 +73,22 @@ func (c *Client) RevokeKey(ctx context.Context, id string) (KeyRecord, error) {
 	err := c.post(ctx, "/orgs/api_keys/revoke/v1", url.Values{"api_key_id": {id}}, struct{}{}, true, &record)
 	if err != nil {
 		return KeyRecord{}, fmt.Errorf("revoke the API key %s: %w", id, err)
+	}
+	return record, nil
+}
+
+// RotateKey makes a new key in the place of one, which expires when the grace ends, and returns the new
+// key's record. The new one expires when expiresAt says, or as the server sees fit when that is zero.
+// Like CreateKey it is not repeated when the connection breaks.
+func (c *Client) RotateKey(ctx context.Context, id string, grace time.Duration, expiresAt time.Time) (KeyRecord, error) {
+	var record KeyRecord
+	body := map[string]any{"grace_seconds": int64(grace / time.Second)}
+	if !expiresAt.IsZero() {
+		body["expires_at_timestamp"] = expiresAt.UTC().Format("2006-01-02T15:04:05.000Z")
+	}
+	err := c.post(ctx, "/orgs/api_keys/rotate/v1", url.Values{"api_key_id": {id}}, body, false, &record)
+	if err != nil {
+		return KeyRecord{}, fmt.Errorf("rotate the API key %s: %w", id, err)
 	}
 	return record, nil
 }

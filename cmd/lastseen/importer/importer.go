@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"io/fs"
 	"iter"
 
 	"golang.org/x/sync/errgroup"
@@ -106,7 +107,7 @@ var laneSeed = maphash.MakeSeed()
 func (i *Import) read(ctx context.Context, source Source, queues []chan item) error {
 	in, err := source.Open()
 	if err != nil {
-		i.tally.fileFailed(fmt.Sprintf("%s: the file cannot be opened: %v", source.Name, err))
+		i.tally.fileFailed(fmt.Sprintf("%s: the file cannot be opened: %v", source.Name, withoutPath(err)))
 		return nil
 	}
 	defer in.Close()
@@ -117,7 +118,7 @@ func (i *Import) read(ctx context.Context, source Source, queues []chan item) er
 			i.tally.read()
 			i.tally.reject(source.Name, row.Place, row.Detail)
 		case err != nil:
-			i.tally.fileFailed(fmt.Sprintf("%s: %v", source.Name, err))
+			i.tally.fileFailed(fmt.Sprintf("%s: %v", source.Name, withoutPath(err)))
 		default:
 			i.tally.read()
 			lane := maphash.String(laneSeed, fix.Session+"\x00"+fix.Device) % uint64(len(queues))
@@ -129,6 +130,15 @@ func (i *Import) read(ctx context.Context, source Source, queues []chan item) er
 		}
 	}
 	return nil
+}
+
+// withoutPath leaves out the path that a message names already.
+func withoutPath(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
 }
 
 // Summary returns what has become of the points so far. It is safe for concurrent use.

@@ -81,11 +81,45 @@ func (f *file) eachElement(decoder *lineDecoder, each func(Place, json.RawMessag
 	return nil
 }
 
-// addObject adds an object's members.
+// addObject adds an object's members, and those of a data point as the service writes it: its location
+// is a GeoJSON Feature, and its session stands in its metadata.
 func (r *record) addObject(object map[string]json.RawMessage) {
 	for name, raw := range object {
+		switch name {
+		case "location":
+			if r.addLocation(raw) {
+				continue
+			}
+		case "metadata":
+			var metadata map[string]json.RawMessage
+			if json.Unmarshal(raw, &metadata) == nil && metadata["session_id"] != nil {
+				r.add("session_id", valueText(metadata["session_id"]))
+			}
+			continue
+		}
 		r.add(name, valueText(raw))
 	}
+}
+
+// addLocation adds the position and the properties of a Feature with a Point, and reports whether it is one.
+func (r *record) addLocation(raw json.RawMessage) bool {
+	var feat feature
+	if json.Unmarshal(raw, &feat) != nil || feat.Geometry == nil || feat.Geometry.Type != "Point" {
+		return false
+	}
+	var position []json.Number
+	if json.Unmarshal(feat.Geometry.Coordinates, &position) != nil || len(position) < 2 {
+		return false
+	}
+	for name, value := range feat.Properties {
+		r.add(name, valueText(value))
+	}
+	for i, name := range []string{"longitude", "latitude", "altitude"} {
+		if i < len(position) {
+			r.add(name, position[i].String())
+		}
+	}
+	return true
 }
 
 // valueText returns a string's text, nothing for null, and any other value as it stands.

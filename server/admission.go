@@ -21,7 +21,7 @@ func newAdmission(running, waiting int, wait time.Duration) *admission {
 }
 
 // enter returns nil when the request may run; the caller must then call leave. Otherwise it returns
-// problemBusy, or the context's error.
+// problemBusy, or why the context ended.
 func (a *admission) enter(ctx context.Context) error {
 	select {
 	case a.running <- struct{}{}:
@@ -44,7 +44,7 @@ func (a *admission) enter(ctx context.Context) error {
 		a.refused.Add(1)
 		return problemBusy
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 }
 

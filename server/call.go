@@ -27,15 +27,16 @@ type call struct {
 	scratch   []byte    // for the answer; its capacity is kept
 	writer    jx.Writer // for a refusal; its capacity is kept
 
-	work     context.Context // nil until somebody asks
-	cancel   context.CancelFunc
-	entered  *admission // to leave at the end
-	reader   bodyReader
-	waited   time.Duration // for a change, which is no time that the answer took
-	retry    time.Duration // until a limit on a rate lets the caller go on
-	deciding bool          // about a request with Expect: 100-continue
-	streams  bool          // end comes with the answer's last byte
-	interim  bool          // another call for the same request follows, which is the one to log
+	work      context.Context // nil until somebody asks
+	cancel    context.CancelFunc
+	entered   *admission      // to leave at the end
+	departure *departureWatch // nil unless the route streams
+	reader    bodyReader
+	waited    time.Duration // for a change, which is no time that the answer took
+	retry     time.Duration // until a limit on a rate lets the caller go on
+	deciding  bool          // about a request with Expect: 100-continue
+	streams   bool          // end comes with the answer's last byte
+	interim   bool          // another call for the same request follows, which is the one to log
 }
 
 // maxScratch bounds the memory that a pooled call keeps.
@@ -164,6 +165,7 @@ func (c *call) enter() error {
 		return nil
 	case streamQueue:
 		admission = c.server.streams
+		c.watchDeparture()
 	}
 	if err := admission.enter(c.context()); err != nil {
 		return err
@@ -248,6 +250,7 @@ func (c *call) end() {
 		}
 	}
 	c.server.counts.inFlight.Add(-1)
+	c.departure.end()
 	if c.entered != nil {
 		c.entered.leave()
 	}

@@ -29,8 +29,9 @@ var domainProblems = []struct {
 	{keys.ErrUnavailable, problemUnavailable},
 	{query.ErrUnavailable, problemUnavailable},
 	{ingest.ErrUnavailable, problemUnavailable},
+	{errDeparted, problemDeparted},
 	{context.DeadlineExceeded, problemTimeout},
-	{context.Canceled, problemStopping}, // only a shutdown cancels a request
+	{context.Canceled, problemStopping}, // by a shutdown
 }
 
 // asProblem returns the answer that an error stands for. It is the only place that turns domain

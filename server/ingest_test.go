@@ -249,6 +249,32 @@ func TestExpect(t *testing.T) {
 	}
 }
 
+// TestAWriterThatTakesNothingIsHeardBeforeTheBody does not send a body to its end and gets its answer
+// all the same. Of a body with a length, fasthttp waits for the beginning.
+func TestAWriterThatTakesNothingIsHeardBeforeTheBody(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	driver := s.token("org_a", keys.RoleDriver)
+	s.Server.services.Writer.Close() // like a full queue, it takes nothing
+	for name, rest := range map[string]string{
+		"long":                           "Content-Length: 30000000\r\n\r\n" + strings.Repeat("\n", 64<<10),
+		"in chunks":                      "Transfer-Encoding: chunked\r\n\r\n",
+		"that asks before sending":       "Content-Length: 10\r\nExpect: 100-continue\r\n\r\n",
+		"long, that asks before sending": "Content-Length: 30000000\r\nExpect: 100-continue\r\n\r\n",
+	} {
+		c := dial(t, s.address)
+		fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/x-ndjson\r\n%s", pathIngest, driver, rest)
+		r := answer(t, c)
+		if r.StatusCode != 503 || r.Header.Get("Retry-After") != "1" {
+			t.Errorf("%s: %s, Retry-After %q, want 503 and 1", name, r.Status, r.Header.Get("Retry-After"))
+		}
+		r.problem(t)
+	}
+	if used := s.Server.services.Writer.Budget().InUse(); used != 0 {
+		t.Errorf("%d bytes of the budget were not given back", used)
+	}
+}
+
 // TestABodyThatStopsHalfWay sends the beginning of a body of valid lines and then goes away, or stays silent.
 func TestABodyThatStopsHalfWay(t *testing.T) {
 	t.Parallel()

@@ -30,6 +30,7 @@ type appConfig struct {
 	admin  adminConfig
 
 	ingestBytes   int64 // of memory for points in flight
+	ingestQueue   int   // points that may wait for the next insert
 	cachedKeys    int   // API keys and device credentials
 	keyLookUpRate ratelimit.Rate
 	signIn        signInConfig
@@ -158,7 +159,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 		return services, err
 	}
 	a.startCheckpoints(lastSeen)
-	writer := ingest.NewWriter(db, registry, lastSeen, lastSeen, ingest.WriterOptions{Budget: ingest.NewBudget(a.config.ingestBytes)})
+	writer := ingest.NewWriter(db, registry, lastSeen, lastSeen, ingest.WriterOptions{Budget: ingest.NewBudget(a.config.ingestBytes), Queue: a.config.ingestQueue})
 	a.onStop("the writer", func(context.Context) error {
 		writer.Close()
 		return nil

@@ -27,7 +27,8 @@ type committer struct {
 	// unsettled are the sessions that were marked and of which last_seen could not be told yet.
 	unsettled map[schema.ID]struct{}
 
-	counts *writerCounts
+	receipts receipts
+	counts   *writerCounts
 }
 
 // unsure is what an insert whose outcome is unknown may have written of a session.
@@ -62,15 +63,18 @@ func (c *committer) write(requests []*request) error {
 	if err != nil {
 		return unavailable(err)
 	}
-	fresh := g.separate(stored, c.now().UnixMilli())
+	stamp := c.receipts.next(c.now().UnixMilli())
+	fresh := g.separate(stored, stamp)
 	ctx, cancel := context.WithTimeout(context.Background(), statementTimeout)
 	defer cancel()
 	began := time.Now()
 	if err := c.db.InsertDataPoints(ctx, fresh); err != nil {
 		c.doubt(fresh)
+		c.receipts.fail(stamp, c.now().Add(settleTime))
 		c.counts.failures.Add(1)
 		return unavailable(err)
 	}
+	c.receipts.done(stamp)
 	c.counts.inserted(len(requests), len(fresh), len(g.rows)-len(fresh), began)
 	// Points that were there already are shown too: an insert that failed may have written them.
 	c.lastSeen.Publish(g.rows)

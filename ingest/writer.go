@@ -35,8 +35,17 @@ type WriterOptions struct {
 	// Queue is how many points may wait for the next insert once there is more to write than can be
 	// written; 0 means DefaultQueue. A request counts for at most an eighth of it.
 	Queue int
+	// Retention is how long ClickHouse keeps points after their timestamp; 0 means for ever. Older
+	// points are rejected, since they would be acknowledged and then lost.
+	Retention time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// ReceivedThrough is the newest time (Unix milliseconds) at which a point that is stored was
+	// received; see schema.DB.NewestReceipt. What the Writer writes is received later. 0 means just before now.
+	ReceivedThrough int64
+	// Unsettled says that another process, which has ended, may have left inserts behind that
+	// ClickHouse goes on with: ReceivedThrough does not count until they are through.
+	Unsettled bool
 }
 
 // Caller is who writes points.
@@ -60,6 +69,7 @@ type Writer struct {
 	registry *Registry
 	budget   *Budget
 	now      func() time.Time
+	retained int64 // milliseconds for which points are kept; 0 for ever
 
 	queue     *queue
 	wake      chan struct{} // has room for one
@@ -88,10 +98,11 @@ func NewWriter(db *schema.DB, registry *Registry, lastSeen LastSeen, marker Mark
 		options.Now = time.Now
 	}
 	w := &Writer{
-		registry: registry, budget: options.Budget, now: options.Now, queue: newQueue(options.Queue, options.Now),
+		registry: registry, budget: options.Budget, now: options.Now, retained: options.Retention.Milliseconds(), queue: newQueue(options.Queue, options.Now),
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
 		committer: newCommitter(db, lastSeen, marker, options.Now),
 	}
+	w.committer.receipts.begin(max(options.ReceivedThrough, options.Now().UnixMilli()-1), options.Unsettled, options.Now())
 	go w.run()
 	return w
 }
@@ -110,8 +121,8 @@ func (w *Writer) Accepts(orgID string) bool {
 
 // Ingest writes the points of a batch, which it consumes, and returns when ClickHouse has them and
 // last_seen shows them. Points that name a session or a device that the caller may not write for,
-// that come from the future (more than five minutes) or that come after their session's end are
-// rejected one by one.
+// that come from the future (more than five minutes), that come after their session's end or that are
+// older than the retention are rejected one by one.
 //
 // Errors: ErrBusy; ErrUnavailable; or the context's when it ends first, in which case the points may
 // still be written.
@@ -131,6 +142,8 @@ func (w *Writer) Ingest(ctx context.Context, caller Caller, batch *Batch) (Resul
 			return detailFuture
 		case p.Timestamp > o.endedAt:
 			return detailAfterEnd
+		case w.retained > 0 && p.Timestamp < now-w.retained:
+			return detailExpired
 		}
 		return ""
 	})

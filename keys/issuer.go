@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -57,6 +59,16 @@ func OpenIssuer(dataDir string, now func() time.Time) (*Issuer, error) {
 			jwt.WithStrictDecoding(),
 		),
 	}, nil
+}
+
+// DeriveKey returns a secret of 32 bytes for another purpose than tokens, the same for the same purpose
+// for as long as the issuer's key stays. It tells nothing about that key or about other secrets.
+func (i *Issuer) DeriveKey(purpose string) []byte {
+	derived, err := hkdf.Key(sha256.New, i.key.Seed(), nil, "lastseen "+purpose, sha256.Size)
+	if err != nil {
+		panic(err) // only for more bytes than the hash can give
+	}
+	return derived
 }
 
 // User is whom a token speaks for.

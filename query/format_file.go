@@ -11,7 +11,8 @@ import (
 func (s *Stream) startExport() (err error) {
 	r := &s.request
 	s.file, err = s.history.db.ExportDataPoints(s.ctx, schema.Export{
-		Session: s.session, Format: formats[r.Format].export, Start: r.Start, End: r.End, BucketSeconds: r.BucketSeconds,
+		Session: s.session, Format: formats[r.Format].export, Start: s.page.start, End: s.page.end,
+		BucketSeconds: r.BucketSeconds, Receipts: s.page.receipts,
 	})
 	return err
 }
@@ -44,6 +45,7 @@ func (s *Stream) writeFormat(out *output, format *pointFormat) error {
 	for first := true; s.primed || s.points.Next(); first = false {
 		s.primed = false
 		out.buffer = format.point(out.buffer, s.points.Point(), first)
+		out.points++
 		if err := out.flushFull(); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -37,6 +38,12 @@ type HistoryRequest struct {
 	Clusters ClusterRule
 	// Format is how the history is written.
 	Format Format
+	// Order is the order of the points. OrderReceived goes without buckets and has no clusters.
+	Order Order
+	// Limit is the most points, or buckets, of the answer, 1 to MaxPageLimit, or 0 for all.
+	Limit int
+	// Cursor is NextCursor of the stream that gave the page before, or empty for the first page.
+	Cursor string
 }
 
 // Validate returns an *InvalidError that names the first parameter that cannot be served.
@@ -52,6 +59,12 @@ func (r *HistoryRequest) Validate() error {
 		return &InvalidError{"stationary_minimum_seconds", "stationary_minimum_seconds must be from 1 to 31622400"}
 	case rule.Gap < time.Second || rule.Gap > maxClusterTime:
 		return &InvalidError{"stationary_gap_seconds", "stationary_gap_seconds must be from 1 to 31622400"}
+	case r.Order >= orderCount:
+		return &InvalidError{"order", "order must be one of timestamp, received"}
+	case r.Order == OrderReceived && r.BucketSeconds > 0:
+		return &InvalidError{"bucket_seconds", "bucket_seconds does not go with order=received: leave one of them out"}
+	case r.Limit < 0 || r.Limit > MaxPageLimit:
+		return &InvalidError{"limit", "limit must be a whole number from 1 to 1000000"}
 	case r.Format >= formatCount:
 		return &InvalidError{"format", "format must be one of json, ndjson, csv, geojson, gpx, parquet, arrow"}
 	}
@@ -63,13 +76,39 @@ type History struct {
 	db       *schema.DB
 	lastSeen *LastSeen
 	streams  chan struct{} // holds a token for each stream that is open
+	cursors  cursors
+	receipts Receipts
+	limits   Limits
 }
 
-// NewHistory returns a History that streams at most streams answers at a time. Each holds a
-// connection to ClickHouse for as long as its reader takes, so streams should leave some of
-// schema.Options.Connections to others.
-func NewHistory(db *schema.DB, lastSeen *LastSeen, streams int) *History {
-	return &History{db: db, lastSeen: lastSeen, streams: make(chan struct{}, streams)}
+// HistoryOptions tune a History. Streams must be set.
+type HistoryOptions struct {
+	// Streams is how many answers are streamed at a time. Each holds a connection to ClickHouse for
+	// as long as its reader takes, so it should leave some of schema.Options.Connections to others.
+	Streams int
+	// CursorKey signs cursors, with at least 32 secret bytes; when it is shorter, a key is made and
+	// cursors are good for as long as the History.
+	CursorKey []byte
+	// Receipts is who writes points in this process; nil means nobody, and that points that arrive
+	// later than now are not in the feed of OrderReceived.
+	Receipts Receipts
+	// Limits bound each answer.
+	Limits Limits
+}
+
+// NewHistory returns a History.
+func NewHistory(db *schema.DB, lastSeen *LastSeen, options HistoryOptions) *History {
+	if len(options.CursorKey) < cursorKeySize {
+		options.CursorKey = make([]byte, cursorKeySize)
+		rand.Read(options.CursorKey)
+	}
+	if options.Receipts == nil {
+		options.Receipts = fixedReceipts(time.Now().UnixMilli())
+	}
+	return &History{
+		db: db, lastSeen: lastSeen, streams: make(chan struct{}, options.Streams),
+		cursors: cursors{options.CursorKey}, receipts: options.Receipts, limits: options.Limits,
+	}
 }
 
 // admissionWait is how long a request waits for a stream to end.
@@ -89,7 +128,10 @@ func (h *History) Open(ctx context.Context, request HistoryRequest) (*Stream, er
 	if err := h.admit(ctx); err != nil {
 		return nil, err
 	}
-	s := &Stream{history: h, ctx: ctx, session: id, request: request, clusters: newClusterer(request.Clusters)}
+	s := &Stream{history: h, ctx: ctx, session: id, request: request, began: time.Now(), clusters: newClusterer(request.Clusters)}
+	if err := s.openPage(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	// What fails before the first point can still become a proper answer.
 	if err := s.start(); err != nil {
 		return nil, errors.Join(s.failure(err), s.Close())

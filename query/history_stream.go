@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"lastseen/schema"
 )
@@ -16,6 +17,8 @@ type Stream struct {
 	ctx      context.Context // that of the request
 	session  schema.ID
 	request  HistoryRequest
+	page     page
+	began    time.Time
 	points   *schema.PointReader // nil once it is closed, and where there is a file
 	primed   bool                // points is at the first point already
 	file     io.ReadCloser       // what ClickHouse writes; nil once it is closed
@@ -52,10 +55,13 @@ func (s *Stream) start() (err error) {
 		return s.startExport()
 	}
 	db, r := s.history.db, &s.request
-	if r.BucketSeconds > 0 {
-		s.points, err = db.ReadBuckets(s.ctx, s.session, r.Start, r.End, r.BucketSeconds)
-	} else {
-		s.points, err = db.ReadDataPoints(s.ctx, s.session, r.Start, r.End)
+	switch {
+	case s.page.receipts != nil:
+		s.points, err = db.ReadReceived(s.ctx, s.session, r.Start, r.End, *s.page.receipts)
+	case r.BucketSeconds > 0:
+		s.points, err = db.ReadBuckets(s.ctx, s.session, s.page.start, s.page.end, r.BucketSeconds)
+	default:
+		s.points, err = db.ReadDataPoints(s.ctx, s.session, s.page.start, s.page.end)
 	}
 	if err != nil {
 		return err
@@ -76,7 +82,7 @@ func (s *Stream) WriteTo(w io.Writer) (written int64, err error) {
 	defer func() { err = errors.Join(err, s.Close()) }()
 	p := pieces.Get().(*piece)
 	defer pieces.Put(p)
-	out := &output{w: w, buffer: p.buffer[:0]}
+	out := &output{w: w, buffer: p.buffer[:0], limits: &s.history.limits, began: s.began}
 	defer func() { p.buffer = out.buffer }()
 	switch format := &formats[s.request.Format]; {
 	case format.export != "":
@@ -89,13 +95,14 @@ func (s *Stream) WriteTo(w io.Writer) (written int64, err error) {
 	return out.written, err
 }
 
-// writeJSON writes {"data_points":[…],"stationary_clusters":[…]}.
+// writeJSON writes {"data_points":[…],"stationary_clusters":[…]}, with a next_cursor where there is one.
+// Of several pages the first has the clusters of the whole range: a stay does not end with a page.
 func (s *Stream) writeJSON(out *output) error {
 	out.buffer = append(out.buffer, `{"data_points":[`...)
 	if err := s.writePoints(out); err != nil {
 		return err
 	}
-	if s.request.BucketSeconds > 0 {
+	if s.request.Order == OrderTimestamp && s.page.first && (s.request.BucketSeconds > 0 || !s.page.whole) {
 		if err := s.readClusters(); err != nil {
 			return err
 		}
@@ -110,7 +117,11 @@ func (s *Stream) writeJSON(out *output) error {
 			return err
 		}
 	}
-	out.buffer = append(out.buffer, `]}`...)
+	out.buffer = append(out.buffer, ']')
+	if s.page.next != "" {
+		out.buffer = append(append(append(out.buffer, `,"next_cursor":"`...), s.page.next...), '"')
+	}
+	out.buffer = append(out.buffer, '}')
 	return out.flush()
 }
 
@@ -119,6 +130,9 @@ type output struct {
 	w       io.Writer
 	buffer  []byte
 	written int64
+	points  int64
+	limits  *Limits
+	began   time.Time
 }
 
 func (o *output) flushFull() error {
@@ -129,6 +143,9 @@ func (o *output) flushFull() error {
 }
 
 func (o *output) flush() error {
+	if err := o.limits.check(o.points, o.written+int64(len(o.buffer)), o.began); err != nil {
+		return err
+	}
 	n, err := o.w.Write(o.buffer)
 	o.written += int64(n)
 	o.buffer = o.buffer[:0]
@@ -139,7 +156,7 @@ func (o *output) flush() error {
 }
 
 func (s *Stream) writePoints(out *output) error {
-	inRange := s.request.BucketSeconds == 0 // the points are all that clusters need
+	inRange := s.page.whole && s.request.BucketSeconds == 0 // the points are all that clusters need
 	separate := false
 	encoder := newPointEncoder(s.session)
 	for s.primed || s.points.Next() {
@@ -150,6 +167,7 @@ func (s *Stream) writePoints(out *output) error {
 		}
 		separate = true
 		out.buffer = encoder.append(out.buffer, p)
+		out.points++
 		if inRange && p.Outlier == schema.NotOutlier {
 			s.clusters.add(p.Timestamp, position{p.Latitude, p.Longitude})
 		}

@@ -32,7 +32,7 @@ func historyOf(tb testing.TB, s schema.Session, points ...schema.OwnedPoint) (*q
 	insert(tb, db, points...)
 	table := query.NewLastSeen(db, time.Now)
 	table.PutSession(s)
-	return query.NewHistory(db, table, 2), db
+	return query.NewHistory(db, table, query.HistoryOptions{Streams: 2}), db
 }
 
 // pull writes a history into memory.
@@ -123,7 +123,7 @@ func TestHistoryIsForThoseWhoMaySeeTheSession(t *testing.T) {
 	table := query.NewLastSeen(db, time.Now)
 	table.PutSession(private)
 	table.PutSession(public)
-	h := query.NewHistory(db, table, 1)
+	h := query.NewHistory(db, table, query.HistoryOptions{Streams: 1})
 	for _, test := range []struct {
 		name    string
 		request query.HistoryRequest

@@ -60,6 +60,11 @@ const exportSelect = `SELECT
   CAST(p.outlier != 0, 'Bool') AS outlier
 FROM `
 
+// receivedRows are the rows of a range that arrived in Receipts, each place in that order once.
+const receivedRows = `(SELECT session_id, timestamp, received_at, latitude, longitude, altitude, accuracy, speed, heading, temperature, battery, outlier` +
+	sessionRange + receiptRange + `
+  ORDER BY received_at, timestamp, version DESC LIMIT 1 BY received_at, timestamp)`
+
 // foldedRows are the rows of a range that count, in ascending time. Because LIMIT BY names the columns
 // that the rows are sorted by, ClickHouse remembers one row and not a set of them all.
 const foldedRows = `(SELECT session_id, timestamp, received_at, latitude, longitude, altitude, accuracy, speed, heading, temperature, battery, outlier` +
@@ -73,14 +78,8 @@ func (db *DB) ExportDataPoints(ctx context.Context, e Export) (io.ReadCloser, er
 	query, args := exportSelect+foldedRows+" AS p", sessionRangeArgs(e.Session, e.Start, e.End)
 	switch {
 	case e.Receipts != nil:
-		query += `
-WHERE (p.received_at, p.timestamp) > (fromUnixTimestamp64Milli({after_received:Int64}, 'UTC'), fromUnixTimestamp64Milli({after:Int64}, 'UTC'))
-  AND (p.received_at, p.timestamp) <= (fromUnixTimestamp64Milli({through_received:Int64}, 'UTC'), fromUnixTimestamp64Milli({through:Int64}, 'UTC'))
-ORDER BY p.received_at, p.timestamp`
-		after, through := e.Receipts.After, e.Receipts.Through
-		args = append(args,
-			clickhouse.Named("after_received", storableTime(after.ReceivedAt)), clickhouse.Named("after", storableTime(after.Timestamp)),
-			clickhouse.Named("through_received", storableTime(through.ReceivedAt)), clickhouse.Named("through", storableTime(through.Timestamp)))
+		query = exportSelect + receivedRows + " AS p ORDER BY p.received_at, p.timestamp"
+		args = append(args, receiptArgs(*e.Receipts)...)
 	case e.BucketSeconds > 0:
 		query = exportSelect + `(SELECT * FROM ` + foldedRows + ` WHERE outlier = 0
   ORDER BY timestamp DESC LIMIT 1 BY intDiv(toUnixTimestamp64Milli(timestamp), {bucket:Int64})) AS p

@@ -30,6 +30,15 @@ func (c *call) history(request query.HistoryRequest) error {
 	start, end := p.requiredTimestamp("start_timestamp"), p.requiredTimestamp("end_timestamp")
 	request.BucketSeconds = p.integer("bucket_seconds", 0, 1, maxBucketSeconds)
 	request.Clusters = p.clusterRule()
+	request.Limit = p.integer("limit", 0, 1, query.MaxPageLimit)
+	if p.choice("order", "timestamp", "received") == "received" {
+		request.Order = query.OrderReceived
+	}
+	if cursor, present := p.optional("cursor"); present {
+		if request.Cursor = cursor; cursor == "" {
+			p.reject("cursor", "Use a cursor as it came, or leave the parameter out to begin anew.")
+		}
+	}
 	request.Format = p.format(header)
 	if len(p.errors) == 0 && !start.Before(end) {
 		p.reject("start_timestamp", "Use a start_timestamp that lies before end_timestamp.")
@@ -41,6 +50,9 @@ func (c *call) history(request query.HistoryRequest) error {
 	stream, err := c.server.services.History.Open(c.context(), request)
 	if err != nil {
 		return err
+	}
+	if next := stream.NextCursor(); next != "" {
+		c.http.Response.Header.Set("Next-Cursor", next)
 	}
 	return c.stream(stream, historyCoding(request.Format, header))
 }

@@ -66,6 +66,7 @@ func describedProblem(err error) *problem {
 	var ofIngest *ingest.InvalidError
 	var ofKeys *keys.InvalidError
 	var ofQuery *query.InvalidError
+	var limit *query.LimitError
 	var conflict *ingest.ConflictError
 	var keyConflict *keys.ConflictError
 	switch {
@@ -75,6 +76,8 @@ func describedProblem(err error) *problem {
 		return invalid(bodyField(ofKeys.Field, ofKeys.Detail))
 	case errors.As(err, &ofQuery):
 		return invalid(fieldError{loc: []string{"query", ofQuery.Field}, msg: ofQuery.Detail})
+	case errors.As(err, &limit):
+		return invalid(fieldError{loc: []string{"query", "limit"}, msg: limit.Error()})
 	case errors.As(err, &conflict):
 		return &problem{status: fasthttp.StatusConflict, detail: conflict.Detail}
 	case errors.As(err, &keyConflict):

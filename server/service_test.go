@@ -104,6 +104,7 @@ func (s *service) services(ctx context.Context) Services {
 		s.Fatal(err)
 	}
 	s.issuer = issuer
+	cursorKey := issuer.DeriveKey("history cursors")
 	signIn, err := keys.OpenSignIn(keys.SignInConfig{Issuer: issuer, DataDir: s.dataDir})
 	if err != nil {
 		s.Fatal(err)
@@ -125,7 +126,7 @@ func (s *service) services(ctx context.Context) Services {
 		Registry:      registry,
 		Writer:        writer,
 		LastSeen:      lastSeen,
-		History:       query.NewHistory(s.db, lastSeen, 4),
+		History:       query.NewHistory(s.db, lastSeen, query.HistoryOptions{Streams: 4, CursorKey: cursorKey, Receipts: writer}),
 		Sessions:      query.NewSessions(s.db, lastSeen, time.Now),
 		SignIn:        signIn,
 		Ready: func(ctx context.Context) error {

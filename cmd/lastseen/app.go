@@ -31,7 +31,8 @@ type appConfig struct {
 
 	ingestBytes   int64 // of memory for points in flight
 	ingestQueue   int   // points that may wait for the next insert
-	cachedKeys    int   // API keys and device credentials
+	historyLimits query.Limits
+	cachedKeys    int // API keys and device credentials
 	keyLookUpRate ratelimit.Rate
 	signIn        signInConfig
 	drainDelay    time.Duration // from /readyz's 503 to the refusal of connections
@@ -159,7 +160,9 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 		return services, err
 	}
 	a.startCheckpoints(lastSeen)
-	writer := ingest.NewWriter(db, registry, lastSeen, lastSeen, ingest.WriterOptions{Budget: ingest.NewBudget(a.config.ingestBytes), Queue: a.config.ingestQueue})
+	writer := ingest.NewWriter(db, registry, lastSeen, lastSeen, ingest.WriterOptions{
+		Budget: ingest.NewBudget(a.config.ingestBytes), Queue: a.config.ingestQueue, Retention: a.config.schema.Retention,
+	})
 	a.onStop("the writer", func(context.Context) error {
 		writer.Close()
 		return nil
@@ -167,8 +170,12 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	return server.Services{
 		Authenticator: authenticator, Keys: keyService, SignIn: signIn, Provider: provider,
 		Registry: registry, Writer: writer,
-		LastSeen: lastSeen, History: query.NewHistory(db, lastSeen, a.config.server.Histories), Sessions: query.NewSessions(db, lastSeen, time.Now),
-		Ready: func(ctx context.Context) error { return a.ready(ctx, db) },
+		LastSeen: lastSeen,
+		History: query.NewHistory(db, lastSeen, query.HistoryOptions{
+			Streams: a.config.server.Histories, CursorKey: issuer.DeriveKey("history cursors"), Receipts: writer, Limits: a.config.historyLimits,
+		}),
+		Sessions: query.NewSessions(db, lastSeen, time.Now),
+		Ready:    func(ctx context.Context) error { return a.ready(ctx, db) },
 	}, nil
 }
 

@@ -7,9 +7,12 @@ import (
 	"log/slog"
 	"net/netip"
 	"runtime"
+	"strconv"
+	"strings"
 	"time"
 
 	"lastseen/keys/ratelimit"
+	"lastseen/query"
 	"lastseen/schema"
 	"lastseen/server"
 )
@@ -32,11 +35,14 @@ type limitFlags struct {
 	Queries                  int            `default:"0" help:"Requests that ask ClickHouse at the same time, histories aside; 0 for four times the processors (default ${default})."`
 	LongPolls                int            `default:"50000" help:"Polls of last_seen that wait for a change at the same time; past it they are answered at once (default ${default})."`
 	Histories                int            `default:"4" help:"Histories that are streamed at the same time (default ${default})."`
+	HistoryMaxPoints         int64          `default:"50000000" help:"Points of one answer of a history; a longer one is cut, and must be asked for in pages; 0 for no limit (default ${default})."`
+	HistoryMaxBytes          int64          `default:"17179869184" placeholder:"BYTES" help:"Bytes of one answer of a history, likewise (default ${default})."`
+	HistoryMaxTime           time.Duration  `default:"10m" help:"How long one answer of a history may take, likewise (default ${default})."`
 	QueueWait                time.Duration  `default:"1s" help:"How long a request waits for its turn before 503 (default ${default})."`
 	CachedKeys               int            `default:"100000" help:"API keys and device credentials kept in memory, about 400 bytes each (default ${default})."`
 	RequestRate              ratelimit.Rate `default:"1000000/10s" placeholder:"N/DURATION" help:"Requests of one key or one person: so many at once, and as many again in that time; past it 429; 0 for no limit (default ${default})."`
 	FailureRate              ratelimit.Rate `default:"300/1m" placeholder:"N/DURATION" help:"Bad credentials from one client address; past it 429 for credentials that are not known to be good; 0 for no limit (default ${default})."`
-	KeyLookUpRate            ratelimit.Rate `default:"1000/1s" placeholder:"N/DURATION" help:"Keys that ClickHouse is asked for; past it 503; 0 for no limit (default ${default})."`
+	KeyLookUpRate            ratelimit.Rate `default:"100/1s" placeholder:"N/DURATION" help:"Queries for keys, each of up to 1,000; what cannot wait for one gets 503; 0 for no limit (default ${default})."`
 	TrustedProxies           []netip.Prefix `placeholder:"CIDR" help:"Proxies in front of the service whose X-Forwarded-For names the client's address; none by default."`
 	ClickHouseConnections    int            `name:"clickhouse-connections" default:"0" help:"Statements that run at the same time; 0 for as many as the limits above need (default ${default})."`
 }
@@ -44,7 +50,7 @@ type limitFlags struct {
 // Validate refuses limits that make no sense.
 func (f *serviceFlags) Validate() error {
 	if f.MaxConnections < 1 || f.IngestMemory < 1 || f.IngestQueue < 1 || f.Histories < 1 || f.LongPolls < 1 || f.CachedKeys < 1 ||
-		f.MaxConnectionsPerAddress < 0 || f.Queries < 0 || f.ClickHouseConnections < 0 {
+		f.MaxConnectionsPerAddress < 0 || f.HistoryMaxPoints < 0 || f.HistoryMaxBytes < 0 || f.HistoryMaxTime < 0 || f.Queries < 0 || f.ClickHouseConnections < 0 {
 		return errors.New("a limit must be at least 1, or 0 where its help says what 0 means")
 	}
 	return nil
@@ -72,7 +78,8 @@ func (f *serviceFlags) config(log *slog.Logger, accessLog string, storage schema
 			Queries: queries, Histories: f.Histories, LongPolls: f.LongPolls, QueueWait: f.QueueWait,
 			RequestRate: f.RequestRate, FailureRate: f.FailureRate, TrustedProxies: f.TrustedProxies,
 		},
-		ingestBytes: int64(f.IngestMemory) << 20, ingestQueue: f.IngestQueue, cachedKeys: f.CachedKeys, keyLookUpRate: f.KeyLookUpRate,
+		historyLimits: query.Limits{Points: f.HistoryMaxPoints, Bytes: f.HistoryMaxBytes, Time: f.HistoryMaxTime},
+		ingestBytes:   int64(f.IngestMemory) << 20, ingestQueue: f.IngestQueue, cachedKeys: f.CachedKeys, keyLookUpRate: f.KeyLookUpRate,
 		drainDelay: f.DrainDelay, drainTimeout: f.ShutdownTimeout,
 	}, nil
 }
@@ -88,7 +95,23 @@ type serveCommand struct {
 	Cluster    string     `placeholder:"NAME" help:"ClickHouse cluster over which to lay the tables out, replicated and distributed; none by default."`
 	LogLevel   slog.Level `default:"info" placeholder:"LEVEL" help:"Least level that is logged: debug, info, warn or error (default ${default})."`
 	AccessLog  string     `default:"usual" enum:"usual,all,errors,off" help:"Which requests are logged: usual leaves out successful polls of last_seen and of the probes; all; errors; off (default ${default})."`
+	Retention  retention  `default:"0d" placeholder:"DAYSd" help:"How long data points are kept after their timestamp, in days such as 400d; ClickHouse drops older ones within hours, and ingest rejects them; 0d for ever (default ${default})."`
 	NoFsync    bool       `help:"Acknowledge points before the disk has them: they survive the death of the process but not the loss of power. Off by default. Counts when the tables are made."`
+}
+
+// retention is a time in whole days.
+type retention time.Duration
+
+// UnmarshalText reads a number of days, such as 400d.
+func (r *retention) UnmarshalText(text []byte) error {
+	const day = 24 * time.Hour
+	number, found := strings.CutSuffix(string(text), "d")
+	days, err := strconv.ParseUint(number, 10, 32)
+	if err != nil || !found && number != "0" || days > uint64(schema.LongestRetention/day) {
+		return fmt.Errorf("%q is no retention: give whole days, such as 400d, up to %dd, or 0d to keep points for ever", text, schema.LongestRetention/day)
+	}
+	*r = retention(time.Duration(days) * day)
+	return nil
 }
 
 // Validate refuses flags that do not go together.
@@ -101,6 +124,7 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	log := newLogger(std.err, c.LogLevel)
 	config, err := c.config(log, c.AccessLog, schema.Options{
 		ClickHouse: c.ClickHouse, DataDir: c.DataDir, Database: c.Database, Cluster: c.Cluster, NoFsync: c.NoFsync,
+		Retention: time.Duration(c.Retention),
 	})
 	if err != nil {
 		return err

@@ -121,6 +121,7 @@ func trackingSchemas() map[string]Schema {
 		}, "centroid_location", "start_timestamp", "end_timestamp", "point_count", "radius_miles"),
 		"History": Object(Schema{
 			"data_points": List(Ref("DataPoint")), "stationary_clusters": List(Ref("StationaryCluster")),
+			"next_cursor": Text(1, 200),
 		}, "data_points", "stationary_clusters"),
 		"PointCollection": Object(Schema{
 			"type": Schema{"const": "FeatureCollection"}, "features": List(Object(Schema{

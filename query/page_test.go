@@ -1,0 +1,224 @@
+package query_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lastseen/query"
+	"lastseen/schema"
+	"lastseen/schema/schematest"
+)
+
+// historyPage is an answer in JSON.
+type historyPage struct {
+	DataPoints []json.RawMessage `json:"data_points"`
+	Clusters   []json.RawMessage `json:"stationary_clusters"`
+	NextCursor string            `json:"next_cursor"`
+}
+
+func pullPage(tb testing.TB, h *query.History, request query.HistoryRequest) historyPage {
+	tb.Helper()
+	var page historyPage
+	if err := json.Unmarshal([]byte(pull(tb, h, request)), &page); err != nil {
+		tb.Fatal(err)
+	}
+	return page
+}
+
+// follow pulls pages of random sizes and returns them as one.
+func follow(tb testing.TB, h *query.History, request query.HistoryRequest) historyPage {
+	tb.Helper()
+	whole := historyPage{DataPoints: []json.RawMessage{}, Clusters: []json.RawMessage{}}
+	for {
+		request.Limit = 1 + rand.IntN(9)
+		page := pullPage(tb, h, request)
+		if len(page.DataPoints) > request.Limit {
+			tb.Fatalf("%d points in a page of %d", len(page.DataPoints), request.Limit)
+		}
+		whole.DataPoints = append(whole.DataPoints, page.DataPoints...)
+		whole.Clusters = append(whole.Clusters, page.Clusters...)
+		if page.NextCursor == "" || request.Order == query.OrderReceived && len(page.DataPoints) == 0 {
+			return whole
+		}
+		request.Cursor = page.NextCursor
+	}
+}
+
+// pagedHistory has a session with stays, replaced points and outliers. Every third point arrived late.
+func pagedHistory(tb testing.TB) (*query.History, schema.Session) {
+	tb.Helper()
+	s := newSession()
+	var points []schema.OwnedPoint
+	for i := range int64(60) {
+		p := at(s.ID, i*20)
+		p.Latitude = 480_000_000
+		if i%3 == 0 {
+			p.ReceivedAt += 1_000_000
+		}
+		points = append(points, p)
+		switch i % 7 {
+		case 2:
+			p = version(p, 1, schema.NotOutlier)
+			p.Longitude++
+			p.ReceivedAt += 2_000_000
+			points = append(points, p)
+		case 4, 5:
+			points = append(points, version(p, 1, schema.OutlierByUser))
+		}
+	}
+	rand.Shuffle(len(points), func(i, k int) { points[i], points[k] = points[k], points[i] })
+	h, db := historyOf(tb, s, points[:40]...)
+	insert(tb, db, points[40:]...) // a second part, so that versions are not all merged
+	return h, s
+}
+
+func TestPagesConcatenateToTheWhole(t *testing.T) {
+	t.Parallel()
+	h, s := pagedHistory(t)
+	for _, bucket := range []int{0, 1, 45, 60, 600} {
+		request := wanted(s.ID)
+		request.BucketSeconds = bucket
+		want := pullPage(t, h, request)
+		if len(want.Clusters) == 0 || want.NextCursor != "" {
+			t.Fatalf("the whole has the clusters %s and the cursor %q", want.Clusters, want.NextCursor)
+		}
+		for range 5 {
+			if diff := cmp.Diff(want, follow(t, h, request)); diff != "" {
+				t.Fatalf("with buckets of %d s the pages differ from the whole (- whole, + pages):\n%s", bucket, diff)
+			}
+		}
+	}
+}
+
+func TestTheFeedEndsWithWhatIsStored(t *testing.T) {
+	t.Parallel()
+	h, s := pagedHistory(t)
+	request := wanted(s.ID)
+	want := pullPage(t, h, request)
+	request.Order = query.OrderReceived
+	pages := follow(t, h, request)
+	type identity struct {
+		ID string `json:"_id"`
+	}
+	latest := make(map[string]string)
+	for _, point := range pages.DataPoints {
+		var id identity
+		if err := json.Unmarshal(point, &id); err != nil {
+			t.Fatal(err)
+		}
+		latest[id.ID] = string(point)
+	}
+	stored := make(map[string]string)
+	for _, point := range want.DataPoints {
+		var id identity
+		if err := json.Unmarshal(point, &id); err != nil {
+			t.Fatal(err)
+		}
+		stored[id.ID] = string(point)
+	}
+	if diff := cmp.Diff(stored, latest); diff != "" {
+		t.Errorf("the last versions in the feed are not what is stored (- stored, + feed):\n%s", diff)
+	}
+	if len(pages.Clusters) != 0 {
+		t.Errorf("the feed has clusters: %s", pages.Clusters)
+	}
+}
+
+// receivedThrough is how far a writer of a test has got.
+type receivedThrough int64
+
+func (r *receivedThrough) ReceivedThrough() int64 { return int64(*r) }
+
+func TestTheFeedWithholdsWhatIsNotSettled(t *testing.T) {
+	t.Parallel()
+	s := newSession()
+	db := schematest.Open(t)
+	insert(t, db, at(s.ID, 0), at(s.ID, 1), at(s.ID, 2))
+	table := query.NewLastSeen(db, time.Now)
+	table.PutSession(s)
+	settled := receivedThrough(at(s.ID, 1).ReceivedAt)
+	h := query.NewHistory(db, table, query.HistoryOptions{Streams: 1, Receipts: &settled})
+	request := wanted(s.ID)
+	request.Order = query.OrderReceived
+	page := pullPage(t, h, request)
+	if len(page.DataPoints) != 2 || page.NextCursor == "" {
+		t.Fatalf("%d points and the cursor %q, want the 2 settled ones", len(page.DataPoints), page.NextCursor)
+	}
+	request.Cursor = page.NextCursor
+	if page = pullPage(t, h, request); len(page.DataPoints) != 0 || page.NextCursor == "" {
+		t.Fatalf("an empty page has %d points and the cursor %q", len(page.DataPoints), page.NextCursor)
+	}
+	settled = receivedThrough(at(s.ID, 2).ReceivedAt)
+	request.Cursor = page.NextCursor
+	if page = pullPage(t, h, request); len(page.DataPoints) != 1 {
+		t.Errorf("%d points, want the one that is settled now", len(page.DataPoints))
+	}
+}
+
+func TestACursorIsGoodForItsQueryOnly(t *testing.T) {
+	t.Parallel()
+	h, s := pagedHistory(t)
+	request := wanted(s.ID)
+	request.Limit = 3
+	cursor := pullPage(t, h, request).NextCursor
+	for name, change := range map[string]func(*query.HistoryRequest){
+		"another start":   func(r *query.HistoryRequest) { r.Start++ },
+		"another end":     func(r *query.HistoryRequest) { r.End-- },
+		"buckets":         func(r *query.HistoryRequest) { r.BucketSeconds = 60 },
+		"another order":   func(r *query.HistoryRequest) { r.Order = query.OrderReceived },
+		"a changed digit": func(r *query.HistoryRequest) { r.Cursor = flip(r.Cursor, 7) },
+		"a changed end":   func(r *query.HistoryRequest) { r.Cursor = flip(r.Cursor, len(r.Cursor)-2) },
+		"no cursor":       func(r *query.HistoryRequest) { r.Cursor = "garbage" },
+		"more":            func(r *query.HistoryRequest) { r.Cursor += "A" },
+	} {
+		request := request
+		request.Cursor = cursor
+		change(&request)
+		_, err := h.Open(context.Background(), request)
+		var invalid *query.InvalidError
+		if !errors.As(err, &invalid) || invalid.Field != "cursor" {
+			t.Errorf("%s: %v, want an InvalidError about the cursor", name, err)
+		}
+	}
+	request.Cursor, request.Limit, request.Format = cursor, 0, query.FormatCSV
+	pull(t, h, request) // another limit and another format are fine
+}
+
+func flip(text string, i int) string {
+	changed := []byte(text)
+	changed[i] ^= 1
+	return string(changed)
+}
+
+func TestAHistoryPastALimitIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newSession()
+	db := schematest.Open(t)
+	insert(t, db, at(s.ID, 0), at(s.ID, 1), at(s.ID, 2))
+	table := query.NewLastSeen(db, time.Now)
+	table.PutSession(s)
+	for name, limits := range map[string]query.Limits{
+		"points": {Points: 2}, "bytes": {Bytes: 100}, "time": {Time: 1},
+	} {
+		h := query.NewHistory(db, table, query.HistoryOptions{Streams: 1, Limits: limits})
+		for _, format := range []query.Format{query.FormatJSON, query.FormatCSV} {
+			request := wanted(s.ID)
+			request.Format = format
+			stream, err := h.Open(context.Background(), request)
+			if err == nil {
+				_, err = stream.WriteTo(io.Discard)
+			}
+			var limit *query.LimitError
+			if !errors.As(err, &limit) {
+				t.Errorf("%s, %v: %v, want a LimitError", name, format, err)
+			}
+		}
+	}
+}

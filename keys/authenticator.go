@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/dgraph-io/ristretto/v2"
-	"golang.org/x/sync/singleflight"
 
 	"lastseen/keys/ratelimit"
 	"lastseen/schema"
@@ -21,7 +20,9 @@ import (
 // KeyStore is where the records of keys are. *schema.DB is one. It must be safe for concurrent use,
 // and a look-up must see every change whose writing was acknowledged before the look-up began.
 type KeyStore interface {
-	FindAPIKey(ctx context.Context, hash schema.KeyHash) (schema.APIKey, bool, error)
+	// FindAPIKeys returns the keys with the hashes, each once, in any order; a hash that no key has is
+	// missing from the answer.
+	FindAPIKeys(ctx context.Context, hashes []schema.KeyHash) ([]schema.APIKey, error)
 	RecordKeyUses(ctx context.Context, uses []schema.KeyUse) error
 }
 
@@ -44,14 +45,14 @@ type AuthenticatorConfig struct {
 	UnknownKeys, VerifiedTokens int
 	// UnknownFor is how long a key that does not exist is remembered; 0 means 5 s.
 	UnknownFor time.Duration
-	// Loads bounds the look-ups of keys that run at the same time and QueuedLoads those that wait
-	// for one of these; 0 means 8 and 1,024.
-	Loads, QueuedLoads int
-	// LoadRate bounds how often keys are looked up, however fast ClickHouse answers, so that who
-	// guesses keys cannot keep it busy; the zero value is no limit.
+	// Loads bounds the look-ups that run at the same time, each of up to LoadBatch keys, and
+	// QueuedLoads the keys that wait for one of these; 0 means 2, 1,000 and 16,384.
+	Loads, LoadBatch, QueuedLoads int
+	// LoadRate bounds how often a look-up begins, of however many keys and however fast ClickHouse
+	// answers, so that who guesses keys cannot keep it busy; the zero value is no limit.
 	LoadRate ratelimit.Rate
-	// LoadWait bounds the time for which a look-up waits for its turn and LoadTimeout the time that
-	// it takes; 0 means 2 s and 5 s.
+	// LoadWait bounds the time for which a key waits until its look-up begins and LoadTimeout the
+	// time that the look-up takes; 0 means 2 s and 5 s.
 	LoadWait, LoadTimeout time.Duration
 	// UsesEvery is how often the times of keys' last uses are written; 0 means a minute.
 	UsesEvery time.Duration
@@ -71,8 +72,7 @@ type Authenticator struct {
 	tokens      recent[*Principal]
 	uses        useLog
 	checks      checks
-	flights     singleflight.Group
-	admission   loadAdmission
+	loads       loadQueue
 	unsubscribe func()
 
 	closing   context.Context // ends when Close begins
@@ -117,9 +117,13 @@ func NewAuthenticator(config AuthenticatorConfig) (*Authenticator, error) {
 		stop:     stop,
 		recorder: make(chan struct{}),
 	}
-	a.admission.init(config.Loads, config.QueuedLoads, config.LoadRate, config.Now)
+	a.loads = loadQueue{
+		slots: make(chan struct{}, config.Loads), waiting: config.QueuedLoads, batch: config.LoadBatch,
+		rate: config.LoadRate, now: config.Now,
+	}
 	// Before the first look-up: a revocation is then either in what is looked up or in a notice.
 	a.unsubscribe = config.Channel.Subscribe(a.apply)
+	a.loads.start(closing, a.lookUp)
 	go a.recordUses()
 	return a, nil
 }
@@ -129,7 +133,8 @@ func (c *AuthenticatorConfig) setDefaults() {
 		value    *int
 		standard int
 	}{
-		{&c.CachedKeys, 100_000}, {&c.UnknownKeys, 16_384}, {&c.VerifiedTokens, 8_192}, {&c.Loads, 8}, {&c.QueuedLoads, 1_024},
+		{&c.CachedKeys, 100_000}, {&c.UnknownKeys, 16_384}, {&c.VerifiedTokens, 8_192},
+		{&c.Loads, 2}, {&c.LoadBatch, 1_000}, {&c.QueuedLoads, 16_384},
 	} {
 		if *size.value <= 0 {
 			*size.value = size.standard
@@ -263,7 +268,7 @@ func (a *Authenticator) apply(_ context.Context, notice Notice) error {
 	case NoticeCreated:
 		a.unknown.forget(notice.Hash)
 		// A look-up that is under way may have begun too early to see the key: let nobody join it.
-		a.flights.Forget(string(notice.Hash[:]))
+		a.loads.forget(notice.Hash)
 		return nil
 	case NoticeRevoked, NoticeEnds:
 		// First the revoked set, then the cache: a load that began before the revocation may put
@@ -281,7 +286,7 @@ func (a *Authenticator) Close() error {
 	a.closeOnce.Do(func() {
 		a.unsubscribe()
 		a.stop()
-		a.admission.close()
+		a.loads.close()
 		<-a.recorder
 		ctx, cancel := context.WithTimeout(context.Background(), a.config.LoadTimeout)
 		defer cancel()

@@ -3,6 +3,7 @@ package keys
 import (
 	"crypto/sha256"
 	"io"
+	"time"
 
 	"lastseen/schema"
 )
@@ -36,4 +37,12 @@ func CacheInSlotOf(a *Authenticator, text []byte, record schema.APIKey) {
 	hash := schema.KeyHash(sha256.Sum256(text))
 	a.cache.Set(cacheSlot(&hash), newCachedKey(record), 1)
 	a.cache.Wait()
+}
+
+// RecordOf returns the record of an API key with a text.
+func RecordOf(text []byte, orgID string, expiresAt time.Time) schema.APIKey {
+	return schema.APIKey{
+		Hash: sha256.Sum256(text), ID: schema.NewID(), Kind: schema.KindAPIKey, OrgID: orgID, Name: "test",
+		CreatedAt: expiresAt.Add(-time.Hour), ExpiresAt: expiresAt,
+	}
 }

@@ -52,21 +52,21 @@ func (s *watchedStore) set(before, after func(context.Context) error, uses func(
 	s.before, s.after, s.uses = before, after, uses
 }
 
-func (s *watchedStore) FindAPIKey(ctx context.Context, hash schema.KeyHash) (key schema.APIKey, found bool, err error) {
+func (s *watchedStore) FindAPIKeys(ctx context.Context, hashes []schema.KeyHash) ([]schema.APIKey, error) {
 	s.lookUps.Add(1)
 	before, after, _ := s.hooks()
 	if before != nil {
 		if err := before(ctx); err != nil {
-			return schema.APIKey{}, false, err
+			return nil, err
 		}
 	}
-	key, found, err = s.DB.FindAPIKey(ctx, hash)
+	found, err := s.DB.FindAPIKeys(ctx, hashes)
 	if after != nil {
 		if err := after(ctx); err != nil {
-			return schema.APIKey{}, false, err
+			return nil, err
 		}
 	}
-	return key, found, err
+	return found, err
 }
 
 func (s *watchedStore) RecordKeyUses(ctx context.Context, uses []schema.KeyUse) error {

@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"lastseen/schema"
 )
@@ -42,40 +43,64 @@ func (k *cachedKey) check(now int64) error {
 }
 
 // load returns a key's record from ClickHouse. However many ask for one key at a time, it is looked
-// up once; whoever's context ends stops waiting and disturbs nobody else.
+// up once, and whatever keys are missed at a time are looked up together; whoever's context ends stops
+// waiting and disturbs nobody else.
 func (a *Authenticator) load(ctx context.Context, hash schema.KeyHash) (*cachedKey, error) {
-	flight := a.flights.DoChan(string(hash[:]), func() (any, error) { return a.lookUp(hash) })
-	select {
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%w (wait for the look-up of a key: %w)", ErrUnavailable, ctx.Err())
-	case result := <-flight:
-		if result.Err != nil {
-			return nil, result.Err
-		}
-		return result.Val.(*cachedKey), nil
-	}
-}
-
-// lookUp asks ClickHouse for a key and remembers the answer, on behalf of everybody who waits for it.
-func (a *Authenticator) lookUp(hash schema.KeyHash) (*cachedKey, error) {
-	release, err := a.admission.acquire(a.closing, a.config.LoadWait)
+	wanted, err := a.loads.join(hash)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
+	patience := time.NewTimer(a.config.LoadWait)
+	defer patience.Stop()
+	left := ctx.Done()
+	for {
+		select {
+		case <-wanted.done:
+			return wanted.key, wanted.err
+		case <-left:
+			a.loads.leave(wanted)
+			return nil, fmt.Errorf("%w (wait for the look-up of a key: %w)", ErrUnavailable, ctx.Err())
+		case <-patience.C:
+			if a.loads.giveUp(wanted) {
+				return nil, fmt.Errorf("%w (%w)", ErrUnavailable, errTooLate)
+			}
+		}
+	}
+}
+
+// lookUp asks ClickHouse for a batch of keys and remembers the answers, on behalf of everybody who
+// waits for them.
+func (a *Authenticator) lookUp(batch []*lookUp) {
+	defer a.loads.end(batch)
+	hashes := make([]schema.KeyHash, len(batch))
+	for i, wanted := range batch {
+		hashes[i] = wanted.hash
+	}
 	generation := a.unknown.generation()
 	ctx, cancel := context.WithTimeout(a.closing, a.config.LoadTimeout)
 	defer cancel()
-	record, found, err := a.config.Store.FindAPIKey(ctx, hash)
+	records, err := a.config.Store.FindAPIKeys(ctx, hashes)
 	if err != nil {
-		a.admission.failed.Add(1)
-		return nil, fmt.Errorf("%w (look up a key: %w)", ErrUnavailable, err)
+		a.loads.failed.Add(1)
+		err = fmt.Errorf("%w (look up %d keys: %w)", ErrUnavailable, len(batch), err)
+		for _, wanted := range batch {
+			wanted.err = err
+		}
+		return
 	}
-	if !found {
-		a.unknown.add(hash, generation, a.config.Now().Add(a.config.UnknownFor).UnixMilli())
-		return nil, ErrInvalid
+	found := make(map[schema.KeyHash]*cachedKey, len(records))
+	for i := range records {
+		found[records[i].Hash] = newCachedKey(records[i])
 	}
-	key := newCachedKey(record)
-	a.cache.Set(cacheSlot(&hash), key, 1) // ristretto may drop it; then the next request looks it up again
-	return key, nil
+	forgotten := a.config.Now().Add(a.config.UnknownFor).UnixMilli()
+	for _, wanted := range batch {
+		key := found[wanted.hash]
+		if key == nil {
+			a.unknown.add(wanted.hash, generation, forgotten)
+			wanted.err = ErrInvalid
+			continue
+		}
+		a.cache.Set(cacheSlot(&wanted.hash), key, 1) // ristretto may drop it; then the next request looks it up again
+		wanted.key = key
+	}
 }

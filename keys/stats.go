@@ -16,25 +16,27 @@ type AuthenticatorStats struct {
 	TokenHits   uint64 // checks of user tokens that were verified lately
 	TokenMisses uint64 // those that were verified
 
-	Loads        uint64 // look-ups in ClickHouse that were begun
-	LoadFailures uint64 // those that failed
-	LoadsRefused uint64 // those that did not get a turn in time
-	LoadsTooFast uint64 // of these, for the limit on their rate
-	LoadsRunning int    // now
-	LoadsWaiting int    // for a turn, now
-	LoadCapacity int    // at most
+	Loads        uint64 // look-ups in ClickHouse that were begun, each of one key or more
+	KeysLoaded   uint64 // keys that they asked for
+	LoadFailures uint64 // look-ups that failed
+	LoadsRefused uint64 // misses whose look-up did not get a turn in time
+	LoadsTooFast uint64 // of these, for the limit on the rate
+	LoadsRunning int    // look-ups, now
+	LoadsWaiting int    // keys that wait for one, now
+	LoadCapacity int    // look-ups, at most
 	RevokedKeys  int    // entries in the revoked set
 }
 
 // Stats returns the counts, which may be off against each other by what happens meanwhile. It is safe
 // for concurrent use.
 func (a *Authenticator) Stats() AuthenticatorStats {
-	l := &a.admission
+	l := &a.loads
+	waiting, running := l.counts()
 	return AuthenticatorStats{
 		Hits: uint64(a.checks.hits.Value()), Misses: uint64(a.checks.misses.Value()), Unknown: uint64(a.checks.unknown.Value()),
 		TokenHits: uint64(a.checks.tokenHits.Value()), TokenMisses: uint64(a.checks.tokenMisses.Value()),
-		Loads: l.begun.Load(), LoadFailures: l.failed.Load(), LoadsRefused: l.refused.Load(), LoadsTooFast: l.late.Load(),
-		LoadsRunning: len(l.slots), LoadsWaiting: max(0, len(l.queue)-len(l.slots)), LoadCapacity: cap(l.slots),
+		Loads: l.begun.Load(), KeysLoaded: l.asked.Load(), LoadFailures: l.failed.Load(), LoadsRefused: l.refused.Load(), LoadsTooFast: l.late.Load(),
+		LoadsRunning: running, LoadsWaiting: waiting, LoadCapacity: cap(l.slots),
 		RevokedKeys: a.revoked.size(),
 	}
 }

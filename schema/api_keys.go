@@ -74,21 +74,40 @@ func bindNever() any { return clickhouse.Named("never", never.UnixMilli()) }
 
 // InsertAPIKey writes a new key's record.
 func (db *DB) InsertAPIKey(ctx context.Context, k APIKey) error {
-	device := ""
-	if k.DeviceID != (ID{}) {
-		device = k.DeviceID.String()
+	return db.InsertAPIKeys(ctx, []APIKey{k})
+}
+
+// InsertAPIKeys writes the records of new keys, all or, on an error, perhaps none.
+func (db *DB) InsertAPIKeys(ctx context.Context, keys []APIKey) error {
+	var hash, id, kind, org, name, prefix, device, user proto.ColStr
+	var createdAt, expiresAt, revokedAt proto.ColDateTime64
+	for i := range keys {
+		k := &keys[i]
+		hash.Append(hex.EncodeToString(k.Hash[:]))
+		id.Append(k.ID.String())
+		kind.Append(string(k.Kind))
+		org.Append(k.OrgID)
+		name.Append(k.Name)
+		prefix.Append(k.Prefix)
+		if k.DeviceID == (ID{}) {
+			device.Append("")
+		} else {
+			device.Append(k.DeviceID.String())
+		}
+		user.Append(k.CreatedByUserID)
+		createdAt.AppendRaw(proto.DateTime64(k.CreatedAt.UnixMilli()))
+		expiresAt.AppendRaw(proto.DateTime64(k.ExpiresAt.UnixMilli()))
+		revokedAt.AppendRaw(proto.DateTime64(never.UnixMilli()))
 	}
-	err := db.conn.Exec(ctx, `INSERT INTO api_keys
-(key_hash, key_id, kind, org_id, name, prefix, device_id, created_by_user_id, created_at, expires_at, revoked_at)
-SELECT {hash:String}, {id:String}, {kind:String}, {org_id:String}, {name:String}, {prefix:String}, {device:String}, {user:String},
-  fromUnixTimestamp64Milli({created_at:Int64}, 'UTC'), fromUnixTimestamp64Milli({expires_at:Int64}, 'UTC'),
-  fromUnixTimestamp64Milli({never:Int64}, 'UTC')`,
-		bindNever(), clickhouse.Named("hash", hex.EncodeToString(k.Hash[:])), clickhouse.Named("id", k.ID.String()), clickhouse.Named("kind", string(k.Kind)),
-		clickhouse.Named("org_id", k.OrgID), clickhouse.Named("name", k.Name), clickhouse.Named("prefix", k.Prefix),
-		clickhouse.Named("device", device), clickhouse.Named("user", k.CreatedByUserID),
-		clickhouse.Named("created_at", k.CreatedAt.UnixMilli()), clickhouse.Named("expires_at", k.ExpiresAt.UnixMilli()))
+	err := db.insertNative(ctx, apiKeysTable.name, len(keys), proto.Input{
+		{Name: "key_hash", Data: &hash}, {Name: "key_id", Data: &id}, {Name: "kind", Data: &kind}, {Name: "org_id", Data: &org},
+		{Name: "name", Data: &name}, {Name: "prefix", Data: &prefix}, {Name: "device_id", Data: &device}, {Name: "created_by_user_id", Data: &user},
+		{Name: "created_at", Data: createdAt.WithPrecision(proto.PrecisionMilli)},
+		{Name: "expires_at", Data: expiresAt.WithPrecision(proto.PrecisionMilli)},
+		{Name: "revoked_at", Data: revokedAt.WithPrecision(proto.PrecisionMilli)},
+	})
 	if err != nil {
-		return fmt.Errorf("insert an API key: %w", err)
+		return fmt.Errorf("insert %d API keys: %w", len(keys), err)
 	}
 	return nil
 }
@@ -185,6 +204,22 @@ func (r apiKeyRow) key() APIKey {
 func (db *DB) FindAPIKey(ctx context.Context, hash KeyHash) (APIKey, bool, error) {
 	return db.findAPIKey(ctx, apiKeySelect+" WHERE key_hash = {hash:String} AND key_id != ''",
 		clickhouse.Named("hash", hex.EncodeToString(hash[:])))
+}
+
+// FindAPIKeys returns the keys with the hashes, each once, in no particular order; a hash that no key
+// has is missing from the answer. It is one query, meant for up to a thousand hashes.
+func (db *DB) FindAPIKeys(ctx context.Context, hashes []KeyHash) ([]APIKey, error) {
+	texts := make([]string, len(hashes))
+	for i := range hashes {
+		texts[i] = hex.EncodeToString(hashes[i][:])
+	}
+	rows, err := db.conn.Query(ctx, apiKeySelect+" WHERE key_hash IN {hashes:Array(String)} AND key_id != ''", clickhouse.Named("hashes", texts))
+	if err != nil {
+		return nil, fmt.Errorf("find %d API keys: %w", len(hashes), err)
+	}
+	var keys []APIKey
+	err = eachStruct(rows, "find API keys", func(r apiKeyRow) { keys = append(keys, r.key()) })
+	return keys, err
 }
 
 // FindAPIKeyByID returns an organisation's key by its id, and false when it has none with that id.

@@ -184,3 +184,44 @@ func TestKeyEvents(t *testing.T) {
 		})
 	}
 }
+
+func TestFindAPIKeysFindsThoseThatExist(t *testing.T) {
+	t.Parallel()
+	db := schematest.Open(t)
+	const n = 1000
+	var records []schema.APIKey
+	var hashes []schema.KeyHash
+	for i := range n {
+		hash := schema.KeyHash{byte(i), byte(i >> 8)}
+		hashes = append(hashes, hash)
+		if i%3 == 0 {
+			records = append(records, schema.APIKey{Hash: hash, ID: schema.NewID(), Kind: schema.KindAPIKey, OrgID: "org_a",
+				CreatedAt: time.UnixMilli(1_700_000_000_000).UTC(), ExpiresAt: time.UnixMilli(1_800_000_000_000).UTC()})
+		}
+	}
+	if err := db.InsertAPIKeys(t.Context(), records); err != nil {
+		t.Fatal(err)
+	}
+	// The note of a use alone makes no key.
+	if err := db.RecordKeyUses(t.Context(), []schema.KeyUse{{Hash: hashes[1], At: time.UnixMilli(1_750_000_000_000)}}); err != nil {
+		t.Fatal(err)
+	}
+	found, err := db.FindAPIKeys(t.Context(), hashes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := make(map[schema.KeyHash]schema.APIKey)
+	for _, record := range records {
+		want[record.Hash] = record
+	}
+	got := make(map[schema.KeyHash]schema.APIKey)
+	for _, record := range found {
+		got[record.Hash] = record
+	}
+	if d := cmp.Diff(want, got); d != "" || len(found) != len(want) {
+		t.Errorf("%d keys are found, want %d (-want +got):\n%s", len(found), len(want), d)
+	}
+	if none, err := db.FindAPIKeys(t.Context(), nil); err != nil || len(none) != 0 {
+		t.Errorf("without a hash: %d keys, error %v", len(none), err)
+	}
+}

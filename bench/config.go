@@ -39,6 +39,8 @@ type Config struct {
 	Soak time.Duration
 	// HistoryPoints is the length of the sessions that the history scenarios pull.
 	HistoryPoints int
+	// SizeDirs are data directories that size measures beside the fleet's; nobody has them open.
+	SizeDirs []string
 	// Waiters is the number of waiting requests of the long poll.
 	Waiters int
 	// Revocations is how many keys the revocation scenario revokes.

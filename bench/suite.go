@@ -170,6 +170,7 @@ func init() {
 		{"cold-start", "a start under full polling load", true, coldStart},
 		{"history", "whole histories and the last hour, streamed", true, history},
 		{"bulk", "polls while others pull whole histories", true, bulk},
+		{"size", "bytes a point on the disk, beside PostgreSQL", true, size},
 		{"soak", "polls and writes for a long time", false, soak},
 	}
 }

@@ -44,25 +44,19 @@ func newPostgres(ctx context.Context, config Config) (*postgres, error) {
 }
 
 func (p *postgres) load(ctx context.Context, s dataset.Spec) error {
-	_, err := p.pool.Exec(ctx, `DROP TABLE IF EXISTS points; CREATE TABLE points (session_id text NOT NULL, timestamp timestamptz NOT NULL,
-  received_at timestamptz NOT NULL, latitude int NOT NULL, longitude int NOT NULL, altitude int, accuracy int, speed int, heading int,
-  temperature real, battery int, outlier bool NOT NULL)`)
-	if err != nil {
+	if _, err := p.pool.Exec(ctx, createPoints); err != nil {
 		return err
 	}
-	_, err = p.pool.CopyFrom(ctx, pgx.Identifier{"points"}, postgresColumns,
+	_, err := p.pool.CopyFrom(ctx, pgx.Identifier{"points"}, postgresColumns,
 		pgx.CopyFromSlice(s.Sessions*s.PointsPerSession, func(i int) ([]any, error) {
 			var q schema.DataPoint
 			s.Point(i/s.PointsPerSession, i%s.PointsPerSession, &q)
-			return []any{
-				q.SessionID.String(), time.UnixMilli(q.Timestamp), time.UnixMilli(q.ReceivedAt), q.Latitude, q.Longitude, q.Altitude,
-				int32(q.Accuracy), int32(q.Speed), int32(q.Heading), q.Temperature, int32(q.Battery), q.Outlier != 0,
-			}, nil
+			return postgresRow(&q), nil
 		}))
 	if err != nil {
 		return err
 	}
-	for _, statement := range []string{"CREATE INDEX ON points (session_id, timestamp DESC)", "VACUUM ANALYZE points"} {
+	for _, statement := range finishPoints {
 		if _, err := p.pool.Exec(ctx, statement); err != nil {
 			return err
 		}

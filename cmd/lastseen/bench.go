@@ -30,6 +30,7 @@ type benchRunCommand struct {
 	KeysPerOrganisation int      `default:"4" help:"API keys of each organisation (default ${default})."`
 	PointsPerSession    int      `default:"5" help:"Points that each session begins with (default ${default})."`
 	HistoryPoints       int      `default:"1000000" help:"Points of the sessions that history and bulk pull (default ${default})."`
+	SizeDirs            []string `placeholder:"DIR" help:"Data directories of services that are stopped, into which something was imported, that size measures beside the fleet."`
 	Zipf                float64  `default:"0.99" help:"Exponent of the sessions' popularity; 0 for all alike (default ${default})."`
 	Seed                uint64   `default:"1" help:"Makes the data and the requests reproducible (default ${default})."`
 
@@ -71,6 +72,7 @@ func (c *benchRunCommand) Run(ctx context.Context, std streams) error {
 	config.Contenders, config.Target, config.P99 = c.Contenders, c.Target, c.P99
 	config.Sessions, config.Organisations, config.KeysPerOrganisation = c.Sessions, c.Organisations, c.KeysPerOrganisation
 	config.PointsPerSession, config.HistoryPoints, config.Zipf, config.Seed = c.PointsPerSession, c.HistoryPoints, c.Zipf, c.Seed
+	config.SizeDirs = c.SizeDirs
 	config.Connections, config.Workers, config.Rounds, config.Duration, config.WarmUp = c.Connections, c.Workers, c.Rounds, c.Duration, c.WarmUp
 	config.Rate, config.Waiters, config.Revocations, config.Soak, config.Pin = c.Rate, c.Waiters, c.Revocations, c.Soak, c.Pin
 	config.Dir, config.Record, config.JSON = c.WorkDir, c.Record, c.JSON

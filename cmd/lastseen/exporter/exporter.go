@@ -93,13 +93,13 @@ func (e *Export) ToDirectory(ctx context.Context, name string, sessions []string
 		return err
 	}
 	defer dir.close()
-	group, ctx := errgroup.WithContext(ctx)
+	group, working := errgroup.WithContext(ctx)
 	group.SetLimit(e.options.Parallel)
 	for _, session := range sessions {
-		if ctx.Err() != nil {
+		if working.Err() != nil {
 			break
 		}
-		group.Go(func() error { return e.judge(session, e.toFile(ctx, dir, session)) })
+		group.Go(func() error { return e.judge(session, e.toFile(working, dir, session)) })
 	}
 	if err := group.Wait(); err != nil {
 		return err

@@ -31,7 +31,12 @@ func TestMistakesOnTheCommandLineExitWith2AndASentence(t *testing.T) {
 		"import --map speed=v:furlongs x.csv":                                    "names a unit that speed does not have",
 		"import --format xls x.csv":                                              "--format",
 		"import --batch-points 100001 x.csv":                                     "--batch-points must be 1 to 100000",
-		"demo --vehicles 0":                                                      "--vehicles must be 1 to 2000",
+		"keys rotate --id ak_secretsecret":                                       "must be the key's id, not the key itself",
+		"keys rotate --id x --grace 200h":                                        "--grace must be whole seconds, at most 168h",
+		"export --out x":                                                         "missing flags: ",
+		"export --out - --format gpx --start 2026-01-01T00:00:00Z --end 2026-01-02T00:00:00Z": "--out=- is for ndjson and csv",
+		"export --out x --start 2026-01-02T00:00:00Z --end 2026-01-01T00:00:00Z":              "--start must be before --end",
+		"demo --vehicles 0": "--vehicles must be 1 to 2000",
 	} {
 		t.Run(line, func(t *testing.T) {
 			t.Parallel()
@@ -76,7 +81,7 @@ func TestFailuresExitWith1AndASentence(t *testing.T) {
 
 func TestEveryFlagShowsItsVariableAndSecretsAreWarnedAbout(t *testing.T) {
 	t.Parallel()
-	for _, line := range []string{"serve", "demo", "token", "keys create", "keys list", "keys revoke", "import"} {
+	for _, line := range []string{"serve", "demo", "token", "keys create", "keys list", "keys revoke", "keys rotate", "import", "export"} {
 		stdout, _, code := command(t, nil, append(strings.Fields(line), "--help")...)
 		if code != 0 {
 			t.Errorf("%s --help exits with %d", line, code)

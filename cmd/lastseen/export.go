@@ -37,7 +37,7 @@ type exportCommand struct {
 // Validate refuses what does not go together, as mistakes on the command line.
 func (c *exportCommand) Validate() error {
 	switch {
-	case !c.Start.Before(c.End):
+	case !c.Start.IsZero() && !c.End.IsZero() && !c.Start.Before(c.End): // one that is missing is reported as such
 		return errors.New("--start must be before --end")
 	case c.Out == "-" && !exporter.Pageable(c.Format):
 		return errors.New("--out=- is for ndjson and csv: give a directory for the other formats, which are a file for each session")

@@ -136,6 +136,7 @@ func (s *answerStream) SupportsBodyWriteTo() bool { return true }
 // WriteTo sends the whole answer. The client has a bounded time to accept each piece.
 func (s *answerStream) WriteTo(w io.Writer) (int64, error) {
 	piece, more := s.first, true
+	pace := pacer{call: s.call}
 	for more {
 		if s.failed = s.send(w, piece); s.failed != nil {
 			return s.sent, s.failed
@@ -144,7 +145,9 @@ func (s *answerStream) WriteTo(w io.Writer) (int64, error) {
 			piece, s.second = s.second, nil
 			continue
 		}
+		began := time.Now()
 		piece, more = s.next()
+		pace.produced(time.Since(began))
 	}
 	s.failed = s.err
 	return s.sent, s.failed

@@ -1,0 +1,47 @@
+package server
+
+import (
+	"runtime"
+	"time"
+)
+
+const (
+	// paceDebt is how much waiting a stream lets add up before it waits: timers are coarse.
+	paceDebt = 2 * time.Millisecond
+	// paceShare says which part of the processors the streams may have: one in so many.
+	paceShare = 3
+	// longestPace bounds one wait, so that a stream goes on soon after the others are gone.
+	longestPace = 50 * time.Millisecond
+)
+
+// pacer keeps streamed answers from taking the processors away from short requests: while there are
+// any, all streams together produce for no more than a third of the processors' time. It belongs to
+// one stream.
+type pacer struct {
+	call *call
+	debt time.Duration
+}
+
+// produced notes that a piece took some time to produce and waits for as long as the stream is ahead
+// of its share.
+func (p *pacer) produced(took time.Duration) {
+	server := p.call.server
+	streams := len(server.streams.running)
+	others := int(server.counts.inFlight.Value()) - streams - len(server.waiting.running)
+	ahead := paceShare*streams - runtime.GOMAXPROCS(0)
+	if ahead <= 0 || others <= 0 {
+		p.debt = 0
+		return
+	}
+	p.debt += took * time.Duration(ahead) / time.Duration(runtime.GOMAXPROCS(0))
+	if p.debt < paceDebt {
+		return
+	}
+	wait := time.NewTimer(min(p.debt, longestPace))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-p.call.context().Done(): // the source notices
+	}
+	p.debt = 0
+}

@@ -1,0 +1,46 @@
+package server
+
+import (
+	"context"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestStreamsWaitOnlyWhileThereAreShortRequests(t *testing.T) {
+	processors := runtime.GOMAXPROCS(0)
+	for _, tt := range []struct {
+		name              string
+		streams, inFlight int
+		took, wait        time.Duration
+	}{
+		{"alone", processors, processors, 10 * time.Millisecond, 0},
+		{"beside a poll, on all processors", processors, processors + 1, 10 * time.Millisecond, 20 * time.Millisecond},
+		{"beside a poll, twice as many", 2 * processors, 2*processors + 1, 10 * time.Millisecond, 50 * time.Millisecond},
+		{"beside a poll, after a long piece", processors, processors + 1, time.Second, longestPace},
+		{"beside a poll, after a short piece", processors, processors + 1, 100 * time.Microsecond, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &Server{counts: newServerCounts(nil), streams: newAdmission(tt.streams, 0, 0), waiting: newAdmission(1, 0, 0), work: context.Background()}
+				s.counts.inFlight.Add(int64(tt.inFlight))
+				for range tt.streams {
+					s.streams.tryEnter()
+				}
+				c := &call{server: s, route: &route{timeout: time.Minute}}
+				defer func() {
+					if c.cancel != nil {
+						c.cancel()
+					}
+				}()
+				p := pacer{call: c}
+				began := time.Now()
+				p.produced(tt.took)
+				if waited := time.Since(began); waited != tt.wait {
+					t.Errorf("waited %v, want %v", waited, tt.wait)
+				}
+			})
+		})
+	}
+}

@@ -39,6 +39,7 @@ const (
 	detailNoSession    = "Your organisation has no session with this session_id: create it first, or correct the id."
 	detailNoDevice     = "Your organisation has no device with this device_id: register it first, or correct the id."
 	detailNoMAC        = "Your organisation has no device with this device_mac_address: register it first, or correct the address."
+	detailBound        = "This credential is good only for the device that it was made for, and the point names something else: name that device or one of its sessions, or use another credential."
 	detailNoActive     = "The device has no active session: create one first, or name an ended one by session_id."
 	detailDisagree     = "session_id, device_id and device_mac_address do not denote the same session: give only one of them."
 	detailAfterEnd     = "The session ended before this timestamp: create a new session."

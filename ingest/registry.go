@@ -230,14 +230,14 @@ func (r *Registry) ownerOf(caller Caller, t *target, now int64) owner {
 	var d *device
 	if t.hasSession {
 		if s = r.sessions[t.session]; s == nil || !caller.mayWrite(s.device) {
-			return owner{detail: detailNoSession}
+			return owner{detail: caller.refusal(detailNoSession)}
 		}
 		d = s.device
 	}
 	if t.hasDevice {
 		named := r.devices[t.device]
 		if named == nil || !caller.mayWrite(named) {
-			return owner{detail: detailNoDevice}
+			return owner{detail: caller.refusal(detailNoDevice)}
 		}
 		if d != nil && d != named {
 			return owner{detail: detailDisagree}
@@ -247,7 +247,7 @@ func (r *Registry) ownerOf(caller Caller, t *target, now int64) owner {
 	if t.hasMAC {
 		named := r.byMAC[t.mac]
 		if named == nil || !caller.mayWrite(named) {
-			return owner{detail: detailNoMAC}
+			return owner{detail: caller.refusal(detailNoMAC)}
 		}
 		if d != nil && d != named {
 			return owner{detail: detailDisagree}
@@ -265,6 +265,16 @@ func (r *Registry) ownerOf(caller Caller, t *target, now int64) owner {
 // mayWrite reports whether the caller may write points of a device.
 func (c *Caller) mayWrite(d *device) bool {
 	return d.orgID == c.OrgID && (c.DeviceID == schema.ID{} || c.DeviceID == d.id)
+}
+
+// refusal is what a caller is told who may not write for what a point names, or named what is not
+// there. A credential of one device hears the same for everything but its device, so that it cannot
+// be used to find out what other devices there are.
+func (c *Caller) refusal(absent string) string {
+	if (c.DeviceID != schema.ID{}) {
+		return detailBound
+	}
+	return absent
 }
 
 // deviceOf returns the device of a session that an organisation owns, and false when it owns none

@@ -11,7 +11,7 @@ import (
 // as "malformed".
 var reasons = map[string]string{
 	detailNoReference: "no_session", detailNoSession: "no_session", detailNoDevice: "no_session", detailNoMAC: "no_session", detailNoActive: "no_session",
-	detailDisagree: "no_session", detailAfterEnd: "session_ended", detailFuture: "future", detailTooOld: "too_old", detailExpired: "expired",
+	detailBound: "no_session", detailDisagree: "no_session", detailAfterEnd: "session_ended", detailFuture: "future", detailTooOld: "too_old", detailExpired: "expired",
 	detailLatitude: "out_of_range", detailLongitude: "out_of_range", detailAltitude: "out_of_range", detailAccuracy: "out_of_range",
 	detailSpeed: "out_of_range", detailHeading: "out_of_range", detailTemperature: "out_of_range", detailBattery: "out_of_range",
 }

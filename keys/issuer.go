@@ -107,8 +107,8 @@ type claims struct {
 	OrgRole string `json:"org_role"`
 }
 
-// Sign issues a token for a user that is good for a time, at least a second, rounded up to whole ones. It fails
-// with *InvalidError.
+// Sign issues a token for a user that is good for a time, at least a second. Tokens end at whole seconds, so that it
+// may be good for less than a second less, but never for longer. It fails with *InvalidError.
 func (i *Issuer) Sign(user User, ttl time.Duration) (string, error) {
 	if err := user.check(); err != nil {
 		return "", err
@@ -124,7 +124,7 @@ func (i *Issuer) Sign(user User, ttl time.Duration) (string, error) {
 			Subject:   user.ID,
 			IssuedAt:  jwt.NewNumericDate(now),
 			NotBefore: jwt.NewNumericDate(now),
-			ExpiresAt: jwt.NewNumericDate(now.Add(ttl + time.Second - 1)), // which drops the fraction of a second
+			ExpiresAt: jwt.NewNumericDate(now.Add(ttl)), // which drops the fraction of a second
 		},
 		OrgID:   user.OrgID,
 		OrgRole: user.Role.String(),

@@ -68,15 +68,6 @@ func (db *DB) FindDevice(ctx context.Context, id ID) (device Device, found bool,
 	return device, found, err
 }
 
-// EachDevice calls each for every device, in no particular order.
-func (db *DB) EachDevice(ctx context.Context, each func(Device)) error {
-	rows, err := db.conn.Query(ctx, deviceSelect)
-	if err != nil {
-		return fmt.Errorf("read the devices: %w", err)
-	}
-	return eachStruct(rows, "read the devices", each)
-}
-
 // DeviceOwner is who a device belongs to, and what it is called.
 type DeviceOwner struct {
 	ID         ID

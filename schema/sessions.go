@@ -94,15 +94,6 @@ SELECT {session_id:String}, {org_id:String}, {device_id:String}, {mac:String}, f
 	return nil
 }
 
-// EachSession calls each for every session, in no particular order.
-func (db *DB) EachSession(ctx context.Context, each func(Session)) error {
-	rows, err := db.conn.Query(ctx, "SELECT "+sessionSelect+" FROM sessions FINAL")
-	if err != nil {
-		return fmt.Errorf("read the sessions: %w", err)
-	}
-	return eachStruct(rows, "read the sessions", each)
-}
-
 // notNil lets a nil list be bound as an empty array instead of NULL.
 func notNil(list []string) []string {
 	if list == nil {

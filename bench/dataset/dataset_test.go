@@ -46,11 +46,11 @@ func TestALoadedDataSetIsWhatTheSpecSays(t *testing.T) {
 	defer db.Close()
 
 	sessions := 0
-	if err := db.EachSession(ctx, func(schema.Session) { sessions++ }); err != nil || sessions != spec.Sessions {
+	if err := db.EachSessionAccess(ctx, func(schema.SessionAccess) { sessions++ }); err != nil || sessions != spec.Sessions {
 		t.Errorf("%d sessions: %v", sessions, err)
 	}
 	devices := 0
-	if err := db.EachDevice(ctx, func(schema.Device) { devices++ }); err != nil || devices != spec.Sessions {
+	if err := db.EachDeviceOwner(ctx, func(schema.DeviceOwner) { devices++ }); err != nil || devices != spec.Sessions {
 		t.Errorf("%d devices: %v", devices, err)
 	}
 	newest := map[schema.ID]int64{}

@@ -128,13 +128,17 @@ func readingDescriptions() map[string]description {
 		{Status: http.StatusOK, Description: "The point, or null.", ContentType: typeJSON, Schema: openapi.Ref("LastSeen"), Headers: []string{"ETag"}},
 		{Status: http.StatusNotModified, Description: "Nothing has changed since the state that If-None-Match names.", Headers: []string{"ETag"}},
 	}
+	polled := []openapi.Parameter{session,
+		{Name: "If-None-Match", Header: true, Schema: openapi.Text(1, 0), Description: "Entity tags of what the caller has."},
+		{Name: "Prefer", Header: true, Schema: openapi.Text(1, 0), Description: "wait=N: with If-None-Match, wait up to N seconds, at most 300, for something new."},
+	}
 	ranged, history := historyParameters(), historyAnswers()
 	missing := []int{404}
 	scope := optional("org_scope", "Whose sessions.", openapi.Choice("owned_and_shared", "owned", "shared"))
 	return map[string]description{
-		pathLastSeen:       {tag: tagReading, parameters: []openapi.Parameter{session}, answers: newest, refusals: missing},
+		pathLastSeen:       {tag: tagReading, parameters: polled, answers: newest, refusals: missing},
 		pathDataPoints:     {tag: tagReading, parameters: ranged, answers: history, refusals: missing},
-		pathLastSeenPublic: {tag: tagPublic, parameters: []openapi.Parameter{session}, answers: newest, refusals: missing},
+		pathLastSeenPublic: {tag: tagPublic, parameters: polled, answers: newest, refusals: missing},
 		pathPointsPublic:   {tag: tagPublic, parameters: ranged, answers: history, refusals: missing},
 		pathSessionsGet: {tag: tagReading, parameters: []openapi.Parameter{session},
 			answers: answered("The session.", openapi.Ref("Session")), refusals: missing},

@@ -42,10 +42,8 @@ func (c *call) awaitChange(id []byte, status query.Status, point *schema.DataPoi
 	departures := time.NewTicker(departureCheck)
 	defer departures.Stop()
 	c.http.Response.Header.Set(headerPreferenceApplied, "wait="+strconv.Itoa(int(patience/time.Second)))
-	for waiting := true; ; {
-		if status = c.look(id, point); !waiting || !c.upToDate(status, point) {
-			return status, nil
-		}
+	status = c.look(id, point)
+	for waiting := true; waiting && c.upToDate(status, point); {
 		began := time.Now()
 		select {
 		case <-watch.Changed():
@@ -57,6 +55,8 @@ func (c *call) awaitChange(id []byte, status query.Status, point *schema.DataPoi
 			waiting = false
 		}
 		c.waited += time.Since(began)
+		// The credential after the session: what is shown is then older than the check.
+		status = c.look(id, point)
 		if err := c.authenticate(); err != nil {
 			return status, err
 		}
@@ -64,6 +64,7 @@ func (c *call) awaitChange(id []byte, status query.Status, point *schema.DataPoi
 			return status, refusal
 		}
 	}
+	return status, nil
 }
 
 // upToDate reports whether the caller has what a look-up found.

@@ -40,10 +40,11 @@ const (
 	Browser          Caller = "browserSession"
 )
 
-// Parameter is a query parameter.
+// Parameter is a parameter of the query or a field of the header.
 type Parameter struct {
 	Name, Description string
 	Required          bool
+	Header            bool // it is a field of the header instead of a parameter of the query
 	Schema            Schema
 }
 
@@ -103,6 +104,9 @@ func (o *Operation) describe() map[string]any {
 	var parameters []any
 	for _, p := range o.Parameters {
 		parameter := map[string]any{"name": p.Name, "in": "query", "schema": p.Schema, "required": p.Required}
+		if p.Header {
+			parameter["in"] = "header"
+		}
 		if p.Description != "" {
 			parameter["description"] = p.Description
 		}

@@ -12,8 +12,10 @@ import (
 
 const day = 24 * time.Hour
 
-// LongestRetention is the most that Options.Retention may be: a hundred years.
-const LongestRetention = 36_500 * day
+// LongestRetention is the most that Options.Retention may be: fifty years. ClickHouse reckons the end of
+// a point in a DateTime, whose 32 bits end in February 2106; a point that is kept beyond would wrap
+// around to 1970 and be dropped at once. So this binary must not set retentions after 2055.
+const LongestRetention = 18_250 * day
 
 // retentionDays reads the retention from a table's definition as ClickHouse gives it.
 var retentionDays = regexp.MustCompile(`\bTTL toDateTime\(timestamp\) \+ toIntervalDay\((\d+)\)`)

@@ -72,3 +72,19 @@ func TestRetentionDropsWhatIsOlder(t *testing.T) {
 		t.Errorf("%d points are left after the retention was taken away and an old point written, want 11", got)
 	}
 }
+
+func TestTheLongestRetentionDropsNothing(t *testing.T) {
+	t.Parallel()
+	db := reopen(t, "test_"+schema.NewID().String(), int(schema.LongestRetention/(24*time.Hour)))
+	session := schema.NewID()
+	var points []schema.OwnedPoint
+	for _, at := range []time.Time{time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), time.Now().Add(5 * time.Minute)} {
+		points = append(points, schema.OwnedPoint{DataPoint: schema.NewDataPoint(session, at.UnixMilli(), 0, 0), OrgID: "org_a"})
+	}
+	if err := db.InsertDataPoints(t.Context(), points); err != nil {
+		t.Fatal(err)
+	}
+	if got := stored(t, db, session); got != len(points) {
+		t.Errorf("%d points are left, want %d", got, len(points))
+	}
+}

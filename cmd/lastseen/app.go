@@ -203,7 +203,7 @@ func (a *App) load(ctx context.Context, lastSeen *query.LastSeen, registry *inge
 	group.Go(func() error {
 		return lastSeen.Load(ctx, func(p query.LoadProgress) {
 			progress = p
-			a.config.log.Debug("loading last_seen", "sessions", p.Sessions, "checkpoints", p.Checkpoints, "replayed", p.Replayed)
+			a.config.log.Info("loading last_seen", "sessions", p.Sessions, "checkpoints", p.Checkpoints, "replayed", p.Replayed)
 		})
 	})
 	if err := group.Wait(); err != nil {

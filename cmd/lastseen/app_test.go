@@ -109,6 +109,15 @@ func TestProbesAreAnsweredWhileLoading(t *testing.T) {
 			t.Errorf("%s while loading: %d, want %d", path, got, want)
 		}
 	}
+	// Whatever exists is not loaded yet, so nothing may be said not to exist.
+	response, err := http.Get(base + "/tracking/session_by_device/last_seen/v1?session_id=0123456789abcdef01234567")
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != 503 || response.Header.Get("Retry-After") != "1" {
+		t.Errorf("last_seen while loading: %d with Retry-After %q, want 503 with 1", response.StatusCode, response.Header.Get("Retry-After"))
+	}
 	if err := loading.stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -110,7 +110,7 @@ func TestProbesAreAnsweredWhileLoading(t *testing.T) {
 		}
 	}
 	// Whatever exists is not loaded yet, so nothing may be said not to exist.
-	response, err := http.Get(base + "/tracking/session_by_device/last_seen/v1?session_id=0123456789abcdef01234567")
+	response, err := http.Get(base + "/tracking/timeseries/session_by_device/last_seen/v1?session_id=0123456789abcdef01234567")
 	if err != nil {
 		t.Fatal(err)
 	}

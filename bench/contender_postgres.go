@@ -26,7 +26,7 @@ func (s *suite) startPostgres(ctx context.Context, beside *service) (on *service
 	if absent != "" {
 		return nil, absent, nil
 	}
-	database, url, err := s.startDatabase(ctx, bin, credential)
+	database, url, err := s.startDatabase(ctx, "postgres", bin, credential)
 	if err != nil {
 		return nil, "", err
 	}
@@ -79,9 +79,10 @@ func postgresUser() (credential *syscall.Credential, absent string) {
 	return nil, "PostgreSQL does not run as root, and there is no user postgres or nobody"
 }
 
-// startDatabase makes an empty database and starts PostgreSQL on it, reached by a socket in its folder.
-func (s *suite) startDatabase(ctx context.Context, bin string, credential *syscall.Credential) (*process, string, error) {
-	dir, err := s.folder("postgres")
+// startDatabase makes an empty database in a folder and starts PostgreSQL on it, reached by a socket
+// there.
+func (s *suite) startDatabase(ctx context.Context, folder, bin string, credential *syscall.Credential) (*process, string, error) {
+	dir, err := s.folder(folder)
 	if err != nil {
 		return nil, "", err
 	}

@@ -26,7 +26,7 @@ const (
 // that Config.SizeDirs names, into which something was imported and which no service has open.
 func size(ctx context.Context, s *suite, o *Outcome) error {
 	fleet := s.spec
-	fleet.Sessions, fleet.PointsPerSession = sizeSessions, sizePoints
+	fleet.Sessions, fleet.PointsPerSession = min(sizeSessions, fleet.Sessions), sizePoints
 	if err := s.loadData(ctx, "size", fleet); err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func size(ctx context.Context, s *suite, o *Outcome) error {
 	if err != nil {
 		return err
 	}
-	o.Settings = append(o.Settings, fmt.Sprintf("the fleet: %s sessions of %s points, every column filled", thousands(sizeSessions), thousands(sizePoints)),
+	o.Settings = append(o.Settings, fmt.Sprintf("the fleet: %s sessions of %s points, every column filled", thousands(float64(fleet.Sessions)), thousands(sizePoints)),
 		"after all merges; PostgreSQL with an index on (session_id, timestamp desc), after VACUUM")
 	err = s.sizeOf(ctx, o, "fleet", filepath.Join(s.dir, "size", "data"), address)
 	for _, dir := range s.config.SizeDirs {
@@ -55,7 +55,7 @@ func (s *suite) sizeDatabase(ctx context.Context, o *Outcome) (address string, s
 	if absent == "" {
 		credential, why := postgresUser()
 		if absent = why; absent == "" {
-			p, address, err := s.startDatabase(ctx, bin, credential)
+			p, address, err := s.startDatabase(ctx, "size-postgres", bin, credential)
 			if err != nil {
 				return "", nil, err
 			}

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -58,6 +59,9 @@ func (s *suite) overloadKinds(main *service) []overloadKind {
 	}
 }
 
+// shortTurns is how often the capacity is looked for again when nothing was served.
+const shortTurns = 20
+
 // overloadOne finds the capacity, goes past it, and comes back.
 func (s *suite) overloadOne(ctx context.Context, main *service, kind overloadKind, o *Outcome) ([]string, error) {
 	load := s.load(main)
@@ -66,8 +70,14 @@ func (s *suite) overloadOne(ctx context.Context, main *service, kind overloadKin
 	if err != nil {
 		return nil, err
 	}
+	// A turn can be too short for one answer where the machine has more to do.
+	for turn := 0; capacity.Served == 0 && turn < shortTurns; turn++ {
+		if capacity, err = load.Run(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if capacity.Served == 0 {
-		return nil, fmt.Errorf("nothing was served at all: %w", capacity.FirstFailure)
+		return nil, errors.Join(errors.New("nothing was served at all"), capacity.FirstFailure)
 	}
 	calm := load
 	calm.Rate = capacity.Throughput() / 2

@@ -19,6 +19,7 @@ const (
 // one stream.
 type pacer struct {
 	call *call
+	seen uint64 // requests that had begun when the last piece was produced
 	debt time.Duration
 }
 
@@ -26,11 +27,13 @@ type pacer struct {
 // of its share.
 func (p *pacer) produced(took time.Duration) {
 	server := p.call.server
-	streams := len(server.streams.running)
-	others := int(server.counts.inFlight.Value()) - streams - len(server.waiting.running)
-	ahead := paceShare*streams - runtime.GOMAXPROCS(0)
-	if ahead <= 0 || others <= 0 {
-		p.debt = 0
+	// How many are in flight would not do: a short one is seldom seen, since it ends before another
+	// goroutine of its processor runs.
+	begun := server.ids.count.Load()
+	others := begun - p.seen
+	p.seen = begun
+	ahead := paceShare*len(server.streams.running) - runtime.GOMAXPROCS(0)
+	if ahead <= 0 || others == 0 {
 		return
 	}
 	p.debt += took * time.Duration(ahead) / time.Duration(runtime.GOMAXPROCS(0))

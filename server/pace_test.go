@@ -11,20 +11,20 @@ import (
 func TestStreamsWaitOnlyWhileThereAreShortRequests(t *testing.T) {
 	processors := runtime.GOMAXPROCS(0)
 	for _, tt := range []struct {
-		name              string
-		streams, inFlight int
-		took, wait        time.Duration
+		name       string
+		streams    int
+		others     int // requests that begin while a piece is produced
+		took, wait time.Duration
 	}{
-		{"alone", processors, processors, 10 * time.Millisecond, 0},
-		{"beside a poll, on all processors", processors, processors + 1, 10 * time.Millisecond, 20 * time.Millisecond},
-		{"beside a poll, twice as many", 2 * processors, 2*processors + 1, 10 * time.Millisecond, 50 * time.Millisecond},
-		{"beside a poll, after a long piece", processors, processors + 1, time.Second, longestPace},
-		{"beside a poll, after a short piece", processors, processors + 1, 100 * time.Microsecond, 0},
+		{"alone", processors, 0, 10 * time.Millisecond, 0},
+		{"beside a poll, on all processors", processors, 1, 10 * time.Millisecond, 20 * time.Millisecond},
+		{"beside a poll, twice as many", 2 * processors, 1, 10 * time.Millisecond, 50 * time.Millisecond},
+		{"beside a poll, after a long piece", processors, 1, time.Second, longestPace},
+		{"beside a poll, after a short piece", processors, 1, 100 * time.Microsecond, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &Server{counts: newServerCounts(nil), streams: newAdmission(tt.streams, 0, 0), waiting: newAdmission(1, 0, 0), work: context.Background()}
-				s.counts.inFlight.Add(int64(tt.inFlight))
+				s := &Server{streams: newAdmission(tt.streams, 0, 0), ids: newIDSource(), work: context.Background()}
 				for range tt.streams {
 					s.streams.tryEnter()
 				}
@@ -34,7 +34,10 @@ func TestStreamsWaitOnlyWhileThereAreShortRequests(t *testing.T) {
 						c.cancel()
 					}
 				}()
-				p := pacer{call: c}
+				p := pacer{call: c, seen: s.ids.count.Load()}
+				for range tt.others {
+					s.ids.next(&c.id)
+				}
 				began := time.Now()
 				p.produced(tt.took)
 				if waited := time.Since(began); waited != tt.wait {

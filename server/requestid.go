@@ -57,6 +57,7 @@ func (s *idSource) choose(id *requestID, proposed []byte) {
 			return
 		}
 	}
+	s.count.Add(1) // every request counts; see pacer
 	id.length = uint8(copy(id.text[:], proposed))
 }
 

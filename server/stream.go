@@ -136,7 +136,7 @@ func (s *answerStream) SupportsBodyWriteTo() bool { return true }
 // WriteTo sends the whole answer. The client has a bounded time to accept each piece.
 func (s *answerStream) WriteTo(w io.Writer) (int64, error) {
 	piece, more := s.first, true
-	pace := pacer{call: s.call}
+	pace := pacer{call: s.call, seen: s.call.server.ids.count.Load()}
 	for more {
 		if s.failed = s.send(w, piece); s.failed != nil {
 			return s.sent, s.failed

@@ -9,13 +9,13 @@ const (
 	// paceDebt is how much waiting a stream lets add up before it waits: timers are coarse.
 	paceDebt = 2 * time.Millisecond
 	// paceShare says which part of the processors the streams may have: one in so many.
-	paceShare = 3
+	paceShare = 4
 	// longestPace bounds one wait, so that a stream goes on soon after the others are gone.
 	longestPace = 50 * time.Millisecond
 )
 
 // pacer keeps streamed answers from taking the processors away from short requests: while there are
-// any, all streams together produce for no more than a third of the processors' time. It belongs to
+// any, all streams together produce for no more than a quarter of the processors' time. It belongs to
 // one stream.
 type pacer struct {
 	call *call

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime/debug"
 	"slices"
 	"syscall"
 	"time"
@@ -209,6 +210,7 @@ func (a *App) load(ctx context.Context, lastSeen *query.LastSeen, registry *inge
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	debug.FreeOSMemory() // the maps that were outgrown and the blocks that were decoded: as much again as what stays
 	a.config.log.Info("loaded", "sessions", progress.Sessions, "points_replayed", progress.Replayed, "after", time.Since(began).Round(time.Millisecond).String())
 	return nil
 }

@@ -113,9 +113,17 @@ type request struct {
 // do makes a request, again after 429 and 503 and after a broken connection if it is repeatable, with
 // growing waits and the server's Retry-After, until an answer or the last attempt.
 func (c *Client) do(ctx context.Context, r request, into any) error {
+	return c.attempt(ctx, func() error { return c.once(ctx, r, into) }, func(err error) bool {
+		return !r.repeatable || errors.Is(err, errAnswer)
+	})
+}
+
+// attempt calls once until it succeeds, it fails for good, or the last attempt. 429 and 503 are no
+// failure for good, every other answer is, and final says what else is.
+func (c *Client) attempt(ctx context.Context, once func() error, final func(error) bool) error {
 	backoff := firstWait
 	for attempt := 1; ; attempt++ {
-		err := c.once(ctx, r, into)
+		err := once()
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -127,7 +135,7 @@ func (c *Client) do(ctx context.Context, r request, into any) error {
 				return err
 			}
 			wait = max(wait, problem.retryAfter)
-		case !r.repeatable || errors.Is(err, errAnswer):
+		case final(err):
 			return err
 		}
 		if attempt == attempts {
@@ -155,16 +163,11 @@ func waitFor(ctx context.Context, d time.Duration) error {
 var errAnswer = errors.New("the server's answer is not what this client expects: check that the address is a lastseen server's")
 
 func (c *Client) once(ctx context.Context, r request, into any) error {
-	target := c.base.JoinPath(r.path)
-	target.RawQuery = r.query.Encode()
-	httpRequest, err := http.NewRequestWithContext(ctx, r.method, target.String(), bytes.NewReader(r.body))
+	httpRequest, err := c.newRequest(ctx, r.method, r.path, r.query, bytes.NewReader(r.body))
 	if err != nil {
-		return fmt.Errorf("make a request: %w", err)
+		return err
 	}
 	httpRequest.Header.Set("Accept", "application/json")
-	if c.credential != "" {
-		httpRequest.Header.Set("Authorization", "Bearer "+c.credential)
-	}
 	if r.contentType != "" {
 		httpRequest.Header.Set("Content-Type", r.contentType)
 	}
@@ -187,6 +190,20 @@ func (c *Client) once(ctx context.Context, r request, into any) error {
 		return fmt.Errorf("%w (%w)", errAnswer, err)
 	}
 	return nil
+}
+
+// newRequest makes a request with the credential. body may be nil.
+func (c *Client) newRequest(ctx context.Context, method, path string, query url.Values, body io.Reader) (*http.Request, error) {
+	target := c.base.JoinPath(path)
+	target.RawQuery = query.Encode()
+	request, err := http.NewRequestWithContext(ctx, method, target.String(), body)
+	if err != nil {
+		return nil, fmt.Errorf("make a request: %w", err)
+	}
+	if c.credential != "" {
+		request.Header.Set("Authorization", "Bearer "+c.credential)
+	}
+	return request, nil
 }
 
 // unreachable leaves the path and its parameters out of the HTTP client's error.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"time"
@@ -27,31 +26,11 @@ func (e writeError) Unwrap() error { return e.error }
 // which must forget what the attempt before has written. It returns the answer's Next-Cursor, empty
 // when there is no more.
 func (c *Client) Download(ctx context.Context, path string, query url.Values, begin func() (io.Writer, error)) (next string, err error) {
-	backoff := firstWait
-	for attempt := 1; ; attempt++ {
-		next, err := c.download(ctx, path, query, begin)
-		if err == nil || ctx.Err() != nil {
-			return next, err
-		}
-		wait := backoff/2 + rand.N(backoff/2+1)
-		var problem *Problem
-		switch {
-		case errors.As(err, &problem):
-			if problem.Status != http.StatusTooManyRequests && problem.Status != http.StatusServiceUnavailable {
-				return "", err
-			}
-			wait = max(wait, problem.retryAfter)
-		case errors.As(err, &writeError{}):
-			return "", err
-		}
-		if attempt == attempts {
-			return "", fmt.Errorf("after %d attempts: %w", attempts, err)
-		}
-		if err := c.wait(ctx, min(wait, maxWait)); err != nil {
-			return "", err
-		}
-		backoff = min(2*backoff, maxWait)
-	}
+	err = c.attempt(ctx, func() (err error) {
+		next, err = c.download(ctx, path, query, begin)
+		return err
+	}, func(err error) bool { return errors.As(err, &writeError{}) })
+	return next, err
 }
 
 // download makes one attempt.
@@ -60,13 +39,10 @@ func (c *Client) download(ctx context.Context, path string, query url.Values, be
 	defer cancel()
 	stalled := time.AfterFunc(stallTimeout, cancel)
 	defer stalled.Stop()
-	target := c.base.JoinPath(path)
-	target.RawQuery = query.Encode()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+	request, err := c.newRequest(ctx, http.MethodGet, path, query, nil)
 	if err != nil {
-		return "", writeError{fmt.Errorf("make a request: %w", err)}
+		return "", writeError{err}
 	}
-	request.Header.Set("Authorization", "Bearer "+c.credential)
 	// Without this the transport asks for gzip, which costs the server more than a fast network saves.
 	request.Header.Set("Accept-Encoding", "identity")
 	whole := *c.http

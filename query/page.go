@@ -63,8 +63,11 @@ func (s *Stream) openPage() error {
 		return nil
 	}
 	end, more, err := s.pageEnd()
-	if err != nil || !more {
-		return s.failed(err)
+	if err != nil {
+		return s.failure(err)
+	}
+	if !more {
+		return nil
 	}
 	s.page.end, s.page.whole = end, false
 	s.page.next = s.history.cursors.sign(r, s.session, schema.Receipt{Timestamp: end})
@@ -96,7 +99,7 @@ func (s *Stream) openFeed(after schema.Receipt) error {
 	if r.Limit > 0 {
 		last, more, err := s.history.db.ReceivedPageEnd(s.ctx, s.session, r.Start, r.End, *receipts, r.Limit)
 		if err != nil {
-			return s.failed(err)
+			return s.failure(err)
 		}
 		if more {
 			receipts.Through = last
@@ -108,14 +111,6 @@ func (s *Stream) openFeed(after schema.Receipt) error {
 
 func before(a, b schema.Receipt) bool {
 	return a.ReceivedAt < b.ReceivedAt || a.ReceivedAt == b.ReceivedAt && a.Timestamp < b.Timestamp
-}
-
-// failed is failure for an error that may be nil.
-func (s *Stream) failed(err error) error {
-	if err == nil {
-		return nil
-	}
-	return s.failure(err)
 }
 
 // NextCursor returns the cursor of the page that follows, and an empty text when there is none. It is

@@ -60,16 +60,15 @@ const exportSelect = `SELECT
   CAST(p.outlier != 0, 'Bool') AS outlier
 FROM `
 
+// exportColumns are the columns of the rows p.
+const exportColumns = "session_id, timestamp, received_at, latitude, longitude, altitude, accuracy, speed, heading, temperature, battery, outlier"
+
 // receivedRows are the rows of a range that arrived in Receipts, each place in that order once.
-const receivedRows = `(SELECT session_id, timestamp, received_at, latitude, longitude, altitude, accuracy, speed, heading, temperature, battery, outlier` +
-	sessionRange + receiptRange + `
+const receivedRows = "(SELECT " + exportColumns + sessionRange + receiptRange + `
   ORDER BY received_at, timestamp, version DESC LIMIT 1 BY received_at, timestamp)`
 
-// foldedRows are the rows of a range that count, in ascending time. Because LIMIT BY names the columns
-// that the rows are sorted by, ClickHouse remembers one row and not a set of them all.
-const foldedRows = `(SELECT session_id, timestamp, received_at, latitude, longitude, altitude, accuracy, speed, heading, temperature, battery, outlier` +
-	sessionRange + `
-  ORDER BY session_id, timestamp, version DESC, received_at LIMIT 1 BY session_id, timestamp)`
+// foldedRows are the rows of a range that count, in ascending time.
+const foldedRows = "(SELECT " + exportColumns + sessionRange + fold + ")"
 
 // ExportDataPoints starts a query whose result is a file of data points in ascending time, folded as
 // PointReader does, and returns the file as ClickHouse writes it. The caller closes it, which also

@@ -11,11 +11,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// FirstReceipt and LastReceipt come before and after every place in the order of arrival.
-var (
-	FirstReceipt = Receipt{ReceivedAt: math.MinInt64, Timestamp: math.MinInt64}
-	LastReceipt  = Receipt{ReceivedAt: math.MaxInt64, Timestamp: math.MaxInt64}
-)
+// FirstReceipt comes before every place in the order of arrival.
+var FirstReceipt = Receipt{ReceivedAt: math.MinInt64, Timestamp: math.MinInt64}
 
 // receiptRange narrows sessionRange to what arrived in Receipts. It looks at every row and not at what
 // is left of a point after its versions have been folded: a consumer who was given an older version
@@ -53,9 +50,10 @@ var sorting = clickhouse.Settings{"max_threads": 1, "max_bytes_before_external_s
 // milliseconds) of the first point that does not fit, and false when everything before end fits.
 // limit is at least 1. It reads no column but the timestamp, and no further than the page.
 func (db *DB) PageEnd(ctx context.Context, session ID, start, end int64, limit int) (int64, bool, error) {
-	return db.boundary(withSettings(ctx, streaming), "SELECT timestamp AS received_at, timestamp"+sessionRange+`
+	first, more, err := db.boundary(withSettings(ctx, streaming), "SELECT timestamp AS received_at, timestamp"+sessionRange+`
   ORDER BY session_id, timestamp LIMIT 1 BY session_id, timestamp LIMIT {limit:Int64}, 1`,
 		append(sessionRangeArgs(session, start, end), clickhouse.Named("limit", int64(limit)))...)
+	return first.Timestamp, more, err
 }
 
 // BucketPageEnd is PageEnd for buckets: it returns the beginning of the first bucket that has a
@@ -63,49 +61,40 @@ func (db *DB) PageEnd(ctx context.Context, session ID, start, end int64, limit i
 func (db *DB) BucketPageEnd(ctx context.Context, session ID, start, end int64, bucketSeconds, limit int) (int64, bool, error) {
 	bucket := int64(bucketSeconds) * 1000
 	first, more, err := db.boundary(withSettings(ctx, streaming), `SELECT timestamp AS received_at, timestamp FROM (
-    SELECT session_id, timestamp, outlier`+sessionRange+`
-    ORDER BY session_id, timestamp, version DESC, received_at LIMIT 1 BY session_id, timestamp
+    SELECT session_id, timestamp, outlier`+sessionRange+fold+`
   ) WHERE outlier = 0
   ORDER BY session_id, timestamp LIMIT 1 BY intDiv(toUnixTimestamp64Milli(timestamp), {bucket:Int64}) LIMIT {limit:Int64}, 1`,
 		append(sessionRangeArgs(session, start, end), clickhouse.Named("bucket", bucket), clickhouse.Named("limit", int64(limit)))...)
-	return first - first%bucket, more, err
+	return first.Timestamp - first.Timestamp%bucket, more, err
 }
 
 // ReceivedPageEnd returns the last place of a page of at most limit points that arrived in receipts,
 // and false when all of them fit. A page has fewer points where a mark added a row to one of them.
 func (db *DB) ReceivedPageEnd(ctx context.Context, session ID, start, end int64, receipts Receipts, limit int) (Receipt, bool, error) {
-	var last Receipt
-	_, more, err := db.boundaryReceipt(withSettings(ctx, sorting), &last, "SELECT received_at, timestamp"+sessionRange+receiptRange+`
+	return db.boundary(withSettings(ctx, sorting), "SELECT received_at, timestamp"+sessionRange+receiptRange+`
   ORDER BY received_at, timestamp LIMIT {limit:Int64}, 1`,
 		append(append(sessionRangeArgs(session, start, end), receiptArgs(receipts)...), clickhouse.Named("limit", int64(limit-1)))...)
-	return last, more, err
 }
 
-func (db *DB) boundary(ctx context.Context, query string, args ...any) (int64, bool, error) {
-	var at Receipt
-	return db.boundaryReceipt(ctx, &at, query, args...)
-}
-
-// boundaryReceipt runs a query for one pair of times, or none, and returns the timestamp too.
-func (db *DB) boundaryReceipt(ctx context.Context, at *Receipt, query string, args ...any) (timestamp int64, found bool, err error) {
+// boundary runs a query for one pair of a received_at and a timestamp, or none.
+func (db *DB) boundary(ctx context.Context, query string, args ...any) (at Receipt, found bool, err error) {
 	var received, stamp proto.ColDateTime64
 	received.WithPrecision(proto.PrecisionMilli)
 	stamp.WithPrecision(proto.PrecisionMilli)
 	native, err := db.queryNative(ctx, proto.Results{{Name: "received_at", Data: &received}, {Name: "timestamp", Data: &stamp}}, query, args...)
 	if err != nil {
-		return 0, false, fmt.Errorf("find the end of a page of data points: %w", err)
+		return Receipt{}, false, fmt.Errorf("find the end of a page of data points: %w", err)
 	}
 	defer native.close()
 	for {
 		rows, err := native.next()
 		switch {
 		case errors.Is(err, io.EOF):
-			return timestamp, found, nil
+			return at, found, nil
 		case err != nil:
-			return 0, false, fmt.Errorf("find the end of a page of data points: %w", err)
+			return Receipt{}, false, fmt.Errorf("find the end of a page of data points: %w", err)
 		case rows > 0:
-			*at = Receipt{ReceivedAt: int64(received.Data[0]), Timestamp: int64(stamp.Data[0])}
-			timestamp, found = at.Timestamp, true
+			at, found = Receipt{ReceivedAt: int64(received.Data[0]), Timestamp: int64(stamp.Data[0])}, true
 		}
 	}
 }
@@ -113,12 +102,11 @@ func (db *DB) boundaryReceipt(ctx context.Context, at *Receipt, query string, ar
 // NewestReceipt returns the newest time (Unix milliseconds) at which a point was received, if it is
 // since or later, and since otherwise. With a since that is about now it looks at few rows.
 func (db *DB) NewestReceipt(ctx context.Context, since int64) (int64, error) {
-	var newest Receipt
-	received, found, err := db.boundaryReceipt(ctx, &newest, `SELECT received_at, received_at AS timestamp FROM session_by_device_data_points
+	newest, found, err := db.boundary(ctx, `SELECT received_at, received_at AS timestamp FROM session_by_device_data_points
 WHERE received_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') ORDER BY received_at DESC LIMIT 1`,
 		clickhouse.Named("since", storableTime(since)))
 	if err != nil || !found {
 		return since, err
 	}
-	return received, nil
+	return newest.ReceivedAt, nil
 }

@@ -174,6 +174,12 @@ const sessionRange = ` FROM session_by_device_data_points
 WHERE session_id = {session:String}
   AND timestamp >= fromUnixTimestamp64Milli({start:Int64}, 'UTC') AND timestamp < fromUnixTimestamp64Milli({end:Int64}, 'UTC')`
 
+// fold leaves of the rows of one identity the one that counts, as Supersedes does, in ascending time.
+// Because LIMIT BY names the columns that the rows are sorted by, ClickHouse remembers one row and not a
+// set of them all.
+const fold = `
+ORDER BY session_id, timestamp, version DESC, received_at LIMIT 1 BY session_id, timestamp`
+
 func sessionRangeArgs(session ID, start, end int64) []any {
 	return []any{
 		clickhouse.Named("session", session.String()),

@@ -10,10 +10,10 @@ import (
 	"lastseen/schema"
 )
 
-const (
-	maxBucketSeconds = 604_800
-	maxClusterTime   = MaxClusterSeconds * time.Second
-)
+// MaxBucketSeconds bounds the length of a bucket: a week.
+const MaxBucketSeconds = 604_800
+
+const maxClusterTime = MaxClusterSeconds * time.Second
 
 // The bounds of a ClusterRule.
 const (
@@ -51,7 +51,7 @@ func (r *HistoryRequest) Validate() error {
 	switch rule := r.Clusters; {
 	case r.Start >= r.End:
 		return &InvalidError{"end_timestamp", "end_timestamp must be later than start_timestamp"}
-	case r.BucketSeconds < 0 || r.BucketSeconds > maxBucketSeconds:
+	case r.BucketSeconds < 0 || r.BucketSeconds > MaxBucketSeconds:
 		return &InvalidError{"bucket_seconds", "bucket_seconds must be a whole number from 1 to 604800"}
 	case !(rule.DistanceMeters > 0 && rule.DistanceMeters <= MaxClusterMeters):
 		return &InvalidError{"stationary_distance_meters", "stationary_distance_meters must be more than 0 and at most 1000000"}

@@ -8,10 +8,6 @@ import (
 	"lastseen/query"
 )
 
-const (
-	maxBucketSeconds = 604_800
-)
-
 // dataPoints streams the history of a session that the caller's organisation may see.
 func dataPoints(c *call) error {
 	return c.history(query.HistoryRequest{OrgID: c.principal.OrgID})
@@ -28,7 +24,7 @@ func (c *call) history(request query.HistoryRequest) error {
 	p := parameters{args: c.http.QueryArgs()}
 	request.SessionID = p.required("session_id")
 	start, end := p.requiredTimestamp("start_timestamp"), p.requiredTimestamp("end_timestamp")
-	request.BucketSeconds = p.integer("bucket_seconds", 0, 1, maxBucketSeconds)
+	request.BucketSeconds = p.integer("bucket_seconds", 0, 1, query.MaxBucketSeconds)
 	request.Clusters = p.clusterRule()
 	request.Limit = p.integer("limit", 0, 1, query.MaxPageLimit)
 	if p.choice("order", "timestamp", "received") == "received" {

@@ -29,6 +29,17 @@ func (s *service) longPoll(target, credential, tag string, headers ...header) <-
 	return answer
 }
 
+// polled makes a session of org_a with a point, and returns what is needed to poll it: its id, a key, the
+// address and the entity tag of what it shows.
+func (s *service) polled(mac string) (session, key, target, tag string) {
+	s.Helper()
+	session = s.session("org_a", mac)
+	s.ingest("org_a", point(session, 1))
+	key, _ = s.key("org_a", schema.KindAPIKey)
+	target = pathLastSeen + "?session_id=" + session
+	return session, key, target, s.get(target, key, 200).Header.Get("ETag")
+}
+
 func (s *service) longPolls() int {
 	for _, a := range s.Stats().Admissions {
 		if a.Name == "long_polls" {
@@ -134,11 +145,7 @@ func TestALongPollIsAnsweredByWhateverChangesWhatItsCallerSees(t *testing.T) {
 func TestAPollThatHasNothingToWaitForIsAnsweredAtOnce(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	session := s.session("org_a", "00:00:00:00:0f:05")
-	s.ingest("org_a", point(session, 1))
-	key, _ := s.key("org_a", schema.KindAPIKey)
-	target := pathLastSeen + "?session_id=" + session
-	tag := s.get(target, key, 200).Header.Get("ETag")
+	_, key, target, tag := s.polled("00:00:00:00:0f:05")
 	foreign, _ := s.key("org_b", schema.KindAPIKey)
 	for name, c := range map[string]struct {
 		key     string
@@ -165,11 +172,7 @@ func TestAPollThatHasNothingToWaitForIsAnsweredAtOnce(t *testing.T) {
 func TestLongPollsPastTheLimitAreAnsweredAtOnce(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(with *setup) { with.config.LongPolls = 1 })
-	session := s.session("org_a", "00:00:00:00:0f:06")
-	s.ingest("org_a", point(session, 1))
-	key, _ := s.key("org_a", schema.KindAPIKey)
-	target := pathLastSeen + "?session_id=" + session
-	tag := s.get(target, key, 200).Header.Get("ETag")
+	session, key, target, tag := s.polled("00:00:00:00:0f:06")
 	waits := s.longPoll(target, key, tag)
 	s.get(target, key, 304, header{"Prefer", "wait=20"}, header{"If-None-Match", tag})
 	s.ingest("org_a", point(session, 2))
@@ -179,11 +182,8 @@ func TestLongPollsPastTheLimitAreAnsweredAtOnce(t *testing.T) {
 func TestAShutdownAnswersLongPolls(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	session := s.session("org_a", "00:00:00:00:0f:07")
-	s.ingest("org_a", point(session, 1))
-	key, _ := s.key("org_a", schema.KindAPIKey)
-	target := pathLastSeen + "?session_id=" + session
-	waits := s.longPoll(target, key, s.get(target, key, 200).Header.Get("ETag"))
+	_, key, target, tag := s.polled("00:00:00:00:0f:07")
+	waits := s.longPoll(target, key, tag)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if err := s.Shutdown(ctx); err != nil {

@@ -39,8 +39,9 @@ var schemaMigrationsTable = table{
 	shardBy: "version",
 }
 
-// Migrate brings the tables to this binary's version and to the retention of Options. It may run again, and from several nodes at
-// once. It refuses a database that a newer version of lastseen has migrated.
+// Migrate brings the tables to this binary's version and to the retention of Options. It may run
+// again, and from several nodes at once. It refuses a database that a newer version of lastseen has
+// migrated.
 func (db *DB) Migrate(ctx context.Context) error {
 	if db.layout.cluster != "" {
 		// A step must be there on every host before the next one builds on it.

@@ -13,7 +13,7 @@ import (
 
 // Long polls: a poll of last_seen with If-None-Match may say `Prefer: wait=N` (RFC 7240) and is then
 // answered when there is something new, or after N seconds with 304. One that waits costs a goroutine
-// and its connection's buffers, about 30 KB.
+// and its connection's buffers, about 11 KB (scenario long-poll of the load suite).
 
 const (
 	headerPrefer            = "Prefer"

@@ -25,8 +25,8 @@ var (
 	admissionRefused  = describe("admission_limit_reached_total", "Requests that did not get a resource in time.", "resource")
 
 	keyChecks        = describe("key_checks_total", "Checks of API keys and device credentials: hit, miss (looked up in ClickHouse), unknown (remembered not to exist).", "result")
-	keyLoads         = describe("key_loads_total", "Look-ups of keys in ClickHouse.")
-	keyLoadFailures  = describe("key_load_failures_total", "Look-ups of keys in ClickHouse that failed.")
+	keyLoads         = describe("key_loads_total", "Queries for keys in ClickHouse, each for all that were missed meanwhile.")
+	keyLoadFailures  = describe("key_load_failures_total", "Queries for keys in ClickHouse that failed.")
 	tokenChecks      = describe("token_checks_total", "Checks of user tokens: hit (verified lately) or miss (verified now).", "result")
 	revokedKeys      = describe("revoked_keys", "Keys in the revoked set.")
 	propagation      = describe("revocation_propagation_seconds", "Time until every cache of keys had applied a revocation.")

@@ -14,7 +14,7 @@ import (
 const (
 	leastBesideWrites = 0.75 // of the throughput without writes
 	mixedBody         = 100  // points a body
-	mixedWriters      = 32   // connections: enough for the rate when an acknowledgement takes 160 ms
+	mixedWriters      = 64   // connections: enough for the rate when an acknowledgement takes 320 ms
 	revokeEvery       = 250 * time.Millisecond
 )
 

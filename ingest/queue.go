@@ -122,6 +122,22 @@ func (q *queue) take(group []*request) ([]*request, bool) {
 	return group, q.closed
 }
 
+// weightOf returns what requests of the queue count for.
+func weightOf(group []*request) (load int) {
+	for _, r := range group {
+		load += r.weight
+	}
+	return load
+}
+
+// waiting returns what the requests that wait count for, and whether they must be
+// written without delay: marks, and what is left at the end.
+func (q *queue) waiting() (load int, urgent bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.load, q.closed || len(q.requests) > 0 && q.requests[0].marks != nil
+}
+
 // close makes the queue take nothing more.
 func (q *queue) close() {
 	q.mu.Lock()

@@ -35,6 +35,9 @@ type WriterOptions struct {
 	// Queue is how many points may wait for the next insert once there is more to write than can be
 	// written; 0 means DefaultQueue. A request counts for at most an eighth of it.
 	Queue int
+	// Interval is the least time between the starts of two small inserts; 0 means DefaultInterval and
+	// less than 0 none. What arrives meanwhile shares the next insert.
+	Interval time.Duration
 	// Retention is how long ClickHouse keeps points after their timestamp; 0 means for ever. Older
 	// points are rejected, since they would be acknowledged and then lost.
 	Retention time.Duration
@@ -72,6 +75,7 @@ type Writer struct {
 	retained int64 // milliseconds for which points are kept; 0 for ever
 
 	queue     *queue
+	pace      pace
 	wake      chan struct{} // has room for one
 	stopped   chan struct{} // closed when the committer has ended
 	committer committer
@@ -97,8 +101,12 @@ func NewWriter(db *schema.DB, registry *Registry, lastSeen LastSeen, marker Mark
 	if options.Now == nil {
 		options.Now = time.Now
 	}
+	if options.Interval == 0 {
+		options.Interval = DefaultInterval
+	}
 	w := &Writer{
-		registry: registry, budget: options.Budget, now: options.Now, retained: options.Retention.Milliseconds(), queue: newQueue(options.Queue, options.Now),
+		registry: registry, budget: options.Budget, now: options.Now, retained: options.Retention.Milliseconds(),
+		queue: newQueue(options.Queue, options.Now), pace: pace{interval: options.Interval},
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
 		committer: newCommitter(db, lastSeen, marker, options.Now),
 	}
@@ -211,6 +219,7 @@ func (w *Writer) run() {
 	defer close(w.stopped)
 	var group []*request
 	for {
+		w.gather()
 		var closed bool
 		if group, closed = w.queue.take(group); len(group) == 0 {
 			if closed {
@@ -219,9 +228,32 @@ func (w *Writer) run() {
 			<-w.wake
 			continue
 		}
+		began, points := time.Now(), weightOf(group)
 		w.commit(group)
+		waiting, _ := w.queue.waiting()
+		w.pace.inserted(began, time.Now(), len(group), points, waiting)
 		clear(group)
 		group = group[:0]
+	}
+}
+
+// gather returns when what waits in the queue should be written, at once when nothing waits.
+func (w *Writer) gather() {
+	for {
+		waiting, urgent := w.queue.waiting()
+		if waiting == 0 || urgent {
+			return
+		}
+		wait := w.pace.due(time.Now(), waiting)
+		if wait <= 0 {
+			return
+		}
+		due := time.NewTimer(wait)
+		select {
+		case <-w.wake:
+		case <-due.C:
+		}
+		due.Stop()
 	}
 }
 

@@ -14,6 +14,10 @@ const (
 	saveChunk = 50_000
 	// saveTimeout bounds a save of the background loop, so that a ClickHouse that hangs is noticed.
 	saveTimeout = 30 * time.Second
+	// pauseFactor times what a save took is the pause after it: when every session moves, saving costs a
+	// tenth of a processor and each save stands for many points of a session.
+	pauseFactor  = 9
+	longestPause = 10 * time.Second // bounds what a start replays
 )
 
 // saver is the state of saving the table to ClickHouse.
@@ -42,21 +46,29 @@ func (s *saver) giveBack() {
 	<-s.turn
 }
 
-// Run saves what has changed about once a second until ctx ends; a save that fails is tried again
-// with the next one. One goroutine calls it; Flush afterwards saves the rest.
+// pause returns the time from the end of a save that took so long to the next one.
+func (s *saver) pause(took time.Duration) time.Duration {
+	return min(max(s.interval, pauseFactor*took), max(s.interval, longestPause))
+}
+
+// Run saves what has changed about once a second until ctx ends, less often where a save takes long; a
+// save that fails is tried again with the next one. One goroutine calls it; Flush afterwards saves the
+// rest.
 func (t *LastSeen) Run(ctx context.Context) {
-	ticker := time.NewTicker(t.saver.interval)
-	defer ticker.Stop()
+	timer := time.NewTimer(t.saver.interval)
+	defer timer.Stop()
 	failing := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		}
+		began := time.Now()
 		limited, cancel := context.WithTimeout(ctx, saveTimeout)
 		err := t.Flush(limited)
 		cancel()
+		timer.Reset(t.saver.pause(time.Since(began)))
 		switch {
 		case err != nil && !failing && ctx.Err() == nil:
 			t.log.Warn("saving the last_seen checkpoint fails; it is tried again every second, and nothing is lost meanwhile", "error", err)

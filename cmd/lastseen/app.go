@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,15 +31,16 @@ type appConfig struct {
 	server server.Config
 	admin  adminConfig
 
-	ingestBytes   int64 // of memory for points in flight
-	ingestQueue   int   // points that may wait for the next insert
-	historyLimits query.Limits
-	cachedKeys    int // API keys and device credentials
-	keyLookUpRate ratelimit.Rate
-	signIn        signInConfig
-	drainDelay    time.Duration // from /readyz's 503 to the refusal of connections
-	drainTimeout  time.Duration // for requests in flight at the end
-	log           *slog.Logger
+	ingestBytes    int64         // of memory for points in flight
+	ingestQueue    int           // points that may wait for the next insert
+	ingestInterval time.Duration // between inserts of few points; 0 for none
+	historyLimits  query.Limits
+	cachedKeys     int // API keys and device credentials
+	keyLookUpRate  ratelimit.Rate
+	signIn         signInConfig
+	drainDelay     time.Duration // from /readyz's 503 to the refusal of connections
+	drainTimeout   time.Duration // for requests in flight at the end
+	log            *slog.Logger
 }
 
 // App is a running service. The tests run the same one on port 0.
@@ -162,7 +164,8 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	}
 	a.startCheckpoints(lastSeen)
 	writer := ingest.NewWriter(db, registry, lastSeen, lastSeen, ingest.WriterOptions{
-		Budget: ingest.NewBudget(a.config.ingestBytes), Queue: a.config.ingestQueue, Retention: a.config.schema.Retention,
+		Budget: ingest.NewBudget(a.config.ingestBytes), Queue: a.config.ingestQueue,
+		Interval: cmp.Or(a.config.ingestInterval, -1), Retention: a.config.schema.Retention,
 	})
 	a.onStop("the writer", func(context.Context) error {
 		writer.Close()

@@ -42,11 +42,12 @@ type Receipts struct {
 	After, Through Receipt
 }
 
-// exporting are the settings of an export: those of streaming, and row groups of a size that keeps
-// what ClickHouse holds back small.
+// exporting are the settings of an export: those of streaming, row groups of a size that keeps what
+// ClickHouse holds back small, and no Bloom filters, which it would hold back to the end.
 var exporting = clickhouse.Settings{
-	"max_threads": 1, "optimize_read_in_order": 1,
-	"output_format_parquet_row_group_size": 65_536, "output_format_parquet_parallel_encoding": 0,
+	"max_threads": 1, "optimize_read_in_order": 1, "read_in_order_use_buffering": 0,
+	"output_format_parquet_row_group_size": 32_768, "output_format_parquet_parallel_encoding": 0,
+	"output_format_parquet_write_bloom_filter": 0,
 }
 
 // exportSelect turns rows p into columns for people: degrees, metres, metres a second, degrees, degrees
@@ -80,10 +81,8 @@ func (db *DB) ExportDataPoints(ctx context.Context, e Export) (io.ReadCloser, er
 		query = exportSelect + receivedRows + " AS p ORDER BY p.received_at, p.timestamp"
 		args = append(args, receiptArgs(*e.Receipts)...)
 	case e.BucketSeconds > 0:
-		query = exportSelect + `(SELECT * FROM ` + foldedRows + ` WHERE outlier = 0
-  ORDER BY timestamp DESC LIMIT 1 BY intDiv(toUnixTimestamp64Milli(timestamp), {bucket:Int64})) AS p
-ORDER BY p.timestamp`
-		args = append(args, clickhouse.Named("bucket", int64(e.BucketSeconds)*1000))
+		query = exportSelect + "(" + bucketSelect(exportColumns, foldedRows) + ") AS p"
+		args = append(args, bucketArg(e.BucketSeconds))
 	}
 	body, err := db.conn.QueryFormat(withSettings(ctx, exporting), string(e.Format), query, args...)
 	if err != nil {

@@ -56,18 +56,6 @@ func (db *DB) PageEnd(ctx context.Context, session ID, start, end int64, limit i
 	return first.Timestamp, more, err
 }
 
-// BucketPageEnd is PageEnd for buckets: it returns the beginning of the first bucket that has a
-// non-outlier point and does not fit.
-func (db *DB) BucketPageEnd(ctx context.Context, session ID, start, end int64, bucketSeconds, limit int) (int64, bool, error) {
-	bucket := int64(bucketSeconds) * 1000
-	first, more, err := db.boundary(withSettings(ctx, streaming), `SELECT timestamp AS received_at, timestamp FROM (
-    SELECT session_id, timestamp, outlier`+sessionRange+fold+`
-  ) WHERE outlier = 0
-  ORDER BY session_id, timestamp LIMIT 1 BY intDiv(toUnixTimestamp64Milli(timestamp), {bucket:Int64}) LIMIT {limit:Int64}, 1`,
-		append(sessionRangeArgs(session, start, end), clickhouse.Named("bucket", bucket), clickhouse.Named("limit", int64(limit)))...)
-	return first.Timestamp - first.Timestamp%bucket, more, err
-}
-
 // ReceivedPageEnd returns the last place of a page of at most limit points that arrived in receipts,
 // and false when all of them fit. A page has fewer points where a mark added a row to one of them.
 func (db *DB) ReceivedPageEnd(ctx context.Context, session ID, start, end int64, receipts Receipts, limit int) (Receipt, bool, error) {

@@ -167,8 +167,10 @@ func (r *PointReader) Close() error {
 }
 
 // streaming are the settings of a query that streams one session in key order: one thread keeps
-// memory and the time to the first block small.
-var streaming = clickhouse.Settings{"max_threads": 1, "optimize_read_in_order": 1}
+// memory and the time to the first block small. The buffering that ClickHouse puts between the parts
+// and their merge would hold a hundred megabytes a query where a history has many parts, and is no
+// faster with one thread.
+var streaming = clickhouse.Settings{"max_threads": 1, "optimize_read_in_order": 1, "read_in_order_use_buffering": 0}
 
 const sessionRange = ` FROM session_by_device_data_points
 WHERE session_id = {session:String}
@@ -215,25 +217,6 @@ func (db *DB) readRange(ctx context.Context, wanted columnSet, session ID, start
 		"SELECT "+wanted.selectList()+sessionRange+" ORDER BY session_id, timestamp", sessionRangeArgs(session, start, end)...)
 	if err != nil {
 		return nil, fmt.Errorf("read the data points of a session: %w", err)
-	}
-	return reader, nil
-}
-
-// ReadBuckets streams, in ascending time, the newest non-outlier point of each bucket of the range.
-// Buckets are bucketSeconds long and aligned to the Unix epoch.
-func (db *DB) ReadBuckets(ctx context.Context, session ID, start, end int64, bucketSeconds int) (*PointReader, error) {
-	list := allColumns.selectList()
-	query := `SELECT * FROM (
-  SELECT * FROM (
-    SELECT ` + list + sessionRange + `
-    ORDER BY session_id DESC, timestamp DESC, version DESC, received_at LIMIT 1 BY timestamp
-  ) WHERE outlier = 0
-  ORDER BY timestamp DESC LIMIT 1 BY intDiv(toUnixTimestamp64Milli(timestamp), {bucket:Int64})
-) ORDER BY timestamp`
-	args := append(sessionRangeArgs(session, start, end), clickhouse.Named("bucket", int64(bucketSeconds)*1000))
-	reader, err := db.readSession(withSettings(ctx, streaming), allColumns, session, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("read the buckets of a session: %w", err)
 	}
 	return reader, nil
 }

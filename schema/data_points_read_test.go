@@ -258,11 +258,12 @@ func TestReadBuckets(t *testing.T) {
 	db := schematest.Open(t)
 	random := rand.New(rand.NewPCG(4, 4))
 	session := schema.NewID()
+	const month = 40 * 86_400_000 // into another partition
 	var rows []schema.DataPoint
 	for part := range 3 {
 		var inserted []schema.DataPoint
 		for range 2000 {
-			p := randomPoint(random, session, may2026+random.Int64N(7200)*500)
+			p := randomPoint(random, session, may2026+random.Int64N(7200)*500+random.Int64N(2)*month)
 			p.Version, p.ReceivedAt = random.Uint32N(1000), int64(part)
 			if random.IntN(3) == 0 {
 				p.Outlier = schema.OutlierByUser
@@ -274,7 +275,7 @@ func TestReadBuckets(t *testing.T) {
 		rows = append(rows, inserted...)
 	}
 	for _, seconds := range []int{1, 7, 60, 3600, 604800} {
-		start, end := may2026+1500, may2026+3_000_500
+		start, end := may2026+1500, may2026+month+3_000_500
 		newest := make(map[int64]schema.DataPoint)
 		for _, p := range fold(rows) {
 			if p.Timestamp >= start && p.Timestamp < end && p.Outlier == schema.NotOutlier {

@@ -80,8 +80,10 @@ func (c *call) upToDate(status query.Status, point *schema.DataPoint) bool {
 // seconds. It returns 0 when there is none that can be read, and at most longestWait.
 func waitPreference(lines [][]byte) time.Duration {
 	for _, line := range lines {
-		for preference := range bytes.SplitSeq(line, []byte{','}) {
-			preference, _, _ = bytes.Cut(preference, []byte{';'}) // parameters, of which wait has none
+		for len(line) > 0 {
+			var preference []byte
+			preference, line = cutOutsideQuotes(line, ',')
+			preference, _ = cutOutsideQuotes(preference, ';') // what follows are parameters, of which wait has none
 			name, value, _ := bytes.Cut(preference, []byte{'='})
 			if !bytes.EqualFold(bytes.TrimSpace(name), []byte("wait")) {
 				continue

@@ -224,8 +224,26 @@ func TestAConnectionThatItsClientHasClosedIsDeparted(t *testing.T) {
 	}
 }
 
+func TestTheWaitOfPreferIsReadOutsideQuotedStringsOnly(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Duration{
+		"wait=10":                                 10 * time.Second,
+		`note="a, wait=9", wait=4`:                4 * time.Second,
+		`note="a, wait=9"`:                        0,
+		`note="\", wait=9", wait=4`:               4 * time.Second,
+		`note="x; y, wait=9"; z=", wait=8"`:       0,
+		`respond-async; a="b;c", wait="6"; d=","`: 6 * time.Second,
+	} {
+		if got := waitPreference([][]byte{[]byte(text)}); got != want {
+			t.Errorf("%s asks to wait %v, want %v", text, got, want)
+		}
+	}
+}
+
+// FuzzWaitPreference checks that a wait that was read can be written and read again, and that no text
+// within a quoted string is taken for one.
 func FuzzWaitPreference(f *testing.F) {
-	for _, text := range []string{"wait=10", "respond-async, wait=5", `Wait="7"; x`, "wait", "wait=-1", "wait=99999999999", ",,wait =3,", "wait=1, wait=2"} {
+	for _, text := range []string{"wait=10", `note="a, wait=9", wait=4`, `", wait=9`, `\`, "respond-async, wait=5", `Wait="7"; x`, "wait", "wait=-1", "wait=99999999999", ",,wait =3,", "wait=1, wait=2"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -241,6 +259,10 @@ func FuzzWaitPreference(f *testing.F) {
 			if again != wait {
 				t.Fatalf("%v became %v", wait, again)
 			}
+		}
+		quoted := `note="` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `", wait=7`
+		if got := waitPreference([][]byte{[]byte(quoted)}); got != 7*time.Second {
+			t.Fatalf("%s asks to wait %v", quoted, got)
 		}
 	})
 }

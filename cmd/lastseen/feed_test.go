@@ -1,0 +1,338 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lastseen/keys"
+)
+
+const historyPath = "/tracking/timeseries/session_by_device/data_points/v1"
+
+// TestAConsumerOfTheFeedThatIsKilledEndsWithWhatIsStored lets writers write late, out of order, again
+// and with other values, over the end of a month, while a consumer polls the feed. The consumer is
+// killed within pages and goes on from its saved cursor; the service is killed, and later stopped,
+// under all of it.
+func TestAConsumerOfTheFeedThatIsKilledEndsWithWhatIsStored(t *testing.T) {
+	t.Parallel()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	f := &feedTrial{dir: t.TempDir(), acknowledged: make(chan struct{}, 10_000)}
+	f.start(t)
+	f.session = f.newSession(t, f.token, "feed")
+	for i := range 3 {
+		f.writers = append(f.writers, &feedWriter{number: i, rng: rand.New(rand.NewPCG(seed, uint64(i))), want: map[string]float64{}})
+	}
+	f.consumer = &feedConsumer{
+		rng: rand.New(rand.NewPCG(seed, 9)), file: filepath.Join(t.TempDir(), "cursor"),
+		points: map[string]string{}, killed: make(chan struct{}, 10_000),
+	}
+	f.run(t, f.kill)
+	f.start(t)
+	f.run(t, f.terminate)
+	f.start(t)
+	f.run(t, nil)
+	c := f.consumer
+	for more := 1; more > 0 && !t.Failed(); {
+		var err error
+		if more, err = c.page(t.Context(), f, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[string]float64{}
+	for _, w := range f.writers {
+		for id, value := range w.want {
+			want[id] = value
+		}
+	}
+	f.check(t, want)
+	t.Logf("%d points in %d places of the feed, %d pages, killed %d times", len(c.points), c.places, c.pages, c.kills)
+	if c.places <= len(c.points) {
+		t.Error("no point was replaced after the consumer had it")
+	}
+}
+
+// feedTrial is a service, those who write one session and the one who follows it.
+type feedTrial struct {
+	*service
+	dir, session, token, key string
+	writers                  []*feedWriter
+	consumer                 *feedConsumer
+	acknowledged             chan struct{}
+	stopping                 atomic.Bool
+}
+
+func (f *feedTrial) start(t *testing.T) {
+	t.Helper()
+	s, err := startService(f.dir, "--ingest-interval", "5ms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if s.process.ProcessState == nil {
+			s.kill()
+		}
+	})
+	f.service = s
+	f.stopping.Store(false)
+	if f.token = s.token(t, "org_feed", keys.RoleOwner); f.key == "" {
+		f.key, _ = s.newKey(t, f.token, "consumer")
+	}
+}
+
+// run lets all work until there were some acknowledgements and the consumer was killed twice, and
+// then stops the service; without stop it waits until the writers have written some more.
+func (f *feedTrial) run(t *testing.T, stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
+	defer cancel()
+	var writing, consuming sync.WaitGroup
+	for _, w := range f.writers {
+		writing.Go(func() {
+			for n := 0; (stop != nil || n < 30) && w.send(ctx, t, f); n++ {
+				f.acknowledged <- struct{}{}
+			}
+		})
+	}
+	written := make(chan struct{})
+	consuming.Go(func() {
+		for f.consumer.live(ctx, t, f) {
+			select {
+			case <-written:
+				return
+			default:
+			}
+		}
+	})
+	for range 60 {
+		f.await(ctx, t, f.acknowledged)
+	}
+	for range 2 {
+		f.await(ctx, t, f.consumer.killed)
+	}
+	if stop != nil {
+		f.stopping.Store(true)
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	}
+	writing.Wait()
+	close(written)
+	consuming.Wait()
+}
+
+// await receives, unless the trial has failed by then.
+func (f *feedTrial) await(ctx context.Context, t *testing.T, signals <-chan struct{}) {
+	select {
+	case <-signals:
+	case <-ctx.Done():
+		t.Errorf("the writers or the consumer do not get on: %v", context.Cause(ctx))
+	}
+}
+
+// query are the parameters of the whole history.
+func (f *feedTrial) query() url.Values {
+	return url.Values{"session_id": {f.session}, "format": {"ndjson"},
+		"start_timestamp": {"2026-01-01T00:00:00Z"}, "end_timestamp": {"2026-03-01T00:00:00Z"}}
+}
+
+// check compares what the consumer has with what the history says, and that with what was sent.
+func (f *feedTrial) check(t *testing.T, want map[string]float64) {
+	t.Helper()
+	status, body, err := f.do(t.Context(), http.MethodGet, historyPath, f.query(), f.key, "")
+	if err != nil || status != http.StatusOK {
+		t.Fatalf("%d %s %v", status, body, err)
+	}
+	stored, latitudes := map[string]string{}, map[string]float64{}
+	for line := range strings.Lines(string(body)) {
+		var p dataPoint
+		if err := json.Unmarshal([]byte(line), &p); err != nil {
+			t.Fatal(err)
+		}
+		stored[p.ID] = line
+		latitudes[p.Timestamp.UTC().Format(time.RFC3339)] = p.Location.Geometry.Coordinates[1]
+	}
+	if diff := cmp.Diff(want, latitudes); diff != "" {
+		t.Errorf("the history is not what was acknowledged (- acknowledged, + history):\n%s", diff)
+	}
+	if diff := cmp.Diff(stored, f.consumer.points); diff != "" {
+		t.Errorf("the consumer does not have what is stored (- stored, + consumer):\n%s", diff)
+	}
+}
+
+// feedWriter writes points of its own of the common session, several requests' worth more than once.
+type feedWriter struct {
+	number  int
+	rng     *rand.Rand
+	next    int                // how many timestamps there are
+	unknown []feedSent         // of the request that got no answer
+	want    map[string]float64 // the latitude of each timestamp that was acknowledged
+}
+
+type feedSent struct {
+	at       string
+	latitude float64
+}
+
+// batch returns points of which some are new, some late and some from before, with the same value or
+// another. The timestamps lie on both sides of the end of January.
+func (w *feedWriter) batch() (points []feedSent) {
+	midnight := time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
+	for range 1 + w.rng.IntN(20) {
+		n := w.rng.IntN(w.next + 1)
+		if w.rng.IntN(3) == 0 {
+			w.next++
+			n = w.next
+		}
+		at := midnight.Add(time.Duration(1-2*(n%2)) * time.Duration(3*n+w.number) * time.Second)
+		points = append(points, feedSent{at.Format(time.RFC3339), float64(w.rng.IntN(3))})
+	}
+	return points
+}
+
+// send sends the batch whose fate is unknown again, or a new one, and reports whether it was acknowledged.
+func (w *feedWriter) send(ctx context.Context, t *testing.T, f *feedTrial) bool {
+	if w.unknown == nil {
+		w.unknown = w.batch()
+	}
+	lines := make([]string, len(w.unknown))
+	for i, p := range w.unknown {
+		lines[i] = fmt.Sprintf(`{"session_id":%q,"timestamp":%q,"latitude":%v,"longitude":%d}`, f.session, p.at, p.latitude, w.number)
+	}
+	status, answer, err := f.do(ctx, http.MethodPost, "/tracking/timeseries/session_by_device/ingest/v1", nil, f.token, "["+strings.Join(lines, ",")+"]")
+	var result struct{ Accepted int }
+	if err == nil && status == http.StatusOK && json.Unmarshal(answer, &result) == nil && result.Accepted == len(lines) {
+		for _, p := range w.unknown {
+			w.want[p.at] = p.latitude
+		}
+		w.unknown = nil
+		return true
+	}
+	if !f.stopping.Load() || err == nil && status != http.StatusServiceUnavailable {
+		t.Errorf("ingest: %d %s %v", status, answer, err)
+	}
+	return false
+}
+
+// feedConsumer keeps the latest version of each point that the feed gave it.
+type feedConsumer struct {
+	rng                  *rand.Rand
+	file                 string            // holds the cursor
+	points               map[string]string // the line of each id
+	last                 [2]time.Time      // the place of the last point of a whole page
+	pages, places, kills int
+	killed               chan struct{}
+}
+
+// live is one life of the consumer, a few pages long. It reports false when the service has stopped.
+func (c *feedConsumer) live(ctx context.Context, t *testing.T, f *feedTrial) bool {
+	for age := range 20 {
+		_, err := c.page(ctx, f, age > c.rng.IntN(10))
+		if errors.Is(err, errKilled) {
+			c.killed <- struct{}{}
+			return true
+		}
+		if err != nil {
+			if !f.stopping.Load() {
+				t.Error(err)
+			}
+			return false
+		}
+	}
+	return true
+}
+
+var errKilled = errors.New("the consumer was killed")
+
+// page pulls a page from the saved cursor on, applies it and saves the next cursor. A consumer that
+// dies does so with the page half read, sometimes after it has applied what it has read of it.
+func (c *feedConsumer) page(ctx context.Context, f *feedTrial, dies bool) (points int, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	query := f.query()
+	query.Set("order", "received")
+	if limit := []string{"", "1", "7", "100"}[c.rng.IntN(4)]; limit != "" {
+		query.Set("limit", limit)
+	}
+	cursor, err := os.ReadFile(c.file)
+	if err == nil {
+		query.Set("cursor", string(cursor))
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return 0, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, f.base+historyPath+"?"+query.Encode(), nil)
+	if err != nil {
+		return 0, err
+	}
+	request.Header.Set("Authorization", "Bearer "+f.key)
+	response, err := requests.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	next := response.Header.Get("Next-Cursor")
+	if response.StatusCode != http.StatusOK || next == "" {
+		return 0, fmt.Errorf("the feed answered %s with the cursor %q", response.Status, next)
+	}
+	var read []string
+	for reader := bufio.NewReader(response.Body); ; {
+		line, err := reader.ReadString('\n')
+		if err == io.EOF && line == "" {
+			break
+		}
+		if err != nil {
+			return 0, err
+		}
+		read = append(read, line)
+		if dies && c.rng.IntN(len(read)+1) == 0 {
+			cancel()
+			if c.kills++; c.kills%2 == 0 {
+				return 0, errKilled
+			}
+			_, err := c.apply(read)
+			return 0, errors.Join(err, errKilled)
+		}
+	}
+	last, err := c.apply(read)
+	if err != nil {
+		return 0, err
+	}
+	c.last = last
+	c.pages, c.places = c.pages+1, c.places+len(read)
+	return len(read), os.WriteFile(c.file, []byte(next), 0o600)
+}
+
+// apply keeps the points of a page and returns the place of the last. Each place comes once and after
+// those before it.
+func (c *feedConsumer) apply(lines []string) (last [2]time.Time, err error) {
+	last = c.last
+	for _, line := range lines {
+		var p dataPoint
+		if err := json.Unmarshal([]byte(line), &p); err != nil {
+			return last, err
+		}
+		if !p.ReceivedAt.After(last[0]) && (!p.ReceivedAt.Equal(last[0]) || !p.Timestamp.After(last[1])) {
+			return last, fmt.Errorf("the feed gave the place of %s after %v", line, last)
+		}
+		last = [2]time.Time{p.ReceivedAt, p.Timestamp}
+		c.points[p.ID] = line
+	}
+	return last, nil
+}

@@ -40,11 +40,12 @@ type serverCounts struct {
 	routes   []*routeCounts
 	nowhere  *routeCounts                // of paths that no route is for
 	refused  map[string]*measure.Counter // by reason; the map is never changed
+	waits    map[string]*measure.Counter // long polls by outcome; the map is never changed
 }
 
 // newServerCounts makes the counts of a table of routes and ties each route to its own.
 func newServerCounts(table []route) *serverCounts {
-	c := &serverCounts{nowhere: newRouteCounts("", "(none)"), refused: map[string]*measure.Counter{}}
+	c := &serverCounts{nowhere: newRouteCounts("", "(none)"), refused: map[string]*measure.Counter{}, waits: map[string]*measure.Counter{}}
 	c.routes = append(c.routes, c.nowhere)
 	byName := map[string]*routeCounts{}
 	for i := range table {
@@ -58,6 +59,9 @@ func newServerCounts(table []route) *serverCounts {
 	}
 	for _, reason := range refusalReasons {
 		c.refused[reason] = new(measure.Counter)
+	}
+	for _, outcome := range waitOutcomes {
+		c.waits[outcome] = new(measure.Counter)
 	}
 	return c
 }
@@ -153,6 +157,9 @@ type Stats struct {
 	// Refused counts the requests that were not answered as they wished, by reason, and answers that
 	// broke off.
 	Refused map[string]uint64
+	// LongPolls counts the polls that had something to wait for and have ended, by outcome: changed,
+	// timed_out, departed, refused, stopped, or no_place for one that was answered without waiting.
+	LongPolls map[string]uint64
 	// Admissions are the limits on what runs at the same time.
 	Admissions []AdmissionStats
 }
@@ -179,6 +186,7 @@ type AdmissionStats struct {
 func (s *Server) Stats() Stats {
 	stats := Stats{
 		InFlight: int(s.counts.inFlight.Value()), Refused: make(map[string]uint64, len(refusalReasons)),
+		LongPolls:  make(map[string]uint64, len(waitOutcomes)),
 		Admissions: []AdmissionStats{s.queries.stats("queries"), s.streams.stats("histories"), s.connectionStats(), s.waiting.stats("long_polls")},
 	}
 	for _, r := range s.counts.routes {
@@ -191,6 +199,9 @@ func (s *Server) Stats() Stats {
 	}
 	for reason, count := range s.counts.refused {
 		stats.Refused[reason] = uint64(count.Value())
+	}
+	for outcome, count := range s.counts.waits {
+		stats.LongPolls[outcome] = uint64(count.Value())
 	}
 	stats.Refused[reasonConnections] = stats.Admissions[2].Refused
 	return stats

@@ -25,13 +25,31 @@ const (
 	departureCheck = 5 * time.Second
 )
 
+// The words by which waits are counted.
+const (
+	waitChanged  = "changed"   // what the caller sees, while it waited
+	waitTimedOut = "timed_out" // nothing changed for as long as the caller preferred to wait
+	waitDeparted = "departed"  // the client has gone
+	waitRefused  = "refused"   // the credential was revoked or has expired, or could not be checked again
+	waitStopped  = "stopped"   // by a shutdown
+	waitNoPlace  = "no_place"  // as many as may were waiting, so this one did not
+)
+
+var waitOutcomes = []string{waitChanged, waitTimedOut, waitDeparted, waitRefused, waitStopped, waitNoPlace}
+
 // awaitChange waits as long as the request prefers while the caller has what a look-up found, which
 // was status and point, and returns what the last look-up found. The caller's credential is checked
 // again after each wait, so that nothing is shown to one that was revoked or has expired meanwhile.
 // Past the limit on waiting requests the preference is not applied, as RFC 7240 allows.
 func (c *call) awaitChange(id []byte, status query.Status, point *schema.DataPoint) (query.Status, error) {
 	patience := waitPreference(c.http.Request.Header.PeekAll(headerPrefer))
-	if patience == 0 || !c.upToDate(status, point) || !c.server.waiting.tryEnter() {
+	if patience == 0 || !c.upToDate(status, point) {
+		return status, nil
+	}
+	outcome := waitChanged
+	defer func() { c.server.counts.waits[outcome].Add(1) }()
+	if !c.server.waiting.tryEnter() {
+		outcome = waitNoPlace
 		return status, nil
 	}
 	defer c.server.waiting.leave()
@@ -43,24 +61,28 @@ func (c *call) awaitChange(id []byte, status query.Status, point *schema.DataPoi
 	defer departures.Stop()
 	c.http.Response.Header.Set(headerPreferenceApplied, "wait="+strconv.Itoa(int(patience/time.Second)))
 	status = c.look(id, point)
-	for waiting := true; waiting && c.upToDate(status, point); {
+	for outcome == waitChanged && c.upToDate(status, point) {
 		began := time.Now()
 		select {
 		case <-watch.Changed():
 		case <-departures.C:
-			waiting = !departed(c.http.Conn())
+			if departed(c.http.Conn()) {
+				outcome = waitDeparted
+			}
 		case <-end.C:
-			waiting = false
+			outcome = waitTimedOut
 		case <-c.server.stopping:
-			waiting = false
+			outcome = waitStopped
 		}
 		c.waited += time.Since(began)
 		// The credential after the session: what is shown is then older than the check.
 		status = c.look(id, point)
 		if err := c.authenticate(); err != nil {
+			outcome = waitRefused
 			return status, err
 		}
 		if refusal := authorize(c.route, c.principal); refusal != nil {
+			outcome = waitRefused
 			return status, refusal
 		}
 	}

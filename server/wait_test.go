@@ -192,6 +192,62 @@ func TestAShutdownAnswersLongPolls(t *testing.T) {
 	s.answers(waits, 304, "")
 }
 
+func TestLongPollsAreCountedByTheirOutcome(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(with *setup) { with.config.LongPolls = 1 })
+	session, key, target, tag := s.polled("00:00:00:00:0f:09")
+	want := map[string]uint64{}
+	counted := func(outcomes ...string) {
+		t.Helper()
+		for _, outcome := range outcomes {
+			want[outcome]++
+		}
+		for outcome, got := range s.Stats().LongPolls {
+			if got != want[outcome] {
+				t.Errorf("%d waits are counted as %s, want %d", got, outcome, want[outcome])
+			}
+		}
+	}
+	s.get(target, key, 200, header{"Prefer", "wait=20"}, header{"If-None-Match", `"old"`})
+	counted() // it had nothing to wait for
+
+	waits := s.longPoll(target, key, tag)
+	s.get(target, key, 304, header{"Prefer", "wait=20"}, header{"If-None-Match", tag})
+	s.ingest("org_a", point(session, 2))
+	tag = s.answers(waits, 200, session).Header.Get("ETag")
+	counted(waitNoPlace, waitChanged)
+
+	s.get(target, key, 304, header{"Prefer", "wait=1"}, header{"If-None-Match", tag})
+	counted(waitTimedOut)
+
+	client, err := net.Dial("tcp", s.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	fmt.Fprintf(client, "GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nIf-None-Match: %s\r\nPrefer: wait=60\r\n\r\n", target, key, tag)
+	client.(*net.TCPConn).CloseWrite() // who sends nothing any more counts as gone
+	client.SetReadDeadline(time.Now().Add(20 * time.Second))
+	if _, err := client.Read(make([]byte, 1)); err != nil {
+		t.Fatalf("the wait for a client that has gone did not end: %v", err)
+	}
+	counted(waitDeparted)
+
+	revoked, id := s.key("org_a", schema.KindAPIKey)
+	waits = s.longPoll(target, revoked, tag)
+	s.post(pathAPIKeys+"/revoke/v1?api_key_id="+id.String(), s.token("org_a", keys.RoleOwner), "", 200)
+	s.ingest("org_a", point(session, 3))
+	s.answers(waits, 401, "revoked")
+	counted(waitRefused)
+
+	waits = s.longPoll(target, key, s.get(target, key, 200).Header.Get("ETag"))
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.answers(waits, 304, "")
+	counted(waitStopped)
+}
+
 func TestAConnectionThatItsClientHasClosedIsDeparted(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

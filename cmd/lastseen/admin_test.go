@@ -4,6 +4,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -39,7 +41,7 @@ func TestTheMetricsAddressThatIsTaken(t *testing.T) {
 	}
 }
 
-// checkMetrics asks a running App for its metrics and profiles.
+// checkMetrics asks a running App for its metrics, those of the dashboard among them, and profiles.
 func checkMetrics(t *testing.T, app *App) {
 	t.Helper()
 	base := "http://" + app.AdminAddr()
@@ -59,6 +61,19 @@ func checkMetrics(t *testing.T, app *App) {
 	} {
 		if !strings.Contains(string(text), line) {
 			t.Errorf("the metrics have no %s", line)
+		}
+	}
+	dashboard, err := os.ReadFile("../../docs/grafana-dashboard.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`\b(?:lastseen|go|process)_[a-z0-9_]+`).FindAllString(string(dashboard), -1)
+	if len(names) < 30 {
+		t.Errorf("the dashboard names only %d metrics", len(names))
+	}
+	for _, name := range names {
+		if !regexp.MustCompile(`(?m)^` + name + `[{ ]`).Match(text) {
+			t.Errorf("the dashboard names %s, which the running service does not show", name)
 		}
 	}
 	if got := status(t, base+"/debug/pprof/goroutine?debug=1"); got != 200 {

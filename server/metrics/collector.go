@@ -18,6 +18,7 @@ var (
 	requestDuration  = describe("http_request_duration_seconds", "Time from the end of a request's headers to the end of its answer.", "method", "route", "status")
 	requestsInFlight = describe("http_requests_in_flight", "Requests that are being served.")
 	requestsRefused  = describe("http_requests_refused_total", "Requests that were not answered as they wished, by reason, and answers that broke off.", "reason")
+	longPolls        = describe("long_polls_total", "Polls of last_seen that had something to wait for and have ended, by outcome.", "outcome")
 
 	admissionCapacity = describe("admission_capacity", "How much of a resource there is.", "resource")
 	admissionInUse    = describe("admission_in_use", "How much of a resource is in use.", "resource")
@@ -26,6 +27,7 @@ var (
 
 	keyChecks        = describe("key_checks_total", "Checks of API keys and device credentials: hit, miss (looked up in ClickHouse), unknown (remembered not to exist).", "result")
 	keyLoads         = describe("key_loads_total", "Queries for keys in ClickHouse, each for all that were missed meanwhile.")
+	keyLoadKeys      = describe("key_load_keys_total", "Keys that the queries for keys in ClickHouse asked for.")
 	keyLoadFailures  = describe("key_load_failures_total", "Queries for keys in ClickHouse that failed.")
 	tokenChecks      = describe("token_checks_total", "Checks of user tokens: hit (verified lately) or miss (verified now).", "result")
 	revokedKeys      = describe("revoked_keys", "Keys in the revoked set.")
@@ -52,8 +54,8 @@ var (
 
 // all are the metrics, for Describe.
 var all = []*prometheus.Desc{
-	requestDuration, requestsInFlight, requestsRefused, admissionCapacity, admissionInUse, admissionWaiting, admissionRefused,
-	keyChecks, keyLoads, keyLoadFailures, tokenChecks, revokedKeys, propagation, propagationFails,
+	requestDuration, requestsInFlight, requestsRefused, longPolls, admissionCapacity, admissionInUse, admissionWaiting, admissionRefused,
+	keyChecks, keyLoads, keyLoadKeys, keyLoadFailures, tokenChecks, revokedKeys, propagation, propagationFails,
 	lookups, sessions, dirtySessions, loadedRows, loadTime, checkpointSaves, freshnessLag,
 	groupPoints, groupRequests, insertTime, insertFailures, pointsWritten, pointsRejected, statements, statementsFailed, buildInfo,
 }
@@ -92,6 +94,9 @@ func (c *collector) collectServer(out sink) {
 	for reason, n := range stats.Refused {
 		out.counter(requestsRefused, n, reason)
 	}
+	for outcome, n := range stats.LongPolls {
+		out.counter(longPolls, n, outcome)
+	}
 	for _, a := range stats.Admissions {
 		out.admission(a.Name, float64(a.Capacity), float64(a.InUse), float64(a.Waiting), a.Refused)
 	}
@@ -103,6 +108,7 @@ func (c *collector) collectKeys(out sink) {
 	out.counter(keyChecks, stats.Misses-min(stats.Misses, stats.Unknown), "miss")
 	out.counter(keyChecks, stats.Unknown, "unknown")
 	out.counter(keyLoads, stats.Loads)
+	out.counter(keyLoadKeys, stats.KeysLoaded)
 	out.counter(keyLoadFailures, stats.LoadFailures)
 	out.counter(tokenChecks, stats.TokenHits, "hit")
 	out.counter(tokenChecks, stats.TokenMisses, "miss")

@@ -46,7 +46,7 @@ const (
 	detailNoTimestamp  = "timestamp is missing: give the time of the position as RFC 3339 with an offset, such as 2026-01-15T09:30:00Z."
 	detailTimestamp    = "timestamp must be RFC 3339 with an offset, such as 2026-01-15T09:30:00Z."
 	detailTooOld       = "timestamp lies before the year 2000: set the device's clock."
-	detailExpired      = "timestamp is older than the time for which this service keeps points: it would be dropped again."
+	detailExpired      = "timestamp lies further back than the %d days for which this service keeps points: the point would be dropped again." // of each writer, with its days
 	detailFuture       = "timestamp lies more than five minutes in the future: set the device's clock."
 	detailNoLatitude   = "latitude is missing: give a number from -90 to 90."
 	detailNoLongitude  = "longitude is missing: give a number from -180 to 180."

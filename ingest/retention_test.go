@@ -18,7 +18,7 @@ func TestIngestRejectsWhatTheRetentionWouldDrop(t *testing.T) {
 	}{
 		{now, ""},
 		{now - retention.Milliseconds(), ""},
-		{now - retention.Milliseconds() - 1, detailExpired},
+		{now - retention.Milliseconds() - 1, "timestamp lies further back than the 30 days for which this service keeps points: the point would be dropped again."},
 	} {
 		result, err := s.try(t.Context(), Caller{OrgID: ours}, fmt.Sprintf(
 			`{"session_id":"%s","timestamp":%q,"latitude":1,"longitude":2}`, session, time.UnixMilli(tt.timestamp).UTC().Format(time.RFC3339Nano)))
@@ -32,5 +32,8 @@ func TestIngestRejectsWhatTheRetentionWouldDrop(t *testing.T) {
 		if d := diff(want, result); d != "" {
 			t.Errorf("%v old (-want +got):\n%s", time.Duration(now-tt.timestamp)*time.Millisecond, d)
 		}
+	}
+	if n := s.writer.Stats().Rejected["expired"]; n != 1 {
+		t.Errorf("%d points are counted as expired, want 1", n)
 	}
 }

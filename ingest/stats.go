@@ -11,12 +11,15 @@ import (
 // as "malformed".
 var reasons = map[string]string{
 	detailNoReference: "no_session", detailNoSession: "no_session", detailNoDevice: "no_session", detailNoMAC: "no_session", detailNoActive: "no_session",
-	detailBound: "no_session", detailDisagree: "no_session", detailAfterEnd: "session_ended", detailFuture: "future", detailTooOld: "too_old", detailExpired: "expired",
+	detailBound: "no_session", detailDisagree: "no_session", detailAfterEnd: "session_ended", detailFuture: "future", detailTooOld: "too_old",
 	detailLatitude: "out_of_range", detailLongitude: "out_of_range", detailAltitude: "out_of_range", detailAccuracy: "out_of_range",
 	detailSpeed: "out_of_range", detailHeading: "out_of_range", detailTemperature: "out_of_range", detailBattery: "out_of_range",
 }
 
-const reasonMalformed = "malformed"
+const (
+	reasonMalformed = "malformed"
+	reasonExpired   = "expired" // writerCounts.expired, which is not the same sentence for every writer
+)
 
 // writerCounts are what a Writer counts.
 type writerCounts struct {
@@ -24,13 +27,15 @@ type writerCounts struct {
 	repeated                   measure.Counter
 	failures                   atomic.Uint64
 	rejections                 map[string]*measure.Counter // by reason; the map is never changed
+	expired                    string                      // the sentence that counts as reasonExpired
 }
 
-func newWriterCounts() *writerCounts {
+func newWriterCounts(expired string) *writerCounts {
 	c := &writerCounts{
 		requests: measure.NewHistogram(measure.SizeBounds()), points: measure.NewHistogram(measure.SizeBounds()),
 		duration:   measure.NewHistogram(measure.DurationBounds()),
-		rejections: map[string]*measure.Counter{reasonMalformed: {}},
+		rejections: map[string]*measure.Counter{reasonMalformed: {}, reasonExpired: {}},
+		expired:    expired,
 	}
 	for _, reason := range reasons {
 		c.rejections[reason] = new(measure.Counter)
@@ -52,7 +57,10 @@ func (c *writerCounts) inserted(requests, fresh, repeated int, began time.Time) 
 func (c *writerCounts) rejected(rejections []Rejection) {
 	for i := range rejections {
 		reason, known := reasons[rejections[i].Detail]
-		if !known {
+		switch {
+		case rejections[i].Detail == c.expired:
+			reason = reasonExpired
+		case !known:
 			reason = reasonMalformed
 		}
 		c.rejections[reason].Add(1)

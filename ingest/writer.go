@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"lastseen/schema"
@@ -38,8 +39,8 @@ type WriterOptions struct {
 	// Interval is the least time between the starts of two small inserts; 0 means DefaultInterval and
 	// less than 0 none. What arrives meanwhile shares the next insert.
 	Interval time.Duration
-	// Retention is how long ClickHouse keeps points after their timestamp; 0 means for ever. Older
-	// points are rejected, since they would be acknowledged and then lost.
+	// Retention is how long ClickHouse keeps points after their timestamp, in whole days; 0 means for
+	// ever. Older points are rejected, since they would be acknowledged and then lost.
 	Retention time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -72,7 +73,8 @@ type Writer struct {
 	registry *Registry
 	budget   *Budget
 	now      func() time.Time
-	retained int64 // milliseconds for which points are kept; 0 for ever
+	retained int64  // milliseconds for which points are kept; 0 for ever
+	expired  string // why an older one is rejected
 
 	queue     *queue
 	pace      pace
@@ -104,11 +106,12 @@ func NewWriter(db *schema.DB, registry *Registry, lastSeen LastSeen, marker Mark
 	if options.Interval == 0 {
 		options.Interval = DefaultInterval
 	}
+	expired := fmt.Sprintf(detailExpired, options.Retention/(24*time.Hour))
 	w := &Writer{
-		registry: registry, budget: options.Budget, now: options.Now, retained: options.Retention.Milliseconds(),
+		registry: registry, budget: options.Budget, now: options.Now, retained: options.Retention.Milliseconds(), expired: expired,
 		queue: newQueue(options.Queue, options.Now), pace: pace{interval: options.Interval},
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
-		committer: newCommitter(db, lastSeen, marker, options.Now),
+		committer: newCommitter(db, lastSeen, marker, newWriterCounts(expired), options.Now),
 	}
 	w.committer.receipts.begin(max(options.ReceivedThrough, options.Now().UnixMilli()-1), options.Unsettled, options.Now())
 	go w.run()
@@ -151,7 +154,7 @@ func (w *Writer) Ingest(ctx context.Context, caller Caller, batch *Batch) (Resul
 		case p.Timestamp > o.endedAt:
 			return detailAfterEnd
 		case w.retained > 0 && p.Timestamp < now-w.retained:
-			return detailExpired
+			return w.expired
 		}
 		return ""
 	})

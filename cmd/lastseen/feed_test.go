@@ -106,7 +106,7 @@ func (f *feedTrial) run(t *testing.T, stop func() error) {
 	var writing, consuming sync.WaitGroup
 	for _, w := range f.writers {
 		writing.Go(func() {
-			for n := 0; (stop != nil || n < 30) && w.send(ctx, t, f); n++ {
+			for n := 0; (stop != nil || n < 15) && w.send(ctx, t, f); n++ {
 				f.acknowledged <- struct{}{}
 			}
 		})
@@ -121,7 +121,7 @@ func (f *feedTrial) run(t *testing.T, stop func() error) {
 			}
 		}
 	})
-	for range 60 {
+	for range 30 {
 		f.await(ctx, t, f.acknowledged)
 	}
 	for range 2 {

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +23,7 @@ type listener struct {
 	maxConnections int
 	maxPerAddress  int // 0: no limit
 	ids            *idSource
+	direct         *directPolls // nil for none
 
 	mu         sync.Mutex
 	open       map[*conn]struct{}
@@ -30,9 +33,9 @@ type listener struct {
 	refused atomic.Uint64
 }
 
-func newListener(inner net.Listener, maxConnections, maxPerAddress int, ids *idSource) *listener {
+func newListener(inner net.Listener, maxConnections, maxPerAddress int, ids *idSource, direct *directPolls) *listener {
 	return &listener{
-		Listener: inner, maxConnections: maxConnections, maxPerAddress: maxPerAddress, ids: ids,
+		Listener: inner, maxConnections: maxConnections, maxPerAddress: maxPerAddress, ids: ids, direct: direct,
 		open: map[*conn]struct{}{}, perAddress: map[netip.Prefix]int{},
 	}
 }
@@ -139,6 +142,25 @@ func (l *listener) wait(ctx context.Context) error {
 	}
 }
 
+// settle returns when no answer is on its way that directPolls began, or when ctx ends. None begins once
+// the server drains.
+func (l *listener) settle(ctx context.Context) {
+	l.mu.Lock()
+	open := slices.Collect(maps.Keys(l.open))
+	l.mu.Unlock()
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for _, c := range open {
+		for c.answering.Load() {
+			select {
+			case <-look.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
 // cut closes every connection as it is. Those who serve them notice when they next read or write.
 func (l *listener) cut() {
 	l.mu.Lock()
@@ -153,14 +175,42 @@ const (
 	lingerBytes = 256 << 20
 )
 
-// conn is an accepted connection. Only the goroutine that serves it uses it, besides cut.
+// conn is an accepted connection. Only the goroutine that serves it uses it, besides cut and settle.
 type conn struct {
 	net.Conn
-	listener *listener
-	address  netip.Prefix
-	linger   bool
+	listener  *listener
+	address   netip.Prefix
+	linger    bool
+	between   bool        // requests: what arrives next begins one
+	answering atomic.Bool // directly
 
 	reading, writing deadline
+}
+
+// Read reads until the deadline. What directPolls answers is not returned.
+func (c *conn) Read(p []byte) (n int, err error) {
+	for {
+		n, err = c.read(p)
+		if err != nil || !c.between || c.listener.direct == nil {
+			return n, err
+		}
+		answered, err := c.listener.direct.answer(c, p[:n])
+		if !answered {
+			c.between = false
+			return n, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// changed is fasthttp's notice of where a connection is. It is between requests only when the one before
+// was read to its end and answered.
+func changed(accepted net.Conn, state fasthttp.ConnState) {
+	if c, ok := accepted.(*conn); ok {
+		c.between = state == fasthttp.StateIdle
+	}
 }
 
 // lingerOnClose makes a connection's Close read for a moment what the client is still sending.

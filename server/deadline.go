@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"net"
 	"os"
 	"time"
 )
@@ -53,8 +52,8 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 	return c.writing.move(t, c.Conn.SetWriteDeadline)
 }
 
-// Read reads until the deadline.
-func (c *conn) Read(p []byte) (n int, err error) {
+// read reads until the deadline.
+func (c *conn) read(p []byte) (n int, err error) {
 	for {
 		n, err = c.Conn.Read(p)
 		if err == nil || n > 0 || !c.reading.early(err) {
@@ -79,5 +78,3 @@ func (c *conn) Write(p []byte) (written int, err error) {
 		}
 	}
 }
-
-var _ net.Conn = (*conn)(nil)

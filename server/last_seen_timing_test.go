@@ -48,6 +48,11 @@ func (c *replay) SetDeadline(time.Time) error      { return nil }
 func (c *replay) SetReadDeadline(time.Time) error  { return nil }
 func (c *replay) SetWriteDeadline(time.Time) error { return nil }
 
+// accepted returns a connection as a server's listener hands it out.
+func accepted(s *Server, c net.Conn) *conn {
+	return &conn{Conn: c, listener: newListener(nil, 1, 0, s.ids, s.direct)}
+}
+
 // polls are the requests that a service gets most of, with the status of each one's answer.
 type poll struct {
 	name, request string
@@ -96,7 +101,7 @@ func TestPollsDoNotAllocate(t *testing.T) {
 		c := &replay{request: []byte(p.request), answer: make([]byte, 0, 4<<10)}
 		serve := func() {
 			c.left = requests
-			s.Server.http.ServeConn(c)
+			s.Server.http.ServeConn(accepted(s.Server, c))
 		}
 		allocations := testing.AllocsPerRun(3, serve) / requests
 		if want := fmt.Sprintf("HTTP/1.1 %d ", p.status); !bytes.HasPrefix(c.answer, []byte(want)) {
@@ -115,7 +120,7 @@ func BenchmarkPoll(b *testing.B) {
 			b.ReportAllocs()
 			c := &replay{request: []byte(p.request), left: b.N}
 			b.ResetTimer()
-			s.Server.http.ServeConn(c)
+			s.Server.http.ServeConn(accepted(s.Server, c))
 			b.SetBytes(int64(len(c.answer)))
 		})
 	}

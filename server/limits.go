@@ -139,9 +139,21 @@ func (c *call) noteFailure(err error) {
 
 // checkRate counts a request against who makes it.
 func (c *call) checkRate() error {
-	l, p := c.server.limits, c.principal
-	if p == nil || !l.requests.Rate().Limits() || c.decided() {
+	if c.principal == nil || c.decided() {
 		return nil
+	}
+	l := c.server.limits
+	if c.retry = l.takeRequest(c.principal, c.entry.began); c.retry > 0 {
+		return l.requests.problem
+	}
+	return nil
+}
+
+// takeRequest counts a request that began at a time against who makes it, and returns 0, or how long it
+// will be until there may be one.
+func (l *limits) takeRequest(p *keys.Principal, began time.Time) (wait time.Duration) {
+	if !l.requests.Rate().Limits() {
+		return 0
 	}
 	var id uint64
 	if p.Kind == keys.CallerUser {
@@ -149,10 +161,10 @@ func (c *call) checkRate() error {
 	} else {
 		id = maphash.Bytes(l.seed, p.KeyID[:])
 	}
-	if c.retry = l.requests.Take(id, c.now()); c.retry > 0 {
-		return l.requests.problem
+	if l.clock != nil {
+		began = l.clock()
 	}
-	return nil
+	return l.requests.Take(id, began)
 }
 
 // now is the time by which rates are measured.

@@ -130,6 +130,7 @@ type Server struct {
 	routes   []route
 	byPath   map[string][]*route // for refusals and for Expect; the router does the rest
 	calls    sync.Pool           // of *call
+	direct   *directPolls        // nil when every request is logged
 	ids      *idSource
 	queries  *admission
 	streams  *admission
@@ -164,6 +165,7 @@ func New(config Config, services Services) *Server {
 		Handler:            s.router().Handler,
 		ExpectHandler:      s.expect,
 		ErrorHandler:       s.unreadable,
+		ConnState:          changed,
 		Logger:             connectionLog{config.Logger},
 		Concurrency:        2 * config.MaxConnections, // ours is the limit that counts; see listener
 		ReadBufferSize:     config.MaxHeaderBytes,
@@ -177,6 +179,9 @@ func New(config Config, services Services) *Server {
 		NoDefaultServerHeader:        true,
 		CloseOnShutdown:              true,
 		SecureErrorLogMessage:        true,
+	}
+	if config.AccessLog != LogAll {
+		s.direct = newDirectPolls(s)
 	}
 	return s
 }
@@ -242,7 +247,7 @@ func (s *Server) Serve(inner net.Listener) error {
 		s.mu.Unlock()
 		return errors.Join(errors.New("serve: the server was started or stopped before"), inner.Close())
 	}
-	s.listener = newListener(inner, s.config.MaxConnections, s.config.MaxConnectionsPerAddress, s.ids)
+	s.listener = newListener(inner, s.config.MaxConnections, s.config.MaxConnectionsPerAddress, s.ids, s.direct)
 	s.mu.Unlock()
 	if err := s.http.Serve(s.listener); err != nil {
 		return fmt.Errorf("serve HTTP: %w", err)
@@ -271,6 +276,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if listener == nil {
 		return nil
 	}
+	listener.settle(ctx)
 	err := s.http.ShutdownWithContext(ctx)
 	if err == nil {
 		err = listener.wait(ctx)

@@ -1,0 +1,126 @@
+package server
+
+import "bytes"
+
+// plainPoll is what a poll asks. It lies in the request's memory.
+type plainPoll struct {
+	session    []byte
+	credential []byte
+	tags       []byte // the value of If-None-Match, empty without one
+}
+
+var (
+	plainPollStart = []byte("GET " + pathLastSeen + "?session_id=")
+	plainPollEnd   = []byte(" HTTP/1.1\r\n")
+	bearerPrefix   = []byte("Bearer ")
+)
+
+// parsePlainPoll reads a text that is one poll of last_seen, whole and nothing else, in the form in which
+// nearly all clients send it: no parameter but the session, every field on one line, once, and none that
+// could change what the answer is or where the request ends. It reports false for all else, whatever
+// that may be.
+func parsePlainPoll(request []byte) (poll plainPoll, plain bool) {
+	rest, found := bytes.CutPrefix(request, plainPollStart)
+	if !found {
+		return poll, false
+	}
+	end := bytes.IndexByte(rest, ' ')
+	if end < 0 {
+		return poll, false
+	}
+	poll.session, rest = rest[:end], rest[end:]
+	if !isHex(poll.session) {
+		return poll, false
+	}
+	if rest, found = bytes.CutPrefix(rest, plainPollEnd); !found {
+		return poll, false
+	}
+	hasHost := false
+	for {
+		end := bytes.IndexByte(rest, '\n')
+		if end < 1 || rest[end-1] != '\r' {
+			return poll, false
+		}
+		line := rest[:end-1]
+		rest = rest[end+1:]
+		if len(line) == 0 {
+			return poll, len(rest) == 0 && hasHost && len(poll.credential) > 0
+		}
+		colon := bytes.IndexByte(line, ':')
+		if colon < 0 {
+			return poll, false
+		}
+		value := bytes.TrimLeft(line[colon+1:], " ")
+		if !poll.take(line[:colon], value, &hasHost) {
+			return poll, false
+		}
+	}
+}
+
+// take reads a field and reports whether it is one that a plain poll has.
+func (p *plainPoll) take(name, value []byte, hasHost *bool) bool {
+	if !isPlainText(value) {
+		return false
+	}
+	switch string(name) {
+	case "Authorization", "authorization":
+		if p.credential != nil || !bytes.HasPrefix(value, bearerPrefix) {
+			return false
+		}
+		p.credential = value[len(bearerPrefix):]
+		return bytes.IndexByte(p.credential, ' ') < 0
+	case "If-None-Match", "if-none-match":
+		if p.tags != nil {
+			return false
+		}
+		p.tags = value
+		return len(value) > 0
+	case "Host", "host":
+		if *hasHost {
+			return false
+		}
+		*hasHost = true
+		return isPlainHost(value)
+	case "Connection", "connection":
+		return string(value) == "keep-alive"
+	case "User-Agent", "user-agent", "Accept", "accept", "Accept-Encoding", "accept-encoding", "Accept-Language", "accept-language":
+		return true
+	}
+	return false
+}
+
+// isHex reports whether a text consists of hexadecimal digits in lower case.
+func isHex(text []byte) bool {
+	for _, c := range text {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return len(text) > 0
+}
+
+// isPlainText reports whether a text is printable ASCII.
+func isPlainText(text []byte) bool {
+	for _, c := range text {
+		if c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// isPlainHost reports whether a text is a name or an IPv4 address, with or without a port.
+func isPlainHost(text []byte) bool {
+	name, port, hasPort := bytes.Cut(text, []byte{':'})
+	for _, c := range port {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	for _, c := range name {
+		if c != '.' && !isWord(c) {
+			return false
+		}
+	}
+	return len(name) > 0 && hasPort == (len(port) > 0)
+}

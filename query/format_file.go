@@ -12,7 +12,7 @@ func (s *Stream) startExport() (err error) {
 	r := &s.request
 	s.file, err = s.history.db.ExportDataPoints(s.ctx, schema.Export{
 		Session: s.session, Format: formats[r.Format].export, Start: s.page.start, End: s.page.end,
-		BucketSeconds: r.BucketSeconds, Receipts: s.page.receipts,
+		BucketSeconds: r.BucketSeconds, Receipts: s.page.receipts, MaxRows: s.history.limits.Points,
 	})
 	return err
 }

@@ -26,10 +26,13 @@ type Stream struct {
 	closed   bool
 }
 
-// failure tells a request that has ended from a ClickHouse that failed.
+// failure tells a request that has ended, and one for too much, from a ClickHouse that failed.
 func (s *Stream) failure(err error) error {
 	if s.ctx.Err() != nil {
 		return fmt.Errorf("read the history of a session: %w", context.Cause(s.ctx))
+	}
+	if errors.Is(err, schema.ErrTooManyRows) {
+		return s.history.limits.tooManyPoints()
 	}
 	return unavailable(err)
 }

@@ -26,11 +26,15 @@ func (e *LimitError) Error() string {
 func (l *Limits) check(points, bytes int64, began time.Time) error {
 	switch {
 	case l.Points > 0 && points > l.Points:
-		return &LimitError{fmt.Sprintf("%d points", l.Points)}
+		return l.tooManyPoints()
 	case l.Bytes > 0 && bytes > l.Bytes:
 		return &LimitError{fmt.Sprintf("%d bytes", l.Bytes)}
 	case l.Time > 0 && time.Since(began) > l.Time:
 		return &LimitError{fmt.Sprintf("%v", l.Time)}
 	}
 	return nil
+}
+
+func (l *Limits) tooManyPoints() error {
+	return &LimitError{fmt.Sprintf("%d points", l.Points)}
 }

@@ -1,6 +1,7 @@
 package query_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -208,17 +209,64 @@ func TestAHistoryPastALimitIsRefused(t *testing.T) {
 		"points": {Points: 2}, "bytes": {Bytes: 100}, "time": {Time: 1},
 	} {
 		h := query.NewHistory(db, table, query.HistoryOptions{Streams: 1, Limits: limits})
-		for _, format := range []query.Format{query.FormatJSON, query.FormatCSV} {
+		for _, format := range query.Formats() {
+			for kind, change := range map[string]func(*query.HistoryRequest){
+				"points": func(*query.HistoryRequest) {}, "buckets": func(r *query.HistoryRequest) { r.BucketSeconds = 1 },
+				"feed": func(r *query.HistoryRequest) { r.Order, r.Limit = query.OrderReceived, 3 },
+			} {
+				request := wanted(s.ID)
+				request.Format = format
+				change(&request)
+				stream, err := h.Open(context.Background(), request)
+				if err == nil {
+					_, err = stream.WriteTo(io.Discard)
+				}
+				var limit *query.LimitError
+				if !errors.As(err, &limit) {
+					t.Errorf("%s, %v of %s: %v, want a LimitError", name, format, kind, err)
+				}
+			}
+		}
+	}
+}
+
+func TestAFileWithTooManyPointsBreaksOff(t *testing.T) {
+	t.Parallel()
+	const n = 100_000
+	s := newSession()
+	points := make([]schema.OwnedPoint, n)
+	for i := range points {
+		points[i] = at(s.ID, int64(i))
+	}
+	db := schematest.Open(t)
+	insert(t, db, points...)
+	insert(t, db, points[:1000]...) // of these two rows are stored, and one of each counts
+	table := query.NewLastSeen(db, time.Now)
+	table.PutSession(s)
+	end := map[query.Format]string{query.FormatParquet: "PAR1", query.FormatArrow: "\xff\xff\xff\xff\x00\x00\x00\x00"}
+	for _, most := range []int64{n, n - 1} {
+		for format, mark := range end {
+			h := query.NewHistory(db, table, query.HistoryOptions{Streams: 1, Limits: query.Limits{Points: most}})
 			request := wanted(s.ID)
 			request.Format = format
 			stream, err := h.Open(context.Background(), request)
-			if err == nil {
-				_, err = stream.WriteTo(io.Discard)
+			if err != nil {
+				t.Fatal(err)
 			}
+			var out bytes.Buffer
+			_, err = stream.WriteTo(&out)
 			var limit *query.LimitError
-			if !errors.As(err, &limit) {
-				t.Errorf("%s, %v: %v, want a LimitError", name, format, err)
+			switch refused := errors.As(err, &limit); {
+			case most == n && err != nil:
+				t.Errorf("%v of as many points as there may be: %v", format, err)
+			case most < n && (!refused || out.Len() == 0):
+				t.Errorf("%v of a point too many: %v after %d bytes, want a LimitError half way", format, err, out.Len())
+			case bytes.HasSuffix(out.Bytes(), []byte(mark)) == refused:
+				t.Errorf("%v: after %v the last bytes are %q", format, err, out.Bytes()[out.Len()-12:])
 			}
 		}
+	}
+	if stats := db.Stats()[0]; stats.Failed != 0 {
+		t.Errorf("%d queries count as failures of ClickHouse", stats.Failed)
 	}
 }

@@ -2,8 +2,10 @@ package schema
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
@@ -29,6 +31,20 @@ type Export struct {
 	// Receipts, when it is not nil, narrows the points to those that arrived in it, and puts them in
 	// the order of their arrival. It cannot be combined with buckets.
 	Receipts *Receipts
+	// MaxRows is the most rows that the file may have, or 0 for no bound.
+	MaxRows int64
+}
+
+// ErrTooManyRows means that a result has more rows than it may. ClickHouse notices when it comes to the
+// first row too many, so that a part of the result may have been read by then.
+var ErrTooManyRows = errors.New("the result has too many rows")
+
+// codeTooManyRows is ClickHouse's TOO_MANY_ROWS_OR_BYTES, which is what passing max_result_rows throws.
+const codeTooManyRows = 396
+
+func tooManyRows(err error) bool {
+	exception, ok := errors.AsType[*clickhouse.Exception](err)
+	return ok && exception.Code == codeTooManyRows
 }
 
 // Receipt is a place in the order of arrival: by when a point was received, then by its timestamp,
@@ -73,7 +89,8 @@ const foldedRows = "(SELECT " + exportColumns + sessionRange + fold + ")"
 
 // ExportDataPoints starts a query whose result is a file of data points in ascending time, folded as
 // PointReader does, and returns the file as ClickHouse writes it. The caller closes it, which also
-// stops the query. A query that fails half way fails a read; io.EOF is the file's proper end.
+// stops the query. A query that fails half way fails a read; io.EOF is the file's proper end. Both
+// errors match ErrTooManyRows when there are more than MaxRows.
 func (db *DB) ExportDataPoints(ctx context.Context, e Export) (io.ReadCloser, error) {
 	query, args := exportSelect+foldedRows+" AS p", sessionRangeArgs(e.Session, e.Start, e.End)
 	switch {
@@ -84,9 +101,14 @@ func (db *DB) ExportDataPoints(ctx context.Context, e Export) (io.ReadCloser, er
 		query = exportSelect + "(" + bucketSelect(exportColumns, foldedRows) + ") AS p"
 		args = append(args, bucketArg(e.BucketSeconds))
 	}
-	body, err := db.conn.QueryFormat(withSettings(ctx, exporting), string(e.Format), query, args...)
+	settings := exporting
+	if e.MaxRows > 0 {
+		settings = maps.Clone(exporting)
+		settings["max_result_rows"], settings["result_overflow_mode"] = e.MaxRows, "throw"
+	}
+	body, err := db.conn.QueryFormat(withSettings(ctx, settings), string(e.Format), query, args...)
 	if err != nil {
-		return nil, fmt.Errorf("export the data points of a session: %w", err)
+		return nil, exportFailure(err)
 	}
 	return &exported{ReadCloser: body, counts: db.counts}, nil
 }
@@ -101,7 +123,14 @@ type exported struct {
 func (e *exported) Read(p []byte) (int, error) {
 	n, err := e.ReadCloser.Read(p)
 	if err != nil && err != io.EOF {
-		err = fmt.Errorf("export the data points of a session: %w", e.counts.failure(kindQuery, err))
+		err = exportFailure(e.counts.failure(kindQuery, err))
 	}
 	return n, err
+}
+
+func exportFailure(err error) error {
+	if tooManyRows(err) {
+		err = fmt.Errorf("%w: %w", ErrTooManyRows, err)
+	}
+	return fmt.Errorf("export the data points of a session: %w", err)
 }

@@ -23,7 +23,7 @@ const (
 var kindNames = [kindCount]string{"query", "insert", "exec"}
 
 // countedConn counts the statements that go through a connection and those that fail. What fails
-// because its caller has left is not counted as a failure.
+// because its caller has left, or has set a limit that the result passes, is not counted as a failure.
 type countedConn struct {
 	driver.Conn
 	counts *statementCounts
@@ -41,7 +41,7 @@ func (c *statementCounts) done(kind statementKind, err error) error {
 
 // failure counts the error of a statement that is counted already, and hands it on.
 func (c *statementCounts) failure(kind statementKind, err error) error {
-	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, io.EOF) {
+	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, io.EOF) && !tooManyRows(err) {
 		c.failed[kind].Add(1)
 	}
 	return err

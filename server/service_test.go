@@ -60,6 +60,7 @@ func start(tb testing.TB, adjust ...func(*setup)) *service {
 		change(&with)
 	}
 	s.Server = New(with.config, with.services)
+	s.Server.direct = newDirectPolls(s.Server) // although all is logged, which turns it off
 	if s.undescribed = with.handle != nil; s.undescribed {
 		only := &route{path: "/", method: "GET", public: true, timeout: time.Minute, handle: with.handle}
 		s.Server.http.Handler = func(ctx *fasthttp.RequestCtx) { s.serve(only, ctx) }

@@ -16,8 +16,8 @@ var (
 )
 
 // parsePlainPoll reads a text that is one poll of last_seen, whole and nothing else, in the form in which
-// nearly all clients send it: no parameter but the session, every field on one line, once, and none that
-// could change what the answer is or where the request ends. It reports false for all else, whatever
+// nearly all clients send it: no parameter but the session, fields of one line each, and none that could
+// change what the answer is or where the request ends. It reports false for all else, whatever
 // that may be.
 func parsePlainPoll(request []byte) (poll plainPoll, plain bool) {
 	rest, found := bytes.CutPrefix(request, plainPollStart)
@@ -83,10 +83,27 @@ func (p *plainPoll) take(name, value []byte, hasHost *bool) bool {
 		return isPlainHost(value)
 	case "Connection", "connection":
 		return string(value) == "keep-alive"
-	case "User-Agent", "user-agent", "Accept", "accept", "Accept-Encoding", "accept-encoding", "Accept-Language", "accept-language":
+	case "User-Agent", "user-agent", "Accept", "accept", "Accept-Encoding", "accept-encoding", "Accept-Language", "accept-language",
+		"Cache-Control", "cache-control", "Pragma", "pragma", "Content-Type", "content-type", "Sec-Fetch-Mode", "sec-fetch-mode":
 		return true
 	}
-	return false
+	return isExtension(name) && !bytes.EqualFold(name, requestIDName)
+}
+
+var requestIDName = []byte(headerRequestID)
+
+// isExtension reports whether a field's name begins with X-, as those that proxies and client libraries add.
+// Of these only X-Request-Id has a say in an answer that is no refusal.
+func isExtension(name []byte) bool {
+	if len(name) < 3 || name[0]|0x20 != 'x' {
+		return false
+	}
+	for _, c := range name {
+		if c == '_' || !isWord(c) {
+			return false
+		}
+	}
+	return name[1] == '-'
 }
 
 // isHex reports whether a text consists of hexadecimal digits in lower case.

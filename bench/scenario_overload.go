@@ -35,7 +35,7 @@ func overload(ctx context.Context, s *suite, o *Outcome) error {
 		t.Rows = append(t.Rows, row)
 	}
 	o.Tables = append(o.Tables, t)
-	o.note("A poll is cheaper to answer than to refuse, so polls past the capacity are not refused: they wait for a processor.")
+	o.note("A poll costs as much to refuse as to answer, nearly all of it in the kernel, so polls past the capacity are not refused: each waits for those of the other connections, of which --max-connections bounds the number.")
 	return nil
 }
 

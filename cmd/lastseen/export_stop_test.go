@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// holdingProxy passes requests on to a service and holds the answer of one of them in its middle.
+type holdingProxy struct {
+	*httptest.Server
+	pulls atomic.Int64  // requests for points
+	held  chan struct{} // closed in the middle of the answer
+}
+
+// newHoldingProxy holds the answer of the nth request for points until its client has gone.
+func newHoldingProxy(t *testing.T, s *service, nth int64) *holdingProxy {
+	t.Helper()
+	p := &holdingProxy{held: make(chan struct{})}
+	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		request := r.Clone(r.Context())
+		request.RequestURI, request.URL.Scheme, request.URL.Host, request.Host = "", "http", strings.TrimPrefix(s.base, "http://"), ""
+		response, err := requests.Do(request)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		defer response.Body.Close()
+		maps.Copy(w.Header(), response.Header)
+		w.WriteHeader(response.StatusCode)
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			panic(http.ErrAbortHandler) // cuts the connection
+		}
+		if r.URL.Path != historyPath || p.pulls.Add(1) != nth {
+			w.Write(body)
+			return
+		}
+		w.Write(body[:len(body)/2])
+		w.(http.Flusher).Flush()
+		close(p.held)
+		<-r.Context().Done()
+		panic(http.ErrAbortHandler)
+	}))
+	t.Cleanup(p.Close)
+	return p
+}
+
+// interrupt runs an export through a proxy and sends it SIGINT in the middle of the answer that the
+// proxy holds.
+func interrupt(t *testing.T, p *holdingProxy, env []string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errors bytes.Buffer
+	process := exec.CommandContext(t.Context(), binary, args...)
+	process.Stdout, process.Stderr, process.Env = &out, &errors, append(append(os.Environ(), env...), "LASTSEEN_SERVER="+p.URL)
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		process.Wait()
+		close(ended)
+	}()
+	select {
+	case <-p.held:
+	case <-ended:
+		t.Fatalf("the export ended before it was interrupted: %s", errors.String())
+	}
+	if err := process.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	return out.String(), errors.String(), process.ProcessState.ExitCode()
+}
+
+func TestAnExportThatIsInterruptedPullsOnlyWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	s := sharedServer(t)
+	env := exporting(t, s, "org_interrupted")
+	for _, test := range []struct {
+		format                string
+		held, complete, pulls int64 // the request that is held, the files then, all requests of one export
+	}{
+		{"ndjson", 14, 1, 30}, {"csv", 25, 2, 30}, {"gpx", 2, 1, 3}, {"parquet", 1, 0, 3},
+	} {
+		t.Run(test.format, func(t *testing.T) {
+			t.Parallel()
+			whole, dir := t.TempDir(), t.TempDir()
+			args := append(slices.Clone(exportRange), "--format", test.format, "--parallel", "1", "--page-points", "100", "--out")
+			mustRun(t, env, append(slices.Clone(args), whole)...)
+			want := contents(t, whole)
+			p := newHoldingProxy(t, s, test.held)
+			stdout, stderr, code := interrupt(t, p, env, append(args, dir)...)
+			if code != 1 || stdout != "" || !strings.HasSuffix(stderr, "interrupted: run the same command again to go on\n") {
+				t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+			}
+			got := contents(t, dir)
+			for name, text := range got {
+				if text != want[name] {
+					t.Errorf("%s has its name and is not complete", name)
+				}
+			}
+			if len(want) != 3 || int64(len(got)) != test.complete || p.pulls.Load() != test.held {
+				t.Errorf("%d of %d files are complete after %d requests, want %d after %d", len(got), len(want), p.pulls.Load(), test.complete, test.held)
+			}
+			mustRun(t, append(slices.Clone(env), "LASTSEEN_SERVER="+p.URL), append(args, dir)...)
+			if got := contents(t, dir); !maps.Equal(got, want) {
+				t.Errorf("the resumed export has %d files, or other ones, than the %d of one that was not interrupted", len(got), len(want))
+			}
+			if n := p.pulls.Load(); n != test.pulls+1 { // the one that was held is made twice
+				t.Errorf("both runs made %d requests for points, want %d", n, test.pulls+1)
+			}
+			if left, _ := filepath.Glob(filepath.Join(dir, ".*.[ps]*")); len(left) > 0 {
+				t.Errorf("these are left: %q", left)
+			}
+		})
+	}
+}
+
+// TestAnExportToStandardOutputIsItsFilesOneAfterTheOther, a table with one header.
+func TestAnExportToStandardOutputIsItsFilesOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	s := sharedServer(t)
+	env := exporting(t, s, "org_piped")
+	for _, format := range []string{"ndjson", "csv"} {
+		t.Run(format, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			args := append(slices.Clone(exportRange), "--format", format, "--page-points", "300", "--out")
+			mustRun(t, env, append(slices.Clone(args), dir)...)
+			files := contents(t, dir)
+			var want strings.Builder
+			var ids []string
+			names := slices.Sorted(maps.Keys(files))
+			slices.Reverse(names) // the order is the command line's
+			for i, name := range names {
+				ids = append(ids, strings.TrimSuffix(name, "."+format))
+				text := files[name]
+				if header, rows, _ := strings.Cut(text, "\n"); format == "csv" && i > 0 {
+					if !strings.HasPrefix(header, "_id,") {
+						t.Fatalf("%s begins with %s", name, header)
+					}
+					text = rows
+				}
+				want.WriteString(text)
+			}
+			piped := append(args, "-", "--session")
+			if got := mustRun(t, env, append(slices.Clone(piped), strings.Join(ids, ","))...); got != want.String() || len(ids) != 3 {
+				t.Errorf("%d bytes of %d sessions, want the %d of the files", len(got), len(ids), want.Len())
+			}
+			missing := slices.Insert(slices.Clone(ids), 1, "0123456789abcdef01234567")
+			stdout, stderr, code := command(t, env, append(slices.Clone(piped), strings.Join(missing, ","))...)
+			if code != 1 || stdout != want.String() || !strings.Contains(stderr, "0123456789abcdef01234567: ") || !strings.Contains(stderr, "3 of 4 sessions exported") {
+				t.Errorf("with a session that is not there: exit code %d, %d bytes, stderr %q", code, len(stdout), stderr)
+			}
+			stdout, stderr, code = interrupt(t, newHoldingProxy(t, s, 6), env, append(slices.Clone(piped), strings.Join(ids, ","))...)
+			lines := slices.Collect(strings.Lines(want.String()))
+			before := 1300 // points of five pages, the fourth of 100
+			if format == "csv" {
+				before++
+			}
+			if stdout != strings.Join(lines[:before], "") {
+				t.Errorf("interrupted in the sixth page: %d lines, want the %d of the pages before", strings.Count(stdout, "\n"), before)
+			}
+			if code != 1 || !strings.Contains(stderr, "what went to standard output is not whole") {
+				t.Errorf("interrupted: exit code %d, stderr %q", code, stderr)
+			}
+		})
+	}
+}

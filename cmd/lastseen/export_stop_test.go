@@ -177,3 +177,24 @@ func TestAnExportToStandardOutputIsItsFilesOneAfterTheOther(t *testing.T) {
 		})
 	}
 }
+
+// TestAnExportThatNobodyReadsLeavesNoPointsBehind: not in its temporary file either.
+func TestAnExportThatNobodyReadsLeavesNoPointsBehind(t *testing.T) {
+	t.Parallel()
+	env, dir := exporting(t, sharedServer(t), "org_unread"), t.TempDir()
+	process := exec.CommandContext(t.Context(), binary, append(slices.Clone(exportRange), "--out", "-")...)
+	process.Env = append(append(os.Environ(), env...), "TMPDIR="+dir)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	defer w.Close()
+	process.Stdout = w
+	if err := process.Run(); process.ProcessState == nil || process.ProcessState.Success() {
+		t.Errorf("the export ended with %v", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%d files are left, %v", len(left), err)
+	}
+}

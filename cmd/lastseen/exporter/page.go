@@ -34,14 +34,19 @@ func (p *page) Write(data []byte) (int, error) {
 }
 
 // spool holds one answer until it is known to be whole.
-type spool struct{ file *os.File }
+type spool struct {
+	file  *os.File
+	named bool
+}
 
 func newSpool() (*spool, error) {
 	file, err := os.CreateTemp("", "lastseen-export-*")
 	if err != nil {
 		return nil, fmt.Errorf("make a temporary file: %w", err)
 	}
-	return &spool{file}, nil
+	// Without a name the file goes with the process, also when the reader of standard output leaves and
+	// SIGPIPE ends it. Some systems do not let go of the name of an open file.
+	return &spool{file: file, named: os.Remove(file.Name()) != nil}, nil
 }
 
 // begin forgets the answer before.
@@ -62,5 +67,7 @@ func (s *spool) copyTo(w io.Writer) error {
 
 func (s *spool) remove() {
 	s.file.Close()
-	os.Remove(s.file.Name())
+	if s.named {
+		os.Remove(s.file.Name())
+	}
 }

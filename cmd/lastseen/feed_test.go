@@ -27,7 +27,7 @@ import (
 const historyPath = "/tracking/timeseries/session_by_device/data_points/v1"
 
 // TestAConsumerOfTheFeedThatIsKilledEndsWithWhatIsStored lets writers write late, out of order, again
-// and with other values, over the end of a month, while a consumer polls the feed. The consumer is
+// and with other values, over the end of a month, and mark outliers, while a consumer polls the feed. The consumer is
 // killed within pages and goes on from its saved cursor; the service is killed, and later stopped,
 // under all of it.
 func TestAConsumerOfTheFeedThatIsKilledEndsWithWhatIsStored(t *testing.T) {
@@ -63,9 +63,9 @@ func TestAConsumerOfTheFeedThatIsKilledEndsWithWhatIsStored(t *testing.T) {
 		}
 	}
 	f.check(t, want)
-	t.Logf("%d points in %d places of the feed, %d pages, killed %d times", len(c.points), c.places, c.pages, c.kills)
-	if c.places <= len(c.points) {
-		t.Error("no point was replaced after the consumer had it")
+	t.Logf("%d points, %d of them outliers, in %d places of the feed, %d pages, killed %d times", len(c.points), f.marked, c.places, c.pages, c.kills)
+	if c.places <= len(c.points) || f.marked == 0 {
+		t.Error("no point was replaced after the consumer had it, or none is marked")
 	}
 }
 
@@ -77,6 +77,7 @@ type feedTrial struct {
 	consumer                 *feedConsumer
 	acknowledged             chan struct{}
 	stopping                 atomic.Bool
+	marked                   int // outliers at the end
 }
 
 func (f *feedTrial) start(t *testing.T) {
@@ -106,7 +107,7 @@ func (f *feedTrial) run(t *testing.T, stop func() error) {
 	var writing, consuming sync.WaitGroup
 	for _, w := range f.writers {
 		writing.Go(func() {
-			for n := 0; (stop != nil || n < 15) && w.send(ctx, t, f); n++ {
+			for n := 0; (stop != nil || n < 15) && w.send(ctx, t, f) && w.mark(ctx, t, f); n++ {
 				f.acknowledged <- struct{}{}
 			}
 		})
@@ -166,7 +167,10 @@ func (f *feedTrial) check(t *testing.T, want map[string]float64) {
 		if err := json.Unmarshal([]byte(line), &p); err != nil {
 			t.Fatal(err)
 		}
-		stored[p.ID] = line
+		stored[p.ID] = unmarked(line)
+		if p.Metadata.Outlier {
+			f.marked++
+		}
 		latitudes[p.Timestamp.UTC().Format(time.RFC3339)] = p.Location.Geometry.Coordinates[1]
 	}
 	if diff := cmp.Diff(want, latitudes); diff != "" {
@@ -177,7 +181,7 @@ func (f *feedTrial) check(t *testing.T, want map[string]float64) {
 	}
 }
 
-// feedWriter writes points of its own of the common session, several requests' worth more than once.
+// feedWriter writes points of its own of the common session, many more than once.
 type feedWriter struct {
 	number  int
 	rng     *rand.Rand
@@ -225,10 +229,36 @@ func (w *feedWriter) send(ctx context.Context, t *testing.T, f *feedTrial) bool 
 		w.unknown = nil
 		return true
 	}
-	if !f.stopping.Load() || err == nil && status != http.StatusServiceUnavailable {
-		t.Errorf("ingest: %d %s %v", status, answer, err)
-	}
+	f.stopped(t, status, answer, err)
 	return false
+}
+
+// mark marks or unmarks one of the points of the next batch, now and then, if it is stored already.
+func (w *feedWriter) mark(ctx context.Context, t *testing.T, f *feedTrial) bool {
+	w.unknown = w.batch()
+	at, err := time.Parse(time.RFC3339, w.unknown[0].at)
+	if _, stored := w.want[w.unknown[0].at]; !stored || err != nil || w.rng.IntN(3) > 0 {
+		return err == nil
+	}
+	body := fmt.Sprintf(`{"outlier":%t,"tracking_session_by_device_data_point_ids":["%s.%d"]}`, w.rng.IntN(3) > 0, f.session, at.UnixMilli())
+	status, answer, err := f.do(ctx, http.MethodPost, "/tracking/timeseries/session_by_device/outlier/v1", nil, f.token, body)
+	if err == nil && status == http.StatusOK && strings.Contains(string(answer), `"successful_updates":1`) {
+		return true
+	}
+	f.stopped(t, status, answer, err)
+	return false
+}
+
+// stopped fails the test when a request failed for another reason than that the service was stopping.
+func (f *feedTrial) stopped(t *testing.T, status int, answer []byte, err error) {
+	if !f.stopping.Load() || err == nil && status != http.StatusServiceUnavailable {
+		t.Errorf("%d %s %v", status, answer, err)
+	}
+}
+
+// unmarked is a point without its mark, which the feed does not bring again.
+func unmarked(line string) string {
+	return strings.NewReplacer(`"outlier":true`, `"outlier":false`, `,"outlier_labeller":"user"`, "").Replace(line)
 }
 
 // feedConsumer keeps the latest version of each point that the feed gave it.
@@ -332,7 +362,7 @@ func (c *feedConsumer) apply(lines []string) (last [2]time.Time, err error) {
 			return last, fmt.Errorf("the feed gave the place of %s after %v", line, last)
 		}
 		last = [2]time.Time{p.ReceivedAt, p.Timestamp}
-		c.points[p.ID] = line
+		c.points[p.ID] = unmarked(line)
 	}
 	return last, nil
 }

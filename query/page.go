@@ -1,6 +1,7 @@
 package query
 
 import (
+	"cmp"
 	"math"
 
 	"lastseen/schema"
@@ -20,7 +21,8 @@ const (
 	orderCount
 )
 
-// MaxPageLimit is the most points that a page may have.
+// MaxPageLimit is the most points that a page may have, and that an answer of OrderReceived has without
+// a limit.
 const MaxPageLimit = 1_000_000
 
 const cursorAdvice = "Use a cursor as it came, with the session_id, start_timestamp, end_timestamp, bucket_seconds and order of the request that it came from, or leave it out to begin anew."
@@ -96,14 +98,13 @@ func (s *Stream) openFeed(after schema.Receipt) error {
 	}
 	receipts := &schema.Receipts{After: after, Through: settled}
 	s.page.receipts, s.page.whole = receipts, false
-	if r.Limit > 0 {
-		last, more, err := s.history.db.ReceivedPageEnd(s.ctx, s.session, r.Start, r.End, *receipts, r.Limit)
-		if err != nil {
-			return s.failure(err)
-		}
-		if more {
-			receipts.Through = last
-		}
+	// ClickHouse sorts what it gives, which takes memory by the point, so there is always a limit.
+	last, more, err := s.history.db.ReceivedPageEnd(s.ctx, s.session, r.Start, r.End, *receipts, cmp.Or(r.Limit, MaxPageLimit))
+	if err != nil {
+		return s.failure(err)
+	}
+	if more {
+		receipts.Through = last
 	}
 	s.page.next = s.history.cursors.sign(r, s.session, receipts.Through)
 	return nil

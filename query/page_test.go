@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/google/go-cmp/cmp"
 
 	"lastseen/query"
@@ -160,6 +161,42 @@ func TestTheFeedWithholdsWhatIsNotSettled(t *testing.T) {
 	request.Cursor = page.NextCursor
 	if page = pullPage(t, h, request); len(page.DataPoints) != 1 {
 		t.Errorf("%d points, want the one that is settled now", len(page.DataPoints))
+	}
+}
+
+// TestTheFeedIsBoundedWithoutALimit: what it gives at once is sorted, so a long history comes in pages
+// whatever was asked for.
+func TestTheFeedIsBoundedWithoutALimit(t *testing.T) {
+	t.Parallel()
+	s := newSession()
+	h, db := historyOf(t, s)
+	for part := range int64(4) {
+		points := make([]schema.OwnedPoint, query.MaxPageLimit/4)
+		for i := range points {
+			points[i] = at(s.ID, int64(i)*4+part)
+		}
+		insert(t, db, points...)
+	}
+	insert(t, db, at(s.ID, query.MaxPageLimit+7))
+	request := wanted(s.ID)
+	request.Order, request.Format = query.OrderReceived, query.FormatParquet
+	for _, want := range []int{query.MaxPageLimit, 1, 0} {
+		stream, err := h.Open(t.Context(), request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var page bytes.Buffer
+		if _, err := stream.WriteTo(&page); err != nil {
+			t.Fatal(err)
+		}
+		parquet, err := file.NewParquetReader(bytes.NewReader(page.Bytes()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := parquet.NumRows(); got != int64(want) {
+			t.Fatalf("a page has %d points, want %d", got, want)
+		}
+		request.Cursor = stream.NextCursor()
 	}
 }
 

@@ -19,10 +19,14 @@ func TestWhatIsExportedAsGPXCanBeImported(t *testing.T) {
 	t.Parallel()
 	s := sharedServer(t)
 	env := variedSession(t, s, "org_tracks")
+	s.newSession(t, s.token(t, "org_tracks", keys.RoleOwner), "without-points")
 	plain, tracks := t.TempDir(), t.TempDir()
 	mustRun(t, env, append(slices.Clone(exportRange), "--out", plain)...)
 	mustRun(t, env, append(slices.Clone(exportRange), "--out", tracks, "--format", "gpx")...)
 	files, _ := filepath.Glob(filepath.Join(tracks, "*.gpx"))
+	if len(files) != 2 {
+		t.Fatalf("the files are %q", files)
+	}
 	other, err := startService(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ type gpxNode struct {
 // because the Go library for GPX reads a file whole and drops fractions of a second and time zones.
 func (f *file) readGPX(in *bufio.Reader) error {
 	decoder := xml.NewDecoder(in)
-	track, points := f.device, 0
+	track, found := f.device, false // a track may have no points, as an export of a session without any
 	for {
 		token, err := decoder.Token()
 		if err == io.EOF {
@@ -40,7 +40,7 @@ func (f *file) readGPX(in *bufio.Reader) error {
 		case "gpx", "trkseg":
 			continue
 		case "trk":
-			track = f.device
+			track, found = f.device, true
 			continue
 		}
 		// Whatever else there is beside track points and a track's name is decoded to be skipped.
@@ -52,7 +52,7 @@ func (f *file) readGPX(in *bufio.Reader) error {
 		case start.Name.Local == "name" && name != "" && !f.deviceGiven:
 			track = name
 		case start.Name.Local == "trkpt":
-			points++
+			found = true
 			rec := record{place: Place{Line: line}}
 			rec.addNode(&node)
 			if !f.emitAs(&rec, track) {
@@ -60,7 +60,7 @@ func (f *file) readGPX(in *bufio.Reader) error {
 			}
 		}
 	}
-	if points == 0 {
+	if !found {
 		return errors.New("the file has no track points; waypoints and routes are not read")
 	}
 	return nil

@@ -13,12 +13,17 @@ import (
 
 // insertNative sends rows as one Native block.
 func (db *DB) insertNative(ctx context.Context, table string, rows int, input proto.Input) error {
+	return db.insertBlock(ctx, table, rows, input, new(proto.Buffer))
+}
+
+// insertBlock is insertNative with memory for the block, which is the caller's again only when all went
+// well.
+func (db *DB) insertBlock(ctx context.Context, table string, rows int, input proto.Input, buffer *proto.Buffer) error {
 	if rows == 0 {
 		return nil
 	}
-	var buffer proto.Buffer
 	block := proto.Block{Columns: len(input), Rows: rows}
-	if err := block.EncodeRawBlock(&buffer, 0, input); err != nil {
+	if err := block.EncodeRawBlock(buffer, 0, input); err != nil {
 		return fmt.Errorf("encode a block: %w", err)
 	}
 	return db.conn.InsertFormat(ctx, "Native", "INSERT INTO "+table+" "+input.Columns(), bytes.NewReader(buffer.Buf))

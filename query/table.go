@@ -31,6 +31,7 @@ type shard struct {
 	index atomic.Pointer[index]
 	used  int      // records in use; under mu
 	_     [40]byte // keeps the shards' locks on cache lines of their own
+	changing record // what update works on, under mu
 }
 
 // index finds the records of a shard. Free slots and absent chunks are filled in place; for more of
@@ -139,10 +140,11 @@ func (t *table) update(id schema.ID, change func(*record)) {
 	for i := range words {
 		words[i] = e.words[i].Load()
 	}
-	var r record
+	r := &s.changing // and not a local one, which would be allocated for every point
+	*r = record{}
 	r.unpack(&words)
 	r.point.SessionID = id
-	change(&r)
+	change(r)
 	r.pack(&words)
 	e.sequence.Add(1)
 	for i := range words {

@@ -135,16 +135,6 @@ func newPointInsert() *pointInsert {
 	}}
 }
 
-// reset drops the rows.
-func (p *pointInsert) reset() {
-	for _, column := range p.columns.input() {
-		if c, ok := column.Data.(proto.Resettable); ok {
-			c.Reset()
-		}
-	}
-	p.block.Reset()
-}
-
 // InsertDataPoints writes points in one insert: when it returns nil they are in ClickHouse, with the
 // durability that Options.NoFsync chooses. On an error some of them may have been written (an
 // insert is atomic only within a month); writing them again is harmless.
@@ -171,7 +161,7 @@ func (db *DB) InsertDataPoints(ctx context.Context, points []OwnedPoint) error {
 		return fmt.Errorf("insert %d data points: %w", len(points), err)
 	}
 	if cap(insert.block.Buf) <= maxKeptBlock {
-		insert.reset()
+		resetInput(columns.input(), &insert.block)
 		db.pointInserts.Put(insert)
 	}
 	return nil

@@ -29,6 +29,14 @@ func (db *DB) insertBlock(ctx context.Context, table string, rows int, input pro
 	return db.conn.InsertFormat(ctx, "Native", "INSERT INTO "+table+" "+input.Columns(), bytes.NewReader(buffer.Buf))
 }
 
+// resetInput drops the rows of an insert and keeps the memory.
+func resetInput(input proto.Input, block *proto.Buffer) {
+	for _, column := range input {
+		column.Data.(proto.Resettable).Reset() // as every column of ours is
+	}
+	block.Reset()
+}
+
 // withSettings adds ClickHouse settings to the statements run with the context.
 func withSettings(ctx context.Context, settings clickhouse.Settings) context.Context {
 	return clickhouse.Context(ctx, clickhouse.WithSettings(settings))

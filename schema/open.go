@@ -52,7 +52,7 @@ type DB struct {
 	layout   layout
 	counts   *statementCounts
 
-	pointInserts sync.Pool // of *pointInsert
+	pointInserts, checkpointInserts sync.Pool // of *pointInsert and *checkpointInsert
 }
 
 var databaseName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)

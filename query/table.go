@@ -27,11 +27,11 @@ const (
 
 // shard holds the sessions whose hash begins with the shard's number.
 type shard struct {
-	mu    sync.Mutex // held by writers
-	index atomic.Pointer[index]
-	used  int      // records in use; under mu
-	_     [40]byte // keeps the shards' locks on cache lines of their own
-	changing record // what update works on, under mu
+	mu       sync.Mutex // held by writers
+	index    atomic.Pointer[index]
+	used     int      // records in use; under mu
+	_        [40]byte // keeps the shards' locks on cache lines of their own
+	changing record   // what update works on, under mu
 }
 
 // index finds the records of a shard. Free slots and absent chunks are filled in place; for more of

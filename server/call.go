@@ -190,6 +190,7 @@ func (c *call) fail(err error) {
 	c.server.counts.refuse(p)
 	response := &c.http.Response
 	response.ResetBody()
+	response.Header.Del(headerNextCursor) // there is no page that another could follow
 	setProblemHeaders(response, p)
 	if p.policy != "" {
 		c.setRateLimit(p)

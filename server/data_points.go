@@ -48,10 +48,12 @@ func (c *call) history(request query.HistoryRequest) error {
 		return err
 	}
 	if next := stream.NextCursor(); next != "" {
-		c.http.Response.Header.Set("Next-Cursor", next)
+		c.http.Response.Header.Set(headerNextCursor, next)
 	}
 	return c.stream(stream, historyCoding(request.Format, header))
 }
+
+const headerNextCursor = "Next-Cursor"
 
 // varyHistory names the request headers that decide what an answer looks like.
 var varyHistory = []byte("Accept, Accept-Encoding, Authorization")

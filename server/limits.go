@@ -118,6 +118,7 @@ func (c *call) checkFailures(text []byte) (*keys.Principal, error) {
 		return nil, nil
 	}
 	if principal, known := c.server.services.Authenticator.Known(text); known {
+		c.server.services.Authenticator.CountKnown(principal)
 		return principal, nil
 	}
 	c.retry = wait

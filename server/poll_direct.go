@@ -93,10 +93,12 @@ func (d *directPolls) look(a *directAnswer, poll *plainPoll, now time.Time) (sta
 	if !known || authorize(d.route, principal) != nil {
 		return 0
 	}
-	found := s.services.LastSeen.Lookup(poll.session, principal.OrgID, &a.point)
+	found := s.services.LastSeen.Peek(poll.session, principal.OrgID, &a.point)
 	if found == query.NotFound || s.limits.takeRequest(principal, now) > 0 {
 		return 0
 	}
+	s.services.Authenticator.CountKnown(principal)
+	s.services.LastSeen.CountLookup(found)
 	s.ids.next(&a.id)
 	a.tag = appendTag(a.tag[:0], found, &a.point)
 	if len(poll.tags) > 0 && holdsTag([][]byte{poll.tags}, a.tag) {

@@ -75,6 +75,26 @@ func TestDirectPolls(t *testing.T) {
 			t.Errorf("a draining server answers directly: %v", err)
 		}
 	})
+	t.Run("each is counted once, whichever way it goes", func(t *testing.T) {
+		s := start(t)
+		for _, p := range polls(s) {
+			person := p.name == "hit by a person"
+			if p.status > 304 && p.name != "404" {
+				continue
+			}
+			shown, checked := s.Server.services.LastSeen.Stats(), s.Server.services.Authenticator.Stats()
+			c := &replay{request: []byte(p.request), left: 20}
+			s.Server.http.ServeConn(accepted(s.Server, c))
+			after, then := s.Server.services.LastSeen.Stats(), s.Server.services.Authenticator.Stats()
+			if got := after.Hits + after.Empty + after.Misses - shown.Hits - shown.Empty - shown.Misses; got != 20 {
+				t.Errorf("%s: %d look-ups are counted, want 20", p.name, got)
+			}
+			keyHits, tokenHits := then.Hits-checked.Hits, then.TokenHits-checked.TokenHits
+			if person && tokenHits != 20 || !person && keyHits != 20 {
+				t.Errorf("%s: %d checks of keys and %d of tokens are counted, want 20", p.name, keyHits, tokenHits)
+			}
+		}
+	})
 	t.Run("past the limit on requests", func(t *testing.T) {
 		s := start(t, func(with *setup) { with.config.RequestRate.Quota, with.config.RequestRate.Window = 3, 1e18 })
 		session := s.session("org_a", "00:00:00:00:07:05")

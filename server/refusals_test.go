@@ -175,6 +175,20 @@ func TestAnswersTellNothingOfTheInside(t *testing.T) {
 	}
 }
 
+// TestARefusalNamesNoNextPage: who followed a cursor of an answer that failed would miss its points.
+func TestARefusalNamesNoNextPage(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(with *setup) {
+		with.handle = func(c *call) error {
+			c.http.Response.Header.Set(headerNextCursor, "x")
+			return problemNoSession
+		}
+	})
+	if got := s.get("/", "", 404).Header.Get(headerNextCursor); got != "" {
+		t.Errorf("Next-Cursor is %q", got)
+	}
+}
+
 func TestRequestIDs(t *testing.T) {
 	t.Parallel()
 	s := start(t)

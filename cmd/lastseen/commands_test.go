@@ -18,6 +18,7 @@ func TestMistakesOnTheCommandLineExitWith2AndASentence(t *testing.T) {
 		"":                                       `expected one of "serve"`,
 		"fly":                                    "unexpected argument fly",
 		"serve --addr":                           "--addr",
+		"serve --ingest-interval 2s":             "--ingest-interval must be from 0s to 1s",
 		"serve --histories 0":                    "a limit must be at least 1",
 		"serve --shutdown-timeout 3":             "--shutdown-timeout",
 		"token --org org_x --user u --role x":    "--role",

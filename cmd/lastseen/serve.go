@@ -32,7 +32,7 @@ type limitFlags struct {
 	MaxConnectionsPerAddress int            `default:"0" help:"Open connections of one client address; past it 429; 0 for no limit, which is right behind a proxy (default ${default})."`
 	IngestMemory             int            `default:"256" placeholder:"MIB" help:"Memory for points in flight, in MiB; past it 503 (default ${default})."`
 	IngestQueue              int            `default:"10000" placeholder:"POINTS" help:"Points that may wait for the next insert under overload; past it 503 (default ${default})."`
-	IngestInterval           time.Duration  `default:"100ms" help:"Least time between the starts of two inserts of few points: longer gives ClickHouse less to do and acknowledgements more time; 0 for none (default ${default})."`
+	IngestInterval           time.Duration  `default:"100ms" help:"Least time between the starts of two inserts of few points: at most 1s; longer gives ClickHouse less to do and acknowledgements more time; 0 for none (default ${default})."`
 	Queries                  int            `default:"0" help:"Requests that ask ClickHouse at the same time, histories aside; 0 for four times the processors (default ${default})."`
 	LongPolls                int            `default:"50000" help:"Polls of last_seen that wait for a change at the same time; past it they are answered at once (default ${default})."`
 	Histories                int            `default:"4" help:"Histories that are streamed at the same time (default ${default})."`
@@ -50,8 +50,11 @@ type limitFlags struct {
 
 // Validate refuses limits that make no sense.
 func (f *serviceFlags) Validate() error {
+	if f.IngestInterval < 0 || f.IngestInterval > time.Second {
+		return errors.New("--ingest-interval must be from 0s to 1s: for so long acknowledgements may wait")
+	}
 	if f.MaxConnections < 1 || f.IngestMemory < 1 || f.IngestQueue < 1 || f.Histories < 1 || f.LongPolls < 1 || f.CachedKeys < 1 ||
-		f.MaxConnectionsPerAddress < 0 || f.HistoryMaxPoints < 0 || f.HistoryMaxBytes < 0 || f.HistoryMaxTime < 0 || f.IngestInterval < 0 || f.Queries < 0 || f.ClickHouseConnections < 0 {
+		f.MaxConnectionsPerAddress < 0 || f.HistoryMaxPoints < 0 || f.HistoryMaxBytes < 0 || f.HistoryMaxTime < 0 || f.Queries < 0 || f.ClickHouseConnections < 0 {
 		return errors.New("a limit must be at least 1, or 0 where its help says what 0 means")
 	}
 	return nil

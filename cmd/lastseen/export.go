@@ -134,7 +134,7 @@ func (c *exportCommand) Run(ctx context.Context, std streams) error {
 	case err != nil:
 		return fmt.Errorf("the export stopped early: put this right and run the same command again to go on: %w", err)
 	case len(failures) > 0:
-		return fmt.Errorf("%d sessions could not be exported: check their ids and that the caller may see them", len(failures))
+		return fmt.Errorf("%d sessions could not be exported, for the reasons above; what is too long for one answer of the service takes a smaller --page-points, or a range in parts", len(failures))
 	}
 	return nil
 }

@@ -70,7 +70,7 @@ func (c *Client) download(ctx context.Context, path string, query url.Values, be
 		if errors.As(err, &writeError{}) {
 			return "", err
 		}
-		return "", fmt.Errorf("the answer was cut: %w", unreachable(c.base, err))
+		return "", fmt.Errorf("the answer was cut, on its way or by a limit of the service on one answer: %w", unreachable(c.base, err))
 	}
 	return response.Header.Get("Next-Cursor"), nil
 }

@@ -120,12 +120,13 @@ func (t *LastSeen) NewestTimestamp(session schema.ID) (ms int64, known bool) {
 // organisation sees it. It allocates nothing and keeps neither sessionID nor p, whose content is
 // unspecified unless the answer is Found.
 func (t *LastSeen) Lookup(sessionID []byte, orgID string, p *schema.DataPoint) Status {
-	return t.counts.look(t.Peek(sessionID, orgID, p))
+	return t.counts.look(t.lookup(sessionID, reader{orgID: orgID}, p))
 }
 
-// Peek is Lookup for callers that may yet leave the request to it: CountLookup counts what they answered.
-func (t *LastSeen) Peek(sessionID []byte, orgID string, p *schema.DataPoint) Status {
-	return t.lookup(sessionID, reader{orgID: orgID}, p)
+// Peek is Lookup by a parsed id for callers that may yet leave the request to Lookup: CountLookup counts
+// what they answered.
+func (t *LastSeen) Peek(session schema.ID, orgID string, p *schema.DataPoint) Status {
+	return t.look(session, reader{orgID: orgID}, p)
 }
 
 // CountLookup counts a look-up that was answered by Peek.

@@ -113,7 +113,7 @@ func (c *call) checkFailures(text []byte) (*keys.Principal, error) {
 	if !l.failures.Rate().Limits() {
 		return nil, nil
 	}
-	wait := l.failures.Wait(l.address(c.http), c.now())
+	wait := l.failures.Wait(l.address(c.http), l.now(c.entry.began))
 	if wait == 0 {
 		return nil, nil
 	}
@@ -135,7 +135,7 @@ func (c *call) noteFailure(err error) {
 	if !l.failures.Rate().Limits() {
 		return
 	}
-	l.failures.Take(l.address(c.http), c.now())
+	l.failures.Take(l.address(c.http), l.now(c.entry.began))
 }
 
 // checkRate counts a request against who makes it.
@@ -162,18 +162,15 @@ func (l *limits) takeRequest(p *keys.Principal, began time.Time) (wait time.Dura
 	} else {
 		id = maphash.Bytes(l.seed, p.KeyID[:])
 	}
-	if l.clock != nil {
-		began = l.clock()
-	}
-	return l.requests.Take(id, began)
+	return l.requests.Take(id, l.now(began))
 }
 
-// now is the time by which rates are measured.
-func (c *call) now() time.Time {
-	if clock := c.server.limits.clock; clock != nil {
-		return clock()
+// now is the time by which the rates of a request that began at a time are measured.
+func (l *limits) now(began time.Time) time.Time {
+	if l.clock != nil {
+		return l.clock()
 	}
-	return c.entry.began
+	return began
 }
 
 // decided reports whether decide has let this request in before, and has counted it.

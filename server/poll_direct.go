@@ -32,6 +32,7 @@ type directPolls struct {
 type directAnswer struct {
 	buffer []byte
 	tag    []byte
+	body   []byte
 	point  schema.DataPoint
 	id     requestID
 }
@@ -106,38 +107,34 @@ func (d *directPolls) look(a *directAnswer, poll *plainPoll, now time.Time) (sta
 		a.appendHeaders()
 		return fasthttp.StatusNotModified
 	}
-	a.buffer = d.appendDate(append(a.buffer[:0], "HTTP/1.1 200 OK\r\nDate: "...), now)
-	a.buffer = append(a.buffer, "\r\nContent-Type: application/json\r\nContent-Length: "...)
-	length := len(a.buffer)
-	a.buffer = append(a.buffer, "0000"...)
-	a.appendHeaders()
-	body := len(a.buffer)
 	if found == query.Found {
-		a.buffer = query.AppendDataPoint(a.buffer, &a.point)
+		a.body = query.AppendDataPoint(a.body[:0], &a.point)
 	} else {
-		a.buffer = append(a.buffer, jsonNull...)
+		a.body = append(a.body[:0], jsonNull...)
 	}
-	a.setLength(length, body)
+	a.buffer = d.appendDate(append(a.buffer[:0], "HTTP/1.1 200 OK\r\nDate: "...), now)
+	a.buffer = append(a.buffer, directBodyFields...)
+	a.buffer = strconv.AppendInt(a.buffer, int64(len(a.body)), 10)
+	a.appendHeaders()
+	a.buffer = append(a.buffer, a.body...)
 	return fasthttp.StatusOK
 }
+
+// The fields of an answer that never change, in the order and the words of the general way; the value of
+// the last one of each follows.
+var (
+	directBodyFields = fmt.Appendf(nil, "\r\nContent-Type: %s\r\nContent-Length: ", contentTypeJSON)
+	directFields     = fmt.Appendf(nil, "\r\n%s: %s\r\n%s: %s\r\n%s: %s\r\n%s: ",
+		headerContentTypeOptions, noSniff, headerCacheControl, revalidate, headerVary, varyAuthorization, headerETag)
+)
 
 // appendHeaders appends the fields that every answer to a poll has, and the end of the headers.
 func (a *directAnswer) appendHeaders() {
 	b := append(a.buffer, "\r\nX-Request-Id: "...)
 	b = append(b, a.id.bytes()...)
-	b = append(b, "\r\nX-Content-Type-Options: nosniff\r\nCache-Control: private, no-cache\r\nVary: Authorization\r\nEtag: "...)
+	b = append(b, directFields...)
 	b = append(b, a.tag...)
 	a.buffer = append(b, "\r\n\r\n"...)
-}
-
-// setLength writes the length of the body, which begins at a place, over the four digits at another.
-func (a *directAnswer) setLength(at, body int) {
-	var digits [20]byte
-	text := strconv.AppendInt(digits[:0], int64(len(a.buffer)-body), 10)
-	shorter := 4 - len(text)
-	copy(a.buffer[at:], text)
-	copy(a.buffer[at+len(text):], a.buffer[at+4:])
-	a.buffer = a.buffer[:len(a.buffer)-shorter]
 }
 
 // appendDate appends a time as the Date field has it.

@@ -1,10 +1,14 @@
 package server
 
-import "bytes"
+import (
+	"bytes"
 
-// plainPoll is what a poll asks. It lies in the request's memory.
+	"lastseen/schema"
+)
+
+// plainPoll is what a poll asks. Its texts lie in the request's memory.
 type plainPoll struct {
-	session    []byte
+	session    schema.ID
 	credential []byte
 	tags       []byte // the value of If-None-Match, empty without one
 }
@@ -17,8 +21,7 @@ var (
 
 // parsePlainPoll reads a text that is one poll of last_seen, whole and nothing else, in the form in which
 // nearly all clients send it: no parameter but the session, fields of one line each, and none that could
-// change what the answer is or where the request ends. It reports false for all else, whatever
-// that may be.
+// change what the answer is or where the request ends. It reports false for all else.
 func parsePlainPoll(request []byte) (poll plainPoll, plain bool) {
 	rest, found := bytes.CutPrefix(request, plainPollStart)
 	if !found {
@@ -28,11 +31,10 @@ func parsePlainPoll(request []byte) (poll plainPoll, plain bool) {
 	if end < 0 {
 		return poll, false
 	}
-	poll.session, rest = rest[:end], rest[end:]
-	if !isHex(poll.session) {
+	if poll.session, found = schema.ParseID(rest[:end]); !found {
 		return poll, false
 	}
-	if rest, found = bytes.CutPrefix(rest, plainPollEnd); !found {
+	if rest, found = bytes.CutPrefix(rest[end:], plainPollEnd); !found {
 		return poll, false
 	}
 	hasHost := false
@@ -104,16 +106,6 @@ func isExtension(name []byte) bool {
 		}
 	}
 	return name[1] == '-'
-}
-
-// isHex reports whether a text consists of hexadecimal digits in lower case.
-func isHex(text []byte) bool {
-	for _, c := range text {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return len(text) > 0
 }
 
 // isPlainText reports whether a text is printable ASCII.

@@ -53,6 +53,12 @@ func accepted(s *Server, c net.Conn) *conn {
 	return &conn{Conn: c, listener: newListener(nil, 1, 0, s.ids, s.direct)}
 }
 
+// ways are the two ways of a poll: where the server does not know the connection there is no direct one.
+var ways = map[string]func(*Server, net.Conn) net.Conn{
+	"directly":        func(s *Server, c net.Conn) net.Conn { return accepted(s, c) },
+	"the general way": func(_ *Server, c net.Conn) net.Conn { return c },
+}
+
 // polls are the requests that a service gets most of, with the status of each one's answer.
 type poll struct {
 	name, request string
@@ -98,17 +104,19 @@ func TestPollsDoNotAllocate(t *testing.T) {
 	s := start(t, func(with *setup) { with.config.AccessLog = LogNothing })
 	const requests = 5000
 	for _, p := range polls(s) {
-		c := &replay{request: []byte(p.request), answer: make([]byte, 0, 4<<10)}
-		serve := func() {
-			c.left = requests
-			s.Server.http.ServeConn(accepted(s.Server, c))
-		}
-		allocations := testing.AllocsPerRun(3, serve) / requests
-		if want := fmt.Sprintf("HTTP/1.1 %d ", p.status); !bytes.HasPrefix(c.answer, []byte(want)) {
-			t.Errorf("%s: %.60q, want %s", p.name, c.answer, want)
-		}
-		if allocations > 0.02 { // a connection's own, and what runs beside it
-			t.Errorf("%s: %.2f allocations a request", p.name, allocations)
+		for name, connect := range ways {
+			c := &replay{request: []byte(p.request), answer: make([]byte, 0, 4<<10)}
+			serve := func() {
+				c.left = requests
+				s.Server.http.ServeConn(connect(s.Server, c))
+			}
+			allocations := testing.AllocsPerRun(3, serve) / requests
+			if want := fmt.Sprintf("HTTP/1.1 %d ", p.status); !bytes.HasPrefix(c.answer, []byte(want)) {
+				t.Errorf("%s, %s: %.60q, want %s", p.name, name, c.answer, want)
+			}
+			if allocations > 0.02 { // a connection's own, and what runs beside it
+				t.Errorf("%s, %s: %.2f allocations a request", p.name, name, allocations)
+			}
 		}
 	}
 }
@@ -116,13 +124,15 @@ func TestPollsDoNotAllocate(t *testing.T) {
 func BenchmarkPoll(b *testing.B) {
 	s := start(b, func(with *setup) { with.config.AccessLog = LogUsual })
 	for _, p := range polls(s) {
-		b.Run(p.name, func(b *testing.B) {
-			b.ReportAllocs()
-			c := &replay{request: []byte(p.request), left: b.N}
-			b.ResetTimer()
-			s.Server.http.ServeConn(accepted(s.Server, c))
-			b.SetBytes(int64(len(c.answer)))
-		})
+		for name, connect := range ways {
+			b.Run(p.name+"/"+name, func(b *testing.B) {
+				b.ReportAllocs()
+				c := &replay{request: []byte(p.request), left: b.N}
+				b.ResetTimer()
+				s.Server.http.ServeConn(connect(s.Server, c))
+				b.SetBytes(int64(len(c.answer)))
+			})
+		}
 	}
 }
 

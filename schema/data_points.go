@@ -119,31 +119,15 @@ type OwnedPoint struct {
 	DeviceID ID
 }
 
-// pointInsert is the memory of one insert of data points, which is kept for the next: an insert of 10,000
-// rows takes 4 MB, of which the collector would have more to do than the insert has.
-type pointInsert struct {
-	columns pointColumns
-	block   proto.Buffer
-}
-
-// maxKeptBlock bounds the block, in bytes, whose memory is kept.
-const maxKeptBlock = 16 << 20
-
-func newPointInsert() *pointInsert {
-	return &pointInsert{columns: pointColumns{
-		organisation: new(proto.ColStr).LowCardinality(), device: new(proto.ColStr).LowCardinality(),
-	}}
-}
-
 // InsertDataPoints writes points in one insert: when it returns nil they are in ClickHouse, with the
 // durability that Options.NoFsync chooses. On an error some of them may have been written (an
 // insert is atomic only within a month); writing them again is harmless.
 func (db *DB) InsertDataPoints(ctx context.Context, points []OwnedPoint) error {
-	insert, kept := db.pointInserts.Get().(*pointInsert)
-	if !kept {
-		insert = newPointInsert()
-	}
+	insert := db.pointInserts.take()
 	columns := &insert.columns
+	if columns.organisation == nil {
+		columns.organisation, columns.device = new(proto.ColStr).LowCardinality(), new(proto.ColStr).LowCardinality()
+	}
 	var device string // of the row before: neighbours are mostly one device's
 	for i := range points {
 		p := &points[i]
@@ -157,12 +141,8 @@ func (db *DB) InsertDataPoints(ctx context.Context, points []OwnedPoint) error {
 	// A late batch may reach back over many months, and each is a partition.
 	ctx = withSettings(ctx, clickhouse.Settings{"max_partitions_per_insert_block": 0})
 	if err := db.insertBlock(ctx, dataPointsTable.name, len(points), columns.input(), &insert.block); err != nil {
-		// Who sends the block may still be reading it: its memory is not kept.
 		return fmt.Errorf("insert %d data points: %w", len(points), err)
 	}
-	if cap(insert.block.Buf) <= maxKeptBlock {
-		resetInput(columns.input(), &insert.block)
-		db.pointInserts.Put(insert)
-	}
+	db.pointInserts.keep(insert, columns.input())
 	return nil
 }

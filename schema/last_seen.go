@@ -75,20 +75,11 @@ func (c *checkpointColumns) input() proto.Input {
 		proto.InputColumn{Name: "version", Data: &c.version})
 }
 
-// checkpointInsert is the memory of one insert of checkpoints; see pointInsert.
-type checkpointInsert struct {
-	columns checkpointColumns
-	block   proto.Buffer
-}
-
 // SaveCheckpoints writes checkpoint rows. version must grow from one call to the next. watermark
 // (Unix milliseconds) promises that every point received before it is in the checkpoint, in these
 // rows or in earlier ones; a call that saves only a part of what is due repeats the last watermark.
 func (db *DB) SaveCheckpoints(ctx context.Context, rows []Checkpoint, version uint64, watermark int64) error {
-	insert, kept := db.checkpointInserts.Get().(*checkpointInsert)
-	if !kept {
-		insert = new(checkpointInsert)
-	}
+	insert := db.checkpointInserts.take()
 	columns := &insert.columns
 	for i := range rows {
 		columns.point.append(&rows[i].Point)
@@ -100,10 +91,7 @@ func (db *DB) SaveCheckpoints(ctx context.Context, rows []Checkpoint, version ui
 	if err := db.insertBlock(ctx, lastSeenTable.name, len(rows), columns.input(), &insert.block); err != nil {
 		return fmt.Errorf("save %d last_seen checkpoints: %w", len(rows), err)
 	}
-	if cap(insert.block.Buf) <= maxKeptBlock {
-		resetInput(columns.input(), &insert.block)
-		db.checkpointInserts.Put(insert)
-	}
+	db.checkpointInserts.keep(insert, columns.input())
 	return nil
 }
 

@@ -16,8 +16,7 @@ func (db *DB) insertNative(ctx context.Context, table string, rows int, input pr
 	return db.insertBlock(ctx, table, rows, input, new(proto.Buffer))
 }
 
-// insertBlock is insertNative with memory for the block, which is the caller's again only when all went
-// well.
+// insertBlock is insertNative with memory for the block. On an error who sends it may still be reading it.
 func (db *DB) insertBlock(ctx context.Context, table string, rows int, input proto.Input, buffer *proto.Buffer) error {
 	if rows == 0 {
 		return nil
@@ -27,14 +26,6 @@ func (db *DB) insertBlock(ctx context.Context, table string, rows int, input pro
 		return fmt.Errorf("encode a block: %w", err)
 	}
 	return db.conn.InsertFormat(ctx, "Native", "INSERT INTO "+table+" "+input.Columns(), bytes.NewReader(buffer.Buf))
-}
-
-// resetInput drops the rows of an insert and keeps the memory.
-func resetInput(input proto.Input, block *proto.Buffer) {
-	for _, column := range input {
-		column.Data.(proto.Resettable).Reset() // as every column of ours is
-	}
-	block.Reset()
 }
 
 // withSettings adds ClickHouse settings to the statements run with the context.

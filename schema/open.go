@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -52,7 +51,8 @@ type DB struct {
 	layout   layout
 	counts   *statementCounts
 
-	pointInserts, checkpointInserts sync.Pool // of *pointInsert and *checkpointInsert
+	pointInserts      insertPool[pointColumns]
+	checkpointInserts insertPool[checkpointColumns]
 }
 
 var databaseName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)

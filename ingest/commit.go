@@ -37,10 +37,10 @@ type unsure struct {
 	version uint32 // above the version of each of its rows
 }
 
-func newCommitter(db *schema.DB, lastSeen LastSeen, marker Marker, counts *writerCounts, now func() time.Time) committer {
+func newCommitter(db *schema.DB, lastSeen LastSeen, marker Marker, now func() time.Time) committer {
 	return committer{
 		db: db, lastSeen: lastSeen, marker: marker, now: now, group: newGroup(),
-		unsure: make(map[schema.ID]unsure), unsettled: make(map[schema.ID]struct{}), counts: counts,
+		unsure: make(map[schema.ID]unsure), unsettled: make(map[schema.ID]struct{}), counts: newWriterCounts(),
 	}
 }
 

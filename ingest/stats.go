@@ -18,7 +18,7 @@ var reasons = map[string]string{
 
 const (
 	reasonMalformed = "malformed"
-	reasonExpired   = "expired" // writerCounts.expired, which is not the same sentence for every writer
+	reasonExpired   = "expired" // Writer.expired, which is not the same sentence for every writer
 )
 
 // writerCounts are what a Writer counts.
@@ -27,15 +27,13 @@ type writerCounts struct {
 	repeated                   measure.Counter
 	failures                   atomic.Uint64
 	rejections                 map[string]*measure.Counter // by reason; the map is never changed
-	expired                    string                      // the sentence that counts as reasonExpired
 }
 
-func newWriterCounts(expired string) *writerCounts {
+func newWriterCounts() *writerCounts {
 	c := &writerCounts{
 		requests: measure.NewHistogram(measure.SizeBounds()), points: measure.NewHistogram(measure.SizeBounds()),
 		duration:   measure.NewHistogram(measure.DurationBounds()),
 		rejections: map[string]*measure.Counter{reasonMalformed: {}, reasonExpired: {}},
-		expired:    expired,
 	}
 	for _, reason := range reasons {
 		c.rejections[reason] = new(measure.Counter)
@@ -54,11 +52,12 @@ func (c *writerCounts) inserted(requests, fresh, repeated int, began time.Time) 
 	c.points.Observe(int64(fresh))
 }
 
-func (c *writerCounts) rejected(rejections []Rejection) {
+// rejected counts rejections, of which expired is the sentence that counts as reasonExpired.
+func (c *writerCounts) rejected(rejections []Rejection, expired string) {
 	for i := range rejections {
 		reason, known := reasons[rejections[i].Detail]
 		switch {
-		case rejections[i].Detail == c.expired:
+		case rejections[i].Detail == expired:
 			reason = reasonExpired
 		case !known:
 			reason = reasonMalformed

@@ -106,12 +106,12 @@ func NewWriter(db *schema.DB, registry *Registry, lastSeen LastSeen, marker Mark
 	if options.Interval == 0 {
 		options.Interval = DefaultInterval
 	}
-	expired := fmt.Sprintf(detailExpired, options.Retention/(24*time.Hour))
 	w := &Writer{
-		registry: registry, budget: options.Budget, now: options.Now, retained: options.Retention.Milliseconds(), expired: expired,
-		queue: newQueue(options.Queue, options.Now), pace: pace{interval: options.Interval},
+		registry: registry, budget: options.Budget, now: options.Now, retained: options.Retention.Milliseconds(),
+		expired: fmt.Sprintf(detailExpired, options.Retention/(24*time.Hour)),
+		queue:   newQueue(options.Queue, options.Now), pace: pace{interval: options.Interval},
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
-		committer: newCommitter(db, lastSeen, marker, newWriterCounts(expired), options.Now),
+		committer: newCommitter(db, lastSeen, marker, options.Now),
 	}
 	w.committer.receipts.begin(max(options.ReceivedThrough, options.Now().UnixMilli()-1), options.Unsettled, options.Now())
 	go w.run()
@@ -160,7 +160,7 @@ func (w *Writer) Ingest(ctx context.Context, caller Caller, batch *Batch) (Resul
 	})
 	// The batch is the committer's from the submission on.
 	result := Result{Accepted: batch.Len(), Rejected: batch.takeRejected()}
-	w.committer.counts.rejected(result.Rejected)
+	w.committer.counts.rejected(result.Rejected, w.expired)
 	if result.Accepted == 0 {
 		batch.Release()
 		return result, nil

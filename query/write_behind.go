@@ -71,7 +71,7 @@ func (t *LastSeen) Run(ctx context.Context) {
 		timer.Reset(t.saver.pause(time.Since(began)))
 		switch {
 		case err != nil && !failing && ctx.Err() == nil:
-			t.log.Warn("saving the last_seen checkpoint fails; it is tried again every second, and nothing is lost meanwhile", "error", err)
+			t.log.Warn("saving the last_seen checkpoint fails; it is tried again, and nothing is lost meanwhile", "error", err)
 		case err == nil && failing:
 			t.log.Info("saving the last_seen checkpoint works again")
 		}
@@ -187,8 +187,8 @@ func (t *LastSeen) BeginMark(ctx context.Context, sessions []schema.ID) error {
 
 // EndMark shows what the history says (schema.DB.NewestPoints) after the marks that BeginMark
 // announced were written, or failed to be. A session that is missing from checkpoints stays begun,
-// which costs the next start a look at its history and nothing else. The checkpoint follows within
-// about a second; the error is always nil.
+// which costs the next start a look at its history and nothing else. The checkpoint follows with
+// the next save; the error is always nil.
 func (t *LastSeen) EndMark(_ context.Context, checkpoints []schema.Checkpoint) error {
 	ids := make([]schema.ID, len(checkpoints))
 	for i := range checkpoints {

@@ -25,8 +25,7 @@ func (db *DB) ReadBuckets(ctx context.Context, session ID, start, end int64, buc
 func (db *DB) BucketPageEnd(ctx context.Context, session ID, start, end int64, bucketSeconds, limit int) (int64, bool, error) {
 	bucket := int64(bucketSeconds) * 1000
 	first, more, err := db.boundary(withSettings(ctx, streaming), `SELECT timestamp AS received_at, timestamp FROM (
-  SELECT timestamp, intDiv(toUnixTimestamp64Milli(timestamp), {bucket:Int64}) AS bucket,
-    lagInFrame(bucket, 1, -9223372036854775808) OVER (ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS bucket_before
+  SELECT timestamp, `+bucketOf+` AS bucket, lagInFrame(bucket, 1, `+noBucket+`) OVER (ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS bucket_before
   FROM (SELECT session_id, timestamp, outlier`+sessionRange+fold+`) WHERE outlier = 0
 ) WHERE bucket != bucket_before LIMIT {limit:Int64}, 1`,
 		append(sessionRangeArgs(session, start, end), bucketArg(bucketSeconds), clickhouse.Named("limit", int64(limit)))...)
@@ -41,11 +40,16 @@ func (db *DB) BucketPageEnd(ctx context.Context, session ID, start, end int64, b
 // 10,000,000 points. The window has no ORDER BY since that would sort, and hold, what is sorted.
 func bucketSelect(columns, rows string) string {
 	return "SELECT " + columns + ` FROM (
-  SELECT *, intDiv(toUnixTimestamp64Milli(timestamp), {bucket:Int64}) AS bucket,
-    leadInFrame(bucket, 1, -9223372036854775808) OVER (ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING) AS next_bucket
+  SELECT *, ` + bucketOf + ` AS bucket, leadInFrame(bucket, 1, ` + noBucket + `) OVER (ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING) AS next_bucket
   FROM ` + rows + ` WHERE outlier = 0
 ) WHERE bucket != next_bucket`
 }
+
+// bucketOf is the number of the bucket that a row belongs to, and noBucket that of none.
+const (
+	bucketOf = "intDiv(toUnixTimestamp64Milli(timestamp), {bucket:Int64})"
+	noBucket = "-9223372036854775808"
+)
 
 // bucketArg binds the length of bucketSelect's buckets.
 func bucketArg(seconds int) any {

@@ -61,10 +61,16 @@ type Receipts struct {
 // exporting are the settings of an export: those of streaming, row groups of a size that keeps what
 // ClickHouse holds back small, no Bloom filters, which it would hold back to the end, and no dictionaries
 // of columns in which most values differ: without these a file is a quarter smaller and done sooner.
-var exporting = clickhouse.Settings{
-	"max_threads": 1, "optimize_read_in_order": 1, "read_in_order_use_buffering": 0,
+var exporting = and(streaming, clickhouse.Settings{
 	"output_format_parquet_row_group_size": 32_768, "output_format_parquet_parallel_encoding": 0,
 	"output_format_parquet_write_bloom_filter": 0, "output_format_parquet_max_dictionary_size": 65_536,
+})
+
+// and returns settings with more of them.
+func and(settings, more clickhouse.Settings) clickhouse.Settings {
+	all := maps.Clone(settings)
+	maps.Copy(all, more)
+	return all
 }
 
 // exportSelect turns rows p into columns for people: degrees, metres, metres a second, degrees, degrees
@@ -104,8 +110,7 @@ func (db *DB) ExportDataPoints(ctx context.Context, e Export) (io.ReadCloser, er
 	}
 	settings := exporting
 	if e.MaxRows > 0 {
-		settings = maps.Clone(exporting)
-		settings["max_result_rows"], settings["result_overflow_mode"] = e.MaxRows, "throw"
+		settings = and(exporting, clickhouse.Settings{"max_result_rows": e.MaxRows, "result_overflow_mode": "throw"})
 	}
 	body, err := db.conn.QueryFormat(withSettings(ctx, settings), string(e.Format), query, args...)
 	if err != nil {

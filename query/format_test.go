@@ -16,14 +16,12 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
-	"github.com/apache/arrow-go/v18/arrow/memory"
-	"github.com/apache/arrow-go/v18/parquet/file"
-	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 	"github.com/google/go-cmp/cmp"
 	"github.com/tkrajina/gpxgo/gpx"
 
 	"lastseen/query"
 	"lastseen/schema"
+	"lastseen/schema/schematest"
 )
 
 // row is a data point as a reader of a file sees it: in units for people, nil for what is unknown.
@@ -211,23 +209,7 @@ const columnNames = "_id session_id timestamp received_at_timestamp latitude lon
 
 func readParquet(tb testing.TB, content []byte) []row {
 	tb.Helper()
-	parquet, err := file.NewParquetReader(bytes.NewReader(content))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer parquet.Close()
-	reader, err := pqarrow.NewFileReader(parquet, pqarrow.ArrowReadProperties{}, memory.DefaultAllocator)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	table, err := reader.ReadTable(context.Background())
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer table.Release()
-	batches := array.NewTableReader(table, 0)
-	defer batches.Release()
-	return readBatches(tb, batches)
+	return readBatches(tb, schematest.ReadParquet(tb, content))
 }
 
 // readBatches reads Arrow's columns by their types.

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -13,13 +12,11 @@ import (
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/memory"
-	"github.com/apache/arrow-go/v18/parquet/file"
-	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 	"github.com/google/go-cmp/cmp"
 
 	"lastseen/keys"
 	"lastseen/schema"
+	"lastseen/schema/schematest"
 )
 
 // bucketed is what a bucket's point is compared by. Times are Unix milliseconds.
@@ -165,22 +162,7 @@ func jsonBuckets(tb testing.TB, body []byte) (points []bucketed) {
 
 func parquetBuckets(tb testing.TB, body []byte) (points []bucketed) {
 	tb.Helper()
-	parquet, err := file.NewParquetReader(bytes.NewReader(body))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer parquet.Close()
-	reader, err := pqarrow.NewFileReader(parquet, pqarrow.ArrowReadProperties{}, memory.DefaultAllocator)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	table, err := reader.ReadTable(context.Background())
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer table.Release()
-	batches := array.NewTableReader(table, 0)
-	defer batches.Release()
+	batches := schematest.ReadParquet(tb, body)
 	for batches.Next() {
 		batch := batches.RecordBatch()
 		column := func(name string) int { return batch.Schema().FieldIndices(name)[0] }

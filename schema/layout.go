@@ -35,6 +35,14 @@ func (l layout) onCluster() string {
 	return " ON CLUSTER `" + l.cluster + "`"
 }
 
+// local is the name of the table that holds a table's rows on each machine.
+func (l layout) local(t table) string {
+	if l.cluster == "" {
+		return t.name
+	}
+	return t.name + "_local"
+}
+
 // settings are those of every statement. Over a cluster an insert must have reached its shard, and a
 // majority of the replicas there, before it counts as done; by default neither is waited for.
 func (l layout) settings() clickhouse.Settings {
@@ -68,9 +76,9 @@ func (l layout) ddl(t table) []string {
 		// part can be missing after a power cut.
 		settings = append([]string{"fsync_after_insert = 1", "fsync_part_directory = 1"}, settings...)
 	}
-	name, engine := t.name, t.engine
+	name, engine := l.local(t), t.engine
 	if l.cluster != "" {
-		name, engine = t.name+"_local", replicated(t.engine)
+		engine = replicated(t.engine)
 	}
 	statement := fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s%s\n(\n%s\n)\nENGINE = %s\n%s",
 		name, l.onCluster(), strings.TrimRight(t.columns, "\n"), engine, t.tail)

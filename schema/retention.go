@@ -32,10 +32,7 @@ func checkRetention(retention time.Duration) error {
 // retention, or none when that is 0. ClickHouse does so when it merges, within hours. Nothing is
 // changed when the table is so already.
 func (db *DB) setRetention(ctx context.Context) error {
-	local := dataPointsTable.name
-	if db.layout.cluster != "" {
-		local += "_local"
-	}
+	local := db.layout.local(dataPointsTable)
 	var definition string
 	err := db.conn.QueryRow(ctx, "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name = {table:String}",
 		clickhouse.Named("table", local)).Scan(&definition)

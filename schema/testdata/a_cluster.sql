@@ -150,3 +150,5 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS api_key_events ON CLUSTER `fleet` AS api_key_events_local
 ENGINE = Distributed(`fleet`, currentDatabase(), api_key_events_local, cityHash64(org_id));
+
+ALTER TABLE session_by_device_data_points_local ON CLUSTER `fleet` MODIFY SETTING merge_selector_base = 10;

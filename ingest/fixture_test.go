@@ -189,6 +189,10 @@ func (s *service) boot(options WriterOptions) {
 	if err := s.registry.Load(s.tb.Context()); err != nil {
 		s.tb.Fatalf("load the registry: %v", err)
 	}
+	var err error
+	if options.ReceivedThrough, err = s.db.NewestReceipt(s.tb.Context(), s.clock.Now()); err != nil {
+		s.tb.Fatal(err)
+	}
 	points, err := s.db.ReadReceivedSince(s.tb.Context(), 0)
 	if err != nil {
 		s.tb.Fatalf("replay the history: %v", err)

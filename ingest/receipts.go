@@ -41,11 +41,14 @@ type doubt struct {
 // maxDoubts bounds the failures that are remembered one by one.
 const maxDoubts = 64
 
-// begin sets the time up to which others have written. Where they may have left inserts behind, the
-// last minute before now is in doubt.
-func (r *receipts) begin(through int64, unsettled bool, now time.Time) {
-	r.last, r.settled = through, through
+// begin sets the time of the newest point that is stored. Nothing newer was ever settled, whatever the
+// clock has shown meanwhile, so a reader who waits there misses nothing when the clock is set back while
+// the service is down. Where others may have left inserts behind, which may have any time up to now, the
+// last minute before now is in doubt instead.
+func (r *receipts) begin(stored int64, unsettled bool, now time.Time) {
+	r.last, r.settled = max(stored, now.UnixMilli()-1), stored
 	if unsettled {
+		r.settled = r.last
 		r.doubts = append(r.doubts, doubt{from: now.Add(-settleTime).UnixMilli(), until: now.Add(settleTime)})
 	}
 }

@@ -54,3 +54,26 @@ func TestWhatAnotherProcessLeftBehindIsWithheld(t *testing.T) {
 		t.Errorf("a minute later settled through %d, want %d", got, start.UnixMilli())
 	}
 }
+
+// TestNoFeedIsPassedByAClockThatIsSetBack: who has read the feed to its end while nothing arrived waits
+// there, and the next point must come after that place whatever the clock says by then.
+func TestNoFeedIsPassedByAClockThatIsSetBack(t *testing.T) {
+	t.Parallel()
+	s := newService(t, WriterOptions{})
+	_, session := s.session(ours, "van-1")
+	s.send(fix{session, 1, 10})
+	s.clock.advance(2 * time.Hour)
+	s.send(fix{session, 1, 10}) // again, which stores nothing
+	s.restart()
+	reached := s.writer.ReceivedThrough()
+	s.clock.advance(-90 * time.Minute)
+	s.restart()
+	if through := s.writer.ReceivedThrough(); through != reached {
+		t.Errorf("after a restart the feed is settled through %d, before it through %d", through, reached)
+	}
+	s.send(fix{session, 2, 20})
+	points := s.history(session)
+	if received := points[1].ReceivedAt; received <= reached || received > s.writer.ReceivedThrough() {
+		t.Errorf("the point was received at %d, want it after %d and not after %d", received, reached, s.writer.ReceivedThrough())
+	}
+}

@@ -45,7 +45,7 @@ type WriterOptions struct {
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// ReceivedThrough is the newest time (Unix milliseconds) at which a point that is stored was
-	// received; see schema.DB.NewestReceipt. What the Writer writes is received later. 0 means just before now.
+	// received; see schema.DB.NewestReceipt. What the Writer writes is received later. 0 means none.
 	ReceivedThrough int64
 	// Unsettled says that another process, which has ended, may have left inserts behind that
 	// ClickHouse goes on with: ReceivedThrough does not count until they are through.
@@ -113,7 +113,7 @@ func NewWriter(db *schema.DB, registry *Registry, lastSeen LastSeen, marker Mark
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
 		committer: newCommitter(db, lastSeen, marker, options.Now),
 	}
-	w.committer.receipts.begin(max(options.ReceivedThrough, options.Now().UnixMilli()-1), options.Unsettled, options.Now())
+	w.committer.receipts.begin(options.ReceivedThrough, options.Unsettled, options.Now())
 	go w.run()
 	return w
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -87,14 +88,21 @@ func (db *DB) boundary(ctx context.Context, query string, args ...any) (at Recei
 	}
 }
 
-// NewestReceipt returns the newest time (Unix milliseconds) at which a point was received, if it is
-// since or later, and since otherwise. With a since that is about now it looks at few rows.
-func (db *DB) NewestReceipt(ctx context.Context, since int64) (int64, error) {
-	newest, found, err := db.boundary(ctx, `SELECT received_at, received_at AS timestamp FROM session_by_device_data_points
+// NewestReceipt returns the newest time (Unix milliseconds) at which a stored point was received, and 0
+// when no point is stored. It looks back from now step by step, so that where points arrive all the time it
+// looks at few rows.
+func (db *DB) NewestReceipt(ctx context.Context, now time.Time) (int64, error) {
+	for _, back := range []time.Duration{time.Minute, time.Hour, 4 * day, 200 * day, 0} {
+		var since int64
+		if back > 0 {
+			since = now.Add(-back).UnixMilli()
+		}
+		newest, found, err := db.boundary(ctx, `SELECT received_at, received_at AS timestamp FROM session_by_device_data_points
 WHERE received_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') ORDER BY received_at DESC LIMIT 1`,
-		clickhouse.Named("since", storableTime(since)))
-	if err != nil || !found {
-		return since, err
+			clickhouse.Named("since", storableTime(since)))
+		if err != nil || found {
+			return newest.ReceivedAt, err
+		}
 	}
-	return newest.ReceivedAt, nil
+	return 0, nil
 }

@@ -98,3 +98,22 @@ func TestDataPointsOfEveryWriterAreThere(t *testing.T) {
 		t.Errorf("%d points are there, want 400 in order", len(got))
 	}
 }
+
+func TestNewestReceipt(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	db := schematest.Open(t)
+	want := func(what string, received int64) {
+		t.Helper()
+		if got, err := db.NewestReceipt(t.Context(), now); err != nil || got != received {
+			t.Errorf("%s: %d, %v, want %d", what, got, err, received)
+		}
+	}
+	want("no point", 0)
+	for _, ago := range []time.Duration{9000 * time.Hour, 300 * time.Hour, 2 * time.Hour, time.Second, -time.Hour} {
+		p := schema.NewDataPoint(schema.NewID(), now.UnixMilli(), 1, 1)
+		p.ReceivedAt = now.Add(-ago).UnixMilli()
+		insert(t, db, p)
+		want("received "+ago.String()+" ago", p.ReceivedAt)
+	}
+}

@@ -158,6 +158,10 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	if err != nil {
 		return services, err
 	}
+	received, err := db.NewestReceipt(ctx, time.Now())
+	if err != nil {
+		return services, err
+	}
 	authenticator, keyService, err := a.startKeys(db, registry, keys.Users{Local: issuer, Provider: provider})
 	if err != nil {
 		return services, err
@@ -166,6 +170,8 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	writer := ingest.NewWriter(db, registry, lastSeen, lastSeen, ingest.WriterOptions{
 		Budget: ingest.NewBudget(a.config.ingestBytes), Queue: a.config.ingestQueue,
 		Interval: cmp.Or(a.config.ingestInterval, -1), Retention: a.config.schema.Retention,
+		// The embedded engine goes with its process, a server may finish what a dead process began.
+		ReceivedThrough: received, Unsettled: a.config.schema.ClickHouse != schema.Embedded,
 	})
 	a.onStop("the writer", func(context.Context) error {
 		writer.Close()

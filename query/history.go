@@ -79,6 +79,7 @@ type History struct {
 	cursors  cursors
 	receipts Receipts
 	limits   Limits
+	retained time.Duration
 }
 
 // HistoryOptions tune a History. Streams must be set.
@@ -94,6 +95,9 @@ type HistoryOptions struct {
 	Receipts Receipts
 	// Limits bound each answer.
 	Limits Limits
+	// Retention is how long points are kept after their timestamp; 0 means for ever. Older ones, which
+	// ClickHouse drops only when it merges, are in no answer.
+	Retention time.Duration
 }
 
 // NewHistory returns a History.
@@ -108,6 +112,7 @@ func NewHistory(db *schema.DB, lastSeen *LastSeen, options HistoryOptions) *Hist
 	return &History{
 		db: db, lastSeen: lastSeen, streams: make(chan struct{}, options.Streams),
 		cursors: cursors{options.CursorKey}, receipts: options.Receipts, limits: options.Limits,
+		retained: options.Retention,
 	}
 }
 
@@ -129,6 +134,10 @@ func (h *History) Open(ctx context.Context, request HistoryRequest) (*Stream, er
 		return nil, err
 	}
 	s := &Stream{history: h, ctx: ctx, session: id, request: request, began: time.Now(), clusters: newClusterer(request.Clusters)}
+	s.from = request.Start
+	if h.retained > 0 {
+		s.from = max(s.from, s.began.Add(-h.retained).UnixMilli())
+	}
 	if err := s.openPage(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

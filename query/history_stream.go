@@ -17,6 +17,7 @@ type Stream struct {
 	ctx      context.Context // that of the request
 	session  schema.ID
 	request  HistoryRequest
+	from     int64 // the start of the request, or of what is kept when that is later, Unix milliseconds
 	page     page
 	began    time.Time
 	points   *schema.PointReader // nil once it is closed, and where there is a file
@@ -60,7 +61,7 @@ func (s *Stream) start() (err error) {
 	db, r := s.history.db, &s.request
 	switch {
 	case s.page.receipts != nil:
-		s.points, err = db.ReadReceived(s.ctx, s.session, r.Start, r.End, *s.page.receipts)
+		s.points, err = db.ReadReceived(s.ctx, s.session, s.from, r.End, *s.page.receipts)
 	case r.BucketSeconds > 0:
 		s.points, err = db.ReadBuckets(s.ctx, s.session, s.page.start, s.page.end, r.BucketSeconds)
 	default:
@@ -194,7 +195,7 @@ func (s *Stream) endPoints() error {
 
 // readClusters goes through all points of the range when those that were written are but some.
 func (s *Stream) readClusters() (err error) {
-	s.points, err = s.history.db.ReadPositions(s.ctx, s.session, s.request.Start, s.request.End)
+	s.points, err = s.history.db.ReadPositions(s.ctx, s.session, s.from, s.request.End)
 	if err != nil {
 		return s.failure(err)
 	}

@@ -367,3 +367,50 @@ func TestHistoryTakesBoundedMemory(t *testing.T) {
 	}
 	runtime.KeepAlive(points)
 }
+
+// TestExpiredPointsAreInNoAnswer: ClickHouse drops them when it merges, which may be hours later.
+func TestExpiredPointsAreInNoAnswer(t *testing.T) {
+	t.Parallel()
+	s := newSession()
+	db := schematest.Open(t)
+	table := query.NewLastSeen(db, time.Now)
+	table.PutSession(s)
+	const retention = 48 * time.Hour
+	for _, age := range []time.Duration{50 * time.Hour, 49 * time.Hour, 2 * time.Hour, time.Hour} {
+		p := at(s.ID, 0)
+		p.Timestamp = time.Now().Add(-age).UnixMilli()
+		p.ReceivedAt = p.Timestamp
+		insert(t, db, p)
+	}
+	for name, change := range map[string]func(*query.HistoryRequest){
+		"json":           func(*query.HistoryRequest) {},
+		"pages":          func(r *query.HistoryRequest) { r.Limit = 10 },
+		"buckets":        func(r *query.HistoryRequest) { r.BucketSeconds = 60 },
+		"the feed":       func(r *query.HistoryRequest) { r.Order = query.OrderReceived },
+		"expired ranges": func(r *query.HistoryRequest) { r.End = time.Now().Add(-retention).UnixMilli() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, kept := range []time.Duration{0, retention} {
+				h := query.NewHistory(db, table, query.HistoryOptions{Streams: 1, Retention: kept})
+				request := wanted(s.ID)
+				change(&request)
+				want := 4
+				if request.End != math.MaxInt64 {
+					want -= 2
+				}
+				if kept > 0 {
+					want -= 2
+				}
+				page := pullPage(t, h, request)
+				if got := len(page.DataPoints); got != want {
+					t.Errorf("with a retention of %v: %d points, want %d", kept, got, want)
+				}
+				request.Format = query.FormatCSV
+				if got := strings.Count(pull(t, h, request), "\n") - 1; got != want {
+					t.Errorf("with a retention of %v: %d lines of CSV, want %d", kept, got, want)
+				}
+			}
+		})
+	}
+}

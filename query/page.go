@@ -47,7 +47,7 @@ type page struct {
 // nothing of ClickHouse.
 func (s *Stream) openPage() error {
 	r := &s.request
-	s.page = page{start: r.Start, end: r.End, first: r.Cursor == "", whole: r.Cursor == ""}
+	s.page = page{start: s.from, end: r.End, first: r.Cursor == "", whole: r.Cursor == ""}
 	var place schema.Receipt
 	if r.Cursor != "" {
 		var ok bool
@@ -59,7 +59,7 @@ func (s *Stream) openPage() error {
 		return s.openFeed(place)
 	}
 	if r.Cursor != "" {
-		s.page.start = place.Timestamp
+		s.page.start = max(s.from, place.Timestamp)
 	}
 	if r.Limit == 0 {
 		return nil
@@ -99,7 +99,7 @@ func (s *Stream) openFeed(after schema.Receipt) error {
 	receipts := &schema.Receipts{After: after, Through: settled}
 	s.page.receipts, s.page.whole = receipts, false
 	// ClickHouse sorts what it gives, which takes memory by the point, so there is always a limit.
-	last, more, err := s.history.db.ReceivedPageEnd(s.ctx, s.session, r.Start, r.End, *receipts, cmp.Or(r.Limit, MaxPageLimit))
+	last, more, err := s.history.db.ReceivedPageEnd(s.ctx, s.session, s.from, r.End, *receipts, cmp.Or(r.Limit, MaxPageLimit))
 	if err != nil {
 		return s.failure(err)
 	}

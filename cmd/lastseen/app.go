@@ -183,6 +183,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 		LastSeen: lastSeen,
 		History: query.NewHistory(db, lastSeen, query.HistoryOptions{
 			Streams: a.config.server.Histories, CursorKey: issuer.DeriveKey("history cursors"), Receipts: writer, Limits: a.config.historyLimits,
+			Retention: a.config.schema.Retention,
 		}),
 		Sessions: query.NewSessions(db, lastSeen, time.Now),
 		Ready:    func(ctx context.Context) error { return a.ready(ctx, db) },

@@ -20,7 +20,8 @@ type committer struct {
 	marker   Marker
 	now      func() time.Time
 
-	group group
+	group      group
+	prefetched []schema.ID // scratch
 	// unsure are the sessions for which an insert failed whose outcome is not known: their points
 	// may be stored though last_seen never heard of them.
 	unsure map[schema.ID]unsure
@@ -52,6 +53,7 @@ func (c *committer) write(requests []*request) error {
 	defer g.reset()
 	g.session = c.knowledge
 	for _, r := range requests {
+		c.prefetch(r.batch)
 		for i := range r.batch.points {
 			p := &r.batch.points[i]
 			o := &r.batch.targets[p.target].owner
@@ -81,6 +83,15 @@ func (c *committer) write(requests []*request) error {
 	// Points that were there already are shown too: an insert that failed may have written them.
 	c.lastSeen.Publish(g.rows)
 	return nil
+}
+
+// prefetch announces the sessions of a batch to last_seen.
+func (c *committer) prefetch(batch *Batch) {
+	c.prefetched = c.prefetched[:0]
+	for i := range batch.targets {
+		c.prefetched = append(c.prefetched, batch.targets[i].owner.session)
+	}
+	c.lastSeen.Prefetch(c.prefetched)
 }
 
 // find looks points up by their identity.

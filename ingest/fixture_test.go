@@ -73,6 +73,8 @@ func (r *reader) hold() (entered <-chan struct{}, proceed chan<- struct{}) {
 	return r.entered, r.proceed
 }
 
+func (r *reader) Prefetch([]schema.ID) {}
+
 func (r *reader) NewestTimestamp(session schema.ID) (int64, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -217,22 +217,43 @@ func (r *Registry) OwnsDevice(orgID string, id schema.ID) bool {
 func (r *Registry) resolve(caller Caller, targets []target, now int64) {
 	for some := range slices.Chunk(targets, 1024) { // so that nobody waits long for mu
 		r.mu.RLock()
-		for i := range some {
-			some[i].owner = r.ownerOf(caller, &some[i], now)
+		for few := range slices.Chunk(some, resolvedAtOnce) {
+			r.resolveFew(caller, few, now)
 		}
 		r.mu.RUnlock()
 	}
 }
 
-// ownerOf finds the session that a target denotes. The caller holds mu.
-func (r *Registry) ownerOf(caller Caller, t *target, now int64) owner {
-	var s *session
-	var d *device
+// resolvedAtOnce is how many targets' sessions are looked up before the first is looked at: in a large
+// registry each look-up waits for memory several times, and so many waits run side by side.
+const resolvedAtOnce = 16
+
+// resolveFew resolves up to resolvedAtOnce targets. The caller holds mu.
+func (r *Registry) resolveFew(caller Caller, targets []target, now int64) {
+	var sessions [resolvedAtOnce]*session
+	var devices [resolvedAtOnce]*device
+	for i := range targets {
+		if targets[i].hasSession {
+			sessions[i] = r.sessions[targets[i].session]
+		}
+	}
+	for i, s := range sessions[:len(targets)] {
+		if s != nil {
+			devices[i] = s.device
+		}
+	}
+	for i := range targets {
+		targets[i].owner = r.ownerOf(caller, &targets[i], sessions[i], devices[i], now)
+	}
+}
+
+// ownerOf finds the session that a target denotes. s is the session that it names and d that one's device,
+// nil where it names none that there is. The caller holds mu.
+func (r *Registry) ownerOf(caller Caller, t *target, s *session, d *device, now int64) owner {
 	if t.hasSession {
-		if s = r.sessions[t.session]; s == nil || !caller.mayWrite(s.device) {
+		if s == nil || !caller.mayWrite(d) {
 			return owner{detail: caller.refusal(detailNoSession)}
 		}
-		d = s.device
 	}
 	if t.hasDevice {
 		named := r.devices[t.device]

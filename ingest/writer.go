@@ -10,6 +10,8 @@ import (
 
 // LastSeen is what the Writer needs of the read side. The Writer calls it from one goroutine.
 type LastSeen interface {
+	// Prefetch is a hint that NewestTimestamp will be called for the sessions next.
+	Prefetch(sessions []schema.ID)
 	// NewestTimestamp returns the timestamp (Unix milliseconds) of the newest point of a session
 	// that was ever published or loaded, outliers included, and false when it knows of none.
 	NewestTimestamp(session schema.ID) (ms int64, known bool)

@@ -87,6 +87,9 @@ func (t *LastSeen) putAccess(a schema.SessionAccess) {
 func (t *LastSeen) Publish(points []schema.OwnedPoint) {
 	now := t.now().UnixMilli()
 	for i := range points {
+		if i%prefetchLen == 0 {
+			t.prefetch(points[i:min(i+prefetchLen, len(points))])
+		}
 		p := &points[i].DataPoint
 		moved := false
 		t.table.update(p.SessionID, func(r *record) {
@@ -103,6 +106,23 @@ func (t *LastSeen) Publish(points []schema.OwnedPoint) {
 	defer t.mu.Unlock()
 	for i := range points {
 		t.dirty[points[i].SessionID] = struct{}{}
+	}
+}
+
+func (t *LastSeen) prefetch(points []schema.OwnedPoint) {
+	var ids [prefetchLen]schema.ID
+	for i := range points {
+		ids[i] = points[i].SessionID
+	}
+	t.table.prefetch(&ids, len(points))
+}
+
+// Prefetch is a hint that NewestTimestamp will be asked about the sessions next: fetching many from
+// memory at once takes a fraction of the time that one after the other does.
+func (t *LastSeen) Prefetch(sessions []schema.ID) {
+	for some := range slices.Chunk(sessions, prefetchLen) {
+		var ids [prefetchLen]schema.ID
+		t.table.prefetch(&ids, copy(ids[:], some))
 	}
 }
 

@@ -70,6 +70,47 @@ func (t *table) find(id schema.ID) *entry {
 	return e
 }
 
+// prefetchLen is how many sessions prefetch looks for at a time: more than the misses that a processor
+// works on at once, and few enough to stay in its nearest cache.
+const prefetchLen = 16
+
+// prefetch brings the records of up to prefetchLen sessions into the processor's cache. Each look-up in a
+// large table waits for memory twice, for the slot and for the record; here no wait depends on another's
+// end, so they run side by side.
+func (t *table) prefetch(ids *[prefetchLen]schema.ID, n int) {
+	var hashes [prefetchLen]uint64
+	var indexes [prefetchLen]*index
+	for i := range n {
+		hashes[i] = maphash.Bytes(t.seed, ids[i][:])
+		if x := t.shards[hashes[i]>>(64-shardBits)].index.Load(); x != nil {
+			x.slots[hashes[i]&uint64(len(x.slots)-1)].Load()
+			indexes[i] = x
+		}
+	}
+	for i := range n {
+		if x := indexes[i]; x != nil {
+			x.touch(hashes[i])
+		}
+	}
+}
+
+// touch loads the ends of the first record whose slot has a hash's tag.
+func (x *index) touch(hash uint64) {
+	mask := uint64(len(x.slots) - 1)
+	for at := hash & mask; ; at = (at + 1) & mask {
+		slot := x.slots[at].Load()
+		if slot == 0 {
+			return
+		}
+		if slot>>32 == tag(hash) {
+			e := x.entry(uint32(slot) - 1)
+			e.words[0].Load()
+			e.words[recordWords-1].Load()
+			return
+		}
+	}
+}
+
 // find returns the entry of a session, or nil and the free slot where it belongs.
 func (x *index) find(id schema.ID, hash uint64) (*entry, *atomic.Uint64) {
 	mask := uint64(len(x.slots) - 1)

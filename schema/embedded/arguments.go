@@ -3,10 +3,20 @@ package embedded
 import (
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"strconv"
 )
 
-const mebibyte = 1 << 20
+const (
+	mebibyte = 1 << 20
+	// mergesUnderWay is what ClickHouse's defaults come to: 16 threads with 2 merges each.
+	mergesUnderWay = 32
+)
+
+// mergeThreads is half of the processors, at least one and no more than the 16 of a server.
+func mergeThreads(processors int) int {
+	return min(max(processors/2, 1), mergesUnderWay/2)
+}
 
 // engineArguments are the arguments of chdb_connect. The first connection
 // starts the engine with them; the settings among them apply to every one.
@@ -37,6 +47,12 @@ func engineArguments(dir string, options Options) []string {
 	} {
 		args = append(args, fmt.Sprintf("--%s=%d", cache.name, cache.mib*mebibyte))
 	}
+	// As many merges may be under way as on a server, but they share half of the processors: more of them
+	// at once made the inserts beside them up to four times slower.
+	threads := mergeThreads(runtime.NumCPU())
+	args = append(args,
+		fmt.Sprintf("--background_pool_size=%d", threads),
+		fmt.Sprintf("--background_merges_mutations_concurrency_ratio=%d", mergesUnderWay/threads))
 	// libchdb changes these from what a server has: take them back, so that a
 	// mistyped statement is an error on either engine.
 	return append(args, "--implicit_select=0", "--allow_introspection_functions=0")

@@ -53,11 +53,38 @@ func (f *serviceFlags) Validate() error {
 	if f.IngestInterval < 0 || f.IngestInterval > time.Second {
 		return errors.New("--ingest-interval must be from 0s to 1s: for so long acknowledgements may wait")
 	}
-	if f.MaxConnections < 1 || f.IngestMemory < 1 || f.IngestQueue < 1 || f.Histories < 1 || f.LongPolls < 1 || f.CachedKeys < 1 ||
-		f.MaxConnectionsPerAddress < 0 || f.HistoryMaxPoints < 0 || f.HistoryMaxBytes < 0 || f.HistoryMaxTime < 0 || f.Queries < 0 || f.ClickHouseConnections < 0 {
-		return errors.New("a limit must be at least 1, or 0 where its help says what 0 means")
+	for _, limit := range f.limits() {
+		if limit.value < limit.least {
+			return fmt.Errorf("--%s must be %d or more", limit.flag, limit.least)
+		}
+	}
+	if f.HistoryMaxTime < 0 {
+		return errors.New("--history-max-time must be 0s or more")
 	}
 	return nil
+}
+
+// limit is the value of a flag and the least that makes sense.
+type limit struct {
+	flag         string
+	value, least int64
+}
+
+// limits are the flags that count something: at least 1, or 0 where their help says what 0 means.
+func (f *limitFlags) limits() []limit {
+	return []limit{
+		{"max-connections", int64(f.MaxConnections), 1},
+		{"max-connections-per-address", int64(f.MaxConnectionsPerAddress), 0},
+		{"ingest-memory", int64(f.IngestMemory), 1},
+		{"ingest-queue", int64(f.IngestQueue), 1},
+		{"queries", int64(f.Queries), 0},
+		{"long-polls", int64(f.LongPolls), 1},
+		{"histories", int64(f.Histories), 1},
+		{"history-max-points", f.HistoryMaxPoints, 0},
+		{"history-max-bytes", f.HistoryMaxBytes, 0},
+		{"cached-keys", int64(f.CachedKeys), 1},
+		{"clickhouse-connections", int64(f.ClickHouseConnections), 0},
+	}
 }
 
 // config makes an App's configuration.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -223,4 +224,52 @@ func TestImportFromTheShell(t *testing.T) {
 			t.Errorf("exit code %d, stderr %q", code, stderr)
 		}
 	})
+}
+
+func TestDevicesOfAnotherOrganisationAreNamedOnceEachByAnImport(t *testing.T) {
+	t.Parallel()
+	s := sharedServer(t)
+	dir := t.TempDir()
+	file := func(ids ...string) string {
+		t.Helper()
+		var text strings.Builder
+		text.WriteString("session_id,timestamp,latitude,longitude\n")
+		for second := range 15 {
+			for _, id := range ids {
+				fmt.Fprintf(&text, "%s,2026-01-15T09:30:%02dZ,1,2\n", id, second)
+			}
+		}
+		path := filepath.Join(dir, strings.Join(ids, "-")+".csv")
+		if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	load := func(org string, args ...string) (stdout, stderr string, code int) {
+		t.Helper()
+		env := []string{"LASTSEEN_SERVER=" + s.base, "LASTSEEN_TOKEN=" + s.token(t, org, keys.RoleOperator)}
+		return command(t, env, append([]string{"import", "--new-sessions"}, args...)...)
+	}
+	if _, stderr, code := load("org_first", file("taken-1", "taken-2")); code != 0 {
+		t.Fatalf("exit code %d, stderr %q", code, stderr)
+	}
+	mixed := file("free-1", "taken-1", "taken-2")
+	stdout, stderr, code := load("org_second", mixed)
+	if code != 1 || stdout != "45 points read: 15 accepted, 30 rejected; 1 sessions, 1 of them new\n" {
+		t.Errorf("exit code %d, stdout %q", code, stdout)
+	}
+	const other = `%s:%d: the address of the device %q belongs to another organisation, so its 15 points are not imported: ` +
+		"import this device as that organisation, or, from a file of its own, under another name with --map device= --device NAME\n"
+	for line, device := range map[int]string{3: "taken-1", 4: "taken-2"} {
+		if want := fmt.Sprintf(other, mixed, line, device); strings.Count(stderr, want) != 1 {
+			t.Errorf("stderr %q, want once %q", stderr, want)
+		}
+	}
+	if strings.Count(stderr, "\n") != 3 || !strings.HasSuffix(stderr, "lastseen: 30 rows or points were rejected, for the reasons above: correct them, or accept that with --allow-rejects\n") {
+		t.Errorf("stderr %q", stderr)
+	}
+	stdout, stderr, code = load("org_second", "--map", "device=", "--device", "renamed", file("taken-1")) // as the message says
+	if code != 0 || stdout != "15 points read: 15 accepted, 0 rejected; 1 sessions, 1 of them new\n" {
+		t.Errorf("under another name: exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
 }

@@ -69,7 +69,7 @@ func (c *importCommand) Run(ctx context.Context, std streams) error {
 		return fmt.Errorf("%d of %d files could not be read to their end, for the reason above each: correct them and import them again", n, len(c.Files))
 	}
 	if !sum.Complete() && !c.AllowRejects {
-		return fmt.Errorf("%d rows or points were rejected: correct them, or accept that with --allow-rejects", sum.Rejected)
+		return fmt.Errorf("%d rows or points were rejected, for the reasons above: correct them, or accept that with --allow-rejects", sum.Rejected)
 	}
 	return nil
 }
@@ -81,8 +81,18 @@ func (c *importCommand) report(std streams, sum *importer.Summary) {
 	for _, reason := range sum.Reasons {
 		fmt.Fprintln(std.err, reason)
 	}
-	if more := sum.Rejected - len(sum.Reasons); more > 0 {
+	named := len(sum.Reasons)
+	for _, refusal := range sum.Refused {
+		named += refusal.Points
+	}
+	if more := sum.Rejected - named; more > 0 {
 		fmt.Fprintf(std.err, "and %d more like these\n", more)
+	}
+	for _, refusal := range sum.Refused[:min(len(sum.Refused), maxRefusals)] {
+		fmt.Fprintln(std.err, refusalText(refusal))
+	}
+	if more := len(sum.Refused) - maxRefusals; more > 0 {
+		fmt.Fprintf(std.err, "and %d more devices like these\n", more)
 	}
 	failed := ""
 	if n := len(sum.FilesFailed); n > 0 {
@@ -90,6 +100,22 @@ func (c *importCommand) report(std streams, sum *importer.Summary) {
 	}
 	fmt.Fprintf(std.out, "%d points read: %d accepted, %d rejected; %d sessions, %d of them new%s\n",
 		sum.Read, sum.Accepted, sum.Rejected, sum.Sessions, sum.SessionsCreated, failed)
+}
+
+// maxRefusals bounds the refused devices that are named.
+const maxRefusals = 100
+
+// refusalText says which device the server refuses, why, and what to do.
+func refusalText(r importer.Refusal) string {
+	points := fmt.Sprintf("its %d points are not imported", r.Points)
+	if r.Points == 1 {
+		points = "its point is not imported"
+	}
+	if !r.Taken {
+		return fmt.Sprintf("%s: %s; %s", r.Where, r.Reason, points)
+	}
+	return fmt.Sprintf("%s: the address of the device %q belongs to another organisation, so %s: import this device as that organisation, "+
+		"or, from a file of its own, under another name with --map device= --device NAME", r.Where, r.Device, points)
 }
 
 // sources are the files of the command line. Their bytes are counted as they are read.

@@ -39,7 +39,7 @@ type Options struct {
 	// InFlight is the number of requests at one time, 8 by default. A device's points are sent one
 	// request after the other, in the order of the file.
 	InFlight int
-	// Reasons is how many reasons for rejections the summary keeps, 10 by default.
+	// Reasons is how many reasons for rejections of rows and points the summary keeps, 10 by default.
 	Reasons int
 }
 

@@ -135,7 +135,7 @@ func TestWhatIsRejectedIsReportedWithItsPlaceAndTheRestIsKept(t *testing.T) {
 	t.Parallel()
 	s := newStation()
 	sum, err := run(t, s, importer.Options{},
-		source("a.csv", "device,ts,lat,lon\nx,1768435200,1,2\nx,1768435201,91,2\nx,soon,1,2\ntaken,1768435200,1,2\n"),
+		source("a.csv", "device,ts,lat,lon\nx,1768435200,1,2\nx,1768435201,91,2\nx,soon,1,2\ntaken,1768435200,1,2\nx,1768435204,1,2\ntaken,1768435201,1,2\n"),
 		importer.Source{Name: "none.csv", Open: func() (io.ReadCloser, error) { return nil, errors.New("no such file") }},
 		source("b.json", `[{"device":"x","ts":1768435202,"lat":1,"lon":2}, {`),
 		source("c.ndjson", `{"session_id":"s\"1","ts":1768435203,"lat":1,"lon":2}`))
@@ -144,12 +144,15 @@ func TestWhatIsRejectedIsReportedWithItsPlaceAndTheRestIsKept(t *testing.T) {
 	}
 	slices.Sort(sum.Reasons)
 	want := importer.Summary{
-		Read: 6, Accepted: 3, Rejected: 3, Sessions: 2, SessionsCreated: 1,
+		Read: 8, Accepted: 4, Rejected: 4, Sessions: 2, SessionsCreated: 1,
 		Reasons: []string{
 			"a.csv:3: latitude must be at most 90.",
 			`a.csv:4: the timestamp (column ts) "soon" is not a time such as 2026-01-15T09:30:00Z, 2026-01-15 09:30:00 (UTC) or Unix seconds or milliseconds`,
-			"a.csv:5: register: the server answered 409: Another organisation has it.",
 		},
+		Refused: []importer.Refusal{{
+			Device: "taken", Where: "a.csv:5", Points: 2, Taken: true,
+			Reason: "register: the server answered 409: Another organisation has it.",
+		}},
 		FilesFailed: []string{
 			"none.csv: the file cannot be opened: no such file",
 			"b.json: line 1 is not JSON, and nothing after it was read: unexpected EOF",

@@ -2,7 +2,6 @@ package importer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -23,7 +22,7 @@ type lane struct {
 // target is where a device's points go.
 type target struct {
 	session string // empty when the server refuses the device
-	refusal string
+	refusal *Refusal
 }
 
 // origin is where a point comes from.
@@ -62,7 +61,7 @@ func (l *lane) add(ctx context.Context, it *item) error {
 			return err
 		}
 		if to.session == "" {
-			l.of.tally.reject(it.file, it.fix.Place, to.refusal)
+			l.of.tally.refuse(to.refusal, it.file, it.fix.Place)
 			return nil
 		}
 		session = to.session
@@ -117,7 +116,8 @@ func (l *lane) prepare(ctx context.Context, name string) (target, error) {
 	}
 	id, err := l.of.server.RegisterDevice(ctx, device)
 	if refused(err) {
-		return target{refusal: err.Error()}, nil
+		taken := client.HasStatus(err, http.StatusConflict)
+		return target{refusal: &Refusal{Device: name, Taken: taken, Reason: err.Error()}}, nil
 	}
 	if err != nil {
 		return target{}, err
@@ -128,7 +128,7 @@ func (l *lane) prepare(ctx context.Context, name string) (target, error) {
 	}
 	sessionID, created, err := l.of.server.EnsureSession(ctx, id, session)
 	if refused(err) {
-		return target{refusal: err.Error()}, nil
+		return target{refusal: &Refusal{Device: name, Reason: err.Error()}}, nil
 	}
 	if err != nil {
 		return target{}, err
@@ -142,8 +142,7 @@ func (l *lane) prepare(ctx context.Context, name string) (target, error) {
 // refused reports whether an error concerns one device and not the caller: another organisation has
 // it, or the server does not like its name.
 func refused(err error) bool {
-	var problem *client.Problem
-	return errors.As(err, &problem) && (problem.Status == http.StatusConflict || problem.Status == http.StatusUnprocessableEntity)
+	return client.HasStatus(err, http.StatusConflict) || client.HasStatus(err, http.StatusUnprocessableEntity)
 }
 
 func pointOf(session string, fix *trackfile.Fix) client.Point {

@@ -14,10 +14,21 @@ type Summary struct {
 	Rejected        int // rows that did not parse and points that the server refused
 	Sessions        int // sessions that points were sent to
 	SessionsCreated int // those of them that the import made
-	// Reasons are the first reasons for rejections, each "file:line: sentence".
+	// Reasons are the first reasons for rejections of single rows and points, each "file:line: sentence".
 	Reasons []string
+	// Refused are the devices that the server refuses. Their points count as rejected.
+	Refused []Refusal
 	// FilesFailed are the files that could not be read to their end, each "file: sentence".
 	FilesFailed []string
+}
+
+// Refusal is a device that the server refuses, and with it all of its points.
+type Refusal struct {
+	Device string // its name in the file
+	Where  string // its first point, "file:line"
+	Points int    // those that were not imported for it
+	Taken  bool   // whether another organisation has the device
+	Reason string // the server's sentence
 }
 
 // Complete reports whether every row of every file was accepted.
@@ -31,6 +42,7 @@ type tally struct {
 	keep     int // reasons to keep
 	sum      Summary
 	sessions map[string]struct{}
+	refused  []*Refusal
 }
 
 func (t *tally) read() {
@@ -52,6 +64,18 @@ func (t *tally) reject(file string, place trackfile.Place, detail string) {
 	if len(t.sum.Reasons) < t.keep {
 		t.sum.Reasons = append(t.sum.Reasons, fmt.Sprintf("%s:%s: %s", file, place, detail))
 	}
+}
+
+// refuse counts a point of a device that the server refuses. From its first point on the refusal is the tally's.
+func (t *tally) refuse(r *Refusal, file string, place trackfile.Place) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r.Points == 0 {
+		r.Where = fmt.Sprintf("%s:%s", file, place)
+		t.refused = append(t.refused, r)
+	}
+	r.Points++
+	t.sum.Rejected++
 }
 
 func (t *tally) fileFailed(reason string) {
@@ -81,6 +105,9 @@ func (t *tally) summary() Summary {
 	sum := t.sum
 	sum.Sessions = len(t.sessions)
 	sum.Reasons = append([]string(nil), sum.Reasons...)
+	for _, r := range t.refused {
+		sum.Refused = append(sum.Refused, *r)
+	}
 	sum.FilesFailed = append([]string(nil), sum.FilesFailed...)
 	return sum
 }

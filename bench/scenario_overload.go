@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,8 @@ const (
 	overloadConnections = 16 // times as many as find the capacity
 	mostWhenOverloaded  = 2.0
 	mostRecovery        = time.Second
+	// The columns of its table that say what was refused.
+	overloadRefused, overloadRefusal = 5, 6
 )
 
 // overload asks for three times what the service can do: of polls, of writes, and of short
@@ -34,8 +37,13 @@ func overload(ctx context.Context, s *suite, o *Outcome) error {
 		}
 		t.Rows = append(t.Rows, row)
 	}
+	row, err := s.crowded(ctx, o)
+	if err != nil {
+		return fmt.Errorf("overload with polls past --max-connections: %w", err)
+	}
+	t.Rows = append(t.Rows, row)
 	o.Tables = append(o.Tables, t)
-	o.note("A poll costs as much to refuse as to answer, nearly all of it in the kernel, so polls past the capacity are not refused: each waits for those of the other connections, of which --max-connections bounds the number.")
+	o.note("A poll costs as much to refuse as to answer, nearly all of it in the kernel, so polls of open connections are not refused: each waits for those of the other connections. --max-connections bounds their number, and with it that wait; the last row is a service that has it set, with the same number of clients in all.")
 	return nil
 }
 
@@ -44,16 +52,18 @@ type overloadKind struct {
 	name        string
 	connections int
 	source      func(worker int) loadgen.Source
+	past        int                         // connections of the overload; 0 for overloadConnections times as many
+	beside      func(context.Context) error // runs during the overload; may be nil
 }
 
 func (s *suite) overloadKinds(main *service) []overloadKind {
 	templates := newPollTemplates(main.catalogue, main.host, main.prefix)
 	return []overloadKind{
-		{"last_seen", s.config.Connections, func(worker int) loadgen.Source {
+		{name: "last_seen", connections: s.config.Connections, source: func(worker int) loadgen.Source {
 			return &poller{catalogue: main.catalogue, templates: templates, draws: s.draws, at: worker * 104729 % len(s.draws), probes: true, refusals: true}
 		}},
-		{"ingest", ingestWriters, s.ingesters(main, ingestBody, s.config.workers(), true)},
-		{"data_points", s.config.Connections, func(worker int) loadgen.Source {
+		{name: "ingest", connections: ingestWriters, source: s.ingesters(main, ingestBody, s.config.workers(), true)},
+		{name: "data_points", connections: s.config.Connections, source: func(worker int) loadgen.Source {
 			return &historyPoller{poller: poller{catalogue: main.catalogue, draws: s.draws, at: worker * 104729 % len(s.draws)}, host: main.host, newest: s.spec.NewestAt}
 		}},
 	}
@@ -81,7 +91,7 @@ func (s *suite) overloadOne(ctx context.Context, main *service, kind overloadKin
 	}
 	calm := load
 	calm.Rate = capacity.Throughput() / 2
-	usual, err := calm.Run(ctx)
+	usual, err := afterClosing(ctx, calm)
 	if err != nil {
 		return nil, err
 	}
@@ -90,8 +100,8 @@ func (s *suite) overloadOne(ctx context.Context, main *service, kind overloadKin
 		return nil, err
 	}
 	past := load
-	past.Rate, past.Shed, past.Connections = overloadFactor*capacity.Throughput(), true, overloadConnections*kind.connections
-	over, err := past.Run(ctx)
+	past.Rate, past.Shed, past.Connections = overloadFactor*capacity.Throughput(), true, cmp.Or(kind.past, overloadConnections*kind.connections)
+	over, err := runBeside(ctx, past, kind.beside)
 	if err != nil {
 		return nil, err
 	}
@@ -100,13 +110,43 @@ func (s *suite) overloadOne(ctx context.Context, main *service, kind overloadKin
 		return nil, err
 	}
 	calm.WarmUp = 0
-	back, err := calm.Run(ctx)
+	back, err := afterClosing(ctx, calm)
 	if err != nil {
 		return nil, err
 	}
 	recovery, recovered := recoveryTime(usual, back)
 	s.say("%s: capacity %.0f /s, served %.0f /s at %d times that, refused %d, broken off %d, recovered after %s", kind.name, capacity.Throughput(), over.Throughput(), overloadFactor, over.Refused, over.Failed, atOnce(recovery))
 	return s.judgeOverload(kind, o, capacity, over, before, after, recovery, recovered), nil
+}
+
+// closing is how long a service has to notice that the connections of a load are closed, before the next
+// load opens its own: they count against its limit until then.
+const closing = 100 * time.Millisecond
+
+func afterClosing(ctx context.Context, load loadgen.Load) (*loadgen.Measurement, error) {
+	select {
+	case <-time.After(closing):
+		return load.Run(ctx)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// runBeside runs a load, and what goes on beside it for as long once its connections are open.
+func runBeside(ctx context.Context, load loadgen.Load, beside func(context.Context) error) (*loadgen.Measurement, error) {
+	if beside == nil {
+		return afterClosing(ctx, load)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	other := make(chan error, 1)
+	opened := time.AfterFunc(closing+load.WarmUp/2, func() { other <- beside(ctx) })
+	m, err := afterClosing(ctx, load)
+	if opened.Stop() {
+		other <- nil // the load was over before
+	}
+	cancel()
+	return m, errors.Join(err, <-other)
 }
 
 func (s *suite) judgeOverload(kind overloadKind, o *Outcome, capacity, over *loadgen.Measurement, before, after int64, recovery time.Duration, recovered bool) []string {

@@ -1,0 +1,121 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"lastseen/bench/loadgen"
+)
+
+const (
+	// crowdedConnections is how many connections poll at once, beside as many as find the capacity: each
+	// poll waits for those of the others, so a limit on connections is a limit on that wait.
+	crowdedConnections = 1.5
+	// crowdSlack is room under the limit for the suite's own calls.
+	crowdSlack = 8
+)
+
+// crowded overloads last_seen of a service whose operator has set --max-connections: those who are let in
+// ask for three times what it can do, and the others are refused and come again when they were told to.
+func (s *suite) crowded(ctx context.Context, o *Outcome) (_ []string, err error) {
+	in := int(crowdedConnections * float64(s.config.Connections))
+	limit := strconv.Itoa(in + crowdSlack)
+	on, err := s.startLastseen(ctx, "lastseen-limited", s.spec, "--max-connections", limit)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, on.stop()) }()
+	kind := s.overloadKinds(on)[0]
+	kind.name = "last_seen, --max-connections " + limit
+	kind.past = in
+	c := &crowd{address: on.host, clients: overloadConnections*s.config.Connections - in}
+	kind.beside = c.run
+	row, err := s.overloadOne(ctx, on, kind, o)
+	if err != nil {
+		return nil, err
+	}
+	row[overloadRefused], row[overloadRefusal] = thousands(float64(len(c.refusals))), span(c.p99())
+	o.figure(kind.name+"/refused", float64(len(c.refusals)))
+	return row, nil
+}
+
+// crowd is clients for whom a service has no connection left. Each goes by Retry-After.
+type crowd struct {
+	address string
+	clients int
+
+	mu       sync.Mutex
+	refusals []time.Duration // from the first packet to the whole answer
+}
+
+// run keeps the clients coming until ctx ends.
+func (c *crowd) run(ctx context.Context) error {
+	all, ctx := errgroup.WithContext(ctx)
+	for range c.clients {
+		all.Go(func() error { return c.comeAgain(ctx) })
+	}
+	return all.Wait()
+}
+
+func (c *crowd) comeAgain(ctx context.Context) error {
+	for {
+		began := time.Now()
+		wait, err := c.knock(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("connect past the limit: %w", err)
+		}
+		c.mu.Lock()
+		c.refusals = append(c.refusals, time.Since(began))
+		c.mu.Unlock()
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// knock connects and returns how long the service tells the client to wait.
+func (c *crowd) knock(ctx context.Context) (time.Duration, error) {
+	dialer := net.Dialer{Timeout: 10 * time.Second}
+	conn, err := dialer.DialContext(ctx, "tcp", c.address)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		return 0, err
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	seconds, err := strconv.Atoi(response.Header.Get("Retry-After"))
+	if response.StatusCode != http.StatusServiceUnavailable || err != nil || seconds < 1 {
+		return 0, fmt.Errorf("%w: a connection past the limit got %s with the Retry-After %q", loadgen.ErrWrongAnswer, response.Status, response.Header.Get("Retry-After"))
+	}
+	return time.Duration(seconds) * time.Second, nil
+}
+
+// p99 returns the time within which 99 % of the refusals came, in nanoseconds, 0 for none.
+func (c *crowd) p99() float64 {
+	if len(c.refusals) == 0 {
+		return 0
+	}
+	slices.Sort(c.refusals)
+	return float64(c.refusals[len(c.refusals)*99/100])
+}

@@ -108,7 +108,7 @@ func (s *suite) outcome(sc scenario) *Outcome {
 		Commit: commit(s.config.Commit), Command: s.config.Command, Machine: s.machine, Versions: versions(),
 	}
 	if s.config.Target == "" {
-		o.Settings = append(o.Settings, s.pinning)
+		o.Settings = append(o.Settings, s.pinning, "data on "+storage(s.dir))
 	}
 	return o
 }

@@ -102,6 +102,9 @@ func (c *exportCommand) Run(ctx context.Context, std streams) error {
 	}
 	defer server.Close()
 	ids, err := c.sessions(ctx, server)
+	if ctx.Err() != nil {
+		return errors.New("the export was interrupted before the first session: run the same command again")
+	}
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -19,11 +20,12 @@ import (
 type holdingProxy struct {
 	*httptest.Server
 	pulls atomic.Int64  // requests for points
+	asked atomic.Int64  // requests for what is held
 	held  chan struct{} // closed in the middle of the answer
 }
 
-// newHoldingProxy holds the answer of the nth request for points until its client has gone.
-func newHoldingProxy(t *testing.T, s *service, nth int64) *holdingProxy {
+// newHoldingProxy holds the answer of the nth request for a path until its client has gone.
+func newHoldingProxy(t *testing.T, s *service, path string, nth int64) *holdingProxy {
 	t.Helper()
 	p := &holdingProxy{held: make(chan struct{})}
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -41,7 +43,10 @@ func newHoldingProxy(t *testing.T, s *service, nth int64) *holdingProxy {
 		if err != nil {
 			panic(http.ErrAbortHandler) // cuts the connection
 		}
-		if r.URL.Path != historyPath || p.pulls.Add(1) != nth {
+		if r.URL.Path == historyPath {
+			p.pulls.Add(1)
+		}
+		if r.URL.Path != path || p.asked.Add(1) != nth {
 			w.Write(body)
 			return
 		}
@@ -59,9 +64,9 @@ func newHoldingProxy(t *testing.T, s *service, nth int64) *holdingProxy {
 // proxy holds.
 func interrupt(t *testing.T, p *holdingProxy, env []string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	var out, errors bytes.Buffer
+	var out, messages bytes.Buffer
 	process := exec.CommandContext(t.Context(), binary, args...)
-	process.Stdout, process.Stderr, process.Env = &out, &errors, append(append(os.Environ(), env...), "LASTSEEN_SERVER="+p.URL)
+	process.Stdout, process.Stderr, process.Env = &out, &messages, append(append(os.Environ(), env...), "LASTSEEN_SERVER="+p.URL)
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -73,13 +78,13 @@ func interrupt(t *testing.T, p *holdingProxy, env []string, args ...string) (std
 	select {
 	case <-p.held:
 	case <-ended:
-		t.Fatalf("the export ended before it was interrupted: %s", errors.String())
+		t.Fatalf("the export ended before it was interrupted: %s", messages.String())
 	}
 	if err := process.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
 	<-ended
-	return out.String(), errors.String(), process.ProcessState.ExitCode()
+	return out.String(), messages.String(), process.ProcessState.ExitCode()
 }
 
 func TestAnExportThatIsInterruptedPullsOnlyWhatIsMissing(t *testing.T) {
@@ -98,7 +103,7 @@ func TestAnExportThatIsInterruptedPullsOnlyWhatIsMissing(t *testing.T) {
 			args := append(slices.Clone(exportRange), "--format", test.format, "--parallel", "1", "--page-points", "100", "--out")
 			mustRun(t, env, append(slices.Clone(args), whole)...)
 			want := contents(t, whole)
-			p := newHoldingProxy(t, s, test.held)
+			p := newHoldingProxy(t, s, historyPath, test.held)
 			stdout, stderr, code := interrupt(t, p, env, append(args, dir)...)
 			if code != 1 || stdout != "" || !strings.HasSuffix(stderr, "interrupted: run the same command again to go on\n") {
 				t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
@@ -124,6 +129,70 @@ func TestAnExportThatIsInterruptedPullsOnlyWhatIsMissing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAnExportThatIsInterruptedAmongTheSessionsHasBegunNothing: neither before the first export into
+// a directory, which is not even made, nor before one that goes on with what is there.
+func TestAnExportThatIsInterruptedAmongTheSessionsHasBegunNothing(t *testing.T) {
+	t.Parallel()
+	s := sharedServer(t)
+	env := exporting(t, s, "org_listing")
+	const listPath = "/tracking/sessions/list/v1"
+	for _, format := range []string{"ndjson", "csv", "parquet"} {
+		t.Run(format, func(t *testing.T) {
+			t.Parallel()
+			whole, dir := t.TempDir(), filepath.Join(t.TempDir(), "files")
+			args := append(slices.Clone(exportRange), "--format", format, "--parallel", "1", "--page-points", "100", "--out")
+			mustRun(t, env, append(slices.Clone(args), whole)...)
+			want := contents(t, whole)
+			listing := func(out string) {
+				t.Helper()
+				p := newHoldingProxy(t, s, listPath, 1)
+				stdout, stderr, code := interrupt(t, p, env, append(slices.Clone(args), out)...)
+				if code != 1 || stdout != "" || stderr != "lastseen: the export was interrupted before the first session: run the same command again\n" {
+					t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+				}
+				if n := p.pulls.Load(); n > 0 {
+					t.Errorf("%d requests for points", n)
+				}
+			}
+			listing(dir)
+			if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the directory is there: %v", err)
+			}
+			interrupt(t, newHoldingProxy(t, s, historyPath, 2), env, append(slices.Clone(args), dir)...)
+			before := everything(t, dir)
+			listing(dir)
+			if got := everything(t, dir); !maps.Equal(got, before) || len(before) == 0 {
+				t.Errorf("%d files are there and not the %d of before", len(got), len(before))
+			}
+			mustRun(t, env, append(slices.Clone(args), dir)...)
+			if got := contents(t, dir); !maps.Equal(got, want) || len(want) != 3 {
+				t.Errorf("the resumed export has %d files, or other ones, than the %d of one that was not interrupted", len(got), len(want))
+			}
+			if format != "parquet" {
+				listing("-")
+			}
+		})
+	}
+}
+
+// everything is all that is in a directory, hidden or not, by name.
+func everything(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		text, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[entry.Name()] = string(text)
+	}
+	return all
 }
 
 // TestAnExportToStandardOutputIsItsFilesOneAfterTheOther, a table with one header.
@@ -162,7 +231,7 @@ func TestAnExportToStandardOutputIsItsFilesOneAfterTheOther(t *testing.T) {
 			if code != 1 || stdout != want.String() || !strings.Contains(stderr, "0123456789abcdef01234567: ") || !strings.Contains(stderr, "3 of 4 sessions exported") {
 				t.Errorf("with a session that is not there: exit code %d, %d bytes, stderr %q", code, len(stdout), stderr)
 			}
-			stdout, stderr, code = interrupt(t, newHoldingProxy(t, s, 6), env, append(slices.Clone(piped), strings.Join(ids, ","))...)
+			stdout, stderr, code = interrupt(t, newHoldingProxy(t, s, historyPath, 6), env, append(slices.Clone(piped), strings.Join(ids, ","))...)
 			lines := slices.Collect(strings.Lines(want.String()))
 			before := 1300 // points of five pages, the fourth of 100
 			if format == "csv" {

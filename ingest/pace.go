@@ -31,8 +31,9 @@ func (p *pace) inserted(began, ended time.Time, requests, points, waiting int) {
 // due returns how long the next insert should still wait for company, given the points that wait.
 //
 // Who writes alone never waits, nor who comes after a pause. A small group waits for the interval. A
-// larger one waits for those who were just answered, who mostly write again at once, but at most half as
-// long as the last insert took: without it two halves of the writers would take turns.
+// larger one waits for those who were just answered, who mostly write again at once, but at most as long
+// as the last insert took: whoever misses a group waits for the whole of the next, and without it two
+// halves of the writers would take turns.
 func (p *pace) due(now time.Time, waiting int) time.Duration {
 	if p.alone {
 		return 0
@@ -42,7 +43,7 @@ func (p *pace) due(now time.Time, waiting int) time.Duration {
 	case waiting < smallGroup:
 		return atInterval
 	case waiting < p.expected:
-		return min(atInterval, p.ended.Add(p.ended.Sub(p.began)/2).Sub(now))
+		return min(atInterval, p.ended.Add(p.ended.Sub(p.began)).Sub(now))
 	}
 	return 0
 }

@@ -165,3 +165,24 @@ func readTrack(t *testing.T, text []byte) (rows []row) {
 	}
 	return rows
 }
+
+// TestTheFeedGivesEachVersionItsPlaceInEveryFormat also where two versions of a point are neighbours.
+func TestTheFeedGivesEachVersionItsPlaceInEveryFormat(t *testing.T) {
+	t.Parallel()
+	s := newSession()
+	h, db := historyOf(t, s)
+	exec(t, db, "SYSTEM STOP MERGES session_by_device_data_points")
+	first := at(s.ID, 0)
+	second := version(first, 1, schema.NotOutlier)
+	second.ReceivedAt, second.Latitude = first.ReceivedAt+5000, first.Latitude+1
+	insert(t, db, first)
+	insert(t, db, second)
+	want := []row{rowOf(&first.DataPoint), rowOf(&second.DataPoint)}
+	for _, limit := range []int{0, 1} {
+		request := wanted(s.ID)
+		request.Order, request.Limit = query.OrderReceived, limit
+		for format := range readers {
+			same(t, fmt.Sprintf("%s by %d", format, limit), want, followFeed(t, h, request, func() query.Format { return format }))
+		}
+	}
+}

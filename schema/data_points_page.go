@@ -41,6 +41,7 @@ func (db *DB) ReadReceived(ctx context.Context, session ID, start, end int64, re
 	if err != nil {
 		return nil, fmt.Errorf("read the data points of a session by their arrival: %w", err)
 	}
+	reader.places = true
 	return reader, nil
 }
 

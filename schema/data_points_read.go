@@ -20,8 +20,9 @@ type PointReader struct {
 	native  *nativeReader
 	columns *pointColumns
 	wanted  columnSet
-	rows    int // in the current block
-	row     int // the next one to look at
+	places  bool // rows of one identity that arrived at different times are no neighbours
+	rows    int  // in the current block
+	row     int  // the next one to look at
 	current DataPoint
 	err     error
 }
@@ -111,7 +112,7 @@ func (r *PointReader) fill() bool {
 
 // continues reports whether the row to look at has the identity of the current point.
 func (r *PointReader) continues() bool {
-	if int64(r.columns.timestamp.Data[r.row]) != r.current.Timestamp {
+	if int64(r.columns.timestamp.Data[r.row]) != r.current.Timestamp || r.places && int64(r.columns.receivedAt.Data[r.row]) != r.current.ReceivedAt {
 		return false
 	}
 	if r.wanted != identityColumns {

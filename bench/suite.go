@@ -89,7 +89,9 @@ func (s *suite) lastseen(ctx context.Context) (*service, error) {
 	if s.main != nil {
 		return s.main, nil
 	}
-	main, err := s.startLastseen(ctx, "lastseen", s.spec)
+	spec := s.spec
+	spec.Merged = true
+	main, err := s.startLastseen(ctx, "lastseen", spec)
 	if err != nil {
 		return nil, err
 	}

@@ -10,13 +10,13 @@ import (
 )
 
 const (
-	// saveChunk bounds the rows of one insert of checkpoints, about 4 MB.
-	saveChunk = 50_000
+	// saveChunk bounds the rows of one insert of checkpoints, about 8 MB.
+	saveChunk = 100_000
 	// saveTimeout bounds a save of the background loop, so that a ClickHouse that hangs is noticed.
 	saveTimeout = 30 * time.Second
 	// pauseFactor times what a save took is the pause after it: when every session moves, saving costs a
-	// tenth of a processor and each save stands for many points of a session.
-	pauseFactor  = 9
+	// fiftieth of a processor and each save stands for many points of a session.
+	pauseFactor  = 49
 	longestPause = 10 * time.Second // bounds what a start replays
 )
 

@@ -66,7 +66,15 @@ func LoadOn(ctx context.Context, engine *embedded.Engine, s Spec) error {
 	if err := loadPoints(ctx, db, s); err != nil {
 		return err
 	}
-	return loadCheckpoints(ctx, db, s)
+	if err := loadCheckpoints(ctx, db, s); err != nil || !s.Merged {
+		return err
+	}
+	for _, table := range []string{"session_by_device_data_points", "session_by_device_last_seen"} {
+		if err := conn.Exec(ctx, "OPTIMIZE TABLE "+table+" FINAL"); err != nil {
+			return fmt.Errorf("merge the table %s: %w", table, err)
+		}
+	}
+	return nil
 }
 
 // insertStructs writes n rows by the `ch` tags of what row returns.

@@ -152,3 +152,5 @@ CREATE TABLE IF NOT EXISTS api_key_events ON CLUSTER `fleet` AS api_key_events_l
 ENGINE = Distributed(`fleet`, currentDatabase(), api_key_events_local, cityHash64(org_id));
 
 ALTER TABLE session_by_device_data_points_local ON CLUSTER `fleet` MODIFY SETTING merge_selector_base = 10;
+
+ALTER TABLE session_by_device_last_seen_local ON CLUSTER `fleet` MODIFY SETTING merge_selector_base = 10;

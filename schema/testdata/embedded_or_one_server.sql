@@ -131,3 +131,5 @@ ORDER BY (org_id, at, event_id)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 ALTER TABLE session_by_device_data_points MODIFY SETTING merge_selector_base = 10;
+
+ALTER TABLE session_by_device_last_seen MODIFY SETTING merge_selector_base = 10;

@@ -124,3 +124,5 @@ ENGINE = ReplacingMergeTree
 ORDER BY (org_id, at, event_id);
 
 ALTER TABLE session_by_device_data_points MODIFY SETTING merge_selector_base = 10;
+
+ALTER TABLE session_by_device_last_seen MODIFY SETTING merge_selector_base = 10;

@@ -9,13 +9,16 @@ import (
 
 const (
 	mebibyte = 1 << 20
-	// mergesUnderWay is what ClickHouse's defaults come to: 16 threads with 2 merges each.
+	// mergesUnderWay is what ClickHouse's defaults come to: 16 threads with 2 merges each. With fewer than 25
+	// it does not start.
 	mergesUnderWay = 32
 )
 
-// mergeThreads is half of the processors, at least one and no more than the 16 of a server.
-func mergeThreads(processors int) int {
-	return min(max(processors/2, 1), mergesUnderWay/2)
+// mergePool returns how many threads merge, half of the processors, but at least one and no more than the 16
+// of a server, and how many merges each of them has under way.
+func mergePool(processors int) (threads, mergesEach int) {
+	threads = min(max(processors/2, 1), mergesUnderWay/2)
+	return threads, (mergesUnderWay + threads - 1) / threads
 }
 
 // engineArguments are the arguments of chdb_connect. The first connection
@@ -49,10 +52,10 @@ func engineArguments(dir string, options Options) []string {
 	}
 	// As many merges may be under way as on a server, but they share half of the processors: more of them
 	// at once made the inserts beside them up to four times slower.
-	threads := mergeThreads(runtime.NumCPU())
+	threads, mergesEach := mergePool(runtime.NumCPU())
 	args = append(args,
 		fmt.Sprintf("--background_pool_size=%d", threads),
-		fmt.Sprintf("--background_merges_mutations_concurrency_ratio=%d", mergesUnderWay/threads))
+		fmt.Sprintf("--background_merges_mutations_concurrency_ratio=%d", mergesEach))
 	// libchdb changes these from what a server has: take them back, so that a
 	// mistyped statement is an error on either engine.
 	return append(args, "--implicit_select=0", "--allow_introspection_functions=0")

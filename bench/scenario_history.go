@@ -26,6 +26,7 @@ const (
 // longSpec is a few sessions with a long history, a point a second.
 func (s *suite) longSpec() dataset.Spec {
 	long := s.spec
+	long.Merged = true
 	long.Sessions, long.Organisations, long.PointsPerSession, long.Interval = 4, 2, s.config.HistoryPoints, 1000
 	return long
 }

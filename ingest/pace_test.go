@@ -21,8 +21,8 @@ func TestPace(t *testing.T) {
 		"a small group waits for the interval":              {requests: 2, points: 2, took: 10 * ms, now: 12 * ms, waiting: 5, want: 88 * ms},
 		"so does one behind a single request":               {requests: 1, points: 1, left: 1, took: 10 * ms, now: 12 * ms, waiting: 1, want: 88 * ms},
 		"after a pause nothing waits":                       {requests: 2, points: 2, took: 10 * ms, now: 101 * ms, waiting: 1, want: -1 * ms},
-		"half of the writers wait for the other half":       {requests: 5, points: 2_500, left: 2_500, took: 30 * ms, now: 31 * ms, waiting: 2_500, want: 14 * ms},
-		"but only half as long as the insert took":          {requests: 5, points: 2_500, left: 2_500, took: 30 * ms, now: 46 * ms, waiting: 2_500, want: -1 * ms},
+		"half of the writers wait for the other half":       {requests: 5, points: 2_500, left: 2_500, took: 30 * ms, now: 31 * ms, waiting: 2_500, want: 29 * ms},
+		"but only as long as the insert took":               {requests: 5, points: 2_500, left: 2_500, took: 30 * ms, now: 61 * ms, waiting: 2_500, want: -1 * ms},
 		"and not past the interval":                         {requests: 5, points: 2_500, left: 2_500, took: 90 * ms, now: 95 * ms, waiting: 2_500, want: 5 * ms},
 		"all are there":                                     {requests: 5, points: 2_500, left: 2_500, took: 30 * ms, now: 31 * ms, waiting: 5_000, want: 0},
 	}

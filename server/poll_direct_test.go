@@ -89,9 +89,11 @@ func TestDirectPolls(t *testing.T) {
 			if got := after.Hits + after.Empty + after.Misses - shown.Hits - shown.Empty - shown.Misses; got != 20 {
 				t.Errorf("%s: %d look-ups are counted, want 20", p.name, got)
 			}
-			keyHits, tokenHits := then.Hits-checked.Hits, then.TokenHits-checked.TokenHits
-			if person && tokenHits != 20 || !person && keyHits != 20 {
-				t.Errorf("%s: %d checks of keys and %d of tokens are counted, want 20", p.name, keyHits, tokenHits)
+			// The caches may still be taking in what was asked before: a miss is a check too.
+			keys := then.Hits + then.Misses - checked.Hits - checked.Misses
+			tokens := then.TokenHits + then.TokenMisses - checked.TokenHits - checked.TokenMisses
+			if person && tokens != 20 || !person && keys != 20 {
+				t.Errorf("%s: %d checks of keys and %d of tokens are counted, want 20", p.name, keys, tokens)
 			}
 		}
 	})

@@ -114,15 +114,14 @@ func (t *LastSeen) prefetch(points []schema.OwnedPoint) {
 	for i := range points {
 		ids[i] = points[i].SessionID
 	}
-	t.table.prefetch(&ids, len(points))
+	t.table.prefetch(ids[:len(points)])
 }
 
 // Prefetch is a hint that NewestTimestamp will be asked about the sessions next: fetching many from
 // memory at once takes a fraction of the time that one after the other does.
 func (t *LastSeen) Prefetch(sessions []schema.ID) {
 	for some := range slices.Chunk(sessions, prefetchLen) {
-		var ids [prefetchLen]schema.ID
-		t.table.prefetch(&ids, copy(ids[:], some))
+		t.table.prefetch(some)
 	}
 }
 

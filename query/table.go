@@ -77,17 +77,17 @@ const prefetchLen = 16
 // prefetch brings the records of up to prefetchLen sessions into the processor's cache. Each look-up in a
 // large table waits for memory twice, for the slot and for the record; here no wait depends on another's
 // end, so they run side by side.
-func (t *table) prefetch(ids *[prefetchLen]schema.ID, n int) {
+func (t *table) prefetch(ids []schema.ID) {
 	var hashes [prefetchLen]uint64
 	var indexes [prefetchLen]*index
-	for i := range n {
+	for i := range ids {
 		hashes[i] = maphash.Bytes(t.seed, ids[i][:])
 		if x := t.shards[hashes[i]>>(64-shardBits)].index.Load(); x != nil {
 			x.slots[hashes[i]&uint64(len(x.slots)-1)].Load()
 			indexes[i] = x
 		}
 	}
-	for i := range n {
+	for i := range ids {
 		if x := indexes[i]; x != nil {
 			x.touch(hashes[i])
 		}

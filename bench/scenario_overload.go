@@ -15,8 +15,6 @@ const (
 	overloadConnections = 16 // times as many as find the capacity
 	mostWhenOverloaded  = 2.0
 	mostRecovery        = time.Second
-	// The columns of its table that say what was refused.
-	overloadRefused, overloadRefusal = 5, 6
 )
 
 // overload asks for three times what the service can do: of polls, of writes, and of short
@@ -52,8 +50,8 @@ type overloadKind struct {
 	name        string
 	connections int
 	source      func(worker int) loadgen.Source
-	past        int                         // connections of the overload; 0 for overloadConnections times as many
-	beside      func(context.Context) error // runs during the overload; may be nil
+	past        int    // connections of the overload; 0 for overloadConnections times as many
+	crowd       *crowd // clients past a limit on connections; may be nil
 }
 
 func (s *suite) overloadKinds(main *service) []overloadKind {
@@ -101,7 +99,7 @@ func (s *suite) overloadOne(ctx context.Context, main *service, kind overloadKin
 	}
 	past := load
 	past.Rate, past.Shed, past.Connections = overloadFactor*capacity.Throughput(), true, cmp.Or(kind.past, overloadConnections*kind.connections)
-	over, err := runBeside(ctx, past, kind.beside)
+	over, err := kind.overload(ctx, past)
 	if err != nil {
 		return nil, err
 	}
@@ -123,30 +121,25 @@ func (s *suite) overloadOne(ctx context.Context, main *service, kind overloadKin
 // load opens its own: they count against its limit until then.
 const closing = 100 * time.Millisecond
 
-func afterClosing(ctx context.Context, load loadgen.Load) (*loadgen.Measurement, error) {
+func afterClosing(ctx context.Context, load loadgen.Load, background ...func(context.Context) error) (*loadgen.Measurement, error) {
 	select {
 	case <-time.After(closing):
-		return load.Run(ctx)
+		return lane{load: func() loadgen.Load { return load }, background: background}.run(ctx)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-// runBeside runs a load, and what goes on beside it for as long once its connections are open.
-func runBeside(ctx context.Context, load loadgen.Load, beside func(context.Context) error) (*loadgen.Measurement, error) {
-	if beside == nil {
+// overload runs the load, with the crowd beside it if there is one.
+func (k *overloadKind) overload(ctx context.Context, load loadgen.Load) (*loadgen.Measurement, error) {
+	if k.crowd == nil {
 		return afterClosing(ctx, load)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	other := make(chan error, 1)
-	opened := time.AfterFunc(closing+load.WarmUp/2, func() { other <- beside(ctx) })
-	m, err := afterClosing(ctx, load)
-	if opened.Stop() {
-		other <- nil // the load was over before
+	m, err := afterClosing(ctx, load, func(ctx context.Context) error { return k.crowd.run(ctx, load.WarmUp/2) })
+	if err == nil {
+		k.crowd.addTo(m)
 	}
-	cancel()
-	return m, errors.Join(err, <-other)
+	return m, err
 }
 
 func (s *suite) judgeOverload(kind overloadKind, o *Outcome, capacity, over *loadgen.Measurement, before, after int64, recovery time.Duration, recovered bool) []string {

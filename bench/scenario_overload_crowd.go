@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -38,15 +37,8 @@ func (s *suite) crowded(ctx context.Context, o *Outcome) (_ []string, err error)
 	kind := s.overloadKinds(on)[0]
 	kind.name = "last_seen, --max-connections " + limit
 	kind.past = in
-	c := &crowd{address: on.host, clients: overloadConnections*s.config.Connections - in}
-	kind.beside = c.run
-	row, err := s.overloadOne(ctx, on, kind, o)
-	if err != nil {
-		return nil, err
-	}
-	row[overloadRefused], row[overloadRefusal] = thousands(float64(len(c.refusals))), span(c.p99())
-	o.figure(kind.name+"/refused", float64(len(c.refusals)))
-	return row, nil
+	kind.crowd = &crowd{address: on.host, clients: overloadConnections*s.config.Connections - in}
+	return s.overloadOne(ctx, on, kind, o)
 }
 
 // crowd is clients for whom a service has no connection left. Each goes by Retry-After.
@@ -58,13 +50,26 @@ type crowd struct {
 	refusals []time.Duration // from the first packet to the whole answer
 }
 
-// run keeps the clients coming until ctx ends.
-func (c *crowd) run(ctx context.Context) error {
+// run keeps the clients coming until ctx ends, from when those who are let in are in.
+func (c *crowd) run(ctx context.Context, after time.Duration) error {
+	select {
+	case <-time.After(after):
+	case <-ctx.Done():
+		return nil
+	}
 	all, ctx := errgroup.WithContext(ctx)
 	for range c.clients {
 		all.Go(func() error { return c.comeAgain(ctx) })
 	}
 	return all.Wait()
+}
+
+// addTo counts the refusals among those of a load.
+func (c *crowd) addTo(m *loadgen.Measurement) {
+	m.Refused += int64(len(c.refusals))
+	for _, took := range c.refusals {
+		_ = m.Refusal.RecordValue(int64(took)) // it is within the time-out, and so in range
+	}
 }
 
 func (c *crowd) comeAgain(ctx context.Context) error {
@@ -109,13 +114,4 @@ func (c *crowd) knock(ctx context.Context) (time.Duration, error) {
 		return 0, fmt.Errorf("%w: a connection past the limit got %s with the Retry-After %q", loadgen.ErrWrongAnswer, response.Status, response.Header.Get("Retry-After"))
 	}
 	return time.Duration(seconds) * time.Second, nil
-}
-
-// p99 returns the time within which 99 % of the refusals came, in nanoseconds, 0 for none.
-func (c *crowd) p99() float64 {
-	if len(c.refusals) == 0 {
-		return 0
-	}
-	slices.Sort(c.refusals)
-	return float64(c.refusals[len(c.refusals)*99/100])
 }

@@ -11,9 +11,9 @@ import (
 // Buckets are bucketSeconds long and aligned to the Unix epoch.
 func (db *DB) ReadBuckets(ctx context.Context, session ID, start, end int64, bucketSeconds int) (*PointReader, error) {
 	list := allColumns.selectList()
-	query := bucketSelect(list, "(SELECT "+list+sessionRange+fold+")")
+	query := bucketSelect(list, folded(list))
 	args := append(sessionRangeArgs(session, start, end), bucketArg(bucketSeconds))
-	reader, err := db.readSession(withSettings(ctx, streaming), allColumns, session, query, args...)
+	reader, err := db.readSession(withSettings(ctx, db.streaming()), allColumns, session, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read the buckets of a session: %w", err)
 	}
@@ -24,9 +24,9 @@ func (db *DB) ReadBuckets(ctx context.Context, session ID, start, end int64, buc
 // non-outlier point and does not fit. It reads no further than the page.
 func (db *DB) BucketPageEnd(ctx context.Context, session ID, start, end int64, bucketSeconds, limit int) (int64, bool, error) {
 	bucket := int64(bucketSeconds) * 1000
-	first, more, err := db.boundary(withSettings(ctx, streaming), `SELECT timestamp AS received_at, timestamp FROM (
+	first, more, err := db.boundary(withSettings(ctx, db.streaming()), `SELECT timestamp AS received_at, timestamp FROM (
   SELECT timestamp, `+bucketOf+` AS bucket, lagInFrame(bucket, 1, `+noBucket+`) OVER (ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS bucket_before
-  FROM (SELECT session_id, timestamp, outlier`+sessionRange+fold+`) WHERE outlier = 0
+  FROM `+folded("timestamp, outlier")+` WHERE outlier = 0
 ) WHERE bucket != bucket_before LIMIT {limit:Int64}, 1`,
 		append(sessionRangeArgs(session, start, end), bucketArg(bucketSeconds), clickhouse.Named("limit", int64(limit)))...)
 	return first.Timestamp - first.Timestamp%bucket, more, err

@@ -58,19 +58,12 @@ type Receipts struct {
 	After, Through Receipt
 }
 
-// exporting are the settings of an export: those of streaming, row groups of a size that keeps what
+// exporting are the settings of an export beside those of streaming: row groups of a size that keeps what
 // ClickHouse holds back small, no Bloom filters, which it would hold back to the end, and no dictionaries
 // of columns in which most values differ: without these a file is a quarter smaller and done sooner.
-var exporting = and(streaming, clickhouse.Settings{
+var exporting = clickhouse.Settings{
 	"output_format_parquet_row_group_size": 32_768, "output_format_parquet_parallel_encoding": 0,
 	"output_format_parquet_write_bloom_filter": 0, "output_format_parquet_max_dictionary_size": 65_536,
-})
-
-// and returns settings with more of them.
-func and(settings, more clickhouse.Settings) clickhouse.Settings {
-	all := maps.Clone(settings)
-	maps.Copy(all, more)
-	return all
 }
 
 // exportSelect turns rows p into columns for people: degrees, metres, metres a second, degrees, degrees
@@ -91,26 +84,24 @@ const exportColumns = "session_id, timestamp, received_at, latitude, longitude, 
 const receivedRows = "(SELECT " + exportColumns + sessionRange + receiptRange + `
   ORDER BY received_at, timestamp, version DESC LIMIT 1 BY received_at, timestamp)`
 
-// foldedRows are the rows of a range that count, in ascending time.
-const foldedRows = "(SELECT " + exportColumns + sessionRange + fold + ")"
-
 // ExportDataPoints starts a query whose result is a file of data points in ascending time, folded as
 // PointReader does, and returns the file as ClickHouse writes it. The caller closes it, which also
 // stops the query. A query that fails half way fails a read; io.EOF is the file's proper end. Both
 // errors match ErrTooManyRows when there are more than MaxRows.
 func (db *DB) ExportDataPoints(ctx context.Context, e Export) (io.ReadCloser, error) {
-	query, args := exportSelect+foldedRows+" AS p", sessionRangeArgs(e.Session, e.Start, e.End)
+	query, args := exportSelect+folded(exportColumns)+" AS p", sessionRangeArgs(e.Session, e.Start, e.End)
 	switch {
 	case e.Receipts != nil:
 		query = exportSelect + receivedRows + " AS p ORDER BY p.received_at, p.timestamp"
 		args = append(args, receiptArgs(*e.Receipts)...)
 	case e.BucketSeconds > 0:
-		query = exportSelect + "(" + bucketSelect(exportColumns, foldedRows) + ") AS p"
+		query = exportSelect + "(" + bucketSelect(exportColumns, folded(exportColumns)) + ") AS p"
 		args = append(args, bucketArg(e.BucketSeconds))
 	}
-	settings := exporting
+	settings := db.streaming()
+	maps.Copy(settings, exporting)
 	if e.MaxRows > 0 {
-		settings = and(exporting, clickhouse.Settings{"max_result_rows": e.MaxRows, "result_overflow_mode": "throw"})
+		settings["max_result_rows"], settings["result_overflow_mode"] = e.MaxRows, "throw"
 	}
 	body, err := db.conn.QueryFormat(withSettings(ctx, settings), string(e.Format), query, args...)
 	if err != nil {

@@ -52,8 +52,8 @@ var sorting = clickhouse.Settings{"max_threads": 1, "max_bytes_before_external_s
 // milliseconds) of the first point that does not fit, and false when everything before end fits.
 // limit is at least 1. It reads no column but the timestamp, and no further than the page.
 func (db *DB) PageEnd(ctx context.Context, session ID, start, end int64, limit int) (int64, bool, error) {
-	first, more, err := db.boundary(withSettings(ctx, streaming), "SELECT timestamp AS received_at, timestamp"+sessionRange+`
-  ORDER BY session_id, timestamp LIMIT 1 BY session_id, timestamp LIMIT {limit:Int64}, 1`,
+	first, more, err := db.boundary(withSettings(ctx, db.streaming()), "SELECT timestamp AS received_at, timestamp"+sessionRange+keyOrder+`
+  LIMIT 1 BY session_id, timestamp LIMIT {limit:Int64}, 1`,
 		append(sessionRangeArgs(session, start, end), clickhouse.Named("limit", int64(limit)))...)
 	return first.Timestamp, more, err
 }

@@ -45,11 +45,13 @@ type Options struct {
 
 // DB is an open ClickHouse with its layout. It is safe for concurrent use.
 type DB struct {
-	conn     driver.Conn
-	engine   *embedded.Engine // nil with a server, and where the caller owns the engine
-	database string
-	layout   layout
-	counts   *statementCounts
+	conn   driver.Conn
+	engine *embedded.Engine // nil with a server, and where the caller owns the engine
+	// ownEngine is true on the engine that comes with us, whose version is known.
+	ownEngine bool
+	database  string
+	layout    layout
+	counts    *statementCounts
 
 	pointInserts      insertPool[pointColumns]
 	checkpointInserts insertPool[checkpointColumns]
@@ -91,7 +93,12 @@ func Open(ctx context.Context, options Options) (*DB, error) {
 // OpenOn opens a database on an engine that the caller owns and closes; several databases may share
 // one engine.
 func OpenOn(ctx context.Context, engine *embedded.Engine, options Options) (*DB, error) {
-	return open(ctx, engine.ClientOptions(options.Database), options)
+	db, err := open(ctx, engine.ClientOptions(options.Database), options)
+	if err != nil {
+		return nil, err
+	}
+	db.ownEngine = true
+	return db, nil
 }
 
 // serverOptions reads a server's address. Its errors leave the address out, since it may hold a password.

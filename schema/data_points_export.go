@@ -62,7 +62,7 @@ type Receipts struct {
 // ClickHouse holds back small, no Bloom filters, which it would hold back to the end, and no dictionaries
 // of columns in which most values differ: without these a file is a quarter smaller and done sooner.
 var exporting = clickhouse.Settings{
-	"output_format_parquet_row_group_size": 32_768, "output_format_parquet_parallel_encoding": 0,
+	"output_format_parquet_row_group_size": 16_384, "output_format_parquet_parallel_encoding": 0,
 	"output_format_parquet_write_bloom_filter": 0, "output_format_parquet_max_dictionary_size": 65_536,
 }
 

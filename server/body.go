@@ -35,7 +35,7 @@ func (c *call) checkBodyHeaders() error {
 		if _, ok := pointsEncoding(request); !ok {
 			return problemEncoding
 		}
-		if !c.server.services.Writer.Accepts(c.principal.OrgID) {
+		if c.impatient() || !c.server.services.Writer.Accepts(c.principal.OrgID) {
 			return problemBusy // before the body is read, or sent where the client asks first
 		}
 	}
@@ -154,13 +154,17 @@ func transportProblem(err error) *problem {
 	return problemMalformed
 }
 
+// droppedBody is the longest body that is read although it is refused: what a new connection would cost
+// both sides more than.
+const droppedBody = 1 << 20
+
 // abandonBody makes sure that a body which nobody will read to its end does no harm. fasthttp reads
 // and drops a short rest. Before a long one, or one of unknown length, the connection ends, in a way
 // that lets our answer through.
 func (c *call) abandonBody() {
 	length := c.http.Request.Header.ContentLength()
 	waiting := c.http.Request.MayContinue() // for our answer to Expect: 100-continue
-	if c.reader.ended || c.http.RequestBodyStream() == nil && !waiting || length >= 0 && length <= maxJSONBody {
+	if c.reader.ended || c.http.RequestBodyStream() == nil && !waiting || length >= 0 && length <= droppedBody {
 		return
 	}
 	c.http.SetConnectionClose()

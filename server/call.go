@@ -199,6 +199,9 @@ func (c *call) fail(err error) {
 	writeProblem(&c.writer, p, c.id.bytes())
 	response.SetBody(c.writer.Buf)
 	c.abandonBody()
+	if p == problemBusy && c.route.body == pointsBody {
+		c.holdConnection()
+	}
 }
 
 // json answers with a value as JSON.

@@ -23,7 +23,8 @@ type listener struct {
 	maxConnections int
 	maxPerAddress  int // 0: no limit
 	ids            *idSource
-	direct         *directPolls // nil for none
+	direct         *directPolls    // nil for none
+	stopping       <-chan struct{} // closed when a shutdown begins
 
 	mu         sync.Mutex
 	open       map[*conn]struct{}
@@ -33,9 +34,9 @@ type listener struct {
 	refused atomic.Uint64
 }
 
-func newListener(inner net.Listener, maxConnections, maxPerAddress int, ids *idSource, direct *directPolls) *listener {
+func newListener(inner net.Listener, maxConnections, maxPerAddress int, ids *idSource, direct *directPolls, stopping <-chan struct{}) *listener {
 	return &listener{
-		Listener: inner, maxConnections: maxConnections, maxPerAddress: maxPerAddress, ids: ids, direct: direct,
+		Listener: inner, maxConnections: maxConnections, maxPerAddress: maxPerAddress, ids: ids, direct: direct, stopping: stopping,
 		open: map[*conn]struct{}{}, perAddress: map[netip.Prefix]int{},
 	}
 }
@@ -184,11 +185,21 @@ type conn struct {
 	between   bool        // requests: what arrives next begins one
 	answering atomic.Bool // directly
 
+	window    uint32 // of the shedder, in which this polled last
+	held      bool   // not to be read for a while
+	impatient bool   // sent the next request while it was held
+
 	reading, writing deadline
 }
 
 // Read reads until the deadline. What directPolls answers is not returned.
 func (c *conn) Read(p []byte) (n int, err error) {
+	if c.between {
+		c.impatient = false
+		if c.held {
+			c.hold()
+		}
+	}
 	for {
 		n, err = c.read(p)
 		if err != nil || !c.between || c.listener.direct == nil {

@@ -50,7 +50,7 @@ func (c *replay) SetWriteDeadline(time.Time) error { return nil }
 
 // accepted returns a connection as a server's listener hands it out.
 func accepted(s *Server, c net.Conn) *conn {
-	return &conn{Conn: c, listener: newListener(nil, 1, 0, s.ids, s.direct)}
+	return &conn{Conn: c, listener: newListener(nil, 1, 0, s.ids, s.direct, s.stopping)}
 }
 
 // ways are the two ways of a poll: where the server does not know the connection there is no direct one.

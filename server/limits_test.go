@@ -201,7 +201,7 @@ func TestLimitedPollsDoNotAllocate(t *testing.T) {
 		c := &replay{request: []byte(p.request), answer: make([]byte, 0, 4<<10)}
 		allocations := testing.AllocsPerRun(3, func() {
 			c.left = requests
-			s.Server.http.ServeConn(&conn{Conn: c, listener: newListener(nil, 1, 0, nil, nil)})
+			s.Server.http.ServeConn(&conn{Conn: c, listener: newListener(nil, 1, 0, nil, nil, nil)})
 		}) / requests
 		if p.name != "hit" && !bytes.HasPrefix(c.answer, []byte("HTTP/1.1 429 ")) {
 			t.Errorf("%s: %.60q", p.name, c.answer)

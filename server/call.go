@@ -30,6 +30,7 @@ type call struct {
 	work      context.Context // nil until somebody asks
 	cancel    context.CancelFunc
 	entered   *admission      // to leave at the end
+	share     *share          // of the streams, likewise
 	departure *departureWatch // nil unless the route streams
 	reader    bodyReader
 	waited    time.Duration // for a change, which is no time that the answer took
@@ -166,6 +167,14 @@ func (c *call) enter() error {
 	case streamQueue:
 		admission = c.server.streams
 		c.watchDeparture()
+		owner := ""
+		if c.principal != nil {
+			owner = c.principal.OrgID
+		}
+		var err error
+		if c.share, err = c.server.shares.enter(c.context(), owner); err != nil {
+			return err
+		}
 	}
 	if err := admission.enter(c.context()); err != nil {
 		return err
@@ -257,6 +266,9 @@ func (c *call) end() {
 	c.departure.end()
 	if c.entered != nil {
 		c.entered.leave()
+	}
+	if c.share != nil {
+		c.share.leave()
 	}
 	if c.cancel != nil {
 		c.cancel()

@@ -119,10 +119,16 @@ func TestHistoriesWaitForTheirTurnAndNotForEver(t *testing.T) {
 	if _, err := io.ReadFull(c, make([]byte, 1<<10)); err != nil {
 		t.Fatal(err)
 	}
-	busy := s.get(target, key, 503)
-	busy.problem(t)
-	if busy.Header.Get("Retry-After") == "" {
-		t.Error("no Retry-After")
+	other := s.session("org_b", "00:00:00:00:0f:32")
+	otherKey, _ := s.key("org_b", schema.KindAPIKey)
+	for _, busy := range []reply{
+		s.get(target, key, 429), // its organisation has its share
+		s.get(pathDataPoints+"?session_id="+other, otherKey, 503),
+	} {
+		busy.problem(t)
+		if busy.Header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
 	}
 	session := target[strings.Index(target, "?"):strings.Index(target, "&")]
 	s.get(pathLastSeen+session, key, 200) // is not held up

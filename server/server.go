@@ -64,8 +64,9 @@ type Config struct {
 	IdleTimeout time.Duration
 
 	// Queries bounds the requests that ask ClickHouse at the same time, streamed histories aside,
-	// and Histories those that stream a history; Histories should be what query.NewHistory got.
-	// Defaults: four times the processors, and 4.
+	// and Histories those that stream a history, of which one organisation may have half and those without
+	// a credential a quarter; Histories should be what query.NewHistory got. Defaults: four times the
+	// processors, and 8.
 	Queries, Histories int
 	// LongPolls bounds the polls of last_seen that wait for a change (Prefer: wait); past it they are
 	// answered at once. Default 50,000, of which MaxConnections lets in as many as it does.
@@ -87,7 +88,7 @@ func (c *Config) setDefaults() {
 		standard int
 	}{
 		{&c.MaxConnections, 16_384}, {&c.MaxHeaderBytes, 16 << 10}, {&c.MaxURIBytes, 8 << 10},
-		{&c.Queries, 4 * runtime.GOMAXPROCS(0)}, {&c.Histories, 4}, {&c.LongPolls, 50_000},
+		{&c.Queries, 4 * runtime.GOMAXPROCS(0)}, {&c.Histories, 8}, {&c.LongPolls, 50_000},
 	} {
 		if *number.value <= 0 {
 			*number.value = number.standard
@@ -137,6 +138,7 @@ type Server struct {
 	ids      *idSource
 	queries  *admission
 	streams  *admission
+	shares   *shares    // of the streams
 	waiting  *admission // polls that wait for a change
 	stopping chan struct{}
 	counts   *serverCounts
@@ -159,6 +161,7 @@ func New(config Config, services Services) *Server {
 		config: config, services: services, public: parsePublicURL(config.PublicURL), routes: routes(), byPath: map[string][]*route{}, ids: newIDSource(),
 		queries: newAdmission(config.Queries, 10*config.Queries, config.QueueWait),
 		streams: newAdmission(config.Histories, 10*config.Histories, config.QueueWait),
+		shares:  newShares(config.Histories, config.QueueWait),
 		waiting: newAdmission(config.LongPolls, 0, 0), stopping: make(chan struct{}),
 	}
 	s.counts = newServerCounts(s.routes)

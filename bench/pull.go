@@ -9,7 +9,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
+
+	"lastseen/bench/loadgen"
 )
 
 // puller pulls long answers over one connection and throws them away. One goroutine uses it.
@@ -27,6 +30,7 @@ type pulled struct {
 	firstByte     time.Duration // of the body, from the start of the request
 	took          time.Duration
 	encoding      string
+	first, last   []byte // the body's first and last few bytes
 }
 
 func newPuller(ctx context.Context, address, key string) (*puller, error) {
@@ -44,9 +48,44 @@ var errBusy = errors.New("the service answered 503")
 
 var pointStart = []byte(`{"_id":"`)
 
-// pull gets a path. count counts the data points, which costs the client time. keep, when it is not
-// nil, gets the body.
-func (p *puller) pull(ctx context.Context, path string, encoding string, count bool, keep io.Writer) (got pulled, err error) {
+// parquetMark begins and ends a Parquet file. Its writer writes the second one last of all.
+var parquetMark = []byte("PAR1")
+
+// leastOfParquet is the least of bytes that a point of the data set takes. It takes 22; what is random in
+// it is 6, whatever the compression.
+const leastOfParquet = 12
+
+// asParquet is the path of a history as a Parquet file.
+func asParquet(path string) string { return path + "&" + url.Values{"format": {"parquet"}}.Encode() }
+
+// checkPoints says whether so many points of JSON came.
+func (got *pulled) checkPoints(points int) error {
+	if got.points == int64(points) {
+		return nil
+	}
+	return fmt.Errorf("%w: a history of %d points came with %d", loadgen.ErrWrongAnswer, points, got.points)
+}
+
+// checkParquet says whether what came can be a whole file of so many points. Their number is in the
+// file's footer; a library that reads it would make the program half as large again.
+func (got *pulled) checkParquet(points int) error {
+	if bytes.Equal(got.first, parquetMark) && bytes.Equal(got.last, parquetMark) && got.bytes >= int64(points)*leastOfParquet {
+		return nil
+	}
+	return fmt.Errorf("%w: a history of %d points came as a Parquet file of %d bytes that begins with %q and ends with %q",
+		loadgen.ErrWrongAnswer, points, got.bytes, got.first, got.last)
+}
+
+// look keeps the first and last bytes of what has come.
+func (got *pulled) look(piece []byte) {
+	got.first = append(got.first, piece[:min(len(piece), len(parquetMark)-len(got.first))]...)
+	got.last = append(got.last, piece[max(0, len(piece)-len(parquetMark)):]...)
+	got.last = append(got.last[:0], got.last[max(0, len(got.last)-len(parquetMark)):]...)
+}
+
+// pull gets a path and throws away what comes. count counts the data points of JSON, which costs the
+// client time.
+func (p *puller) pull(ctx context.Context, path string, encoding string, count bool) (got pulled, err error) {
 	stop := context.AfterFunc(ctx, func() { p.conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	began := time.Now()
@@ -68,11 +107,7 @@ func (p *puller) pull(ctx context.Context, path string, encoding string, count b
 		}
 		got.bytes += int64(n)
 		piece := p.buffer[:carried+n]
-		if keep != nil && response.StatusCode == http.StatusOK {
-			if _, err := keep.Write(piece[carried:]); err != nil {
-				return got, err
-			}
-		}
+		got.look(piece[carried:])
 		if count {
 			got.points += int64(bytes.Count(piece, pointStart))
 			tail := piece[max(0, len(piece)-len(pointStart)+1):]

@@ -16,10 +16,11 @@ const (
 	manyPulls        = 10
 )
 
-// bulk measures polls while whole histories are pulled on every processor, and the memory of many
-// pulls at once.
+// bulk measures the memory of one pull and of many at once, and polls while whole histories are pulled
+// on every processor.
 func bulk(ctx context.Context, s *suite, o *Outcome) (err error) {
 	spec := s.longSpec()
+	spec.Merged = false // each part of a history that is read takes memory
 	on, err := s.startLastseen(ctx, "bulk", spec, "--histories", fmt.Sprint(max(manyPulls, runtime.NumCPU())))
 	if err != nil {
 		return err
@@ -27,8 +28,12 @@ func bulk(ctx context.Context, s *suite, o *Outcome) (err error) {
 	defer func() { err = errors.Join(err, on.stop()) }()
 	pulls := runtime.NumCPU()
 	o.Settings = append(o.Settings,
-		fmt.Sprintf("%d pulls of %s points at a time, one for each processor, without a pause, by one organisation; polls by both; the service is started with --histories high enough for all", pulls, thousands(float64(spec.PointsPerSession))),
+		"histories are in the parts that loading left, not merged afterwards as those of the history scenario are",
+		fmt.Sprintf("beside polls, %d pulls of %s points at a time, one for each processor, without a pause, by one organisation; polls by both; the service is started with --histories high enough for all", pulls, thousands(float64(spec.PointsPerSession))),
 		fmt.Sprintf("%d connections of polls; %d rounds of %v, in turn", s.config.Connections, s.config.Rounds, s.config.Duration))
+	if err := s.pullMemory(ctx, o, spec, on); err != nil { // first, while the parts are many
+		return err
+	}
 	few := s.draws
 	if s.draws, err = zipf(spec.Sessions, s.config.Zipf, s.config.Seed); err != nil {
 		return err
@@ -55,7 +60,7 @@ func bulk(ctx context.Context, s *suite, o *Outcome) (err error) {
 	o.verdict("polls while histories are pulled on every processor, beside polls alone", "at least "+percent(leastBesidePulls), percent(share), share >= leastBesidePulls)
 	seconds := float64(s.config.Rounds) * (s.config.WarmUp + s.config.Duration).Seconds()
 	o.note(fmt.Sprintf("Meanwhile %s points a second were pulled.", thousands(float64(points.Load())/seconds)))
-	return s.pullMany(ctx, o, spec, on)
+	return nil
 }
 
 // pullAgainAndAgain pulls the whole history of one of the first organisation's sessions until ctx ends.
@@ -68,7 +73,7 @@ func pullAgainAndAgain(ctx context.Context, spec dataset.Spec, on *service, whic
 	}
 	defer p.close()
 	for ctx.Err() == nil {
-		got, err := p.pull(ctx, path, "identity", true, nil)
+		got, err := p.pull(ctx, path, "identity", true)
 		points.Add(got.points)
 		if err != nil {
 			return err
@@ -82,66 +87,76 @@ func wholePath(spec dataset.Spec, on *service, session int) string {
 	return historyPath(on.catalogue.id(session), end-int64(spec.PointsPerSession+1)*spec.Interval, end)
 }
 
-// pullMany pulls many histories at once and looks at the service's memory.
-func (s *suite) pullMany(ctx context.Context, o *Outcome, spec dataset.Spec, on *service) error {
-	before, err := on.resident()
-	if err != nil {
-		return err
+// pullMemory pulls one history and many at once, in two formats, and looks at the service's memory.
+func (s *suite) pullMemory(ctx context.Context, o *Outcome, spec dataset.Spec, on *service) error {
+	t := Table{Title: "Pulls at once", Header: []string{"", "points/s in all", "refused with 503", "resident memory added"}}
+	for _, c := range []struct {
+		label, figure string
+		pulls         int
+		parquet       bool
+	}{
+		{"one pull of JSON", "one_pull", 1, false},
+		{"one pull of Parquet", "one_parquet_pull", 1, true},
+		{fmt.Sprintf("%d pulls of JSON", manyPulls), "many_pulls", manyPulls, false},
+		{fmt.Sprintf("%d pulls of Parquet", manyPulls), "many_parquet_pulls", manyPulls, true},
+	} {
+		var points, refused int64
+		began := time.Now()
+		grown, err := memoryAdded(ctx, on, func() (err error) {
+			points, refused, err = s.pullAtOnce(ctx, spec, on, c.pulls, c.parquet)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.label, err)
+		}
+		rate := float64(points) / time.Since(began).Seconds()
+		s.say("%s: %.2f M points/s, %s added", c.label, rate/1e6, mebibytes(grown))
+		t.Rows = append(t.Rows, []string{c.label, thousands(rate), fmt.Sprint(refused), mebibytes(grown)})
+		o.figure(c.figure+"/points_per_second", rate)
+		o.memoryAdded(c.label, c.figure+"/memory_bytes", c.pulls, grown)
 	}
-	var most, points atomic.Int64
-	watching, stop := context.WithCancel(ctx)
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		watchMemory(watching, on, &most)
-	}()
-	began := time.Now()
-	refused, err := s.pullAtOnce(ctx, spec, on, &points)
-	took := time.Since(began)
-	stop()
-	<-watched
-	if err != nil {
-		return err
-	}
-	grown := max(most.Load()-before, 0)
-	o.Tables = append(o.Tables, Table{Title: fmt.Sprintf("%d pulls at once", manyPulls), Header: []string{"points/s in all", "refused with 503", "resident memory added"},
-		Rows: [][]string{{thousands(float64(points.Load()) / took.Seconds()), fmt.Sprint(refused), mebibytes(grown)}}})
-	o.figure("many_pulls/points_per_second", float64(points.Load())/took.Seconds())
-	o.figure("many_pulls/memory_bytes", float64(grown))
-	o.verdict(fmt.Sprintf("resident memory that %d pulls at once add", manyPulls), "at most "+mebibytes(manyPulls*mostPullMemory), mebibytes(grown), grown <= manyPulls*mostPullMemory)
+	o.Tables = append(o.Tables, t)
 	return nil
 }
 
 // pullAtOnce runs the pulls. The service may refuse some of them, since it bounds how many it streams.
-func (s *suite) pullAtOnce(ctx context.Context, spec dataset.Spec, on *service, points *atomic.Int64) (refused int, err error) {
-	type result struct {
-		got pulled
-		err error
+func (s *suite) pullAtOnce(ctx context.Context, spec dataset.Spec, on *service, pulls int, parquet bool) (points, refused int64, err error) {
+	results := make(chan error, pulls)
+	for i := range pulls {
+		go func() { results <- pullOnce(ctx, spec, on, i%spec.Sessions, parquet) }()
 	}
-	results := make(chan result, manyPulls)
-	for i := range manyPulls {
-		go func() {
-			session := i % spec.Sessions
-			p, err := newPuller(ctx, on.host, on.catalogue.keys[on.catalogue.orgs[session]][0])
-			if err != nil {
-				results <- result{err: err}
-				return
-			}
-			defer p.close()
-			got, err := p.pull(ctx, wholePath(spec, on, session), "identity", true, nil)
-			results <- result{got, err}
-		}()
-	}
-	for range manyPulls {
-		r := <-results
+	for range pulls {
+		failed := <-results
 		switch {
-		case errors.Is(r.err, errBusy):
+		case errors.Is(failed, errBusy):
 			refused++
-		case r.err != nil:
-			err = errors.Join(err, r.err)
+		case failed != nil:
+			err = errors.Join(err, failed)
 		default:
-			points.Add(r.got.points)
+			points += int64(spec.PointsPerSession)
 		}
 	}
-	return refused, err
+	return points, refused, err
+}
+
+// pullOnce pulls the whole history of a session over a connection of its own and checks that it is whole.
+func pullOnce(ctx context.Context, spec dataset.Spec, on *service, session int, parquet bool) error {
+	p, err := newPuller(ctx, on.host, on.catalogue.keys[on.catalogue.orgs[session]][0])
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	path := wholePath(spec, on, session)
+	if parquet {
+		got, err := p.pull(ctx, asParquet(path), "identity", false)
+		if err != nil {
+			return err
+		}
+		return got.checkParquet(spec.PointsPerSession)
+	}
+	got, err := p.pull(ctx, path, "identity", true)
+	if err != nil {
+		return err
+	}
+	return got.checkPoints(spec.PointsPerSession)
 }

@@ -8,18 +8,18 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"lastseen/bench/dataset"
-	"lastseen/bench/loadgen"
 )
 
 const (
 	leastOfJSONEachRow = 3.0      // rows a second, of what ClickHouse's own JSON brings
 	leastWithGzip      = 1.0      // the same, compressed
 	mostOfBareQuery    = 1.3      // latency of the last hour, of the bare query's
-	mostPullMemory     = 64 << 20 // bytes that one pull adds
+	mostPullMemory     = 64 << 20 // bytes that one pull adds, whatever the format
 	shortPulls         = 100      // a round
 )
 
@@ -46,7 +46,7 @@ func history(ctx context.Context, s *suite, o *Outcome) (err error) {
 	}
 	defer func() { err = errors.Join(err, engine.stop()) }()
 	o.Versions = append(o.Versions, engine.version)
-	o.Settings = append(o.Settings, fmt.Sprintf("sessions of %s points, every column filled; one pull at a time over loopback to a client that discards; %d rounds in turn, medians",
+	o.Settings = append(o.Settings, fmt.Sprintf("sessions of %s points, every column filled, merged once loaded; one pull at a time over loopback to a client that discards; %d rounds in turn, medians",
 		thousands(float64(spec.PointsPerSession)), s.config.Rounds))
 	if err := s.longPulls(ctx, o, spec, on, engine); err != nil {
 		return err
@@ -59,7 +59,7 @@ type pullLane struct {
 	name, label    string
 	address, key   string
 	path, encoding string
-	verify         bool
+	count          bool // its points, in the first round
 }
 
 func pullLanes(spec dataset.Spec, on, engine *service) []pullLane {
@@ -71,67 +71,95 @@ func pullLanes(spec dataset.Spec, on, engine *service) []pullLane {
 		{"JSONEachRow", "ClickHouse's own JSONEachRow", engine.host, "", "/json_each_row?" + yardstick, "identity", false},
 		{"lastseen", "**lastseen** data_points", on.host, key, whole, "identity", true},
 		{"lastseen gzip", "**lastseen** data_points, gzip", on.host, key, whole, "gzip", false},
+		{"lastseen Parquet", "**lastseen** data_points, Parquet", on.host, key, asParquet(whole), "identity", false},
 		{"encoding/json", "Rows.Scan and encoding/json", engine.host, "", "/scan?" + yardstick, "identity", true},
 	}
+}
+
+// laneFound is what the rounds of a lane found.
+type laneFound struct {
+	rates []float64 // points a second
+	grown []int64   // bytes of the service's memory
+	last  pulled
 }
 
 // longPulls measures whole histories.
 func (s *suite) longPulls(ctx context.Context, o *Outcome, spec dataset.Spec, on, engine *service) error {
 	lanes := pullLanes(spec, on, engine)
-	rows := make([][]float64, len(lanes))
-	last := make([]pulled, len(lanes))
-	var grown int64
+	found := make([]laneFound, len(lanes))
 	for round := range s.config.Rounds {
 		for i, l := range lanes {
-			grew, got, err := s.onePull(ctx, on, l, round == 0 && l.verify)
-			if err != nil {
+			if err := s.onePull(ctx, on, l, l.count && round == 0, spec.PointsPerSession, &found[i]); err != nil {
 				return fmt.Errorf("pull %s: %w", l.name, err)
 			}
-			if round == 0 && l.verify && got.points != int64(spec.PointsPerSession) {
-				return fmt.Errorf("%w: a history of %d points came with %d", loadgen.ErrWrongAnswer, spec.PointsPerSession, got.points)
-			}
-			if l.encoding == "gzip" && got.encoding != "gzip" {
-				o.note("gzip was asked for and not given; its row is uncompressed.")
-			}
-			if l.name == "lastseen" && round > 0 {
-				grown = max(grown, grew)
-			}
-			rows[i] = append(rows[i], float64(spec.PointsPerSession)/got.took.Seconds())
-			last[i] = got
-			s.say("round %d: %-14s %.2f M points/s, first byte after %v", round+1, l.name, rows[i][round]/1e6, got.firstByte.Round(time.Microsecond))
+			s.say("round %d: %-16s %.2f M points/s, first byte after %v", round+1, l.name, found[i].rates[round]/1e6, found[i].last.firstByte.Round(time.Microsecond))
 		}
 	}
 	t := Table{Title: fmt.Sprintf("A whole history of %s points", thousands(float64(spec.PointsPerSession))), Header: []string{"", "points/s", "of ClickHouse's own", "MB on the wire", "first byte"}}
 	for i, l := range lanes {
-		shares := make([]float64, len(rows[i]))
+		f := found[i]
+		shares := make([]float64, len(f.rates))
 		for round := range shares {
-			shares[round] = rows[i][round] / rows[0][round]
+			shares[round] = f.rates[round] / found[0].rates[round]
 		}
-		t.Rows = append(t.Rows, []string{l.label, thousands(median(rows[i])), times(median(shares)), fmt.Sprintf("%.1f", float64(last[i].bytes)/1e6), span(float64(last[i].firstByte))})
-		o.figure(l.name+"/points_per_second", median(rows[i]))
+		t.Rows = append(t.Rows, []string{l.label, thousands(median(f.rates)), times(median(shares)), fmt.Sprintf("%.1f", float64(f.last.bytes)/1e6), span(float64(f.last.firstByte))})
+		o.figure(l.name+"/points_per_second", median(f.rates))
 		switch l.name {
 		case "lastseen":
 			o.verdict("points a second beside ClickHouse's JSONEachRow", "at least "+times(leastOfJSONEachRow)+" ×", times(median(shares))+" ×", median(shares) >= leastOfJSONEachRow)
+			o.memoryAdded("one pull of JSON", "pull_memory_bytes", 1, slices.Max(f.grown))
 		case "lastseen gzip":
-			o.verdict("the same with gzip", "at least "+times(leastWithGzip)+" ×", times(median(shares))+" ×", median(shares) >= leastWithGzip && last[i].encoding == "gzip")
+			if f.last.encoding != "gzip" {
+				o.note("gzip was asked for and not given; its row is uncompressed.")
+			}
+			o.verdict("the same with gzip", "at least "+times(leastWithGzip)+" ×", times(median(shares))+" ×", median(shares) >= leastWithGzip && f.last.encoding == "gzip")
+		case "lastseen Parquet":
+			o.memoryAdded("one pull of Parquet", "pull_parquet_memory_bytes", 1, slices.Max(f.grown))
 		}
 	}
 	o.Tables = append(o.Tables, t)
-	o.verdict("resident memory that a pull adds", "at most "+mebibytes(mostPullMemory), mebibytes(grown), grown <= mostPullMemory)
-	o.figure("pull_memory_bytes", float64(grown))
 	return nil
 }
 
-// onePull pulls once and watches the service's memory meanwhile.
-func (s *suite) onePull(ctx context.Context, on *service, l pullLane, count bool) (grew int64, got pulled, err error) {
+// memoryAdded judges the memory that some pulls at once added.
+func (o *Outcome) memoryAdded(what, figure string, pulls int, grown int64) {
+	most := int64(pulls) * mostPullMemory
+	o.verdict("resident memory added by "+what, "at most "+mebibytes(most), mebibytes(grown), grown <= most)
+	o.figure(figure, float64(grown))
+}
+
+// onePull pulls a history of so many points once and watches the service's memory meanwhile.
+func (s *suite) onePull(ctx context.Context, on *service, l pullLane, count bool, points int, found *laneFound) error {
 	p, err := newPuller(ctx, l.address, l.key)
 	if err != nil {
-		return 0, got, err
+		return err
 	}
 	defer p.close()
+	var got pulled
+	grown, err := memoryAdded(ctx, on, func() (err error) {
+		got, err = p.pull(ctx, l.path, l.encoding, count)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	found.rates = append(found.rates, float64(points)/got.took.Seconds())
+	found.grown = append(found.grown, grown)
+	found.last = got
+	if l.name == "lastseen Parquet" {
+		return got.checkParquet(points)
+	}
+	if count {
+		return got.checkPoints(points)
+	}
+	return nil
+}
+
+// memoryAdded returns how much memory a service had more, at most, while something was done.
+func memoryAdded(ctx context.Context, on *service, do func() error) (int64, error) {
 	before, err := on.resident()
 	if err != nil {
-		return 0, got, err
+		return 0, err
 	}
 	var most atomic.Int64
 	watching, stop := context.WithCancel(ctx)
@@ -140,10 +168,10 @@ func (s *suite) onePull(ctx context.Context, on *service, l pullLane, count bool
 		defer close(watched)
 		watchMemory(watching, on, &most)
 	}()
-	got, err = p.pull(ctx, l.path, l.encoding, count, nil)
+	err = do()
 	stop()
 	<-watched
-	return max(most.Load()-before, 0), got, err
+	return max(most.Load()-before, 0), err
 }
 
 // watchMemory keeps the most memory that a service has had in most.
@@ -175,12 +203,12 @@ func (s *suite) shortPulls(ctx context.Context, o *Outcome, spec dataset.Spec, o
 	bareURL := fmt.Sprintf("http://%s/bare_query?session=%s&start=%d&end=%d", engine.host, spec.SessionID(0), start, end)
 	var service, bare []float64
 	for range s.config.Rounds * shortPulls {
-		got, err := p.pull(ctx, path, "identity", true, nil)
+		got, err := p.pull(ctx, path, "identity", true)
 		if err != nil {
 			return fmt.Errorf("pull the last hour: %w", err)
 		}
-		if want := min(3600, int64(spec.PointsPerSession)); got.points != want {
-			return fmt.Errorf("%w: the last hour has %d points and came with %d", loadgen.ErrWrongAnswer, want, got.points)
+		if err := got.checkPoints(min(3600, spec.PointsPerSession)); err != nil {
+			return fmt.Errorf("pull the last hour: %w", err)
 		}
 		service = append(service, float64(got.took))
 		took, err := bareQuery(ctx, bareURL)

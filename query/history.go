@@ -19,6 +19,8 @@ const maxClusterTime = MaxClusterSeconds * time.Second
 const (
 	// MaxClusterMeters keeps the points of a stay on less than a hemisphere, where they have a hull.
 	MaxClusterMeters = 1_000_000
+	// MinClusterMeters is below what coordinates can tell apart, and above where squares are lost.
+	MinClusterMeters = 0.001
 	// MaxClusterSeconds is 366 days.
 	MaxClusterSeconds = 366 * 24 * 60 * 60
 )
@@ -53,8 +55,8 @@ func (r *HistoryRequest) Validate() error {
 		return &InvalidError{"end_timestamp", "end_timestamp must be later than start_timestamp"}
 	case r.BucketSeconds < 0 || r.BucketSeconds > MaxBucketSeconds:
 		return &InvalidError{"bucket_seconds", "bucket_seconds must be a whole number from 1 to 604800"}
-	case !(rule.DistanceMeters > 0 && rule.DistanceMeters <= MaxClusterMeters):
-		return &InvalidError{"stationary_distance_meters", "stationary_distance_meters must be more than 0 and at most 1000000"}
+	case !(rule.DistanceMeters >= MinClusterMeters && rule.DistanceMeters <= MaxClusterMeters):
+		return &InvalidError{"stationary_distance_meters", "stationary_distance_meters must be from 0.001 to 1000000"}
 	case rule.Minimum < time.Second || rule.Minimum > maxClusterTime:
 		return &InvalidError{"stationary_minimum_seconds", "stationary_minimum_seconds must be from 1 to 31622400"}
 	case rule.Gap < time.Second || rule.Gap > maxClusterTime:
@@ -62,7 +64,7 @@ func (r *HistoryRequest) Validate() error {
 	case r.Order >= orderCount:
 		return &InvalidError{"order", "order must be one of timestamp, received"}
 	case r.Order == OrderReceived && r.BucketSeconds > 0:
-		return &InvalidError{"bucket_seconds", "bucket_seconds does not go with order=received: leave one of them out"}
+		return &InvalidError{"bucket_seconds", "leave bucket_seconds or order=received out: they do not go together"}
 	case r.Limit < 0 || r.Limit > MaxPageLimit:
 		return &InvalidError{"limit", "limit must be a whole number from 1 to 1000000"}
 	case r.Format >= formatCount:

@@ -99,7 +99,7 @@ func (s *Stream) openFeed(after schema.Receipt) error {
 	receipts := &schema.Receipts{After: after, Through: settled}
 	s.page.receipts, s.page.whole = receipts, false
 	// ClickHouse sorts what it gives, which takes memory by the point, so there is always a limit.
-	last, more, err := s.history.db.ReceivedPageEnd(s.ctx, s.session, s.from, r.End, *receipts, cmp.Or(r.Limit, MaxPageLimit))
+	last, more, err := s.history.db.ReceivedPageEnd(s.ctx, s.session, s.from, r.End, *receipts, cmp.Or(r.Limit, s.history.feedPage()))
 	if err != nil {
 		return s.failure(err)
 	}
@@ -123,3 +123,11 @@ type fixedReceipts int64
 
 // ReceivedThrough returns the time.
 func (f fixedReceipts) ReceivedThrough() int64 { return int64(f) }
+
+// feedPage is how many points an answer of OrderReceived has without a limit: as many as it may have.
+func (h *History) feedPage() int {
+	if h.limits.Points > 0 {
+		return int(min(h.limits.Points, MaxPageLimit))
+	}
+	return MaxPageLimit
+}

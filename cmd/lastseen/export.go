@@ -11,6 +11,7 @@ import (
 
 	"lastseen/cmd/lastseen/client"
 	"lastseen/cmd/lastseen/exporter"
+	"lastseen/query"
 )
 
 // exportCommand pulls the histories of many sessions.
@@ -41,8 +42,8 @@ func (c *exportCommand) Validate() error {
 		return errors.New("--start must be before --end")
 	case c.Out == "-" && !exporter.Pageable(c.Format):
 		return errors.New("--out=- is for ndjson and csv: give a directory for the other formats, which are a file for each session")
-	case c.Parallel < 1 || c.Parallel > 64 || c.PagePoints < 1:
-		return errors.New("--parallel must be 1 to 64 and --page-points at least 1")
+	case c.Parallel < 1 || c.Parallel > 64 || c.PagePoints < 1 || c.PagePoints > query.MaxPageLimit:
+		return fmt.Errorf("--parallel must be 1 to 64 and --page-points 1 to %d", query.MaxPageLimit)
 	}
 	return nil
 }

@@ -51,18 +51,36 @@ type limitFlags struct {
 
 // Validate refuses limits that make no sense.
 func (f *serviceFlags) Validate() error {
-	if f.IngestInterval < 0 || f.IngestInterval > time.Second {
-		return errors.New("--ingest-interval must be from 0s to 1s: for so long acknowledgements may wait")
+	for _, span := range f.spans() {
+		if span.value < span.least || span.value > span.most {
+			return fmt.Errorf("--%s must be from %s to %s", span.flag, span.least, span.most)
+		}
 	}
 	for _, limit := range f.limits() {
 		if limit.value < limit.least {
 			return fmt.Errorf("--%s must be %d or more", limit.flag, limit.least)
 		}
 	}
-	if f.HistoryMaxTime < 0 {
-		return errors.New("--history-max-time must be 0s or more")
-	}
 	return nil
+}
+
+// span is the value of a flag and the range that makes sense.
+type span struct {
+	flag               string
+	value, least, most time.Duration
+}
+
+// spans are the flags that say how long. Past the most of each, what was meant is another unit.
+func (f *serviceFlags) spans() []span {
+	const short = time.Minute // a request that waits for longer has lost its client
+	return []span{
+		{"shutdown-timeout", f.ShutdownTimeout, 0, time.Hour},
+		{"drain-delay", f.DrainDelay, 0, time.Hour},
+		{"ingest-interval", f.IngestInterval, 0, time.Second},
+		{"history-max-time", f.HistoryMaxTime, 0, 24 * time.Hour},
+		{"shed-delay", f.ShedDelay, 0, short},
+		{"queue-wait", f.QueueWait, 0, short},
+	}
 }
 
 // limit is the value of a flag and the least that makes sense.

@@ -200,6 +200,32 @@ func TestTheFeedIsBoundedWithoutALimit(t *testing.T) {
 	}
 }
 
+func TestAPageOfTheFeedFitsTheLimitOnPoints(t *testing.T) {
+	t.Parallel()
+	s := newSession()
+	db := schematest.Open(t)
+	insert(t, db, at(s.ID, 0), at(s.ID, 1), at(s.ID, 2))
+	table := query.NewLastSeen(db, time.Now)
+	table.PutSession(s)
+	h := query.NewHistory(db, table, query.HistoryOptions{Streams: 1, Limits: query.Limits{Points: 2}})
+	request := wanted(s.ID)
+	request.Order, request.Format = query.OrderReceived, query.FormatNDJSON
+	for _, want := range []int{2, 1, 0} {
+		stream, err := h.Open(t.Context(), request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var page bytes.Buffer
+		if _, err := stream.WriteTo(&page); err != nil {
+			t.Fatal(err)
+		}
+		if got := bytes.Count(page.Bytes(), []byte("\n")); got != want {
+			t.Fatalf("a page has %d points, want %d", got, want)
+		}
+		request.Cursor = stream.NextCursor()
+	}
+}
+
 func TestACursorIsGoodForItsQueryOnly(t *testing.T) {
 	t.Parallel()
 	h, s := pagedHistory(t)

@@ -29,6 +29,7 @@ var (
 	keyLoads         = describe("key_loads_total", "Queries for keys in ClickHouse, each for all that were missed meanwhile.")
 	keyLoadKeys      = describe("key_load_keys_total", "Keys that the queries for keys in ClickHouse asked for.")
 	keyLoadFailures  = describe("key_load_failures_total", "Queries for keys in ClickHouse that failed.")
+	keyLoadsTooFast  = describe("key_loads_too_fast_total", "Checks of keys that got no look-up in time because of the limit on their rate.")
 	tokenChecks      = describe("token_checks_total", "Checks of user tokens: hit (verified lately) or miss (verified now).", "result")
 	revokedKeys      = describe("revoked_keys", "Keys in the revoked set.")
 	propagation      = describe("revocation_propagation_seconds", "Time until every cache of keys had applied a revocation.")
@@ -55,7 +56,7 @@ var (
 // all are the metrics, for Describe.
 var all = []*prometheus.Desc{
 	requestDuration, requestsInFlight, requestsRefused, longPolls, admissionCapacity, admissionInUse, admissionWaiting, admissionRefused,
-	keyChecks, keyLoads, keyLoadKeys, keyLoadFailures, tokenChecks, revokedKeys, propagation, propagationFails,
+	keyChecks, keyLoads, keyLoadKeys, keyLoadFailures, keyLoadsTooFast, tokenChecks, revokedKeys, propagation, propagationFails,
 	lookups, sessions, dirtySessions, loadedRows, loadTime, checkpointSaves, freshnessLag,
 	groupPoints, groupRequests, insertTime, insertFailures, pointsWritten, pointsRejected, statements, statementsFailed, buildInfo,
 }
@@ -110,6 +111,7 @@ func (c *collector) collectKeys(out sink) {
 	out.counter(keyLoads, stats.Loads)
 	out.counter(keyLoadKeys, stats.KeysLoaded)
 	out.counter(keyLoadFailures, stats.LoadFailures)
+	out.counter(keyLoadsTooFast, stats.LoadsTooFast)
 	out.counter(tokenChecks, stats.TokenHits, "hit")
 	out.counter(tokenChecks, stats.TokenMisses, "miss")
 	out.gauge(revokedKeys, float64(stats.RevokedKeys))

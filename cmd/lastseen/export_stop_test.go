@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"lastseen/keys"
 )
 
 // holdingProxy passes requests on to a service and holds the answer of one of them in its middle.
@@ -60,7 +62,7 @@ func newHoldingProxy(t *testing.T, s *service, path string, nth int64) *holdingP
 	return p
 }
 
-// interrupt runs an export through a proxy and sends it SIGINT in the middle of the answer that the
+// interrupt runs a command through a proxy and sends it SIGINT in the middle of the answer that the
 // proxy holds.
 func interrupt(t *testing.T, p *holdingProxy, env []string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
@@ -78,13 +80,29 @@ func interrupt(t *testing.T, p *holdingProxy, env []string, args ...string) (std
 	select {
 	case <-p.held:
 	case <-ended:
-		t.Fatalf("the export ended before it was interrupted: %s", messages.String())
+		t.Fatalf("the command ended before it was interrupted: %s", messages.String())
 	}
 	if err := process.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
 	<-ended
 	return out.String(), messages.String(), process.ProcessState.ExitCode()
+}
+
+// TestACommandThatIsInterruptedInARequestSaysSo rather than ask whether the server runs.
+func TestACommandThatIsInterruptedInARequestSaysSo(t *testing.T) {
+	t.Parallel()
+	s := sharedServer(t)
+	env := []string{"LASTSEEN_TOKEN=" + s.token(t, "org_impatient", keys.RoleOwner)}
+	for path, args := range map[string][]string{
+		"/orgs/api_keys/list/v1":   {"keys", "list"},
+		"/orgs/api_keys/create/v1": {"keys", "create", "--name", "n"},
+	} {
+		stdout, stderr, code := interrupt(t, newHoldingProxy(t, s, path, 1), env, args...)
+		if code != 1 || stdout != "" || !strings.Contains(stderr, ": interrupted before the server had answered") || strings.Contains(stderr, "running") {
+			t.Errorf("%v: exit code %d, stdout %q, stderr %q", args, code, stdout, stderr)
+		}
+	}
 }
 
 func TestAnExportThatIsInterruptedPullsOnlyWhatIsMissing(t *testing.T) {

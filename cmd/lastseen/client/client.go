@@ -142,7 +142,7 @@ func (c *Client) attempt(ctx context.Context, once func() error, final func(erro
 			return fmt.Errorf("after %d attempts: %w", attempts, err)
 		}
 		if err := c.wait(ctx, min(wait, maxWait)); err != nil {
-			return err
+			return unreachable(c.base, err)
 		}
 		backoff = min(2*backoff, maxWait)
 	}
@@ -208,12 +208,27 @@ func (c *Client) newRequest(ctx context.Context, method, path string, query url.
 
 // unreachable leaves the path and its parameters out of the HTTP client's error.
 func unreachable(base *url.URL, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return interruptedError{}
+	}
 	var urlError *url.Error
 	if errors.As(err, &urlError) {
 		err = urlError.Err
 	}
 	return fmt.Errorf("reach the server at %s (is it running?): %w", base.Redacted(), err)
 }
+
+// interruptedError is what is left of a request whose caller was told to stop. Whether the server got it
+// in time nobody knows.
+type interruptedError struct{}
+
+// Error implements error.
+func (interruptedError) Error() string {
+	return "interrupted before the server had answered, which may have done it all the same: look, or run it again"
+}
+
+// Unwrap lets callers recognise what ended the request.
+func (interruptedError) Unwrap() error { return context.Canceled }
 
 func problemOf(response *http.Response, answer []byte) error {
 	problem := &Problem{}

@@ -113,7 +113,7 @@ func (s *suite) pullMemory(ctx context.Context, o *Outcome, spec dataset.Spec, o
 		s.say("%s: %.2f M points/s, %s added", c.label, rate/1e6, mebibytes(grown))
 		t.Rows = append(t.Rows, []string{c.label, thousands(rate), fmt.Sprint(refused), mebibytes(grown)})
 		o.figure(c.figure+"/points_per_second", rate)
-		o.memoryAdded(c.label, c.figure+"/memory_bytes", c.pulls, grown)
+		o.judgeMemory(c.label, c.figure+"/memory_bytes", c.pulls, grown)
 	}
 	o.Tables = append(o.Tables, t)
 	return nil

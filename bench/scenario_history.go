@@ -107,22 +107,22 @@ func (s *suite) longPulls(ctx context.Context, o *Outcome, spec dataset.Spec, on
 		switch l.name {
 		case "lastseen":
 			o.verdict("points a second beside ClickHouse's JSONEachRow", "at least "+times(leastOfJSONEachRow)+" ×", times(median(shares))+" ×", median(shares) >= leastOfJSONEachRow)
-			o.memoryAdded("one pull of JSON", "pull_memory_bytes", 1, slices.Max(f.grown))
+			o.judgeMemory("one pull of JSON", "pull_memory_bytes", 1, slices.Max(f.grown))
 		case "lastseen gzip":
 			if f.last.encoding != "gzip" {
 				o.note("gzip was asked for and not given; its row is uncompressed.")
 			}
 			o.verdict("the same with gzip", "at least "+times(leastWithGzip)+" ×", times(median(shares))+" ×", median(shares) >= leastWithGzip && f.last.encoding == "gzip")
 		case "lastseen Parquet":
-			o.memoryAdded("one pull of Parquet", "pull_parquet_memory_bytes", 1, slices.Max(f.grown))
+			o.judgeMemory("one pull of Parquet", "pull_parquet_memory_bytes", 1, slices.Max(f.grown))
 		}
 	}
 	o.Tables = append(o.Tables, t)
 	return nil
 }
 
-// memoryAdded judges the memory that some pulls at once added.
-func (o *Outcome) memoryAdded(what, figure string, pulls int, grown int64) {
+// judgeMemory judges the memory that some pulls at once added.
+func (o *Outcome) judgeMemory(what, figure string, pulls int, grown int64) {
 	most := int64(pulls) * mostPullMemory
 	o.verdict("resident memory added by "+what, "at most "+mebibytes(most), mebibytes(grown), grown <= most)
 	o.figure(figure, float64(grown))

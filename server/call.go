@@ -30,7 +30,7 @@ type call struct {
 	work      context.Context // nil until somebody asks
 	cancel    context.CancelFunc
 	entered   *admission      // to leave at the end
-	share     *share          // of the streams, likewise
+	streaming *string         // the owner of the stream's place, likewise
 	departure *departureWatch // nil unless the route streams
 	reader    bodyReader
 	waited    time.Duration // for a change, which is no time that the answer took
@@ -160,26 +160,23 @@ func (c *call) authenticate() error {
 
 // enter waits for the request's turn.
 func (c *call) enter() error {
-	admission := c.server.queries
 	switch c.route.queue {
-	case noQueue:
-		return nil
+	case queryQueue:
+		if err := c.server.queries.enter(c.context()); err != nil {
+			return err
+		}
+		c.entered = c.server.queries
 	case streamQueue:
-		admission = c.server.streams
 		c.watchDeparture()
-		owner := ""
+		var owner string
 		if c.principal != nil {
 			owner = c.principal.OrgID
 		}
-		var err error
-		if c.share, err = c.server.shares.enter(c.context(), owner); err != nil {
+		if err := c.server.streams.enter(c.context(), owner); err != nil {
 			return err
 		}
+		c.streaming = &owner
 	}
-	if err := admission.enter(c.context()); err != nil {
-		return err
-	}
-	c.entered = admission
 	return nil
 }
 
@@ -267,8 +264,8 @@ func (c *call) end() {
 	if c.entered != nil {
 		c.entered.leave()
 	}
-	if c.share != nil {
-		c.share.leave()
+	if c.streaming != nil {
+		c.server.streams.leave(*c.streaming)
 	}
 	if c.cancel != nil {
 		c.cancel()

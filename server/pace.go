@@ -32,7 +32,7 @@ func (p *pacer) produced(took time.Duration) {
 	begun := server.ids.count.Load()
 	others := begun - p.seen
 	p.seen = begun
-	ahead := paceShare*len(server.streams.running) - runtime.GOMAXPROCS(0)
+	ahead := paceShare*server.streams.inUse() - runtime.GOMAXPROCS(0)
 	if ahead <= 0 || others == 0 {
 		return
 	}

@@ -24,9 +24,9 @@ func TestStreamsWaitOnlyWhileThereAreShortRequests(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &Server{streams: newAdmission(tt.streams, 0, 0), ids: newIDSource(), work: context.Background()}
+				s := &Server{streams: newFairAdmission(2*tt.streams, 0, 0), ids: newIDSource(), work: context.Background()}
 				for range tt.streams {
-					s.streams.tryEnter()
+					s.streams.ask("org_a")
 				}
 				c := &call{server: s, route: &route{timeout: time.Minute}}
 				defer func() {

@@ -74,8 +74,8 @@ type Config struct {
 	// ShedDelay is how long polls may wait for their turn, for more than a moment, before some of them are
 	// refused with 503; see shedder. 0 means that none is refused for that.
 	ShedDelay time.Duration
-	// QueueWait is how long a request waits for its turn before 503. Default 1 s. At most ten times
-	// as many requests wait as may run.
+	// QueueWait is how long a request waits for its turn before 503. Default 1 s. At most ten times as
+	// many requests wait as may run, and five times as many histories.
 	QueueWait time.Duration
 }
 
@@ -137,8 +137,7 @@ type Server struct {
 	direct   *directPolls        // nil when every request is logged
 	ids      *idSource
 	queries  *admission
-	streams  *admission
-	shares   *shares    // of the streams
+	streams  *fairAdmission
 	waiting  *admission // polls that wait for a change
 	stopping chan struct{}
 	counts   *serverCounts
@@ -160,8 +159,7 @@ func New(config Config, services Services) *Server {
 	s := &Server{
 		config: config, services: services, public: parsePublicURL(config.PublicURL), routes: routes(), byPath: map[string][]*route{}, ids: newIDSource(),
 		queries: newAdmission(config.Queries, 10*config.Queries, config.QueueWait),
-		streams: newAdmission(config.Histories, 10*config.Histories, config.QueueWait),
-		shares:  newShares(config.Histories, config.QueueWait),
+		streams: newFairAdmission(config.Histories, 5*config.Histories, config.QueueWait),
 		waiting: newAdmission(config.LongPolls, 0, 0), stopping: make(chan struct{}),
 	}
 	s.counts = newServerCounts(s.routes)

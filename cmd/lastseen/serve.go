@@ -39,7 +39,7 @@ type limitFlags struct {
 	HistoryMaxPoints         int64          `default:"50000000" help:"Points of one answer of a history; a longer one is cut, and must be asked for in pages; 0 for no limit (default ${default})."`
 	HistoryMaxBytes          int64          `default:"17179869184" placeholder:"BYTES" help:"Bytes of one answer of a history, likewise (default ${default})."`
 	HistoryMaxTime           time.Duration  `default:"10m" help:"How long one answer of a history may take, likewise (default ${default})."`
-	ShedDelay                time.Duration  `default:"5ms" help:"How long polls of last_seen may wait for their turn, for more than a moment, before some get 503 so that the others are answered in time; 0 for however long (default ${default})."`
+	ShedDelay                time.Duration  `default:"0s" help:"How long polls of last_seen may wait for their turn, for more than a moment, before some get 503 and are not read for a second; 0 for however long (default ${default})."`
 	QueueWait                time.Duration  `default:"1s" help:"How long a request waits for its turn before 503 (default ${default})."`
 	CachedKeys               int            `default:"100000" help:"API keys and device credentials kept in memory, about 400 bytes each (default ${default})."`
 	RequestRate              ratelimit.Rate `default:"1000000/10s" placeholder:"N/DURATION" help:"Requests of one key or one person: so many at once, and as many again in that time; past it 429; 0 for no limit (default ${default})."`

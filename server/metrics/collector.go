@@ -18,7 +18,6 @@ var (
 	requestDuration  = describe("http_request_duration_seconds", "Time from the end of a request's headers to the end of its answer.", "method", "route", "status")
 	requestsInFlight = describe("http_requests_in_flight", "Requests that are being served.")
 	requestsRefused  = describe("http_requests_refused_total", "Requests that were not answered as they wished, by reason, and answers that broke off.", "reason")
-	pollDelay        = describe("poll_delay_seconds", "How long polls waited for their turn at least, over the last tenth of a second; 0 where --shed-delay is.")
 	longPolls        = describe("long_polls_total", "Polls of last_seen that had something to wait for and have ended, by outcome.", "outcome")
 
 	admissionCapacity = describe("admission_capacity", "How much of a resource there is.", "resource")
@@ -56,7 +55,7 @@ var (
 
 // all are the metrics, for Describe.
 var all = []*prometheus.Desc{
-	requestDuration, requestsInFlight, requestsRefused, pollDelay, longPolls, admissionCapacity, admissionInUse, admissionWaiting, admissionRefused,
+	requestDuration, requestsInFlight, requestsRefused, longPolls, admissionCapacity, admissionInUse, admissionWaiting, admissionRefused,
 	keyChecks, keyLoads, keyLoadKeys, keyLoadFailures, keyLoadsTooFast, tokenChecks, revokedKeys, propagation, propagationFails,
 	lookups, sessions, dirtySessions, loadedRows, loadTime, checkpointSaves, freshnessLag,
 	groupPoints, groupRequests, insertTime, insertFailures, pointsWritten, pointsRejected, statements, statementsFailed, buildInfo,
@@ -96,7 +95,6 @@ func (c *collector) collectServer(out sink) {
 	for reason, n := range stats.Refused {
 		out.counter(requestsRefused, n, reason)
 	}
-	out.gauge(pollDelay, stats.PollDelay.Seconds())
 	for outcome, n := range stats.LongPolls {
 		out.counter(longPolls, n, outcome)
 	}

@@ -46,7 +46,7 @@ func newCommitter(db *schema.DB, lastSeen LastSeen, marker Marker, now func() ti
 }
 
 // write stores the points of a group of requests and shows them. On an error, which matches
-// ErrUnavailable, nothing is shown.
+// ErrUnavailable or ErrDiskFull, nothing is shown.
 func (c *committer) write(requests []*request) error {
 	c.settle(nil) // on an error the sessions stay to be settled, and these points are no worse off
 	g := &c.group

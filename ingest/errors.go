@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"lastseen/schema"
 )
 
 var (
@@ -18,6 +20,9 @@ var (
 	// used up, or that the Writer is closed.
 	// Nothing has changed; the caller may try again a little later.
 	ErrBusy = errors.New("too much is being written")
+	// ErrDiskFull says that ClickHouse's disk is nearly full. Nothing that a reader sees has changed, and
+	// the same call may be made again when there is room.
+	ErrDiskFull = errors.New("the disk of ClickHouse is nearly full")
 	// ErrUnavailable says that ClickHouse failed. Nothing that a reader sees has changed, and the
 	// same call may be made again.
 	ErrUnavailable = errors.New("ClickHouse is not available")
@@ -55,6 +60,9 @@ func invalid(field, format string, args ...any) error {
 
 // unavailable says that ClickHouse failed at something. The cause stays in the chain for the log.
 func unavailable(err error) error {
+	if errors.Is(err, schema.ErrDiskFull) {
+		return fmt.Errorf("%w: %w", ErrDiskFull, err)
+	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 

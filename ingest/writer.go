@@ -137,7 +137,7 @@ func (w *Writer) Accepts(orgID string) bool {
 // that come from the future (more than five minutes), that come after their session's end or that are
 // older than the retention are rejected one by one.
 //
-// Errors: ErrBusy; ErrUnavailable; or the context's when it ends first, in which case the points may
+// Errors: ErrBusy; ErrUnavailable; ErrDiskFull; or the context's when it ends first, in which case the points may
 // still be written.
 func (w *Writer) Ingest(ctx context.Context, caller Caller, batch *Batch) (Result, error) {
 	if err := batch.reserveFrom(w.budget); err != nil {

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -14,6 +15,8 @@ type layout struct {
 	cluster   string
 	fsync     bool
 	retention time.Duration // 0 for ever
+	// diskReserve is the free space below which no data points are written, in bytes.
+	diskReserve int64
 }
 
 var clusterName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,63}$`)
@@ -25,7 +28,12 @@ func newLayout(options Options) (layout, error) {
 	if err := checkRetention(options.Retention); err != nil {
 		return layout{}, err
 	}
-	return layout{cluster: options.Cluster, fsync: !options.NoFsync, retention: options.Retention}, nil
+	if options.DiskReserve < 0 {
+		return layout{}, errors.New("the disk reserve must be 0 bytes or more")
+	}
+	return layout{
+		cluster: options.Cluster, fsync: !options.NoFsync, retention: options.Retention, diskReserve: options.DiskReserve,
+	}, nil
 }
 
 func (l layout) onCluster() string {

@@ -48,7 +48,7 @@ var schemaMigrationsTable = table{
 	shardBy: "version",
 }
 
-// Migrate brings the tables to this binary's version and to the retention of Options. It may run
+// Migrate brings the tables to this binary's version and to the retention and disk reserve of Options. It may run
 // again, and from several nodes at once. It refuses a database that a newer version of lastseen has
 // migrated.
 func (db *DB) Migrate(ctx context.Context) error {
@@ -77,7 +77,25 @@ func (db *DB) Migrate(ctx context.Context) error {
 			return fmt.Errorf("migrate to schema version %d (%s): %w", step.version, step.name, err)
 		}
 	}
-	return db.setRetention(ctx)
+	if err := db.setRetention(ctx); err != nil {
+		return err
+	}
+	return db.setDiskReserve(ctx)
+}
+
+// definition returns the statement that would make the table of each machine as it is.
+func (db *DB) definition(ctx context.Context, t table) (statement string, err error) {
+	err = db.conn.QueryRow(ctx, "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name = {table:String}",
+		clickhouse.Named("table", db.layout.local(t))).Scan(&statement)
+	if err != nil {
+		return "", fmt.Errorf("read the definition of the table %s: %w", t.name, err)
+	}
+	return statement, nil
+}
+
+// alter changes the table of each machine.
+func (db *DB) alter(ctx context.Context, t table, change string) error {
+	return db.conn.Exec(ctx, "ALTER TABLE "+db.layout.local(t)+db.layout.onCluster()+" "+change)
 }
 
 // apply runs one step and then records it.

@@ -6,8 +6,6 @@ import (
 	"regexp"
 	"strconv"
 	"time"
-
-	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
 const day = 24 * time.Hour
@@ -32,12 +30,9 @@ func checkRetention(retention time.Duration) error {
 // retention, or none when that is 0. ClickHouse does so when it merges, within hours. Nothing is
 // changed when the table is so already.
 func (db *DB) setRetention(ctx context.Context) error {
-	local := db.layout.local(dataPointsTable)
-	var definition string
-	err := db.conn.QueryRow(ctx, "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name = {table:String}",
-		clickhouse.Named("table", local)).Scan(&definition)
+	definition, err := db.definition(ctx, dataPointsTable)
 	if err != nil {
-		return fmt.Errorf("read the retention of the data points: %w", err)
+		return err
 	}
 	var has int
 	if found := retentionDays.FindStringSubmatch(definition); found != nil {
@@ -53,7 +48,7 @@ func (db *DB) setRetention(ctx context.Context) error {
 	if wanted > 0 {
 		change = "MODIFY TTL toDateTime(timestamp) + toIntervalDay(" + strconv.Itoa(wanted) + ")"
 	}
-	if err := db.conn.Exec(ctx, "ALTER TABLE "+local+db.layout.onCluster()+" "+change); err != nil {
+	if err := db.alter(ctx, dataPointsTable, change); err != nil {
 		return fmt.Errorf("set the retention of the data points to %d days: %w", wanted, err)
 	}
 	return nil

@@ -28,6 +28,7 @@ var domainProblems = []struct {
 	{ingest.ErrBusy, problemBusy},
 	{keys.ErrUnavailable, problemUnavailable},
 	{query.ErrUnavailable, problemUnavailable},
+	{ingest.ErrDiskFull, problemDiskFull},
 	{ingest.ErrUnavailable, problemUnavailable},
 	{errDeparted, problemDeparted},
 	{context.DeadlineExceeded, problemTimeout},

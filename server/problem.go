@@ -82,6 +82,8 @@ var (
 		detail: "The service is busy; try again in a second."}
 	problemUnavailable = &problem{status: fasthttp.StatusServiceUnavailable, retryAfter: 5,
 		detail: "The data store cannot be reached; send the same request again in a few seconds."}
+	problemDiskFull = &problem{status: fasthttp.StatusServiceUnavailable, reason: reasonDiskFull, retryAfter: 30,
+		detail: "Nothing was stored, as the service's disk is nearly full; keep the points and send them again later."}
 	problemTimeout = &problem{status: fasthttp.StatusServiceUnavailable, reason: reasonTimeout, retryAfter: 5,
 		detail: "The request took too long; ask for less at a time, or try again in a few seconds."}
 	problemStopping = &problem{status: fasthttp.StatusServiceUnavailable, retryAfter: 5,

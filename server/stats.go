@@ -108,6 +108,7 @@ const (
 	reasonBusy         = "busy"
 	reasonOverload     = "overload"
 	reasonUnavailable  = "unavailable"
+	reasonDiskFull     = "disk_full"
 	reasonTimeout      = "timeout"
 	reasonInternal     = "internal"
 	reasonCut          = "cut" // an answer that broke off
@@ -116,7 +117,7 @@ const (
 var refusalReasons = []string{
 	reasonNoCredential, reasonInvalid, reasonExpired, reasonRevoked, reasonSecretInURL, reasonAPIKey, reasonDevice, reasonRole,
 	reasonCrossSite, reasonForbidden, reasonNotFound, reasonNoRoute, reasonConflict, reasonInput, reasonTooLarge, reasonMalformed, reasonSlow,
-	reasonConnections, reasonRate, reasonBusy, reasonOverload, reasonUnavailable, reasonTimeout, reasonInternal, reasonCut,
+	reasonConnections, reasonRate, reasonBusy, reasonOverload, reasonUnavailable, reasonDiskFull, reasonTimeout, reasonInternal, reasonCut,
 }
 
 // countedAs is the word by which a problem is counted: its own, or the usual one of its status.

@@ -30,6 +30,7 @@ type serviceFlags struct {
 type limitFlags struct {
 	MaxConnections           int            `default:"16384" help:"Open connections; past it 503 (default ${default})."`
 	MaxConnectionsPerAddress int            `default:"0" help:"Open connections of one client address; past it 429; 0 for no limit, which is right behind a proxy (default ${default})."`
+	DiskReserve              int            `default:"256" placeholder:"MIB" help:"Free space of ClickHouse's disk, in MiB, below which points are answered 503 instead of being written; a disk that is full can cost points that were acknowledged; 0 for none (default ${default})."`
 	IngestMemory             int            `default:"256" placeholder:"MIB" help:"Memory for points in flight, in MiB; past it 503 (default ${default})."`
 	IngestQueue              int            `default:"10000" placeholder:"POINTS" help:"Points that may wait for the next insert under overload; past it 503 (default ${default})."`
 	IngestInterval           time.Duration  `default:"100ms" help:"Least time between the starts of two inserts of few points: at most 1s; longer gives ClickHouse less to do and acknowledgements more time; 0 for none (default ${default})."`
@@ -94,6 +95,7 @@ func (f *limitFlags) limits() []limit {
 	return []limit{
 		{"max-connections", int64(f.MaxConnections), 1},
 		{"max-connections-per-address", int64(f.MaxConnectionsPerAddress), 0},
+		{"disk-reserve", int64(f.DiskReserve), 0},
 		{"ingest-memory", int64(f.IngestMemory), 1},
 		{"ingest-queue", int64(f.IngestQueue), 1},
 		{"queries", int64(f.Queries), 0},
@@ -116,6 +118,7 @@ func (f *serviceFlags) config(log *slog.Logger, accessLog string, storage schema
 	if queries == 0 {
 		queries = 4 * runtime.GOMAXPROCS(0)
 	}
+	storage.DiskReserve = int64(f.DiskReserve) << 20
 	storage.Connections = f.ClickHouseConnections
 	if storage.Connections == 0 {
 		const others = 12 // the writer, the checkpoint, eight look-ups of keys, the uses of keys, /readyz

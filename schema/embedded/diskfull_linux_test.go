@@ -22,8 +22,10 @@ func init() { helpers["full"] = helpFull }
 // errNoMount is reported by a helper that may not mount anything here.
 const errNoMount = "no mount"
 
-// helpFull fills a disk of 24 MB up and checks that what was acknowledged is
-// there, that what failed is not, and that work goes on when there is room.
+// helpFull fills a disk of 24 MB up to what an insert must leave of it and checks
+// that what was acknowledged is there, that what failed is not, and that work goes
+// on when there is room. What merges need is left, as one that meets a full disk
+// may leave a part that cannot be read.
 func helpFull(dir string) error {
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=24m"); err != nil {
 		return fmt.Errorf("%s: %w", errNoMount, err)
@@ -35,7 +37,7 @@ func helpFull(dir string) error {
 		}
 		defer conn.Close()
 		ctx := context.Background()
-		if err := conn.Exec(ctx, "CREATE TABLE t (a UInt64, b UInt64) ENGINE = MergeTree ORDER BY a PARTITION BY a % 3"); err != nil {
+		if err := conn.Exec(ctx, "CREATE TABLE t (a UInt64, b UInt64) ENGINE = MergeTree ORDER BY a PARTITION BY a % 3 SETTINGS min_free_disk_bytes_to_perform_insert = 8000000"); err != nil {
 			return err
 		}
 		acknowledged, err := fillUp(ctx, conn)

@@ -185,9 +185,8 @@ type conn struct {
 	between   bool        // requests: what arrives next begins one
 	answering atomic.Bool // directly
 
-	window    uint32 // of the shedder, in which this polled last
-	held      bool   // not to be read for a while
-	impatient bool   // sent the next request while it was held
+	held      bool // not to be read for a while
+	impatient bool // sent the next request while it was held
 
 	reading, writing deadline
 }
@@ -210,6 +209,7 @@ func (c *conn) Read(p []byte) (n int, err error) {
 			c.between = false
 			return n, nil
 		}
+		c.impatient = false
 		if err != nil {
 			return 0, err
 		}

@@ -26,9 +26,6 @@ func lastSeenPublic(c *call) error { return c.poll() }
 // poll answers with the newest point of the session that the request names, at once or, for one that
 // prefers to wait, when it has changed.
 func (c *call) poll() error {
-	if err := c.shed(); err != nil {
-		return err
-	}
 	id, _ := lastArg(c.http.QueryArgs(), "session_id")
 	if len(id) == 0 {
 		return problemSessionIDMissing

@@ -70,13 +70,6 @@ func (d *directPolls) answer(c *conn, request []byte) (answered bool, err error)
 	if d.server.draining.Load() {
 		return false, nil
 	}
-	if shedder := &d.server.shedder; shedder.target > 0 {
-		if !shedder.calm(c) {
-			return false, nil
-		}
-		shedder.saw(c)
-		c.impatient = false
-	}
 	began := time.Now()
 	answer := d.answers.Get().(*directAnswer)
 	defer d.answers.Put(answer)

@@ -71,9 +71,6 @@ type Config struct {
 	// LongPolls bounds the polls of last_seen that wait for a change (Prefer: wait); past it they are
 	// answered at once. Default 50,000, of which MaxConnections lets in as many as it does.
 	LongPolls int
-	// ShedDelay is how long polls may wait for their turn, for more than a moment, before some of them are
-	// refused with 503; see shedder. 0 means that none is refused for that.
-	ShedDelay time.Duration
 	// QueueWait is how long a request waits for its turn before 503. Default 1 s. At most ten times as
 	// many requests wait as may run, and five times as many histories.
 	QueueWait time.Duration
@@ -142,7 +139,6 @@ type Server struct {
 	stopping chan struct{}
 	counts   *serverCounts
 	limits   *limits
-	shedder  shedder
 	draining atomic.Bool
 
 	work     context.Context // ends when a shutdown's time is up
@@ -164,7 +160,6 @@ func New(config Config, services Services) *Server {
 	}
 	s.counts = newServerCounts(s.routes)
 	s.limits = newLimits(&s.config)
-	s.shedder.target = config.ShedDelay
 	s.work, s.stopWork = context.WithCancel(context.Background())
 	s.calls.New = func() any { return &call{server: s} }
 	s.http = &fasthttp.Server{
@@ -255,29 +250,10 @@ func (s *Server) Serve(inner net.Listener) error {
 	}
 	s.listener = newListener(inner, s.config.MaxConnections, s.config.MaxConnectionsPerAddress, s.ids, s.direct, s.stopping)
 	s.mu.Unlock()
-	defer s.measureDelay()()
 	if err := s.http.Serve(s.listener); err != nil {
 		return fmt.Errorf("serve HTTP: %w", err)
 	}
 	return nil
-}
-
-// measureDelay measures how long polls wait until the function that it returns is called.
-func (s *Server) measureDelay() (end func()) {
-	if s.config.ShedDelay <= 0 {
-		return func() {}
-	}
-	var measuring sync.WaitGroup
-	stop := make(chan struct{})
-	measuring.Go(func() {
-		if err := s.shedder.run(stop); err != nil {
-			s.config.Logger.Error("polls are not refused however long they wait", "error", err)
-		}
-	})
-	return func() {
-		close(stop)
-		measuring.Wait()
-	}
 }
 
 // Drain makes /readyz answer 503 from now on, so that load balancers stop sending requests. The

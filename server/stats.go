@@ -106,7 +106,6 @@ const (
 	reasonConnections  = "connections"
 	reasonRate         = "rate"
 	reasonBusy         = "busy"
-	reasonOverload     = "overload"
 	reasonUnavailable  = "unavailable"
 	reasonDiskFull     = "disk_full"
 	reasonTimeout      = "timeout"
@@ -117,7 +116,7 @@ const (
 var refusalReasons = []string{
 	reasonNoCredential, reasonInvalid, reasonExpired, reasonRevoked, reasonSecretInURL, reasonAPIKey, reasonDevice, reasonRole,
 	reasonCrossSite, reasonForbidden, reasonNotFound, reasonNoRoute, reasonConflict, reasonInput, reasonTooLarge, reasonMalformed, reasonSlow,
-	reasonConnections, reasonRate, reasonBusy, reasonOverload, reasonUnavailable, reasonDiskFull, reasonTimeout, reasonInternal, reasonCut,
+	reasonConnections, reasonRate, reasonBusy, reasonUnavailable, reasonDiskFull, reasonTimeout, reasonInternal, reasonCut,
 }
 
 // countedAs is the word by which a problem is counted: its own, or the usual one of its status.
@@ -159,8 +158,6 @@ type Stats struct {
 	// Refused counts the requests that were not answered as they wished, by reason, and answers that
 	// broke off.
 	Refused map[string]uint64
-	// PollDelay is how long polls waited for their turn at least, lately; 0 unless Config.ShedDelay is set.
-	PollDelay time.Duration
 	// LongPolls counts the polls that had something to wait for and have ended, by outcome: changed,
 	// timed_out, departed, refused, stopped, or no_place for one that was answered without waiting.
 	LongPolls map[string]uint64
@@ -190,7 +187,6 @@ type AdmissionStats struct {
 func (s *Server) Stats() Stats {
 	stats := Stats{
 		InFlight: int(s.counts.inFlight.Value()), Refused: make(map[string]uint64, len(refusalReasons)),
-		PollDelay:  time.Duration(s.shedder.delay.Load()),
 		LongPolls:  make(map[string]uint64, len(waitOutcomes)),
 		Admissions: []AdmissionStats{s.queries.stats("queries"), s.streams.stats("histories"), s.connectionStats(), s.waiting.stats("long_polls")},
 	}

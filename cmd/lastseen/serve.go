@@ -40,7 +40,6 @@ type limitFlags struct {
 	HistoryMaxPoints         int64          `default:"50000000" help:"Points of one answer of a history; a longer one is cut, and must be asked for in pages; 0 for no limit (default ${default})."`
 	HistoryMaxBytes          int64          `default:"17179869184" placeholder:"BYTES" help:"Bytes of one answer of a history, likewise (default ${default})."`
 	HistoryMaxTime           time.Duration  `default:"10m" help:"How long one answer of a history may take, likewise (default ${default})."`
-	ShedDelay                time.Duration  `default:"0s" help:"How long polls of last_seen may wait for their turn, for more than a moment, before some get 503 and are not read for a second; 0 for however long (default ${default})."`
 	QueueWait                time.Duration  `default:"1s" help:"How long a request waits for its turn before 503 (default ${default})."`
 	CachedKeys               int            `default:"100000" help:"API keys and device credentials kept in memory, about 400 bytes each (default ${default})."`
 	RequestRate              ratelimit.Rate `default:"1000000/10s" placeholder:"N/DURATION" help:"Requests of one key or one person: so many at once, and as many again in that time; past it 429; 0 for no limit (default ${default})."`
@@ -79,7 +78,6 @@ func (f *serviceFlags) spans() []span {
 		{"drain-delay", f.DrainDelay, 0, time.Hour},
 		{"ingest-interval", f.IngestInterval, 0, time.Second},
 		{"history-max-time", f.HistoryMaxTime, 0, 24 * time.Hour},
-		{"shed-delay", f.ShedDelay, 0, short},
 		{"queue-wait", f.QueueWait, 0, short},
 	}
 }
@@ -128,7 +126,7 @@ func (f *serviceFlags) config(log *slog.Logger, accessLog string, storage schema
 		addr: f.Addr, schema: storage, log: log,
 		server: server.Config{
 			AccessLog: access, MaxConnections: f.MaxConnections, MaxConnectionsPerAddress: f.MaxConnectionsPerAddress,
-			Queries: queries, Histories: f.Histories, LongPolls: f.LongPolls, QueueWait: f.QueueWait, ShedDelay: f.ShedDelay,
+			Queries: queries, Histories: f.Histories, LongPolls: f.LongPolls, QueueWait: f.QueueWait,
 			RequestRate: f.RequestRate, FailureRate: f.FailureRate, TrustedProxies: f.TrustedProxies,
 		},
 		historyLimits: query.Limits{Points: f.HistoryMaxPoints, Bytes: f.HistoryMaxBytes, Time: f.HistoryMaxTime},

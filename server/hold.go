@@ -1,0 +1,39 @@
+package server
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// holdTime is how long a connection whose points were refused as busy is not read at most, which is what its
+// Retry-After asks for; at least half of it, so that those who were refused together do not come back together.
+// Refusing costs nearly as much as reading, so a client that did not wait would take the service from the others.
+const holdTime = time.Second
+
+// holdConnection makes the connection wait after this call's answer, a refusal. One that a proxy shares among
+// clients is not held.
+func (c *call) holdConnection() {
+	if connection, ours := c.http.Conn().(*conn); ours && len(c.http.Request.Header.Peek(fasthttp.HeaderXForwardedFor)) == 0 {
+		connection.held = true
+	}
+}
+
+// impatient reports that the request was sent while its connection was held.
+func (c *call) impatient() bool {
+	connection, ours := c.http.Conn().(*conn)
+	return ours && connection.impatient
+}
+
+// hold waits until a connection may be read again, and notes whether its client has waited too.
+func (c *conn) hold() {
+	c.held = false
+	wait := time.NewTimer(holdTime/2 + rand.N(holdTime/2))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-c.listener.stopping:
+	}
+	c.impatient = pending(c.Conn)
+}

@@ -188,6 +188,8 @@ type conn struct {
 	held      bool // not to be read for a while
 	impatient bool // sent the next request while it was held
 
+	gathered *[]byte // what is written goes here while gather runs
+
 	reading, writing deadline
 }
 

@@ -65,8 +65,12 @@ func (c *conn) read(p []byte) (n int, err error) {
 	}
 }
 
-// Write writes until the deadline.
+// Write writes until the deadline, or keeps what is written for gather to send.
 func (c *conn) Write(p []byte) (written int, err error) {
+	if c.gathered != nil {
+		*c.gathered = append(*c.gathered, p...)
+		return len(p), nil
+	}
 	for {
 		n, err := c.Conn.Write(p[written:])
 		written += n

@@ -157,9 +157,15 @@ func (s *answerStream) send(w io.Writer, piece []byte) error {
 	if err := s.call.http.SetWriteDeadline(time.Now().Add(s.call.server.config.WriteTimeout)); err != nil {
 		return err
 	}
-	n, err := w.Write(piece)
-	s.sent += int64(n)
-	return err
+	write := func() error {
+		n, err := w.Write(piece)
+		s.sent += int64(n)
+		return err
+	}
+	if connection, ours := s.call.http.Conn().(*conn); ours {
+		return connection.gather(write)
+	}
+	return write()
 }
 
 // Read returns what is left of the answer piece by piece, for a consumer that cannot take WriteTo.

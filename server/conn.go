@@ -188,7 +188,7 @@ type conn struct {
 	held      bool // not to be read for a while
 	impatient bool // sent the next request while it was held
 
-	gathered *[]byte // what is written goes here while gather runs
+	gathered *gathered // what is written goes here while gather runs
 
 	reading, writing deadline
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"net"
 	"os"
 	"time"
 )
@@ -68,7 +69,7 @@ func (c *conn) read(p []byte) (n int, err error) {
 // Write writes until the deadline, or keeps what is written for gather to send.
 func (c *conn) Write(p []byte) (written int, err error) {
 	if c.gathered != nil {
-		*c.gathered = append(*c.gathered, p...)
+		c.gathered.add(p)
 		return len(p), nil
 	}
 	for {
@@ -79,6 +80,19 @@ func (c *conn) Write(p []byte) (written int, err error) {
 		}
 		if err = c.writing.rearm(c.Conn.SetWriteDeadline); err != nil {
 			return written, err
+		}
+	}
+}
+
+// writeParts writes one part after the other until the deadline.
+func (c *conn) writeParts(parts net.Buffers) error {
+	for {
+		_, err := parts.WriteTo(c.Conn) // what was written is no longer among the parts
+		if err == nil || !c.writing.early(err) {
+			return err
+		}
+		if err = c.writing.rearm(c.Conn.SetWriteDeadline); err != nil {
+			return err
 		}
 	}
 }

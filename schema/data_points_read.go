@@ -14,10 +14,12 @@ import (
 )
 
 // PointReader streams data points. It folds neighbours of the same identity into the row that
-// counts, as a merge would, and holds one block of the result at a time. It belongs to one
+// counts, as a merge would, and holds at most two blocks of the result at a time. It belongs to one
 // goroutine; Close frees the query, also before the end.
 type PointReader struct {
 	native  *nativeReader
+	cancel  context.CancelFunc // ends the query
+	ahead   *readAhead         // nil for a short result
 	columns *pointColumns
 	wanted  columnSet
 	places  bool // rows of one identity that arrived at different times are no neighbours
@@ -71,11 +73,13 @@ func (db *DB) readPoints(ctx context.Context, query string, args ...any) (*Point
 // whose rows of one identity are neighbours. The columns that are not wanted have absent values.
 func (db *DB) readSession(ctx context.Context, wanted columnSet, session ID, query string, args ...any) (*PointReader, error) {
 	columns := new(pointColumns)
+	ctx, cancel := context.WithCancel(ctx)
 	native, err := db.queryNative(ctx, columns.wantedResults(wanted), query, args...)
 	if err != nil {
+		cancel()
 		return nil, err
 	}
-	return &PointReader{native: native, columns: columns, wanted: wanted, current: NewDataPoint(session, 0, 0, 0)}, nil
+	return &PointReader{native: native, cancel: cancel, columns: columns, wanted: wanted, current: NewDataPoint(session, 0, 0, 0)}, nil
 }
 
 // Next moves to the next point and reports whether there is one; after false, Err says whether the
@@ -106,8 +110,20 @@ func (r *PointReader) fill() bool {
 		return true
 	}
 	r.row = 0
-	r.rows, r.err = r.native.next()
+	r.nextBlock()
 	return r.err == nil
+}
+
+func (r *PointReader) nextBlock() {
+	if r.ahead != nil {
+		block := r.ahead.next(r.columns)
+		r.columns, r.rows, r.err = block.columns, block.rows, block.err
+		return
+	}
+	r.rows, r.err = r.native.next()
+	if r.err == nil && r.rows >= longBlock {
+		r.ahead = startReadAhead(r.native, r.wanted)
+	}
 }
 
 // continues reports whether the row to look at has the identity of the current point.
@@ -164,6 +180,11 @@ func (r *PointReader) Err() error {
 
 // Close ends the query.
 func (r *PointReader) Close() error {
+	if r.ahead != nil {
+		r.cancel()
+		r.ahead.close()
+	}
+	defer r.cancel()
 	return r.native.close()
 }
 

@@ -8,14 +8,15 @@ import (
 const (
 	// paceDebt is how much waiting a stream lets add up before it waits: timers are coarse.
 	paceDebt = 2 * time.Millisecond
-	// paceShare says which part of the processors the streams may have: one in so many.
-	paceShare = 4
+	// paceShare says for which part of the processors' time streams may produce: one in so many. Half of what a piece
+	// costs is producing it, the rest ClickHouse's reading and the kernel's sending.
+	paceShare = 6
 	// longestPace bounds one wait, so that a stream goes on soon after the others are gone.
 	longestPace = 50 * time.Millisecond
 )
 
 // pacer keeps streamed answers from taking the processors away from short requests: while there are
-// any, all streams together produce for no more than a quarter of the processors' time. It belongs to
+// any, all streams together take no more than a third of the processors' time. It belongs to
 // one stream.
 type pacer struct {
 	call *call

@@ -17,7 +17,7 @@ func TestStreamsWaitOnlyWhileThereAreShortRequests(t *testing.T) {
 		took, wait time.Duration
 	}{
 		{"alone", processors, 0, 10 * time.Millisecond, 0},
-		{"beside a poll, on all processors", processors, 1, 10 * time.Millisecond, 30 * time.Millisecond},
+		{"beside a poll, on all processors", processors, 1, 5 * time.Millisecond, 25 * time.Millisecond},
 		{"beside a poll, twice as many", 2 * processors, 1, 10 * time.Millisecond, 50 * time.Millisecond},
 		{"beside a poll, after a long piece", processors, 1, time.Second, longestPace},
 		{"beside a poll, after a short piece", processors, 1, 100 * time.Microsecond, 0},

@@ -48,7 +48,7 @@ func (s *suite) deployment(ctx context.Context) (*service, error) {
 		return nil, fmt.Errorf("the target %q must be an address such as https://host or http://host:8080", s.config.Target)
 	}
 	if len(s.config.Keys) == 0 {
-		return nil, errors.New("a target needs at least one API key: set LASTSEEN_KEYS, or name a file with one key a line by --keys-file")
+		return nil, errors.New("a target needs at least one API key: set LASTSEEN_KEY, or name a file with one key a line by --keys-file")
 	}
 	on := &service{
 		name: "target", label: address.Host, host: address.Host, prefix: strings.TrimSuffix(address.Path, "/"),

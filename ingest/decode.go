@@ -118,7 +118,7 @@ func (d *decoder) decode(format Format, encoding Encoding, limit int64) error {
 	case errors.Is(err, errFrameTooLong):
 		return invalid("", "Point %d, or what stands in its place, is longer than 1 MiB.", d.count)
 	case errors.Is(err, io.EOF):
-		return invalid("", "The JSON ends before it is complete.")
+		return invalid("", "The JSON ends before it is complete; send all of it.")
 	}
 	return err
 }
@@ -177,9 +177,9 @@ func (d *decoder) takeIn(encoding Encoding, limit int64) (io.Reader, error) {
 
 func badCompression(encoding Encoding) error {
 	if encoding == Gzip {
-		return invalid("", "The body is not valid gzip data.")
+		return invalid("", "The body is not valid gzip data: compress it, or leave the Content-Encoding out.")
 	}
-	return invalid("", "The body is not valid Zstd data with a window of at most 8 MiB.")
+	return invalid("", "The body is not valid Zstd data with a window of at most 8 MiB: compress it so, or leave the Content-Encoding out.")
 }
 
 // decodeLines reads NDJSON.
@@ -233,7 +233,7 @@ func (d *decoder) decodeDocument() error {
 	}
 	switch _, err = d.frames.peek(); err {
 	case nil:
-		return invalid("", "Something follows the end of the JSON.")
+		return invalid("", "Something follows the end of the JSON; send one document, or one point a line as application/x-ndjson.")
 	case io.EOF:
 		return nil
 	}
@@ -302,7 +302,7 @@ func (d *decoder) decodeObject() error {
 	}
 }
 
-var errMalformed = invalid("", "The body is not valid JSON.")
+var errMalformed = invalid("", "The body is not valid JSON; correct what makes it.")
 
 // memberName reads a member's name and the colon after it, and tells whether it is "points".
 func (d *decoder) memberName() (bool, error) {
@@ -338,7 +338,7 @@ func (d *decoder) decodePoints() (verdict, err error) {
 	if c == '[' {
 		return nil, d.decodeArray()
 	}
-	return invalid("points", "points must be an array."), d.skipValue()
+	return invalid("points", "This must be an array of points."), d.skipValue()
 }
 
 // skipValue reads a value that means nothing to us, but must be valid.
@@ -364,9 +364,9 @@ func (d *decoder) decodePoint(text []byte) error {
 	detail, err := d.point.decode(text)
 	if err != nil || !utf8.Valid(text) {
 		if d.lines > 0 {
-			return invalid("", "Line %d is not valid JSON.", d.lines)
+			return invalid("", "Line %d is not valid JSON; correct what makes it.", d.lines)
 		}
-		return invalid("", "Point %d is not valid JSON.", index)
+		return invalid("", "Point %d is not valid JSON; correct what makes it.", index)
 	}
 	if detail != "" {
 		return d.batch.reject(index, detail)

@@ -52,23 +52,23 @@ type HistoryRequest struct {
 func (r *HistoryRequest) Validate() error {
 	switch rule := r.Clusters; {
 	case r.Start >= r.End:
-		return &InvalidError{"end_timestamp", "end_timestamp must be later than start_timestamp"}
+		return &InvalidError{"end_timestamp", "This must be later than start_timestamp."}
 	case r.BucketSeconds < 0 || r.BucketSeconds > MaxBucketSeconds:
-		return &InvalidError{"bucket_seconds", "bucket_seconds must be a whole number from 1 to 604800"}
+		return &InvalidError{"bucket_seconds", "This must be a whole number from 1 to 604800."}
 	case !(rule.DistanceMeters >= MinClusterMeters && rule.DistanceMeters <= MaxClusterMeters):
-		return &InvalidError{"stationary_distance_meters", "stationary_distance_meters must be from 0.001 to 1000000"}
+		return &InvalidError{"stationary_distance_meters", "This must be from 0.001 to 1000000."}
 	case rule.Minimum < time.Second || rule.Minimum > maxClusterTime:
-		return &InvalidError{"stationary_minimum_seconds", "stationary_minimum_seconds must be from 1 to 31622400"}
+		return &InvalidError{"stationary_minimum_seconds", "This must be from 1 to 31622400."}
 	case rule.Gap < time.Second || rule.Gap > maxClusterTime:
-		return &InvalidError{"stationary_gap_seconds", "stationary_gap_seconds must be from 1 to 31622400"}
+		return &InvalidError{"stationary_gap_seconds", "This must be from 1 to 31622400."}
 	case r.Order >= orderCount:
-		return &InvalidError{"order", "order must be one of timestamp, received"}
+		return &InvalidError{"order", "This must be one of timestamp, received."}
 	case r.Order == OrderReceived && r.BucketSeconds > 0:
-		return &InvalidError{"bucket_seconds", "leave bucket_seconds or order=received out: they do not go together"}
+		return &InvalidError{"bucket_seconds", "Leave this or order=received out: they do not go together."}
 	case r.Limit < 0 || r.Limit > MaxPageLimit:
-		return &InvalidError{"limit", "limit must be a whole number from 1 to 1000000"}
+		return &InvalidError{"limit", "This must be a whole number from 1 to 1000000."}
 	case r.Format >= formatCount:
-		return &InvalidError{"format", "format must be one of json, ndjson, csv, geojson, gpx, parquet, arrow"}
+		return &InvalidError{"format", "This must be one of json, ndjson, csv, geojson, gpx, parquet, arrow."}
 	}
 	return nil
 }

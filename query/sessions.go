@@ -21,9 +21,9 @@ type ListRequest struct {
 func (r *ListRequest) Validate() error {
 	switch {
 	case r.Page < 1 || r.Page > maxPage:
-		return &InvalidError{"page", "page must be a whole number from 1 to 1000000000"}
+		return &InvalidError{"page", "This must be a whole number from 1 to 1000000000."}
 	case r.PageSize < 1 || r.PageSize > maxPageSize:
-		return &InvalidError{"page_size", "page_size must be a whole number from 1 to 1000"}
+		return &InvalidError{"page_size", "This must be a whole number from 1 to 1000."}
 	}
 	return nil
 }
@@ -138,9 +138,9 @@ type Suggestions struct {
 func (s *Sessions) Typeahead(ctx context.Context, orgID, text string, scope schema.OrgScope, limit int) (Suggestions, error) {
 	switch {
 	case text == "":
-		return Suggestions{}, &InvalidError{"query", "query must not be empty"}
+		return Suggestions{}, &InvalidError{"query", "This must not be empty."}
 	case limit < 1 || limit > maxLimit:
-		return Suggestions{}, &InvalidError{"limit", "limit must be a whole number from 1 to 100"}
+		return Suggestions{}, &InvalidError{"limit", "This must be a whole number from 1 to 100."}
 	}
 	var found Suggestions
 	var err error

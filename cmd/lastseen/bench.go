@@ -22,7 +22,7 @@ type benchCommand struct {
 
 // benchRunCommand runs scenarios.
 type benchRunCommand struct {
-	Scenarios []string `arg:"" optional:"" name:"scenario" help:"What to measure: last-seen, last-seen-304, mixed, long-poll, revocation, ingest, overload, cold-start, history, bulk, soak; all but soak when none is named."`
+	Scenarios []string `arg:"" optional:"" name:"scenario" help:"What to measure: last-seen, last-seen-304, mixed, long-poll, revocation, ingest, overload, cold-start, history, bulk, size, soak; all but soak when none is named."`
 
 	Contenders          []string `placeholder:"NAME" help:"What to compare with: bare, redis, postgres, naive; all that are installed when none is named."`
 	Sessions            int      `default:"100000" help:"Sessions in memory (default ${default})."`

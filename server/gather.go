@@ -11,7 +11,7 @@ type gathered struct {
 	small []byte // memory of the short parts, whose writer uses its own again
 }
 
-// shortPart is the size of fasthttp's buffer. What is longer is written from where the piece lies.
+// shortPart is the size of fasthttp's buffer. What is longer was not in it, and is sent from where the piece lies.
 const shortPart = 4 << 10
 
 var gatherings = sync.Pool{New: func() any { return &gathered{small: make([]byte, 0, 4*shortPart)} }}

@@ -170,6 +170,7 @@ func New(config Config, services Services) *Server {
 		Logger:             connectionLog{config.Logger},
 		Concurrency:        2 * config.MaxConnections, // ours is the limit that counts; see listener
 		ReadBufferSize:     config.MaxHeaderBytes,
+		WriteBufferSize:    shortPart,
 		ReadTimeout:        config.HeaderTimeout,
 		WriteTimeout:       config.WriteTimeout,
 		IdleTimeout:        config.IdleTimeout,

@@ -80,7 +80,7 @@ func TestFailuresExitWith1AndASentence(t *testing.T) {
 	}{
 		"no token":                    {[]string{"keys", "list"}, "a user token is needed: set LASTSEEN_TOKEN"},
 		"no token file":               {[]string{"keys", "list", "--token-file", "absent"}, "read the user token: open absent"},
-		"a token that is none":        {[]string{"keys", "list", "--server", s.base, "--token", "x"}, "the server answered 401"},
+		"a token that is none":        {[]string{"keys", "list", "--server", s.base, "--token", "x"}, "flags or environment give"},
 		"a bad server address":        {[]string{"keys", "list", "--server", "ftp://x", "--token", "x"}, "must look like http://127.0.0.1:8080"},
 		"the address is taken":        {[]string{"serve", "--data-dir", t.TempDir(), "--addr", strings.TrimPrefix(s.base, "http://")}, "is taken: stop what listens on it"},
 		"a bad address":               {[]string{"serve", "--data-dir", t.TempDir(), "--addr", "nowhere"}, "--addr is HOST:PORT"},

@@ -84,6 +84,9 @@ func (p *Problem) Error() string {
 			text += fmt.Sprintf("; %v: %s", e.Loc, e.Msg)
 		}
 	}
+	if p.Status == http.StatusUnauthorized {
+		text += " (What was sent is the token or key that this command's flags or environment give.)"
+	}
 	return fmt.Sprintf("the server answered %d: %s", p.Status, text)
 }
 

@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"net"
 	"os"
 	"time"
 )
@@ -80,19 +79,6 @@ func (c *conn) Write(p []byte) (written int, err error) {
 		}
 		if err = c.writing.rearm(c.Conn.SetWriteDeadline); err != nil {
 			return written, err
-		}
-	}
-}
-
-// writeParts writes one part after the other until the deadline.
-func (c *conn) writeParts(parts net.Buffers) error {
-	for {
-		_, err := parts.WriteTo(c.Conn) // what was written is no longer among the parts
-		if err == nil || !c.writing.early(err) {
-			return err
-		}
-		if err = c.writing.rearm(c.Conn.SetWriteDeadline); err != nil {
-			return err
 		}
 	}
 }

@@ -154,7 +154,8 @@ func (s *answerStream) WriteTo(w io.Writer) (int64, error) {
 }
 
 func (s *answerStream) send(w io.Writer, piece []byte) error {
-	if err := s.call.http.SetWriteDeadline(time.Now().Add(s.call.server.config.WriteTimeout)); err != nil {
+	patience := s.call.server.config.WriteTimeout
+	if err := s.call.http.SetWriteDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
 	write := func() error {
@@ -163,7 +164,7 @@ func (s *answerStream) send(w io.Writer, piece []byte) error {
 		return err
 	}
 	if connection, ours := s.call.http.Conn().(*conn); ours {
-		return connection.gather(write)
+		return connection.gather(patience, write)
 	}
 	return write()
 }

@@ -2,11 +2,13 @@ package server
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -208,6 +210,35 @@ func TestAClientThatStopsReadingFreesTheSource(t *testing.T) {
 				t.Errorf("the source ended with %v", err)
 			}
 		})
+	}
+}
+
+// slowly reads for a while by little and little, and then the rest.
+func slowly(c io.Reader, while time.Duration) ([]byte, error) {
+	var all []byte
+	piece := make([]byte, 32<<10)
+	for began := time.Now(); time.Since(began) < while; time.Sleep(20 * time.Millisecond) {
+		n, err := c.Read(piece)
+		if all = append(all, piece[:n]...); err != nil {
+			return all, err
+		}
+	}
+	rest, err := io.ReadAll(c)
+	return append(all, rest...), err
+}
+
+func TestAClientThatReadsSlowlyGetsAll(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 60<<10)
+	from := newScript(nil, slices.Repeat([]string{long}, 256)...) // more than sockets buffer
+	s := start(t, serving(func() source { return from }), func(with *setup) { with.config.WriteTimeout = 100 * time.Millisecond })
+	c := dial(t, s.address)
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := slowly(c, 2*time.Second)
+	if got := bytes.Count(answer, []byte("x")); err != nil || got < 256*len(long) || !bytes.HasSuffix(answer, []byte("0\r\n\r\n")) {
+		t.Errorf("%d bytes came, want %d and the end (%v)", got, 256*len(long), err)
 	}
 }
 

@@ -72,6 +72,7 @@ const shortTurns = 20
 
 // overloadOne finds the capacity, goes past it, and comes back.
 func (s *suite) overloadOne(ctx context.Context, main *service, kind overloadKind, o *Outcome) ([]string, error) {
+	quiet := main.sockets()
 	load := s.load(main)
 	load.Connections, load.Source, load.Tolerant = kind.connections, kind.source, true
 	capacity, err := load.Run(ctx)
@@ -89,7 +90,7 @@ func (s *suite) overloadOne(ctx context.Context, main *service, kind overloadKin
 	}
 	calm := load
 	calm.Rate = capacity.Throughput() / 2
-	usual, err := afterClosing(ctx, calm)
+	usual, err := main.afterClosing(ctx, quiet, calm)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +100,7 @@ func (s *suite) overloadOne(ctx context.Context, main *service, kind overloadKin
 	}
 	past := load
 	past.Rate, past.Shed, past.Connections = overloadFactor*capacity.Throughput(), true, cmp.Or(kind.past, overloadConnections*kind.connections)
-	over, err := kind.overload(ctx, past)
+	over, err := kind.overload(ctx, main, quiet, past)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +109,7 @@ func (s *suite) overloadOne(ctx context.Context, main *service, kind overloadKin
 		return nil, err
 	}
 	calm.WarmUp = 0
-	back, err := afterClosing(ctx, calm)
+	back, err := main.afterClosing(ctx, quiet, calm)
 	if err != nil {
 		return nil, err
 	}
@@ -117,25 +118,39 @@ func (s *suite) overloadOne(ctx context.Context, main *service, kind overloadKin
 	return s.judgeOverload(kind, o, capacity, over, before, after, recovery, recovered), nil
 }
 
-// closing is how long a service has to notice that the connections of a load are closed, before the next
-// load opens its own: they count against its limit until then.
-const closing = 100 * time.Millisecond
+const (
+	// longestClosing is how long a service may take to notice that the connections of a load are closed, before
+	// the next load opens its own: they count against its limit until then.
+	longestClosing = 10 * time.Second
+	// closingSlack is how many sockets it may have more than before the loads, such as for a poll of its metrics.
+	closingSlack = 2
+)
 
-func afterClosing(ctx context.Context, load loadgen.Load, background ...func(context.Context) error) (*loadgen.Measurement, error) {
-	select {
-	case <-time.After(closing):
-		return lane{load: func() loadgen.Load { return load }, background: background}.run(ctx)
-	case <-ctx.Done():
-		return nil, ctx.Err()
+// afterClosing runs a load when the service has no more sockets open than when it was quiet.
+func (s *service) afterClosing(ctx context.Context, quiet int, load loadgen.Load, background ...func(context.Context) error) (*loadgen.Measurement, error) {
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for began := time.Now(); s.sockets() > quiet+closingSlack; {
+		if time.Since(began) > longestClosing {
+			return nil, fmt.Errorf("the service has %d sockets open, and had %d before the loads", s.sockets(), quiet)
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
+	return lane{load: func() loadgen.Load { return load }, background: background}.run(ctx)
 }
 
 // overload runs the load, with the crowd beside it if there is one.
-func (k *overloadKind) overload(ctx context.Context, load loadgen.Load) (*loadgen.Measurement, error) {
+func (k *overloadKind) overload(ctx context.Context, on *service, quiet int, load loadgen.Load) (*loadgen.Measurement, error) {
 	if k.crowd == nil {
-		return afterClosing(ctx, load)
+		return on.afterClosing(ctx, quiet, load)
 	}
-	m, err := afterClosing(ctx, load, func(ctx context.Context) error { return k.crowd.run(ctx, load.WarmUp/2) })
+	connected := make(chan struct{})
+	load.Connected = func() { close(connected) }
+	m, err := on.afterClosing(ctx, quiet, load, func(ctx context.Context) error { return k.crowd.run(ctx, connected) })
 	if err == nil {
 		k.crowd.addTo(m)
 	}

@@ -51,9 +51,9 @@ type crowd struct {
 }
 
 // run keeps the clients coming until ctx ends, from when those who are let in are in.
-func (c *crowd) run(ctx context.Context, after time.Duration) error {
+func (c *crowd) run(ctx context.Context, in <-chan struct{}) error {
 	select {
-	case <-time.After(after):
+	case <-in:
 	case <-ctx.Done():
 		return nil
 	}

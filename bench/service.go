@@ -3,6 +3,10 @@ package bench
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"lastseen/bench/loadgen"
@@ -54,6 +58,25 @@ func (s *service) resident() (int64, error) {
 		return 0, nil
 	}
 	return residentBytes(s.processes[0].cmd.Process.Pid)
+}
+
+// sockets returns how many the service's first process has open, 0 where that cannot be told.
+func (s *service) sockets() (open int) {
+	if len(s.processes) == 0 {
+		return 0
+	}
+	files := fmt.Sprintf("/proc/%d/fd", s.processes[0].cmd.Process.Pid)
+	entries, err := os.ReadDir(files)
+	if err != nil {
+		return 0
+	}
+	for _, entry := range entries {
+		// One that is closed meanwhile is none.
+		if target, err := os.Readlink(filepath.Join(files, entry.Name())); err == nil && strings.HasPrefix(target, "socket:") {
+			open++
+		}
+	}
+	return open
 }
 
 // load is a closed loop of polls against the service, which callers adjust.

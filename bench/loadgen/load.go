@@ -55,6 +55,8 @@ type Load struct {
 	CPUs []int
 	// ServerCPU, when set, returns the processor time that the server has spent so far.
 	ServerCPU func() time.Duration
+	// Connected, when set, is called when all connections are open, before the first request.
+	Connected func()
 	// Source returns a worker's source, for workers 0 to Workers-1.
 	Source func(worker int) Source
 }

@@ -33,6 +33,10 @@ func (l *Load) work(ctx context.Context, m *Measurement) ([]*result, error) {
 		}
 	}
 
+	if l.Connected != nil {
+		l.Connected()
+	}
+
 	start := time.Now()
 	results, errs := make([]*result, l.Workers), make([]error, l.Workers)
 	var group sync.WaitGroup

@@ -20,8 +20,9 @@ const (
 // on every processor.
 func bulk(ctx context.Context, s *suite, o *Outcome) (err error) {
 	spec := s.longSpec()
-	spec.Merged = false                                                                                          // each part of a history that is read takes memory
-	on, err := s.startLastseen(ctx, "bulk", spec, "--histories", fmt.Sprint(2*max(manyPulls, runtime.NumCPU()))) // an organisation has half of them
+	spec.Merged = false                               // each part of a history that is read takes memory
+	histories := 2 * max(manyPulls, runtime.NumCPU()) // an organisation has half of them
+	on, err := s.startLastseen(ctx, "bulk", spec, "--histories", fmt.Sprint(histories))
 	if err != nil {
 		return err
 	}

@@ -120,8 +120,9 @@ type OwnedPoint struct {
 }
 
 // InsertDataPoints writes points in one insert: when it returns nil they are in ClickHouse, with the
-// durability that Options.NoFsync chooses. Its error matches ErrDiskFull below Options.DiskReserve. On an error some of them may have been written (an
-// insert is atomic only within a month); writing them again is harmless.
+// durability that Options.NoFsync chooses. Its error matches ErrDiskFull below Options.DiskReserve. On an
+// error some of them may have been written (an insert is atomic only within a month); writing them again
+// is harmless.
 func (db *DB) InsertDataPoints(ctx context.Context, points []OwnedPoint) error {
 	insert := db.pointInserts.take()
 	columns := &insert.columns

@@ -42,10 +42,7 @@ var ErrTooManyRows = errors.New("the result has too many rows")
 // codeTooManyRows is ClickHouse's TOO_MANY_ROWS_OR_BYTES, which is what passing max_result_rows throws.
 const codeTooManyRows = 396
 
-func tooManyRows(err error) bool {
-	exception, ok := errors.AsType[*clickhouse.Exception](err)
-	return ok && exception.Code == codeTooManyRows
-}
+func tooManyRows(err error) bool { return hasCode(err, codeTooManyRows) }
 
 // Receipt is a place in the order of arrival: by when a point was received, then by its timestamp,
 // both Unix milliseconds.

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
-
-	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
 // ErrDiskFull means that ClickHouse's disk has less free space than Options.DiskReserve, so that no data
@@ -17,10 +15,7 @@ var ErrDiskFull = errors.New("the disk of ClickHouse is nearly full")
 // codeNotEnoughSpace is ClickHouse's NOT_ENOUGH_SPACE, which an insert is refused with before it writes.
 const codeNotEnoughSpace = 243
 
-func diskFull(err error) bool {
-	exception, ok := errors.AsType[*clickhouse.Exception](err)
-	return ok && exception.Code == codeNotEnoughSpace
-}
+func diskFull(err error) bool { return hasCode(err, codeNotEnoughSpace) }
 
 // diskReserve reads the reserve from a table's definition as ClickHouse gives it.
 var diskReserve = regexp.MustCompile(`\bmin_free_disk_bytes_to_perform_insert = (\d+)`)
@@ -28,17 +23,12 @@ var diskReserve = regexp.MustCompile(`\bmin_free_disk_bytes_to_perform_insert = 
 // setDiskReserve makes ClickHouse refuse inserts of data points while its disk has less free space than
 // the layout's reserve. A merge that meets a full disk can leave a part that cannot be read (seen in 26.7:
 // "Empty marks file"), with points that were acknowledged long before. Merges reserve the space they will
-// need; what could take it away from them are inserts. Nothing is changed when the table is so already.
-func (db *DB) setDiskReserve(ctx context.Context) error {
-	definition, err := db.definition(ctx, dataPointsTable)
+// need; what could take it away from them are inserts. Nothing is changed when the table,
+// whose definition is given, is so already.
+func (db *DB) setDiskReserve(ctx context.Context, definition string) error {
+	has, err := numberIn(definition, diskReserve)
 	if err != nil {
-		return err
-	}
-	var has int64
-	if found := diskReserve.FindStringSubmatch(definition); found != nil {
-		if has, err = strconv.ParseInt(found[1], 10, 64); err != nil {
-			return fmt.Errorf("read the disk reserve of the data points: %w", err)
-		}
+		return fmt.Errorf("read the disk reserve of the data points: %w", err)
 	}
 	if has == db.layout.diskReserve {
 		return nil

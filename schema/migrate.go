@@ -3,6 +3,8 @@ package schema
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"strconv"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -77,10 +79,14 @@ func (db *DB) Migrate(ctx context.Context) error {
 			return fmt.Errorf("migrate to schema version %d (%s): %w", step.version, step.name, err)
 		}
 	}
-	if err := db.setRetention(ctx); err != nil {
+	definition, err := db.definition(ctx, dataPointsTable)
+	if err != nil {
 		return err
 	}
-	return db.setDiskReserve(ctx)
+	if err := db.setRetention(ctx, definition); err != nil {
+		return err
+	}
+	return db.setDiskReserve(ctx, definition)
 }
 
 // definition returns the statement that would make the table of each machine as it is.
@@ -91,6 +97,15 @@ func (db *DB) definition(ctx context.Context, t table) (statement string, err er
 		return "", fmt.Errorf("read the definition of the table %s: %w", t.name, err)
 	}
 	return statement, nil
+}
+
+// numberIn returns the number that a pattern finds in a table's definition, 0 where it finds none.
+func numberIn(definition string, pattern *regexp.Regexp) (int64, error) {
+	found := pattern.FindStringSubmatch(definition)
+	if found == nil {
+		return 0, nil
+	}
+	return strconv.ParseInt(found[1], 10, 64)
 }
 
 // alter changes the table of each machine.

@@ -28,25 +28,19 @@ func checkRetention(retention time.Duration) error {
 
 // setRetention makes ClickHouse drop the data points whose timestamp is older than the layout's
 // retention, or none when that is 0. ClickHouse does so when it merges, within hours. Nothing is
-// changed when the table is so already.
-func (db *DB) setRetention(ctx context.Context) error {
-	definition, err := db.definition(ctx, dataPointsTable)
+// changed when the table, whose definition is given, is so already.
+func (db *DB) setRetention(ctx context.Context, definition string) error {
+	has, err := numberIn(definition, retentionDays)
 	if err != nil {
-		return err
+		return fmt.Errorf("read the retention of the data points: %w", err)
 	}
-	var has int
-	if found := retentionDays.FindStringSubmatch(definition); found != nil {
-		if has, err = strconv.Atoi(found[1]); err != nil {
-			return fmt.Errorf("read the retention of the data points: %w", err)
-		}
-	}
-	wanted := int(db.layout.retention / day)
+	wanted := int64(db.layout.retention / day)
 	if has == wanted {
 		return nil
 	}
 	change := "REMOVE TTL"
 	if wanted > 0 {
-		change = "MODIFY TTL toDateTime(timestamp) + toIntervalDay(" + strconv.Itoa(wanted) + ")"
+		change = "MODIFY TTL toDateTime(timestamp) + toIntervalDay(" + strconv.FormatInt(wanted, 10) + ")"
 	}
 	if err := db.alter(ctx, dataPointsTable, change); err != nil {
 		return fmt.Errorf("set the retention of the data points to %d days: %w", wanted, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"lastseen/schema/measure"
@@ -45,6 +46,12 @@ func (c *statementCounts) failure(kind statementKind, err error) error {
 		c.failed[kind].Add(1)
 	}
 	return err
+}
+
+// hasCode reports whether an error is an exception of ClickHouse's with a code.
+func hasCode(err error, code int32) bool {
+	exception, ok := errors.AsType[*clickhouse.Exception](err)
+	return ok && exception.Code == code
 }
 
 // Exec counts a statement without a result.

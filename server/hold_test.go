@@ -21,11 +21,7 @@ type keptOpen struct {
 
 func (s *service) keepOpen() *keptOpen {
 	s.Helper()
-	c, err := net.Dial("tcp", s.address)
-	if err != nil {
-		s.Fatal(err)
-	}
-	s.Cleanup(func() { c.Close() })
+	c := dial(s, s.address)
 	return &keptOpen{s.TB, c, bufio.NewReader(c)}
 }
 

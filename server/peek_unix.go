@@ -22,15 +22,8 @@ func pending(c net.Conn) bool {
 // peek looks at what a connection has to read without taking it or waiting for it: nothing and no error
 // at its end, EAGAIN while nothing has come, which is also what connections say that cannot be looked at.
 func peek(c net.Conn) (n int, err error) {
-	if ours, ok := c.(*conn); ok {
-		c = ours.Conn
-	}
-	descriptor, ok := c.(syscall.Conn)
+	raw, ok := descriptor(c)
 	if !ok {
-		return 0, syscall.EAGAIN
-	}
-	raw, err := descriptor.SyscallConn()
-	if err != nil {
 		return 0, syscall.EAGAIN
 	}
 	failure := raw.Control(func(fd uintptr) {
@@ -41,4 +34,17 @@ func peek(c net.Conn) (n int, err error) {
 		return 0, failure
 	}
 	return max(n, 0), err
+}
+
+// descriptor returns the way to a connection's file descriptor, and false for one that has none.
+func descriptor(c net.Conn) (raw syscall.RawConn, ok bool) {
+	if ours, is := c.(*conn); is {
+		c = ours.Conn
+	}
+	holder, ok := c.(syscall.Conn)
+	if !ok {
+		return nil, false
+	}
+	raw, err := holder.SyscallConn()
+	return raw, err == nil
 }

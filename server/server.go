@@ -57,8 +57,8 @@ type Config struct {
 	HeaderTimeout time.Duration
 	// BodyTimeout is the time for the body of an ingest. Default 60 s.
 	BodyTimeout time.Duration
-	// WriteTimeout is the time that a client may take to accept the answer, or the next piece of a
-	// streamed one. Default 20 s.
+	// WriteTimeout is the time that a client may take to accept the answer, or 16 KB of a streamed one.
+	// Default 20 s.
 	WriteTimeout time.Duration
 	// IdleTimeout is how long a connection may wait for its next request. Default 2 min.
 	IdleTimeout time.Duration

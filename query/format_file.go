@@ -42,8 +42,7 @@ func (s *Stream) copyFile(out *output) error {
 // writeFormat writes the points in a format that is written point by point.
 func (s *Stream) writeFormat(out *output, format *pointFormat) error {
 	out.buffer = format.begin(out.buffer, s.session)
-	for first := true; s.primed || s.points.Next(); first = false {
-		s.primed = false
+	for first := true; s.nextPoint(); first = false {
 		out.buffer = format.point(out.buffer, s.points.Point(), first)
 		out.points++
 		if err := out.flushFull(); err != nil {

@@ -20,11 +20,14 @@ type Stream struct {
 	from     int64 // the start of the request, or of what is kept when that is later, Unix milliseconds
 	page     page
 	began    time.Time
-	points   *schema.PointReader // nil once it is closed, and where there is a file
+	points   *schema.PointReader // nil while there is no query, and where there is a file
 	primed   bool                // points is at the first point already
 	file     io.ReadCloser       // what ClickHouse writes; nil once it is closed
 	clusters *clusterer
 	closed   bool
+
+	suspended bool  // points are to be asked for again
+	broken    error // why they could not be
 }
 
 // failure tells a request that has ended, and one for too much, from a ClickHouse that failed.
@@ -59,6 +62,15 @@ func (s *Stream) start() (err error) {
 	if formats[s.request.Format].export != "" {
 		return s.startExport()
 	}
+	if err := s.openPoints(); err != nil {
+		return err
+	}
+	s.primed = s.points.Next()
+	return s.points.Err()
+}
+
+// openPoints begins the query of the points of the page.
+func (s *Stream) openPoints() (err error) {
 	db, r := s.history.db, &s.request
 	switch {
 	case s.page.receipts != nil:
@@ -68,11 +80,7 @@ func (s *Stream) start() (err error) {
 	default:
 		s.points, err = db.ReadDataPoints(s.ctx, s.session, s.page.start, s.page.end)
 	}
-	if err != nil {
-		return err
-	}
-	s.primed = s.points.Next()
-	return s.points.Err()
+	return err
 }
 
 // ContentType returns the media type of what WriteTo writes.
@@ -164,8 +172,7 @@ func (s *Stream) writePoints(out *output) error {
 	inRange := s.page.whole && s.request.BucketSeconds == 0 // the points are all that clusters need
 	separate := false
 	encoder := newPointEncoder(s.session)
-	for s.primed || s.points.Next() {
-		s.primed = false
+	for s.nextPoint() {
 		p := s.points.Point()
 		if separate {
 			out.buffer = append(out.buffer, ',')
@@ -185,6 +192,9 @@ func (s *Stream) writePoints(out *output) error {
 
 // endPoints closes the query, whose connection the next one may need.
 func (s *Stream) endPoints() error {
+	if s.broken != nil {
+		return s.failure(s.broken)
+	}
 	err := s.points.Err()
 	if err != nil {
 		err = s.failure(err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/go-cmp/cmp"
 
 	"lastseen/query"
@@ -94,12 +95,27 @@ func breakTable(t *testing.T, db *schema.DB, name string, broken func()) {
 // exec runs a statement that no code of ours would.
 func exec(tb testing.TB, db *schema.DB, statement string) {
 	tb.Helper()
+	onConnection(tb, db, func(conn driver.Conn) error { return conn.Exec(context.Background(), statement) })
+}
+
+// running counts the statements that ClickHouse runs for the database.
+func running(tb testing.TB, db *schema.DB) (n uint64) {
+	tb.Helper()
+	onConnection(tb, db, func(conn driver.Conn) error {
+		const statement = "SELECT toUInt64(count() - 1) FROM system.processes WHERE current_database = currentDatabase()"
+		return conn.QueryRow(context.Background(), statement).Scan(&n)
+	})
+	return n
+}
+
+func onConnection(tb testing.TB, db *schema.DB, do func(driver.Conn) error) {
+	tb.Helper()
 	conn, err := clickhouse.Open(schematest.Engine(tb).ClientOptions(db.Database()))
 	if err != nil {
 		tb.Fatal(err)
 	}
 	defer conn.Close()
-	if err := conn.Exec(context.Background(), statement); err != nil {
+	if err := do(conn); err != nil {
 		tb.Fatal(err)
 	}
 }

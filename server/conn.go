@@ -188,7 +188,8 @@ type conn struct {
 	held      bool // not to be read for a while
 	impatient bool // sent the next request while it was held
 
-	gathered *gathered // what is written goes here while gather runs
+	gathered *gathered     // what is written goes here while gather runs
+	patience time.Duration // with who reads the answer that gather sends; 0 for other answers
 
 	reading, writing deadline
 }
@@ -218,11 +219,11 @@ func (c *conn) Read(p []byte) (n int, err error) {
 	}
 }
 
-// changed is fasthttp's notice of where a connection is. It is between requests only when the one before
+// changed is fasthttp's notice that a connection begins or ends a request. It is between requests only when the one before
 // was read to its end and answered.
 func changed(accepted net.Conn, state fasthttp.ConnState) {
 	if c, ok := accepted.(*conn); ok {
-		c.between = state == fasthttp.StateIdle
+		c.between, c.patience = state == fasthttp.StateIdle, 0
 	}
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"net"
 	"os"
 	"time"
 )
@@ -69,6 +70,12 @@ func (c *conn) read(p []byte) (n int, err error) {
 func (c *conn) Write(p []byte) (written int, err error) {
 	if c.gathered != nil {
 		c.gathered.add(p)
+		return len(p), nil
+	}
+	if c.patience > 0 { // the end of what gather sent
+		if err := c.writeParts(net.Buffers{p}, nil); err != nil {
+			return 0, err
+		}
 		return len(p), nil
 	}
 	for {

@@ -38,6 +38,8 @@ func (s *waits) ContentType() string { return "application/json" }
 
 func (s *waits) Close() error { return nil }
 
+func (s *waits) Suspend() error { return nil }
+
 func TestAClientThatGoesAwayEndsTheWorkBeforeAnythingIsWritten(t *testing.T) {
 	t.Parallel()
 	for name, first := range map[string]string{"before the first byte": "", "between two pieces": "piece"} {
@@ -69,16 +71,18 @@ func TestAClientThatGoesAwayEndsTheWorkBeforeAnythingIsWritten(t *testing.T) {
 
 func TestAClientThatStaysIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	var work context.Context
+	works := make(chan context.Context, 1)
 	from := newScript(nil, "first", "second", "last")
 	s := start(t, func(with *setup) {
 		with.handle = func(c *call) error {
 			c.watchDeparture()
-			work = c.context()
+			works <- c.context()
 			return c.stream(from, identity)
 		}
 	})
 	from.hold = func() {
+		work := <-works
+		works <- work
 		select {
 		case <-work.Done():
 			t.Errorf("the work ended with %v", context.Cause(work))
@@ -88,5 +92,5 @@ func TestAClientThatStaysIsLeftAlone(t *testing.T) {
 	if answer := raw(t, s.address, anyRequest); !strings.Contains(answer, "last") {
 		t.Errorf("got %q", answer)
 	}
-	<-work.Done() // the watch ends with the call
+	<-(<-works).Done() // the watch ends with the call
 }

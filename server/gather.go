@@ -33,16 +33,20 @@ func (g *gathered) add(part []byte) {
 // the client reads.
 const leastAccepted = 16 << 10
 
+// stallTime is how long a client may take to accept a piece before what makes the pieces is suspended.
+const stallTime = 500 * time.Millisecond
+
 // gather calls write and then sends what it wrote in one go; long parts of it must stay as they are until then.
 // fasthttp writes a chunk in three calls, its frame apart from most of the body, and each of them wakes the client up,
 // which is most of what sending over a fast network costs: together they took a fifth of the time of a history.
-func (c *conn) gather(patience time.Duration, write func() error) error {
+// When the client has not accepted it within stallTime, stalled is called, at most once.
+func (c *conn) gather(patience time.Duration, stalled, write func() error) error {
 	g := gatherings.Get().(*gathered)
-	c.gathered = g
+	c.gathered, c.patience = g, patience
 	err := write()
 	c.gathered = nil
 	if err == nil {
-		err = c.writeParts(g.parts, patience)
+		err = c.writeParts(g.parts, stalled)
 	}
 	clear(g.parts)
 	g.parts, g.small = g.parts[:0], g.small[:0]
@@ -50,8 +54,16 @@ func (c *conn) gather(patience time.Duration, write func() error) error {
 	return err
 }
 
-// writeParts writes one part after the other until the deadline, which it moves on by patience while the client reads.
-func (c *conn) writeParts(parts net.Buffers, patience time.Duration) error {
+// writeParts writes one part after the other for as long as the client accepts leastAccepted in the time of its patience.
+// stalled may be nil.
+func (c *conn) writeParts(parts net.Buffers, stalled func() error) error {
+	limit := c.patience
+	if stalled != nil {
+		limit = min(limit, stallTime)
+	}
+	if err := c.SetWriteDeadline(time.Now().Add(limit)); err != nil {
+		return err
+	}
 	buffered, known := unsent(c.Conn)
 	for {
 		n, err := parts.WriteTo(c.Conn) // what was written is no longer among the parts
@@ -61,13 +73,20 @@ func (c *conn) writeParts(parts net.Buffers, patience time.Duration) error {
 			return nil
 		case c.writing.early(err):
 			err = c.writing.rearm(c.Conn.SetWriteDeadline)
-		case known && errors.Is(err, os.ErrDeadlineExceeded):
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return err
+		case stalled != nil:
+			if err = stalled(); err == nil {
+				err = c.SetWriteDeadline(time.Now().Add(c.patience))
+			}
+			stalled = nil
+		case known:
 			left, _ := unsent(c.Conn)
 			if buffered-left < leastAccepted {
 				return err
 			}
 			buffered = left
-			err = c.SetWriteDeadline(time.Now().Add(patience))
+			err = c.SetWriteDeadline(time.Now().Add(c.patience))
 		}
 		if err != nil {
 			return err

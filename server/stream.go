@@ -14,6 +14,9 @@ import (
 type source interface {
 	io.WriterTo
 	io.Closer
+	// Suspend frees what WriteTo can do without while it waits for its writer, and is called meanwhile. After an
+	// error WriteTo is not gone on with.
+	Suspend() error
 	// ContentType returns the media type of what WriteTo writes.
 	ContentType() string
 }
@@ -155,16 +158,16 @@ func (s *answerStream) WriteTo(w io.Writer) (int64, error) {
 
 func (s *answerStream) send(w io.Writer, piece []byte) error {
 	patience := s.call.server.config.WriteTimeout
-	if err := s.call.http.SetWriteDeadline(time.Now().Add(patience)); err != nil {
-		return err
-	}
 	write := func() error {
 		n, err := w.Write(piece)
 		s.sent += int64(n)
 		return err
 	}
 	if connection, ours := s.call.http.Conn().(*conn); ours {
-		return connection.gather(patience, write)
+		return connection.gather(patience, s.from.Suspend, write)
+	}
+	if err := s.call.http.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+		return err
 	}
 	return write()
 }

@@ -22,10 +22,13 @@ type script struct {
 	err    error
 	hold   func()        // called before the last piece
 	closed chan struct{} // closed by Close
+
+	suspended    chan struct{} // closed by Suspend
+	suspendFails error
 }
 
 func newScript(err error, pieces ...string) *script {
-	return &script{pieces: pieces, err: err, hold: func() {}, closed: make(chan struct{})}
+	return &script{pieces: pieces, err: err, hold: func() {}, closed: make(chan struct{}), suspended: make(chan struct{})}
 }
 
 func (s *script) WriteTo(w io.Writer) (written int64, err error) {
@@ -45,12 +48,21 @@ func (s *script) WriteTo(w io.Writer) (written int64, err error) {
 func (s *script) ContentType() string { return "application/json" }
 
 func (s *script) Close() error {
-	select {
-	case <-s.closed:
-	default:
-		close(s.closed)
-	}
+	closeOnce(s.closed)
 	return nil
+}
+
+func (s *script) Suspend() error {
+	closeOnce(s.suspended)
+	return s.suspendFails
+}
+
+func closeOnce(c chan struct{}) {
+	select {
+	case <-c:
+	default:
+		close(c)
+	}
 }
 
 // serving makes the server answer every request with a source.
@@ -190,6 +202,8 @@ func (e *endless) WriteTo(w io.Writer) (int64, error) {
 
 func (e *endless) Close() error { return nil }
 
+func (e *endless) Suspend() error { return nil }
+
 func (e *endless) ContentType() string { return "application/json" }
 
 func TestAClientThatStopsReadingFreesTheSource(t *testing.T) {
@@ -213,11 +227,15 @@ func TestAClientThatStopsReadingFreesTheSource(t *testing.T) {
 	}
 }
 
-// slowly reads for a while by little and little, and then the rest.
-func slowly(c io.Reader, while time.Duration) ([]byte, error) {
-	var all []byte
-	piece := make([]byte, 32<<10)
-	for began := time.Now(); time.Since(began) < while; time.Sleep(20 * time.Millisecond) {
+// slowly reads some bytes fast, which makes the buffers of the other end grow, then for a while by little and little,
+// and then the rest.
+func slowly(c io.Reader, fast int, while time.Duration) ([]byte, error) {
+	all := make([]byte, fast)
+	if n, err := io.ReadFull(c, all); err != nil {
+		return all[:n], err
+	}
+	piece := make([]byte, 16<<10)
+	for began := time.Now(); time.Since(began) < while; time.Sleep(50 * time.Millisecond) {
 		n, err := c.Read(piece)
 		if all = append(all, piece[:n]...); err != nil {
 			return all, err
@@ -227,18 +245,65 @@ func slowly(c io.Reader, while time.Duration) ([]byte, error) {
 	return append(all, rest...), err
 }
 
+// longScript is more than sockets buffer.
+func longScript() *script {
+	return newScript(nil, slices.Repeat([]string{strings.Repeat("x", 60<<10)}, 256)...)
+}
+
+// checkLong looks at the answer that longScript is.
+func checkLong(t *testing.T, answer []byte, err error) {
+	t.Helper()
+	if got := bytes.Count(answer, []byte("x")); err != nil || got < 256*60<<10 || !bytes.HasSuffix(answer, []byte("0\r\n\r\n")) {
+		t.Errorf("%d bytes came, want %d and the end (%v)", got, 256*60<<10, err)
+	}
+}
+
 func TestAClientThatReadsSlowlyGetsAll(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat("x", 60<<10)
-	from := newScript(nil, slices.Repeat([]string{long}, 256)...) // more than sockets buffer
-	s := start(t, serving(func() source { return from }), func(with *setup) { with.config.WriteTimeout = 100 * time.Millisecond })
+	s := start(t, serving(func() source { return longScript() }), func(with *setup) { with.config.WriteTimeout = 2 * time.Second })
 	c := dial(t, s.address)
-	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
+	// The kernel tells the other end that a client has read only when a sixteenth of the client's buffer is free again,
+	// and lets it grow to megabytes unless its size is set.
+	if err := c.(*net.TCPConn).SetReadBuffer(1 << 20); err != nil {
 		t.Fatal(err)
 	}
-	answer, err := slowly(c, 2*time.Second)
-	if got := bytes.Count(answer, []byte("x")); err != nil || got < 256*len(long) || !bytes.HasSuffix(answer, []byte("0\r\n\r\n")) {
-		t.Errorf("%d bytes came, want %d and the end (%v)", got, 256*len(long), err)
+	if _, err := io.WriteString(c, anyRequest); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := slowly(c, 8<<20, 6*time.Second)
+	checkLong(t, answer, err)
+}
+
+func TestAClientThatPausesSuspendsTheSource(t *testing.T) {
+	t.Parallel()
+	from := longScript()
+	s := start(t, serving(func() source { return from }))
+	c := dial(t, s.address)
+	if _, err := io.WriteString(c, anyRequest); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-from.suspended:
+	case <-from.closed:
+		t.Fatal("the source was given up and not suspended")
+	}
+	answer, err := io.ReadAll(c)
+	checkLong(t, answer, err)
+
+}
+
+func TestAFailureToSuspendCutsTheConnection(t *testing.T) {
+	t.Parallel()
+	from := longScript()
+	from.suspendFails = errors.New("the disk is on fire")
+	s := start(t, serving(func() source { return from }))
+	c := dial(t, s.address)
+	if _, err := io.WriteString(c, anyRequest); err != nil {
+		t.Fatal(err)
+	}
+	<-from.closed
+	if answer, err := io.ReadAll(c); bytes.HasSuffix(answer, []byte("0\r\n\r\n")) || !strings.Contains(s.log.String(), "fire") {
+		t.Errorf("the answer ends well (%v), or the log does not say why", err)
 	}
 }
 

@@ -1,0 +1,52 @@
+package query
+
+import (
+	"fmt"
+
+	"lastseen/schema"
+)
+
+// Suspend gives the query up until the next point is wanted, and then begins it after the last one that was
+// written. So who reads slowly keeps nothing of ClickHouse in the meantime, only a place. What was stored or
+// dropped meanwhile may be in the rest. It may be called while WriteTo waits for its writer, by whom it waits
+// for. It does nothing to a file that ClickHouse writes, which cannot be gone on with, nor once all points are
+// written. After an error WriteTo must not go on.
+func (s *Stream) Suspend() error {
+	if s.points == nil {
+		return nil
+	}
+	s.page.goOnAfter(s.points.Point(), s.request.BucketSeconds)
+	err := s.points.Close()
+	s.points, s.suspended = nil, true
+	if err != nil {
+		return fmt.Errorf("suspend the query of a history: %w", err)
+	}
+	return nil
+}
+
+// goOnAfter leaves of a page what comes after a point.
+func (p *page) goOnAfter(last *schema.DataPoint, bucketSeconds int) {
+	switch bucket := int64(bucketSeconds) * 1000; {
+	case p.receipts != nil:
+		p.receipts.After = schema.Receipt{ReceivedAt: last.ReceivedAt, Timestamp: last.Timestamp}
+	case bucket > 0:
+		p.start = last.Timestamp - last.Timestamp%bucket + bucket // one point was written for the whole bucket
+	default:
+		p.start = last.Timestamp + 1
+	}
+}
+
+// nextPoint moves to the next point of the page and reports whether there is one.
+func (s *Stream) nextPoint() bool {
+	if s.primed {
+		s.primed = false
+		return true
+	}
+	if s.suspended {
+		s.suspended = false
+		if s.broken = s.openPoints(); s.broken != nil {
+			return false
+		}
+	}
+	return s.points.Next()
+}

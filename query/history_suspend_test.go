@@ -1,0 +1,138 @@
+package query_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"lastseen/query"
+	"lastseen/schema"
+)
+
+// scattered has 20,000 points of two months in several parts, with replaced ones, outliers and late ones.
+func scattered(t *testing.T, rng *rand.Rand) (*query.History, *schema.DB, schema.Session) {
+	t.Helper()
+	s := newSession()
+	h, db := historyOf(t, s)
+	exec(t, db, "SYSTEM STOP MERGES session_by_device_data_points")
+	var groups [4][]schema.OwnedPoint
+	put := func(p schema.OwnedPoint) {
+		at := rng.IntN(len(groups))
+		groups[at] = append(groups[at], p)
+	}
+	for i := range int64(20_000) {
+		p := at(s.ID, i*200)
+		p.Latitude += int32(i / 1000 * 100_000) // stays of a thousand points
+		p.ReceivedAt += rng.Int64N(100) * 60_000
+		put(p)
+		switch rng.IntN(10) {
+		case 0:
+			put(version(p, 1, schema.OutlierByUser))
+		case 1:
+			p = version(p, 1, schema.NotOutlier)
+			p.ReceivedAt += 3_600_000
+			put(p)
+		}
+	}
+	for _, group := range groups {
+		insert(t, db, group...)
+	}
+	return h, db, s
+}
+
+// suspending writes a history and suspends it at some of the pieces.
+func suspending(h *query.History, request query.HistoryRequest, rng *rand.Rand, suspended func()) (string, error) {
+	stream, err := h.Open(context.Background(), request)
+	if err != nil {
+		return "", err
+	}
+	var out bytes.Buffer
+	_, err = stream.WriteTo(writerFunc(func(p []byte) (int, error) {
+		out.Write(p)
+		if rng.IntN(3) == 0 {
+			if err := stream.Suspend(); err != nil {
+				return 0, err
+			}
+			suspended()
+		}
+		return len(p), nil
+	}))
+	return out.String(), err
+}
+
+func TestASuspendedHistoryIsTheSame(t *testing.T) {
+	t.Parallel()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	h, _, s := scattered(t, rng)
+	for _, format := range query.Formats() {
+		for name, change := range map[string]func(*query.HistoryRequest){
+			"all":     func(*query.HistoryRequest) {},
+			"buckets": func(r *query.HistoryRequest) { r.BucketSeconds = 450 },
+			"a page":  func(r *query.HistoryRequest) { r.Limit = 12_345 },
+			"arrival": func(r *query.HistoryRequest) { r.Order = query.OrderReceived },
+		} {
+			request := wanted(s.ID)
+			request.Format = format
+			change(&request)
+			suspensions := 0
+			got, err := suspending(h, request, rng, func() { suspensions++ })
+			if want := pull(t, h, request); err != nil || got != want {
+				t.Errorf("%s in %v, suspended %d times: %d bytes, want the same %d (%v)", name, format, suspensions, len(got), len(want), err)
+			}
+		}
+	}
+}
+
+// TestASuspendedHistoryHoldsNoQuery asks ClickHouse which statements it runs.
+func TestASuspendedHistoryHoldsNoQuery(t *testing.T) {
+	t.Parallel()
+	s := newSession()
+	h, db := historyOf(t, s, manyPoints(s)...)
+	stream, err := h.Open(t.Context(), wanted(s.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if running(t, db) == 0 {
+		t.Error("ClickHouse runs nothing for a history that is open")
+	}
+	pieces := 0
+	_, err = stream.WriteTo(writerFunc(func(p []byte) (int, error) {
+		if pieces++; pieces == 3 {
+			if err := stream.Suspend(); err != nil {
+				t.Error(err)
+			}
+			if n := running(t, db); n > 0 {
+				t.Errorf("ClickHouse runs %d statements for a history that is suspended", n)
+			}
+		}
+		return len(p), nil
+	}))
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestASuspendedHistoryThatCannotGoOnFails(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(1, 2))
+	h, db, s := scattered(t, rng)
+	stream, err := h.Open(t.Context(), wanted(s.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	breakTable(t, db, "session_by_device_data_points", func() {
+		_, err = stream.WriteTo(writerFunc(func(p []byte) (int, error) { return len(p), stream.Suspend() }))
+	})
+	if !errors.Is(err, query.ErrUnavailable) {
+		t.Errorf("the error is %v, want %v", err, query.ErrUnavailable)
+	}
+	if _, err := h.Open(t.Context(), wanted(s.ID)); err != nil {
+		t.Error(fmt.Errorf("its place is not free: %w", err))
+	}
+}

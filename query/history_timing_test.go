@@ -129,3 +129,32 @@ func BenchmarkListSessions(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSuspend measures what a suspension costs: from giving the query of 1,000,000 points up to the next piece.
+func BenchmarkSuspend(b *testing.B) {
+	s := newSession()
+	h, _ := historyOf(b, s, drive(s, 1_000_000)...)
+	for name, change := range map[string]func(*query.HistoryRequest){
+		"all":     func(*query.HistoryRequest) {},
+		"buckets": func(r *query.HistoryRequest) { r.BucketSeconds = 10 },
+		"arrival": func(r *query.HistoryRequest) { r.Order = query.OrderReceived },
+	} {
+		b.Run(name, func(b *testing.B) {
+			request := wanted(s.ID)
+			change(&request)
+			stream, err := h.Open(b.Context(), request)
+			if err != nil {
+				b.Fatal(err)
+			}
+			pieces := 0
+			b.ReportAllocs()
+			stream.WriteTo(writerFunc(func(p []byte) (int, error) {
+				if pieces++; pieces > b.N {
+					return 0, io.ErrClosedPipe
+				}
+				return len(p), stream.Suspend()
+			}))
+			b.ReportMetric(0, "MB/s")
+		})
+	}
+}

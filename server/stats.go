@@ -41,6 +41,7 @@ type serverCounts struct {
 	nowhere  *routeCounts                // of paths that no route is for
 	refused  map[string]*measure.Counter // by reason; the map is never changed
 	waits    map[string]*measure.Counter // long polls by outcome; the map is never changed
+	stalled  measure.Counter             // times that the source of a streamed answer was suspended
 }
 
 // newServerCounts makes the counts of a table of routes and ties each route to its own.
@@ -161,6 +162,8 @@ type Stats struct {
 	// LongPolls counts the polls that had something to wait for and have ended, by outcome: changed,
 	// timed_out, departed, refused, stopped, or no_place for one that was answered without waiting.
 	LongPolls map[string]uint64
+	// Suspensions counts how often the query of a history was given up because its client was slow to read.
+	Suspensions uint64
 	// Admissions are the limits on what runs at the same time.
 	Admissions []AdmissionStats
 }
@@ -187,8 +190,9 @@ type AdmissionStats struct {
 func (s *Server) Stats() Stats {
 	stats := Stats{
 		InFlight: int(s.counts.inFlight.Value()), Refused: make(map[string]uint64, len(refusalReasons)),
-		LongPolls:  make(map[string]uint64, len(waitOutcomes)),
-		Admissions: []AdmissionStats{s.queries.stats("queries"), s.streams.stats("histories"), s.connectionStats(), s.waiting.stats("long_polls")},
+		LongPolls:   make(map[string]uint64, len(waitOutcomes)),
+		Suspensions: uint64(s.counts.stalled.Value()),
+		Admissions:  []AdmissionStats{s.queries.stats("queries"), s.streams.stats("histories"), s.connectionStats(), s.waiting.stats("long_polls")},
 	}
 	for _, r := range s.counts.routes {
 		for class, histogram := range r.durations {

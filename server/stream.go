@@ -164,12 +164,18 @@ func (s *answerStream) send(w io.Writer, piece []byte) error {
 		return err
 	}
 	if connection, ours := s.call.http.Conn().(*conn); ours {
-		return connection.gather(patience, s.from.Suspend, write)
+		return connection.gather(patience, s.suspend, write)
 	}
 	if err := s.call.http.SetWriteDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
 	return write()
+}
+
+// suspend frees what the source can do without while the client is slow to read.
+func (s *answerStream) suspend() error {
+	s.call.server.counts.stalled.Add(1)
+	return s.from.Suspend()
 }
 
 // Read returns what is left of the answer piece by piece, for a consumer that cannot take WriteTo.

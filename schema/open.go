@@ -96,7 +96,9 @@ func Open(ctx context.Context, options Options) (*DB, error) {
 // OpenOn opens a database on an engine that the caller owns and closes; several databases may share
 // one engine.
 func OpenOn(ctx context.Context, engine *embedded.Engine, options Options) (*DB, error) {
-	db, err := open(ctx, engine.ClientOptions(options.Database), options)
+	client := engine.ClientOptions(options.Database)
+	client.Auth.Database = options.Database // the engine's own default is not ours
+	db, err := open(ctx, client, options)
 	if err != nil {
 		return nil, err
 	}

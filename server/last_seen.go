@@ -12,7 +12,7 @@ import (
 var (
 	problemSessionIDMissing = invalid(fieldError{loc: []string{"query", "session_id"}, msg: "This parameter is required."})
 	problemNoSession        = &problem{status: fasthttp.StatusNotFound,
-		detail: "There is no such session, or your organisation cannot see it; check the session_id."}
+		detail: "There is no such session that you may see; check the session_id."}
 	jsonNull = []byte("null")
 )
 

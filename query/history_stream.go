@@ -21,13 +21,11 @@ type Stream struct {
 	page     page
 	began    time.Time
 	points   *schema.PointReader // nil while there is no query, and where there is a file
+	broken   error               // why points could not be asked for again
 	primed   bool                // points is at the first point already
 	file     io.ReadCloser       // what ClickHouse writes; nil once it is closed
 	clusters *clusterer
 	closed   bool
-
-	suspended bool  // points are to be asked for again
-	broken    error // why they could not be
 }
 
 // failure tells a request that has ended, and one for too much, from a ClickHouse that failed.

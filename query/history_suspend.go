@@ -17,7 +17,7 @@ func (s *Stream) Suspend() error {
 	}
 	s.page.goOnAfter(s.points.Point(), s.request.BucketSeconds)
 	err := s.points.Close()
-	s.points, s.suspended = nil, true
+	s.points = nil
 	if err != nil {
 		return fmt.Errorf("suspend the query of a history: %w", err)
 	}
@@ -26,11 +26,11 @@ func (s *Stream) Suspend() error {
 
 // goOnAfter leaves of a page what comes after a point.
 func (p *page) goOnAfter(last *schema.DataPoint, bucketSeconds int) {
-	switch bucket := int64(bucketSeconds) * 1000; {
+	switch {
 	case p.receipts != nil:
 		p.receipts.After = schema.Receipt{ReceivedAt: last.ReceivedAt, Timestamp: last.Timestamp}
-	case bucket > 0:
-		p.start = last.Timestamp - last.Timestamp%bucket + bucket // one point was written for the whole bucket
+	case bucketSeconds > 0: // one point was written for the whole bucket
+		p.start = schema.BucketStart(last.Timestamp, bucketSeconds) + int64(bucketSeconds)*1000
 	default:
 		p.start = last.Timestamp + 1
 	}
@@ -42,8 +42,7 @@ func (s *Stream) nextPoint() bool {
 		s.primed = false
 		return true
 	}
-	if s.suspended {
-		s.suspended = false
+	if s.points == nil { // the stream was suspended
 		if s.broken = s.openPoints(); s.broken != nil {
 			return false
 		}

@@ -23,13 +23,18 @@ func (db *DB) ReadBuckets(ctx context.Context, session ID, start, end int64, buc
 // BucketPageEnd is PageEnd for buckets: it returns the beginning of the first bucket that has a
 // non-outlier point and does not fit. It reads no further than the page.
 func (db *DB) BucketPageEnd(ctx context.Context, session ID, start, end int64, bucketSeconds, limit int) (int64, bool, error) {
-	bucket := int64(bucketSeconds) * 1000
 	first, more, err := db.boundary(withSettings(ctx, db.streaming()), `SELECT timestamp AS received_at, timestamp FROM (
   SELECT timestamp, `+bucketOf+` AS bucket, lagInFrame(bucket, 1, `+noBucket+`) OVER (ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS bucket_before
   FROM `+folded("timestamp, outlier")+` WHERE outlier = 0
 ) WHERE bucket != bucket_before LIMIT {limit:Int64}, 1`,
 		append(sessionRangeArgs(session, start, end), bucketArg(bucketSeconds), clickhouse.Named("limit", int64(limit)))...)
-	return first.Timestamp - first.Timestamp%bucket, more, err
+	return BucketStart(first.Timestamp, bucketSeconds), more, err
+}
+
+// BucketStart returns when the bucket begins that a timestamp belongs to (both Unix milliseconds, not before
+// 1970); buckets are those of ReadBuckets.
+func BucketStart(timestamp int64, bucketSeconds int) int64 {
+	return timestamp - timestamp%(int64(bucketSeconds)*1000)
 }
 
 // bucketSelect selects columns of the rows of a subquery, those of one bucket the last that is not an

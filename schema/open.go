@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,6 +61,9 @@ type DB struct {
 	checkpointInserts insertPool[checkpointColumns]
 }
 
+// standardDatabase is the database of who names none. The engine's own would be another.
+const standardDatabase = "lastseen"
+
 var databaseName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
 
 // Open connects to ClickHouse and makes the database if it is absent; Migrate then makes the tables.
@@ -96,9 +100,7 @@ func Open(ctx context.Context, options Options) (*DB, error) {
 // OpenOn opens a database on an engine that the caller owns and closes; several databases may share
 // one engine.
 func OpenOn(ctx context.Context, engine *embedded.Engine, options Options) (*DB, error) {
-	client := engine.ClientOptions(options.Database)
-	client.Auth.Database = options.Database // the engine's own default is not ours
-	db, err := open(ctx, client, options)
+	db, err := open(ctx, engine.ClientOptions(cmp.Or(options.Database, standardDatabase)), options)
 	if err != nil {
 		return nil, err
 	}
@@ -126,10 +128,7 @@ func serverOptions(address string) (*clickhouse.Options, error) {
 
 // open makes the database and connects to it.
 func open(ctx context.Context, options *clickhouse.Options, layoutOptions Options) (*DB, error) {
-	database := options.Auth.Database
-	if database == "" {
-		database = "lastseen"
-	}
+	database := cmp.Or(options.Auth.Database, standardDatabase)
 	if !databaseName.MatchString(database) {
 		return nil, fmt.Errorf("the database name %q must consist of letters, digits and underscores", database)
 	}

@@ -219,8 +219,8 @@ func (c *conn) Read(p []byte) (n int, err error) {
 	}
 }
 
-// changed is fasthttp's notice that a connection begins or ends a request. It is between requests only when the one before
-// was read to its end and answered.
+// changed is fasthttp's notice that a connection begins or ends a request. It is between requests only when the
+// one before was read to its end and answered.
 func changed(accepted net.Conn, state fasthttp.ConnState) {
 	if c, ok := accepted.(*conn); ok {
 		c.between, c.patience = state == fasthttp.StateIdle, 0

@@ -54,8 +54,8 @@ func (c *conn) gather(patience time.Duration, stalled, write func() error) error
 	return err
 }
 
-// writeParts writes one part after the other for as long as the client accepts leastAccepted in the time of its patience.
-// stalled may be nil.
+// writeParts writes one part after the other for as long as the client accepts leastAccepted in the time of the
+// connection's patience. stalled may be nil.
 func (c *conn) writeParts(parts net.Buffers, stalled func() error) error {
 	limit := c.patience
 	if stalled != nil {

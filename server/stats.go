@@ -41,7 +41,7 @@ type serverCounts struct {
 	nowhere  *routeCounts                // of paths that no route is for
 	refused  map[string]*measure.Counter // by reason; the map is never changed
 	waits    map[string]*measure.Counter // long polls by outcome; the map is never changed
-	stalled  measure.Counter             // times that the source of a streamed answer was suspended
+	suspends measure.Counter             // of sources of streamed answers
 }
 
 // newServerCounts makes the counts of a table of routes and ties each route to its own.
@@ -191,7 +191,7 @@ func (s *Server) Stats() Stats {
 	stats := Stats{
 		InFlight: int(s.counts.inFlight.Value()), Refused: make(map[string]uint64, len(refusalReasons)),
 		LongPolls:   make(map[string]uint64, len(waitOutcomes)),
-		Suspensions: uint64(s.counts.stalled.Value()),
+		Suspensions: uint64(s.counts.suspends.Value()),
 		Admissions:  []AdmissionStats{s.queries.stats("queries"), s.streams.stats("histories"), s.connectionStats(), s.waiting.stats("long_polls")},
 	}
 	for _, r := range s.counts.routes {

@@ -174,7 +174,7 @@ func (s *answerStream) send(w io.Writer, piece []byte) error {
 
 // suspend frees what the source can do without while the client is slow to read.
 func (s *answerStream) suspend() error {
-	s.call.server.counts.stalled.Add(1)
+	s.call.server.counts.suspends.Add(1)
 	return s.from.Suspend()
 }
 

@@ -289,7 +289,6 @@ func TestAClientThatPausesSuspendsTheSource(t *testing.T) {
 	}
 	answer, err := io.ReadAll(c)
 	checkLong(t, answer, err)
-
 }
 
 func TestAFailureToSuspendCutsTheConnection(t *testing.T) {

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,12 +11,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
 	"lastseen/bench/dataset"
 	"lastseen/bench/loadgen"
 	"lastseen/bench/rival"
+	"lastseen/server"
 )
 
 // startTimeout bounds the start of one process, loading included.
@@ -54,7 +57,7 @@ func (s *suite) startLastseen(ctx context.Context, name string, spec dataset.Spe
 	if err := s.giveKeys(ctx, on, name, spec); err != nil {
 		return nil, errors.Join(err, on.stop())
 	}
-	on.source = pollSource(on, true)
+	on.source = pollSource(on, poller{probes: true})
 	return on, nil
 }
 
@@ -79,10 +82,11 @@ func (s *suite) serve(ctx context.Context, name string, flags ...string) (*servi
 		return nil, err
 	}
 	s.say("starting %s", name)
-	p, err := launch{
-		name: name, path: s.config.Executable, dir: dir, cpus: s.processors.server,
-		args: append([]string{"serve", "--addr", address, "--data-dir", filepath.Join(dir, "data"), "--max-connections", fmt.Sprint(maxWaiters + 1000)}, flags...),
-	}.start()
+	args := []string{"serve", "--addr", address, "--data-dir", filepath.Join(dir, "data"), "--max-connections", fmt.Sprint(maxWaiters + 1000)}
+	if s.config.Connections > server.CrowdPerProcessor*cmp.Or(len(s.processors.server), runtime.NumCPU()) {
+		args = append(args, "--poll-wait", "0s") // that many are asked for, not an overload
+	}
+	p, err := launch{name: name, path: s.config.Executable, dir: dir, cpus: s.processors.server, args: append(args, flags...)}.start()
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +180,7 @@ func (s *suite) startFront(ctx context.Context, folder, label string, config riv
 		name: config.Name, label: label, host: address, processes: []*process{p}, catalogue: beside.catalogue,
 		target: loadgen.Target{Address: address, Codec: loadgen.HTTP{}},
 	}
-	on.source = pollSource(on, false)
+	on.source = pollSource(on, poller{})
 	waiting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if err := p.awaitHTTP(waiting, "http://"+address+"/readyz"); err != nil {
@@ -244,7 +248,7 @@ func (s *suite) startNaive(ctx context.Context, folder string, spec dataset.Spec
 	if err != nil {
 		return nil, err
 	}
-	on.source = pollSource(on, true)
+	on.source = pollSource(on, poller{probes: true})
 	response, err := http.Get("http://" + on.host + "/readyz")
 	if err != nil {
 		return nil, errors.Join(err, on.stop())

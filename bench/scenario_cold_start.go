@@ -72,7 +72,7 @@ func (s *suite) coldRun(ctx context.Context, name string, spec dataset.Spec, pol
 	defer func() { err = errors.Join(err, on.stop()) }()
 	ready = time.Since(began)
 	on.catalogue = known
-	on.source = pollSource(on, false)
+	on.source = pollSource(on, poller{})
 	if poll {
 		load := s.load(on)
 		load.WarmUp, load.Tolerant = 0, true

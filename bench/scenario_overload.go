@@ -41,7 +41,7 @@ func overload(ctx context.Context, s *suite, o *Outcome) error {
 	}
 	t.Rows = append(t.Rows, row)
 	o.Tables = append(o.Tables, t)
-	o.note("A poll costs as much to refuse as to answer, nearly all of it in the kernel, so polls of open connections are not refused: each waits for those of the other connections. --max-connections bounds their number, and with it that wait; the last row is a service that has it set, with the same number of clients in all.")
+	o.note("A poll costs as much to refuse as to answer, nearly all of it in the kernel. So when polls wait for processors, as many connections as keep these busy go on, and the others are refused and then not read for up to a second: their next refusal takes as long if they ask again at once. With --max-connections, in the last row, they are not even connected; there are as many clients in all.")
 	return nil
 }
 

@@ -97,11 +97,13 @@ func (s *suite) pollers(on *service) func(worker int) loadgen.Source {
 	}
 }
 
-// pollSource polls last_seen of a service that speaks the API.
-func pollSource(on *service, probes bool) func(draws, int) loadgen.Source {
-	templates := newPollTemplates(on.catalogue, on.host, on.prefix)
+// pollSource polls last_seen of a service that speaks the API, as one poller would.
+func pollSource(on *service, like poller) func(draws, int) loadgen.Source {
+	like.catalogue, like.templates = on.catalogue, newPollTemplates(on.catalogue, on.host, on.prefix)
 	return func(d draws, start int) loadgen.Source {
-		return &poller{catalogue: on.catalogue, templates: templates, draws: d, at: start, probes: probes}
+		p := like
+		p.draws, p.at = d, start
+		return &p
 	}
 }
 

@@ -63,7 +63,7 @@ func (s *suite) deployment(ctx context.Context) (*service, error) {
 	if err := s.listSessions(ctx, on); err != nil {
 		return nil, err
 	}
-	on.source = pollSource(on, false)
+	on.source = pollSource(on, poller{refusals: true})
 	s.draws, err = zipf(on.catalogue.sessions(), s.config.Zipf, s.config.Seed)
 	return on, err
 }
@@ -108,14 +108,17 @@ func (s *suite) listSessions(ctx context.Context, on *service) error {
 	return nil
 }
 
-// size finds the most that the deployment can do, and the highest rate at which its p99 stays within
-// the limit.
+// size finds the most that the deployment can do, and the highest rate at which it refuses nothing and its p99 stays
+// within the limit.
 func (s *suite) size(ctx context.Context, on *service, o *Outcome) error {
 	single := s.load(on)
 	single.Connections, single.Workers = 1, 1
 	alone, err := single.Run(ctx)
 	if err != nil {
 		return err
+	}
+	if alone.Served == 0 {
+		return errors.New("every poll over a single connection was refused (429 or 503): the deployment is overloaded, or limits the rate of these keys; try again when it is quiet")
 	}
 	most, err := s.load(on).Run(ctx)
 	if err != nil {
@@ -139,7 +142,7 @@ func (s *suite) size(ctx context.Context, on *service, o *Outcome) error {
 	if atGood != nil {
 		rows = append(rows, targetRow(fmt.Sprintf("open loop at %s requests/s", thousands(good)), atGood))
 	}
-	o.Tables = append(o.Tables, Table{Title: "What it can do", Header: []string{"", "requests/s", "p50", "p99", "p99.9"}, Rows: rows})
+	o.Tables = append(o.Tables, Table{Title: "What it can do", Header: []string{"", "requests/s", "p50", "p99", "p99.9", "refused"}, Rows: rows})
 	o.figure("requests_per_second_at_p99", good)
 	o.figure("most_requests_per_second", most.Throughput())
 	s.advise(o, alone, most, wider, good)
@@ -147,10 +150,10 @@ func (s *suite) size(ctx context.Context, on *service, o *Outcome) error {
 }
 
 func targetRow(label string, m *loadgen.Measurement) []string {
-	return []string{label, thousands(m.Throughput()), span(latency(50)(m)), span(latency(99)(m)), span(latency(99.9)(m))}
+	return []string{label, thousands(m.Throughput()), span(latency(50)(m)), span(latency(99)(m)), span(latency(99.9)(m)), thousands(float64(m.Refused))}
 }
 
-// highestRate searches for the highest rate at which p99 stays within the limit, 0 when none does.
+// highestRate searches for the highest rate at which none is refused and p99 stays within the limit, 0 when none does.
 func (s *suite) highestRate(ctx context.Context, on *service, most float64) (good float64, at *loadgen.Measurement, err error) {
 	low, high := 0.0, most
 	for range bisections {
@@ -160,8 +163,8 @@ func (s *suite) highestRate(ctx context.Context, on *service, most float64) (goo
 		if err != nil {
 			return 0, nil, err
 		}
-		s.say("%9.0f requests/s: p99 %s", load.Rate, span(latency(99)(m)))
-		if loadgen.Quantile(m.Latency, 99) <= s.config.P99 {
+		s.say("%9.0f requests/s: p99 %s, %d refused", load.Rate, span(latency(99)(m)), m.Refused)
+		if m.Refused == 0 && loadgen.Quantile(m.Latency, 99) <= s.config.P99 {
 			low, good, at = load.Rate, load.Rate, m
 		} else {
 			high = load.Rate
@@ -184,6 +187,9 @@ func (s *suite) advise(o *Outcome, alone, most, wider *loadgen.Measurement, good
 		o.note("More connections bring more: the round trip is the limit, not the service. Raise --connections, and let the integrations keep their connections alive.")
 	default:
 		o.note("More connections bring no more: the service's processors, or the proxy before it, are busy. Polls scale with the processors of one node; for more, give it more of them, or run several nodes behind a balancer. Polls with If-None-Match send less.")
+	}
+	if wider.Refused > 0 {
+		o.note("With that many connections some polls were refused (429 or 503): more asked at once than the service lets in. Poll over fewer connections, or see --poll-wait, --max-connections and --request-rate of the service.")
 	}
 	if tail := latency(99.9)(most) / max(latency(50)(most), 1); tail > 50 {
 		o.note(fmt.Sprintf("p99.9 is %.0f times p50: something else runs on the machine, or on the way. Look for other processes, small instance types that are throttled, and bulk pulls of histories at the same time.", tail))

@@ -205,7 +205,7 @@ func (c *call) fail(err error) {
 	writeProblem(&c.writer, p, c.id.bytes())
 	response.SetBody(c.writer.Buf)
 	c.abandonBody()
-	if p == problemBusy && c.route.body == pointsBody {
+	if p == problemBusy && c.route.body == pointsBody || p == problemSeats {
 		c.holdConnection()
 	}
 }

@@ -31,7 +31,8 @@ type listener struct {
 	perAddress map[netip.Prefix]int
 	empty      chan struct{} // closed when the last connection closes; nil until somebody waits
 
-	refused atomic.Uint64
+	refused  atomic.Uint64
+	accepted uint64 // by Accept only
 }
 
 func newListener(inner net.Listener, maxConnections, maxPerAddress int, ids *idSource, direct *directPolls, stopping <-chan struct{}) *listener {
@@ -48,7 +49,8 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := &conn{Conn: accepted, listener: l, address: clientPrefix(accepted.RemoteAddr())}
+		l.accepted++
+		c := &conn{Conn: accepted, listener: l, address: clientPrefix(accepted.RemoteAddr()), serial: l.accepted}
 		if refusal := l.register(c); refusal != nil {
 			l.refuse(accepted, refusal)
 			continue
@@ -184,6 +186,10 @@ type conn struct {
 	linger    bool
 	between   bool        // requests: what arrives next begins one
 	answering atomic.Bool // directly
+
+	serial   uint64 // no other connection of the listener has it
+	seat     int64  // number of the one it had last; see seats
+	polledIn int64  // the look of seats since which it polled
 
 	held      bool // not to be read for a while
 	impatient bool // sent the next request while it was held

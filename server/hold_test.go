@@ -28,8 +28,19 @@ func (s *service) keepOpen() *keptOpen {
 // ask sends a request with a body of points and returns the status of its answer.
 func (c *keptOpen) ask(method, target, credential, body string) int {
 	c.Helper()
-	if _, err := fmt.Fprintf(c.Conn, "%s %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n%s",
-		method, target, credential, len(body), body); err != nil {
+	return c.send("%s %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n%s",
+		method, target, credential, len(body), body)
+}
+
+// poll sends a plain poll and returns the status of its answer.
+func (c *keptOpen) poll(target, credential string) int {
+	c.Helper()
+	return c.send("GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", target, credential)
+}
+
+func (c *keptOpen) send(request string, of ...any) int {
+	c.Helper()
+	if _, err := fmt.Fprintf(c.Conn, request, of...); err != nil {
 		c.Fatal(err)
 	}
 	answer, err := http.ReadResponse(c.Reader, nil)

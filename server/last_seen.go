@@ -30,6 +30,9 @@ func (c *call) poll() error {
 	if len(id) == 0 {
 		return problemSessionIDMissing
 	}
+	if err := c.takeSeat(); err != nil {
+		return err
+	}
 	var point schema.DataPoint
 	status := c.look(id, &point)
 	if preferences := c.http.Request.Header.Peek(headerPrefer); len(preferences) > 0 {

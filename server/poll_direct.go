@@ -73,7 +73,7 @@ func (d *directPolls) answer(c *conn, request []byte) (answered bool, err error)
 	began := time.Now()
 	answer := d.answers.Get().(*directAnswer)
 	defer d.answers.Put(answer)
-	status := d.look(answer, &poll, began)
+	status := d.look(answer, c, &poll, began)
 	if status == 0 {
 		return false, nil
 	}
@@ -88,10 +88,10 @@ func (d *directPolls) answer(c *conn, request []byte) (answered bool, err error)
 }
 
 // look fills in the answer to a poll and returns its status, or 0 when the poll must go the general way.
-func (d *directPolls) look(a *directAnswer, poll *plainPoll, now time.Time) (status int) {
+func (d *directPolls) look(a *directAnswer, c *conn, poll *plainPoll, now time.Time) (status int) {
 	s := d.server
 	principal, known := s.services.Authenticator.Known(poll.credential)
-	if !known || authorize(d.route, principal) != nil {
+	if !known || authorize(d.route, principal) != nil || !s.seats.take(c, principal.OrgID, now) {
 		return 0
 	}
 	found := s.services.LastSeen.Peek(poll.session, principal.OrgID, &a.point)

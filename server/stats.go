@@ -192,7 +192,7 @@ func (s *Server) Stats() Stats {
 		InFlight: int(s.counts.inFlight.Value()), Refused: make(map[string]uint64, len(refusalReasons)),
 		LongPolls:   make(map[string]uint64, len(waitOutcomes)),
 		Suspensions: uint64(s.counts.suspends.Value()),
-		Admissions:  []AdmissionStats{s.queries.stats("queries"), s.streams.stats("histories"), s.connectionStats(), s.waiting.stats("long_polls")},
+		Admissions:  []AdmissionStats{s.queries.stats("queries"), s.streams.stats("histories"), s.connectionStats(), s.waiting.stats("long_polls"), s.seats.stats(time.Now())},
 	}
 	for _, r := range s.counts.routes {
 		for class, histogram := range r.durations {

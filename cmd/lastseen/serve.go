@@ -40,6 +40,7 @@ type limitFlags struct {
 	HistoryMaxPoints         int64          `default:"50000000" help:"Points of one answer of a history; a longer one is cut, and must be asked for in pages; 0 for no limit (default ${default})."`
 	HistoryMaxBytes          int64          `default:"17179869184" placeholder:"BYTES" help:"Bytes of one answer of a history, likewise (default ${default})."`
 	HistoryMaxTime           time.Duration  `default:"10m" help:"How long one answer of a history may take, likewise (default ${default})."`
+	PollWait                 time.Duration  `default:"1ms" help:"How long polls of last_seen from more than 128 connections a processor may wait for it before those past what keeps it busy get 503; 0 to answer all, each when its turn comes (default ${default})."`
 	QueueWait                time.Duration  `default:"1s" help:"How long a request waits for its turn before 503 (default ${default})."`
 	CachedKeys               int            `default:"100000" help:"API keys and device credentials kept in memory, about 400 bytes each (default ${default})."`
 	RequestRate              ratelimit.Rate `default:"1000000/10s" placeholder:"N/DURATION" help:"Requests of one key or one person: so many at once, and as many again in that time; past it 429; 0 for no limit (default ${default})."`
@@ -79,6 +80,7 @@ func (f *serviceFlags) spans() []span {
 		{"ingest-interval", f.IngestInterval, 0, time.Second},
 		{"history-max-time", f.HistoryMaxTime, 0, 24 * time.Hour},
 		{"queue-wait", f.QueueWait, 0, short},
+		{"poll-wait", f.PollWait, 0, time.Second},
 	}
 }
 
@@ -126,7 +128,7 @@ func (f *serviceFlags) config(log *slog.Logger, accessLog string, storage schema
 		addr: f.Addr, schema: storage, log: log,
 		server: server.Config{
 			AccessLog: access, MaxConnections: f.MaxConnections, MaxConnectionsPerAddress: f.MaxConnectionsPerAddress,
-			Queries: queries, Histories: f.Histories, LongPolls: f.LongPolls, QueueWait: f.QueueWait,
+			Queries: queries, Histories: f.Histories, LongPolls: f.LongPolls, QueueWait: f.QueueWait, PollWait: f.PollWait,
 			RequestRate: f.RequestRate, FailureRate: f.FailureRate, TrustedProxies: f.TrustedProxies,
 		},
 		historyLimits: query.Limits{Points: f.HistoryMaxPoints, Bytes: f.HistoryMaxBytes, Time: f.HistoryMaxTime},

@@ -91,7 +91,7 @@ func (d *directPolls) answer(c *conn, request []byte) (answered bool, err error)
 func (d *directPolls) look(a *directAnswer, c *conn, poll *plainPoll, now time.Time) (status int) {
 	s := d.server
 	principal, known := s.services.Authenticator.Known(poll.credential)
-	if !known || authorize(d.route, principal) != nil || !s.seats.take(c, principal.OrgID, now) {
+	if !known || authorize(d.route, principal) != nil || !s.seats.keep(c, now) {
 		return 0
 	}
 	found := s.services.LastSeen.Peek(poll.session, principal.OrgID, &a.point)

@@ -26,10 +26,11 @@ type seats struct {
 	least       int
 	seats       []seat // as many as there can ever be
 	seed        maphash.Seed
+	began       time.Time
 
 	limit    atomic.Int64 // how many of the seats there are now; 0: no limit
 	idle     atomic.Int64 // nanoseconds after which a seat is free that is not used
-	lookedAt atomic.Int64 // Unix nanoseconds
+	lookedAt atomic.Int64 // nanoseconds since began, as all times here: clocks may be set back
 	looks    atomic.Int64
 	polling  atomic.Int64 // connections, since the last look
 	refusals atomic.Uint64
@@ -44,7 +45,7 @@ type seats struct {
 type seat struct {
 	connection   atomic.Uint64
 	organisation atomic.Uint64 // a hash
-	usedAt       atomic.Int64  // Unix nanoseconds
+	usedAt       atomic.Int64
 	_            [40]byte
 }
 
@@ -74,7 +75,7 @@ func newSeats(longestWait time.Duration) *seats {
 	least := seatsPerProcessor * processors
 	return &seats{
 		longestWait: longestWait, waited: newSchedulerWaits().since, crowd: int64(CrowdPerProcessor * processors),
-		least: least, seats: make([]seat, mostSeats*least), seed: maphash.MakeSeed(),
+		least: least, seats: make([]seat, mostSeats*least), seed: maphash.MakeSeed(), began: time.Now(),
 	}
 }
 
@@ -83,10 +84,19 @@ var problemSeats = &problem{status: fasthttp.StatusServiceUnavailable, reason: r
 
 // take reports whether a connection may poll now.
 func (s *seats) take(c *conn, organisation string, now time.Time) bool {
+	if s.keep(c, now) || !c.impatient && s.find(c, organisation, s.at(now)) {
+		return true
+	}
+	s.refusals.Add(1)
+	return false
+}
+
+// keep reports whether a connection may poll now without taking a seat.
+func (s *seats) keep(c *conn, now time.Time) bool {
 	if s.longestWait == 0 {
 		return true
 	}
-	at := now.UnixNano()
+	at := s.at(now)
 	if last := s.lookedAt.Load(); at-last >= int64(lookInterval) && s.lookedAt.CompareAndSwap(last, at) {
 		s.look()
 	}
@@ -98,24 +108,28 @@ func (s *seats) take(c *conn, organisation string, now time.Time) bool {
 	if limit == 0 {
 		return true
 	}
-	if c.seat < limit {
-		if own := &s.seats[c.seat]; own.connection.Load() == c.serial {
-			own.usedAt.Store(at)
-			return true
-		}
+	if c.seat >= limit {
+		return false
 	}
-	if !c.impatient && s.find(c, organisation, limit, at) {
-		return true
+	own := &s.seats[c.seat]
+	if own.connection.Load() != c.serial {
+		return false
 	}
-	s.refusals.Add(1)
-	return false
+	own.usedAt.Store(at)
+	return true
 }
 
+func (s *seats) at(now time.Time) int64 { return int64(now.Sub(s.began)) }
+
 // find gives a connection a seat that is free, or one of an organisation that has more than half of them.
-func (s *seats) find(c *conn, organisation string, limit, at int64) bool {
+func (s *seats) find(c *conn, organisation string, at int64) bool {
+	limit := s.limit.Load()
+	if limit == 0 {
+		return true
+	}
 	own := maphash.String(s.seed, organisation)
 	idle := s.idle.Load()
-	crowd, lead := uint64(0), 0 // the organisation that has more than half, if any has (Boyer and Moore's vote)
+	majority, lead := uint64(0), 0 // the organisation that has more than half, if any has (Boyer and Moore's vote)
 	for i := range limit {
 		number := (int64(c.serial) + i) % limit // so that not all look at the same first
 		seat := &s.seats[number]
@@ -124,24 +138,24 @@ func (s *seats) find(c *conn, organisation string, limit, at int64) bool {
 			return true
 		}
 		switch holder := seat.organisation.Load(); {
-		case holder == crowd:
+		case holder == majority:
 			lead++
 		case lead == 0:
-			crowd, lead = holder, 1
+			majority, lead = holder, 1
 		default:
 			lead--
 		}
 	}
-	if crowd == own {
+	if majority == own {
 		return false
 	}
-	crowded, taken := int64(0), int64(0)
+	theirs, taken := int64(0), int64(0)
 	for number := range limit {
-		if seat := &s.seats[number]; seat.organisation.Load() == crowd {
-			crowded, taken = crowded+1, number
+		if seat := &s.seats[number]; seat.organisation.Load() == majority {
+			theirs, taken = theirs+1, number
 		}
 	}
-	if crowded <= (limit+1)/2 {
+	if theirs <= (limit+1)/2 {
 		return false
 	}
 	s.seats[taken].usedAt.Store(at)
@@ -212,7 +226,7 @@ func (s *seats) stats(now time.Time) AdmissionStats {
 	if limit := s.limit.Load(); limit > 0 {
 		stats.Capacity = int(limit)
 		for i := range limit {
-			if now.UnixNano()-s.seats[i].usedAt.Load() < s.idle.Load() {
+			if s.at(now)-s.seats[i].usedAt.Load() < s.idle.Load() {
 				stats.InUse++
 			}
 		}

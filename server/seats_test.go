@@ -19,7 +19,7 @@ type hall struct {
 func newHall() *hall {
 	h := &hall{seats: newSeats(time.Millisecond), now: time.Unix(1_800_000_000, 0)}
 	h.crowd, h.least, h.seats.seats = -1, 2, h.seats.seats[:64]
-	h.waited = func() time.Duration { return h.wait }
+	h.began, h.waited = h.now.Add(-time.Hour), func() time.Duration { return h.wait }
 	return h
 }
 

@@ -32,6 +32,8 @@ func TestMistakesOnTheCommandLineExitWith2AndASentence(t *testing.T) {
 		"serve --history-max-time=-1s":           "--history-max-time must be from 0s to 24h0m0s",
 		"serve --queue-wait=-1s":                 "--queue-wait must be from 0s to 1m0s",
 		"serve --queue-wait=1000h":               "--queue-wait must be from 0s to 1m0s",
+		"serve --poll-wait=-1ms":                 "--poll-wait must be from 0s to 1s",
+		"serve --poll-wait=1m":                   "--poll-wait must be from 0s to 1s",
 		"serve --drain-delay=-1s":                "--drain-delay must be from 0s to 1h0m0s",
 		"serve --shutdown-timeout=-30s":          "--shutdown-timeout must be from 0s to 1h0m0s",
 		"serve --shutdown-timeout=9999h":         "--shutdown-timeout must be from 0s to 1h0m0s",

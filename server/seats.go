@@ -45,7 +45,7 @@ type seats struct {
 type seat struct {
 	connection   atomic.Uint64
 	organisation atomic.Uint64 // a hash
-	usedAt       atomic.Int64
+	usedAt       atomic.Int64  // 0: never
 	_            [40]byte
 }
 
@@ -133,7 +133,7 @@ func (s *seats) find(c *conn, organisation string, at int64) bool {
 	for i := range limit {
 		number := (int64(c.serial) + i) % limit // so that not all look at the same first
 		seat := &s.seats[number]
-		if used := seat.usedAt.Load(); at-used >= idle && seat.usedAt.CompareAndSwap(used, at) {
+		if used := seat.usedAt.Load(); (used == 0 || at-used >= idle) && seat.usedAt.CompareAndSwap(used, at) {
 			s.sit(c, number, own)
 			return true
 		}

@@ -162,6 +162,9 @@ func makeDatabase(ctx context.Context, options clickhouse.Options, database stri
 	if err != nil {
 		return fmt.Errorf("open a ClickHouse connection: %w", err)
 	}
+	if err := requireVersion(conn); err != nil {
+		return errors.Join(err, conn.Close())
+	}
 	err = conn.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+database+layout.onCluster())
 	if err != nil {
 		err = fmt.Errorf("create the database %s: %w", database, err)

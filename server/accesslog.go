@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -89,15 +90,27 @@ func (s *Server) wanted(c *call) bool {
 	if status >= fasthttp.StatusInternalServerError && c.entry.failure != nil && c.entry.failure.cause != nil {
 		return true
 	}
-	switch s.config.AccessLog {
-	case LogAll:
+	if s.config.AccessLog == LogAll {
 		return true
+	}
+	if c.entry.failure != nil && c.entry.failure.reason == reasonBusy && !s.logsBusy.pass(c.entry.began) {
+		return false
+	}
+	switch s.config.AccessLog {
 	case LogErrors:
 		return status >= fasthttp.StatusBadRequest
 	case LogNothing:
 		return false
 	}
 	return status >= fasthttp.StatusBadRequest || !c.route.quiet
+}
+
+// oncePerSecond passes one event a second: under overload refusals come by the thousand, and metrics count them all.
+type oncePerSecond struct{ second atomic.Int64 }
+
+func (o *oncePerSecond) pass(now time.Time) bool {
+	last, second := o.second.Load(), now.Unix()
+	return last != second && o.second.CompareAndSwap(last, second)
 }
 
 // logCall writes the access log's line.

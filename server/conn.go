@@ -189,7 +189,7 @@ type conn struct {
 
 	serial   uint64 // no other connection of the listener has it
 	seat     int64  // number of the one it had last; see seats
-	polledIn int64  // the look of seats since which it polled
+	polledIn int64  // the number of looks of seats when it did last
 
 	held      bool // not to be read for a while
 	impatient bool // sent the next request while it was held

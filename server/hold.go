@@ -3,8 +3,6 @@ package server
 import (
 	"math/rand/v2"
 	"time"
-
-	"github.com/valyala/fasthttp"
 )
 
 // holdTime is how long a connection whose points were refused as busy is not read at most, which is what its
@@ -13,11 +11,18 @@ import (
 const holdTime = time.Second
 
 // holdConnection makes the connection wait after this call's answer, a refusal. One that a proxy shares among
-// clients is not held.
+// clients is not held. One that is held already has sent requests without waiting for answers, which a reader's buffer
+// holds by now: it is closed.
 func (c *call) holdConnection() {
-	if connection, ours := c.http.Conn().(*conn); ours && len(c.http.Request.Header.Peek(fasthttp.HeaderXForwardedFor)) == 0 {
-		connection.held = true
+	connection, ours := c.http.Conn().(*conn)
+	if !ours || c.server.limits.proxied(c.http) {
+		return
 	}
+	if connection.held {
+		lingerOnClose(c.http)
+		c.http.SetConnectionClose()
+	}
+	connection.held = true
 }
 
 // impatient reports that the request was sent while its connection was held.

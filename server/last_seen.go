@@ -30,14 +30,15 @@ func (c *call) poll() error {
 	if len(id) == 0 {
 		return problemSessionIDMissing
 	}
-	if err := c.takeSeat(); err != nil {
-		return err
-	}
 	var point schema.DataPoint
-	status := c.look(id, &point)
+	status, waited, err := c.look(id, &point), false, error(nil)
 	if preferences := c.http.Request.Header.Peek(headerPrefer); len(preferences) > 0 {
-		var err error
-		if status, err = c.awaitChange(id, status, &point); err != nil {
+		if status, waited, err = c.awaitChange(id, status, &point); err != nil {
+			return err
+		}
+	}
+	if !waited { // who waits comes seldom, and many of them at once when what they wait for happens
+		if err := c.takeSeat(); err != nil {
 			return err
 		}
 	}

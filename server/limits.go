@@ -89,6 +89,19 @@ func (l *limits) forwardedFor(lines [][]byte, fallback netip.Prefix) netip.Prefi
 	return fallback
 }
 
+// proxied reports whether a request came through a proxy, which shares its connection among clients: one that is
+// trusted or, where none is named, any in the same network.
+func (l *limits) proxied(ctx *fasthttp.RequestCtx) bool {
+	if len(ctx.Request.Header.Peek(fasthttp.HeaderXForwardedFor)) == 0 {
+		return false
+	}
+	ip := clientPrefixOf(ctx).Addr()
+	if len(l.trusted) > 0 {
+		return l.trusts(ip)
+	}
+	return ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast()
+}
+
 // clientPrefixOf returns what the address at the other end of a request's connection counts as.
 func clientPrefixOf(ctx *fasthttp.RequestCtx) netip.Prefix {
 	if c, ok := ctx.Conn().(*conn); ok {

@@ -1,7 +1,7 @@
 package server
 
 import (
-	"hash/maphash"
+	"context"
 	"math/bits"
 	"runtime"
 	"sync"
@@ -18,35 +18,37 @@ import (
 // There is no limit while polls do not wait for processors, whatever their number, or while few connections poll. Once
 // a crowd has waited too long in most of the last looks there are seats, first for as many connections as surely keep
 // the processors busy, then for more as long as the wait is under a quarter of that, and for fewer while it is over
-// half; when nobody is refused any more the limit goes. It is safe for concurrent use.
+// half. The limit goes after a round of looks in which nobody was refused, or no more than a few connections polled.
+//
+// Seats are shared evenly by the organisations that want them, and within one by the age of the connections, so that
+// those who were served before a crowd came are served on. It is safe for concurrent use.
 type seats struct {
-	longestWait time.Duration                  // for a processor, of nine of ten goroutines; 0: there is never a limit
-	waited      func() (of9in10 time.Duration) // since the last call; called by one goroutine at a time
-	crowd       int64                          // connections that poll between two looks; with more, waits may make a limit
+	longestWait time.Duration                  // for a processor, of nine of ten goroutines
+	waited      func() (of9in10 time.Duration) // since the last call
+	crowd       int64                          // connections; with no more of them there is no limit
 	least       int
-	seats       []seat // as many as there can ever be
-	seed        maphash.Seed
+	all         []seat // as many as there can ever be
 	began       time.Time
 
-	limit    atomic.Int64 // how many of the seats there are now; 0: no limit
-	idle     atomic.Int64 // nanoseconds after which a seat is free that is not used
-	lookedAt atomic.Int64 // nanoseconds since began, as all times here: clocks may be set back
-	looks    atomic.Int64
-	polling  atomic.Int64 // connections, since the last look
-	refusals atomic.Uint64
+	limit     atomic.Int64 // how many of the seats there are now; 0: no limit
+	looks     atomic.Int64
+	polling   atomic.Int64 // connections, since the last look
+	recurring atomic.Int64 // connections, in this round
+	refusals  atomic.Uint64
 
-	looking  sync.Mutex // held by who looks
-	strained uint8      // a bit a look, the last one lowest: set when a crowd waited too long
-	quiet    int        // looks in a row without a refusal
-	refused  uint64     // by the last look
+	giving  sync.Mutex // held by who gives or takes away a seat
+	holders map[string]int
+
+	strained uint8  // a bit a look, the last one lowest: set when a crowd waited too long
+	refused  uint64 // when this round began
 }
 
-// seat is taken while its connection polls. Each has a cache line of its own.
+// seat is a place for one connection that polls. Each has a cache line of its own.
 type seat struct {
-	connection   atomic.Uint64
-	organisation atomic.Uint64 // a hash
-	usedAt       atomic.Int64  // 0: never
-	_            [40]byte
+	connection   atomic.Uint64 // its serial number; 0: nobody's yet
+	usedAt       atomic.Int64  // nanoseconds since seats.began: clocks may be set back
+	organisation string        // guarded by seats.giving
+	_            [32]byte
 }
 
 // CrowdPerProcessor is how many connections may poll last_seen at the same time, a processor, without a limit, however
@@ -58,50 +60,38 @@ const (
 	seatsPerProcessor = 40
 	// mostSeats is that many times as many: with more, the wait would not be short, and there is no limit.
 	mostSeats = 32
-	// leastIdle is how long a seat stays with a connection that does not poll, at least, and idleWaits how many times
-	// as long as polls wait. Who polls as fast as it can comes back sooner.
-	leastIdle = 4 * time.Millisecond
-	idleWaits = 4
+	// idleSeat is how long a seat stays with a connection that does not poll. Who polls as fast as it can comes back
+	// sooner, and who polls now and then needs none for longer.
+	idleSeat = 5 * time.Millisecond
 
 	lookInterval   = 100 * time.Millisecond
 	looksOfStrain  = 3 // of the last lastLooks make a limit
 	lastLooks      = 5
-	looksOfQuiet   = 20 // in a row without a refusal end it: longer than a refused connection is held
+	looksOfRound   = 12 // longer than a refused connection is held, so that all who go on polling are counted
 	growth, shrink = 1.25, 0.7
 )
 
 func newSeats(longestWait time.Duration) *seats {
 	processors := runtime.GOMAXPROCS(0)
 	least := seatsPerProcessor * processors
-	return &seats{
+	s := &seats{
 		longestWait: longestWait, waited: newSchedulerWaits().since, crowd: int64(CrowdPerProcessor * processors),
-		least: least, seats: make([]seat, mostSeats*least), seed: maphash.MakeSeed(), began: time.Now(),
+		least: least, all: make([]seat, mostSeats*least), began: time.Now(), holders: map[string]int{},
 	}
+	s.looks.Store(looksOfRound) // those of a connection that never polled are 0
+	return s
 }
 
 var problemSeats = &problem{status: fasthttp.StatusServiceUnavailable, reason: reasonBusy, retryAfter: 1,
 	detail: "More connections poll than the service keeps up with; try again in a second, and with fewer connections if you have many."}
 
-// take reports whether a connection may poll now.
-func (s *seats) take(c *conn, organisation string, now time.Time) bool {
-	if s.keep(c, now) || !c.impatient && s.find(c, organisation, s.at(now)) {
-		return true
-	}
-	s.refusals.Add(1)
-	return false
-}
-
-// keep reports whether a connection may poll now without taking a seat.
+// keep reports whether a connection may poll now without being given a seat.
 func (s *seats) keep(c *conn, now time.Time) bool {
-	if s.longestWait == 0 {
-		return true
-	}
-	at := s.at(now)
-	if last := s.lookedAt.Load(); at-last >= int64(lookInterval) && s.lookedAt.CompareAndSwap(last, at) {
-		s.look()
-	}
-	if looks := s.looks.Load(); c.polledIn != looks {
-		c.polledIn = looks
+	if look := s.looks.Load(); c.polledIn != look {
+		if c.polledIn/looksOfRound != look/looksOfRound {
+			s.recurring.Add(1)
+		}
+		c.polledIn = look
 		s.polling.Add(1)
 	}
 	limit := s.limit.Load()
@@ -111,93 +101,111 @@ func (s *seats) keep(c *conn, now time.Time) bool {
 	if c.seat >= limit {
 		return false
 	}
-	own := &s.seats[c.seat]
+	own := &s.all[c.seat]
 	if own.connection.Load() != c.serial {
 		return false
 	}
-	own.usedAt.Store(at)
+	own.usedAt.Store(s.at(now))
 	return true
 }
 
 func (s *seats) at(now time.Time) int64 { return int64(now.Sub(s.began)) }
 
-// find gives a connection a seat that is free, or one of an organisation that has more than half of them.
-func (s *seats) find(c *conn, organisation string, at int64) bool {
+// take reports whether a connection may poll now, and gives it a seat if it needs one and can have one.
+func (s *seats) take(c *conn, organisation string, now time.Time) bool {
+	if s.keep(c, now) || s.give(c, organisation, s.at(now)) {
+		return true
+	}
+	s.refusals.Add(1)
+	return false
+}
+
+// give gives a connection a seat that is not used, or one of an organisation that has more than its own will have, or
+// one of a younger connection of its own.
+func (s *seats) give(c *conn, organisation string, at int64) bool {
+	s.giving.Lock()
+	defer s.giving.Unlock()
 	limit := s.limit.Load()
 	if limit == 0 {
 		return true
 	}
-	own := maphash.String(s.seed, organisation)
-	idle := s.idle.Load()
-	majority, lead := uint64(0), 0 // the organisation that has more than half, if any has (Boyer and Moore's vote)
-	for i := range limit {
-		number := (int64(c.serial) + i) % limit // so that not all look at the same first
-		seat := &s.seats[number]
-		if used := seat.usedAt.Load(); (used == 0 || at-used >= idle) && seat.usedAt.CompareAndSwap(used, at) {
-			s.sit(c, number, own)
+	clear(s.holders)
+	for number := range limit {
+		candidate := &s.all[number]
+		if candidate.connection.Load() == 0 || at-candidate.usedAt.Load() >= int64(idleSeat) {
+			s.sit(c, number, organisation, at)
 			return true
 		}
-		switch holder := seat.organisation.Load(); {
-		case holder == majority:
-			lead++
-		case lead == 0:
-			majority, lead = holder, 1
-		default:
-			lead--
+		s.holders[candidate.organisation]++
+	}
+	from, most := organisation, s.holders[organisation]+1
+	for other, held := range s.holders {
+		if held > most {
+			from, most = other, held
 		}
 	}
-	if majority == own {
-		return false
-	}
-	theirs, taken := int64(0), int64(0)
+	youngest, of := uint64(0), int64(-1)
 	for number := range limit {
-		if seat := &s.seats[number]; seat.organisation.Load() == majority {
-			theirs, taken = theirs+1, number
+		candidate := &s.all[number]
+		if serial := candidate.connection.Load(); candidate.organisation == from && serial > youngest {
+			youngest, of = serial, number
 		}
 	}
-	if theirs <= (limit+1)/2 {
+	if from == organisation && youngest < c.serial {
 		return false
 	}
-	s.seats[taken].usedAt.Store(at)
-	s.sit(c, taken, own)
+	s.sit(c, of, organisation, at)
 	return true
 }
 
-func (s *seats) sit(c *conn, number int64, organisation uint64) {
+func (s *seats) sit(c *conn, number int64, organisation string, at int64) {
+	taken := &s.all[number]
+	taken.organisation = organisation
+	taken.usedAt.Store(at)
+	taken.connection.Store(c.serial)
 	c.seat = number
-	s.seats[number].organisation.Store(organisation)
-	s.seats[number].connection.Store(c.serial)
+}
+
+// watch looks ten times a second until ctx ends.
+func (s *seats) watch(ctx context.Context) {
+	ticks := time.NewTicker(lookInterval)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ticks.C:
+			s.look()
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // look sets the limit by what has happened since the last look.
 func (s *seats) look() {
-	if !s.looking.TryLock() {
-		return
-	}
-	defer s.looking.Unlock()
 	wait, polling := s.waited(), s.polling.Swap(0)
-	s.looks.Add(1)
-	limit := int(s.limit.Load())
-	s.idle.Store(int64(max(leastIdle, idleWaits*wait)))
 	if s.strained <<= 1; wait > s.longestWait && polling > s.crowd {
 		s.strained |= 1
 	}
-	refused := s.refusals.Load()
-	if s.quiet++; refused != s.refused {
-		s.quiet = 0
+	limit, calm := int(s.limit.Load()), false
+	if s.looks.Add(1)%looksOfRound == 0 {
+		refused := s.refusals.Load()
+		few := s.recurring.Swap(0) <= s.crowd
+		calm = few || refused == s.refused
+		s.refused = refused
 	}
-	s.refused = refused
 	switch {
 	case limit == 0 && bits.OnesCount8(s.strained<<(8-lastLooks)) >= looksOfStrain:
-		limit, s.quiet = s.least, 0
+		limit = s.least
 	case limit == 0:
 		return
+	case calm:
+		limit = 0
 	case wait > s.longestWait/2:
 		limit = max(s.least, int(float64(limit)*shrink))
 	case wait < s.longestWait/4:
 		limit = int(float64(limit)*growth) + 1
 	}
-	if s.quiet >= looksOfQuiet || limit > len(s.seats) {
+	if limit > len(s.all) {
 		limit = 0
 	}
 	s.limit.Store(int64(limit))
@@ -220,15 +228,13 @@ func (c *call) takeSeat() error {
 	return nil
 }
 
-// stats counts who has a seat while there is a limit.
+// stats says how many have a seat and use it. The capacity is 0 while there is no limit.
 func (s *seats) stats(now time.Time) AdmissionStats {
-	stats := AdmissionStats{Name: "poll_seats", Capacity: len(s.seats), Refused: s.refusals.Load()}
-	if limit := s.limit.Load(); limit > 0 {
-		stats.Capacity = int(limit)
-		for i := range limit {
-			if s.at(now)-s.seats[i].usedAt.Load() < s.idle.Load() {
-				stats.InUse++
-			}
+	limit := s.limit.Load()
+	stats := AdmissionStats{Name: "poll_seats", Capacity: int(limit), Refused: s.refusals.Load()}
+	for number := range limit {
+		if used := &s.all[number]; used.connection.Load() != 0 && s.at(now)-used.usedAt.Load() < int64(idleSeat) {
+			stats.InUse++
 		}
 	}
 	return stats

@@ -1,8 +1,15 @@
 package server
 
 import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -17,28 +24,42 @@ type hall struct {
 // newHall has no limit yet; when there is one it is two seats, and 64 at most. Any number of connections is a crowd.
 func newHall() *hall {
 	h := &hall{seats: newSeats(time.Millisecond), now: time.Unix(1_800_000_000, 0)}
-	h.crowd, h.least, h.seats.seats = -1, 2, h.seats.seats[:64]
-	h.began, h.waited = h.now.Add(-time.Hour), func() time.Duration { return h.wait }
+	h.crowd, h.least, h.all = -1, 2, h.all[:64]
+	h.began, h.waited = h.now, func() time.Duration { return h.wait }
 	return h
 }
 
-func (h *hall) connect() *conn {
-	h.serials++
-	return &conn{serial: h.serials}
+func (h *hall) connect(n int) []*conn {
+	connections := make([]*conn, n)
+	for i := range connections {
+		h.serials++
+		connections[i] = &conn{serial: h.serials}
+	}
+	return connections
 }
 
-func (h *hall) poll(c *conn, organisation string) bool { return h.take(c, organisation, h.now) }
+// poll lets connections of an organisation poll and returns how many may.
+func (h *hall) poll(organisation string, connections ...*conn) (may int) {
+	for _, c := range connections {
+		if h.take(c, organisation, h.now) {
+			may++
+		}
+	}
+	return may
+}
 
 // pass lets tenths of a second pass, in each of which polls wait and the connections poll.
 func (h *hall) pass(tenths int, wait time.Duration, polling ...*conn) {
 	h.wait = wait
 	for range tenths {
+		h.poll("org_a", polling...)
 		h.now = h.now.Add(lookInterval)
-		for _, c := range polling {
-			h.poll(c, "org_a")
-		}
+		h.look()
 	}
 }
+
+// strain makes a limit.
+func (h *hall) strain() { h.pass(looksOfStrain, longWait) }
 
 const (
 	longWait  = 2 * time.Millisecond
@@ -49,74 +70,102 @@ const (
 func TestSeatsAreForWhoHasOne(t *testing.T) {
 	t.Parallel()
 	h := newHall()
-	first, second, third := h.connect(), h.connect(), h.connect()
-	h.pass(looksOfStrain, longWait, first)
-	h.wait = fairWait
+	c := h.connect(3)
+	h.strain()
 	for range 3 {
-		for i, c := range []*conn{first, second, third} {
-			if got, want := h.poll(c, "org_a"), i < 2; got != want {
-				t.Errorf("connection %d may poll: %v, want %v", i, got, want)
+		for i := range c {
+			if got, want := h.poll("org_a", c[i]), min(1, 2-i); got != max(want, 0) {
+				t.Errorf("connection %d may poll: %d, want %d", i, got, want)
 			}
 		}
-		h.now = h.now.Add(leastIdle - 1)
+		h.now = h.now.Add(idleSeat - 1)
 	}
-	h.poll(second, "org_a")
-	h.now = h.now.Add(idleWaits*longWait - 1) // first has not polled for longer
-	if !h.poll(third, "org_a") {
+	h.poll("org_a", c[1])
+	h.now = h.now.Add(1) // the first has not polled for long enough
+	if h.poll("org_a", c[2]) != 1 {
 		t.Error("a seat that is not used is not given away")
 	}
-	if h.poll(first, "org_a") || !h.poll(second, "org_a") {
-		t.Error("who did not poll has a seat, or who did has none")
+	h.now = h.now.Add(1)
+	if h.poll("org_a", c[1]) != 1 {
+		t.Error("who polled has no seat")
 	}
-	third.impatient = true
-	h.now = h.now.Add(time.Second)
-	if !h.poll(third, "org_a") {
-		t.Error("who has a seat lost it by what it sent before")
+}
+
+func TestThoseWhoWereThereBeforeAreServedOn(t *testing.T) {
+	t.Parallel()
+	h := newHall()
+	h.least = 10
+	before, crowd := h.connect(7), h.connect(100)
+	h.pass(looksOfStrain, longWait, before...)
+	h.wait = fairWait
+	if may := h.poll("org_a", crowd...); may != 10 {
+		t.Errorf("%d of the crowd may poll, want 10", may)
 	}
-	first.impatient = true
-	if h.poll(first, "org_a") {
-		t.Error("who did not wait after a refusal got a seat")
+	for range 5 {
+		if may := h.poll("org_a", before...); may != 7 {
+			t.Errorf("%d of 7 who were there before may poll", may)
+		}
+		if may := h.poll("org_a", crowd...); may != 3 {
+			t.Errorf("%d of the crowd may poll, want 3", may)
+		}
+		h.now = h.now.Add(time.Millisecond)
 	}
 }
 
 func TestThereIsNoLimitWithoutStrain(t *testing.T) {
 	t.Parallel()
 	h := newHall()
+	c := h.connect(1000)
 	for range 10 {
-		h.pass(looksOfStrain-1, longWait, h.connect())
-		h.pass(lastLooks-looksOfStrain+1, shortWait, h.connect())
+		h.pass(looksOfStrain-1, longWait, c...)
+		h.pass(lastLooks-looksOfStrain+1, shortWait, c...)
 	}
-	h.longestWait = 0
-	h.pass(100, time.Hour, h.connect())
-	for range 100 {
-		if !h.poll(h.connect(), "org_a") {
-			t.Fatal("refused")
+	if may := h.poll("org_a", c...); may != 1000 {
+		t.Errorf("%d of 1000 may poll", may)
+	}
+}
+
+func TestABurstIsNoOverload(t *testing.T) {
+	t.Parallel()
+	h := newHall()
+	h.crowd = 100
+	c := h.connect(1000)
+	for range 20 {
+		if may := h.poll("org_a", c...); may != 1000 {
+			t.Fatalf("%d of 1000 may poll", may)
 		}
+		h.pass(1, longWait)
+		h.pass(9, 0)
 	}
 }
 
 func TestThereIsNoLimitForFew(t *testing.T) {
 	t.Parallel()
 	h := newHall()
-	h.crowd = 3
-	few := []*conn{h.connect(), h.connect(), h.connect()}
+	h.crowd = 30
+	few, more := h.connect(30), h.connect(1)
 	h.pass(2*lastLooks, longWait, few...)
 	if limit := h.limit.Load(); limit != 0 {
 		t.Errorf("%d seats when as many wait as may, want no limit", limit)
 	}
-	h.pass(looksOfStrain+1, longWait, append(few, h.connect())...)
+	h.pass(looksOfStrain, longWait, append(few, more...)...)
 	if limit := h.limit.Load(); limit != 2 {
 		t.Errorf("%d seats when one more waits, want 2", limit)
+	}
+	h.pass(2*looksOfRound, longWait, append(few, more...)...)
+	if limit := h.limit.Load(); limit != 2 {
+		t.Errorf("%d seats while one more polls, want 2", limit)
+	}
+	h.pass(2*looksOfRound, longWait, few...)
+	if limit := h.limit.Load(); limit != 0 {
+		t.Errorf("%d seats when the crowd has gone, want no limit", limit)
 	}
 }
 
 func TestSeatsGrowAndEnd(t *testing.T) {
 	t.Parallel()
 	h := newHall()
-	crowd := make([]*conn, 10)
-	for i := range crowd {
-		crowd[i] = h.connect()
-	}
+	crowd := h.connect(50)
 	limits := func(tenths int, wait time.Duration) int64 {
 		h.pass(tenths, wait, crowd...)
 		return h.limit.Load()
@@ -130,41 +179,36 @@ func TestSeatsGrowAndEnd(t *testing.T) {
 	if n := limits(4, shortWait); n < 5 || n > 10 {
 		t.Errorf("%d seats after four tenths with a short wait", n)
 	}
-	if n := limits(2, longWait); n != 2 && n != 3 {
+	if n := limits(2, longWait); n < 2 || n > 5 {
 		t.Errorf("%d seats after two tenths of strain", n)
 	}
 	if n := limits(30, shortWait); n != 0 {
-		t.Errorf("%d seats when nobody was refused for seconds, want no limit", n)
+		t.Errorf("%d seats when waits are short for long, want no limit", n)
+	}
+	h.strain()
+	crowd = nil
+	if n := limits(2*looksOfRound, fairWait); n != 0 {
+		t.Errorf("%d seats when nobody was refused for a while, want no limit", n)
 	}
 }
 
-func TestAnOrganisationLeavesHalfOfTheSeatsToOthers(t *testing.T) {
+func TestOrganisationsShareSeatsEvenly(t *testing.T) {
 	t.Parallel()
 	h := newHall()
-	h.least = 10
-	many := make([]*conn, 10)
-	for i := range many {
-		many[i] = h.connect()
-	}
-	h.pass(looksOfStrain, longWait, many...)
+	h.least = 12
+	h.strain()
 	h.wait = fairWait
-	others := 0
-	for range 10 {
-		if h.poll(h.connect(), "org_b") {
-			others++
-		}
+	a, b, c := h.connect(50), h.connect(50), h.connect(50)
+	for range 5 {
+		h.poll("org_a", a...)
+		h.poll("org_b", b...)
+		h.poll("org_c", c...)
 	}
-	if others != 5 {
-		t.Errorf("%d of 10 seats went to another organisation, want 5", others)
+	if a, b, c := h.poll("org_a", a...), h.poll("org_b", b...), h.poll("org_c", c...); a != 4 || b != 4 || c != 4 {
+		t.Errorf("of 12 seats the organisations have %d, %d and %d, want 4 each", a, b, c)
 	}
-	kept := 0
-	for _, c := range many {
-		if h.poll(c, "org_a") {
-			kept++
-		}
-	}
-	if kept != 5 {
-		t.Errorf("%d of 10 seats stay, want 5", kept)
+	if may := h.poll("org_d", h.connect(2)...); may != 2 {
+		t.Errorf("%d of 2 connections of a small organisation may poll, want both", may)
 	}
 }
 
@@ -173,52 +217,71 @@ func TestSeatsAreForOneEach(t *testing.T) {
 	t.Parallel()
 	h := newHall()
 	h.least = 8
-	h.pass(looksOfStrain, longWait, h.connect())
-	h.now = h.now.Add(time.Second / 20) // no look is due
-	var mu sync.Mutex
+	h.strain()
+	now := h.now
 	var group sync.WaitGroup
-	seated := 0
-	for range 100 {
-		c := h.connect()
+	connections := h.connect(100)
+	for _, c := range connections {
 		group.Go(func() {
 			for range 100 {
-				if !h.poll(c, "org_a") {
-					return
-				}
+				h.take(c, fmt.Sprint("org_", c.serial%3), now)
 			}
-			mu.Lock()
-			seated++
-			mu.Unlock()
 		})
 	}
-	group.Wait()
-	if seated > 8 {
-		t.Errorf("%d connections polled at the same time with 8 seats", seated)
+	for range 100 {
+		h.look() // meanwhile
 	}
+	group.Wait()
+	seated := 0
+	for _, c := range connections {
+		if h.keep(c, now) {
+			seated++
+		}
+	}
+	if limit := int(h.limit.Load()); seated > limit {
+		t.Errorf("%d connections have %d seats", seated, limit)
+	}
+}
+
+func TestSeatsAreWatchedUntilTheServerStops(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHall()
+		h.wait = longWait
+		ctx, stop := context.WithCancel(t.Context())
+		var watcher sync.WaitGroup
+		watcher.Go(func() { h.watch(ctx) })
+		time.Sleep(looksOfStrain*lookInterval + lookInterval/2) // of the bubble's clock
+		if limit := h.limit.Load(); limit != 2 {
+			t.Errorf("%d seats after %d looks, want 2", limit, looksOfStrain)
+		}
+		stop()
+		watcher.Wait()
+	})
+}
+
+// full makes the connection that polls the only one with a seat, for good.
+func (s *service) full(target, key string) *keptOpen {
+	s.Helper()
+	seats, holder := s.Server.seats, s.keepOpen()
+	s.client.CloseIdleConnections() // older ones would take the seat
+	seats.limit.Store(1) // nobody looks, since PollWait is 0
+	if status := holder.poll(target, key); status != 200 {
+		s.Fatalf("the first poll is answered %d", status)
+	}
+	seats.all[0].usedAt.Store(math.MaxInt64)
+	return holder
 }
 
 // TestPollsPastTheSeats: who has a seat is served, the others are told at once and then not read for a while.
 func TestPollsPastTheSeats(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(with *setup) { with.config.PollWait = time.Millisecond })
-	seats := s.Server.seats
-	seats.waited, seats.crowd, seats.least = func() time.Duration { return time.Hour }, 0, 1
+	s := start(t)
 	_, key, target, _ := s.polled("00:00:00:00:5e:a7")
-	first, second := s.keepOpen(), s.keepOpen()
-	for seats.limit.Load() == 0 {
-		if status := first.poll(target, key); status != 200 {
-			t.Fatalf("the first poll is answered %d", status)
-		}
-	}
-	first.poll(target, key)
+	first := s.full(target, key)
+	second := s.keepOpen()
 	if status := second.poll(target, key); status != 503 {
 		t.Errorf("a poll past the seats is answered %d, want 503", status)
-	}
-	if direct, general := first.poll(target, key), first.ask("GET", target, key, ""); direct != 200 || general != 200 {
-		t.Errorf("who has the seat is answered %d and %d, want 200", direct, general)
-	}
-	if stats := s.Stats().Admissions[4]; stats.Name != "poll_seats" || stats.Capacity != 1 || stats.InUse != 1 || stats.Refused == 0 {
-		t.Errorf("%+v", stats)
 	}
 	began := time.Now()
 	if status := second.poll(target, key); status != 503 || time.Since(began) < holdTime/4 {
@@ -226,5 +289,51 @@ func TestPollsPastTheSeats(t *testing.T) {
 	}
 	if p := s.get(target, key, 503).problem(t); p.Detail != problemSeats.detail {
 		t.Errorf("the reason is %q", p.Detail)
+	}
+	s.get(strings.Replace(target, pathLastSeen, pathLastSeenPublic, 1), "", 503)
+	if stats := s.Stats().Admissions[4]; stats.Name != "poll_seats" || stats.Capacity != 1 || stats.InUse != 1 || stats.Refused != 4 {
+		t.Errorf("%+v", stats)
+	}
+	if direct, general := first.poll(target, key), first.ask("GET", target, key, ""); direct != 200 || general != 200 {
+		t.Errorf("who has the seat is answered %d and %d, want 200", direct, general)
+	}
+}
+
+func TestWhoWaitsForAChangeNeedsNoSeat(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	session, key, target, tag := s.polled("00:00:00:00:5e:a8")
+	s.full(target, key)
+	poll := s.longPoll(target, key, tag)
+	s.ingest("org_a", point(session, 2))
+	s.answers(poll, 200, session)
+	if r, err := s.try("GET", target, key, nil, header{"If-None-Match", tag}, header{"Prefer", "wait=20"}); err != nil || r.StatusCode != 503 {
+		t.Errorf("a long poll that has nothing to wait for is answered %v, %v, want 503", r.Response, err)
+	}
+}
+
+// TestPollsThatDoNotWaitForAnswersEnd: what a reader's buffer holds by then cannot be left unread.
+func TestPollsThatDoNotWaitForAnswersEnd(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	_, key, target, _ := s.polled("00:00:00:00:5e:a9")
+	s.full(target, key)
+	client := s.keepOpen()
+	poll := fmt.Sprintf("GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", target, key)
+	if _, err := io.WriteString(client.Conn, strings.Repeat(poll, 10)); err != nil {
+		t.Fatal(err)
+	}
+	answers := 0
+	for ; ; answers++ {
+		answer, err := http.ReadResponse(client.Reader, nil)
+		if err != nil {
+			break
+		}
+		if _, err := io.Copy(io.Discard, answer.Body); err != nil || answer.StatusCode != 503 {
+			t.Errorf("answer %d is %d, %v", answers+1, answer.StatusCode, err)
+		}
+	}
+	if answers != 2 {
+		t.Errorf("ten polls in one go are answered %d times, want 2 and then the end", answers)
 	}
 }

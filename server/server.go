@@ -142,6 +142,7 @@ type Server struct {
 	streams  *fairAdmission
 	waiting  *admission // polls that wait for a change
 	seats    *seats     // connections that poll under overload
+	logsBusy oncePerSecond
 	stopping chan struct{}
 	counts   *serverCounts
 	limits   *limits
@@ -258,6 +259,13 @@ func (s *Server) Serve(inner net.Listener) error {
 	}
 	s.listener = newListener(inner, s.config.MaxConnections, s.config.MaxConnectionsPerAddress, s.ids, s.direct, s.stopping)
 	s.mu.Unlock()
+	if s.config.PollWait > 0 {
+		watching, stop := context.WithCancel(s.work)
+		var watcher sync.WaitGroup
+		watcher.Go(func() { s.seats.watch(watching) })
+		defer watcher.Wait()
+		defer stop()
+	}
 	if err := s.http.Serve(s.listener); err != nil {
 		return fmt.Errorf("serve HTTP: %w", err)
 	}

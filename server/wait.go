@@ -38,19 +38,19 @@ const (
 var waitOutcomes = []string{waitChanged, waitTimedOut, waitDeparted, waitRefused, waitStopped, waitNoPlace}
 
 // awaitChange waits as long as the request prefers while the caller has what a look-up found, which
-// was status and point, and returns what the last look-up found. The caller's credential is checked
+// was status and point, and returns what the last look-up found and whether it waited. The caller's credential is checked
 // again after each wait, so that nothing is shown to one that was revoked or has expired meanwhile.
 // Past the limit on waiting requests the preference is not applied, as RFC 7240 allows.
-func (c *call) awaitChange(id []byte, status query.Status, point *schema.DataPoint) (query.Status, error) {
+func (c *call) awaitChange(id []byte, status query.Status, point *schema.DataPoint) (_ query.Status, waited bool, _ error) {
 	patience := waitPreference(c.http.Request.Header.PeekAll(headerPrefer))
 	if patience == 0 || !c.upToDate(status, point) {
-		return status, nil
+		return status, false, nil
 	}
 	outcome := waitChanged
 	defer func() { c.server.counts.waits[outcome].Add(1) }()
 	if !c.server.waiting.tryEnter() {
 		outcome = waitNoPlace
-		return status, nil
+		return status, false, nil
 	}
 	defer c.server.waiting.leave()
 	watch := c.server.services.LastSeen.Watch(id)
@@ -79,14 +79,14 @@ func (c *call) awaitChange(id []byte, status query.Status, point *schema.DataPoi
 		status = c.look(id, point)
 		if err := c.authenticate(); err != nil {
 			outcome = waitRefused
-			return status, err
+			return status, true, err
 		}
 		if refusal := authorize(c.route, c.principal); refusal != nil {
 			outcome = waitRefused
-			return status, refusal
+			return status, true, refusal
 		}
 	}
-	return status, nil
+	return status, true, nil
 }
 
 // upToDate reports whether the caller has what a look-up found.

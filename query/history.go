@@ -86,8 +86,8 @@ type History struct {
 
 // HistoryOptions tune a History. Streams must be set.
 type HistoryOptions struct {
-	// Streams is how many answers are streamed at a time. Each holds a connection to ClickHouse for
-	// as long as its reader takes, so it should leave some of schema.Options.Connections to others.
+	// Streams is how many answers are streamed at a time. Each holds a connection to ClickHouse while its
+	// reader keeps up with it, and files always, so it should leave some of schema.Options.Connections to others.
 	Streams int
 	// CursorKey signs cursors, with at least 32 secret bytes; when it is shorter, a key is made and
 	// cursors are good for as long as the History.

@@ -216,6 +216,14 @@ func (s *Stream) readClusters() (err error) {
 	return s.endPoints()
 }
 
+// Ends returns when the stream has taken as long as it may, the zero time where there is no such limit.
+func (s *Stream) Ends() time.Time {
+	if s.history.limits.Time == 0 {
+		return time.Time{}
+	}
+	return s.began.Add(s.history.limits.Time)
+}
+
 // Close frees the stream's query and its place. It may be called again.
 func (s *Stream) Close() error {
 	if s.closed {
@@ -227,6 +235,7 @@ func (s *Stream) Close() error {
 	switch {
 	case s.points != nil:
 		err = s.points.Close()
+		s.points = nil
 	case s.file != nil:
 		err = s.file.Close()
 	}

@@ -9,19 +9,19 @@ import (
 // Suspend gives the query up until the next point is wanted, and then begins it after the last one that was
 // written. So who reads slowly keeps nothing of ClickHouse in the meantime, only a place. What was stored or
 // dropped meanwhile may be in the rest. It may be called while WriteTo waits for its writer, by whom it waits
-// for. It does nothing to a file that ClickHouse writes, which cannot be gone on with, nor once all points are
-// written. After an error WriteTo must not go on.
-func (s *Stream) Suspend() error {
+// for. It does nothing, and reports that, to a file that ClickHouse writes, which cannot be gone on with, and once
+// all points are written. After an error WriteTo must not go on.
+func (s *Stream) Suspend() (suspended bool, _ error) {
 	if s.points == nil {
-		return nil
+		return false, nil
 	}
 	s.page.goOnAfter(s.points.Point(), s.request.BucketSeconds)
 	err := s.points.Close()
 	s.points = nil
 	if err != nil {
-		return fmt.Errorf("suspend the query of a history: %w", err)
+		return false, fmt.Errorf("suspend the query of a history: %w", err)
 	}
-	return nil
+	return true, nil
 }
 
 // goOnAfter leaves of a page what comes after a point.

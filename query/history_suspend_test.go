@@ -53,7 +53,7 @@ func suspending(h *query.History, request query.HistoryRequest, rng *rand.Rand, 
 	_, err = stream.WriteTo(writerFunc(func(p []byte) (int, error) {
 		out.Write(p)
 		if rng.IntN(8) == 0 {
-			if err := stream.Suspend(); err != nil {
+			if _, err := stream.Suspend(); err != nil {
 				return 0, err
 			}
 			suspended()
@@ -106,7 +106,7 @@ func TestASuspendedHistoryHoldsNoQuery(t *testing.T) {
 	pieces := 0
 	_, err = stream.WriteTo(writerFunc(func(p []byte) (int, error) {
 		if pieces++; pieces == 3 {
-			if err := stream.Suspend(); err != nil {
+			if _, err := stream.Suspend(); err != nil {
 				t.Error(err)
 			}
 			if n := running(t, db); n > 0 {
@@ -129,7 +129,7 @@ func TestASuspendedHistoryThatCannotGoOnFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	breakTable(t, db, "session_by_device_data_points", func() {
-		_, err = stream.WriteTo(writerFunc(func(p []byte) (int, error) { return len(p), stream.Suspend() }))
+		_, err = stream.WriteTo(writerFunc(func(p []byte) (int, error) { _, err := stream.Suspend(); return len(p), err }))
 	})
 	if !errors.Is(err, query.ErrUnavailable) {
 		t.Errorf("the error is %v, want %v", err, query.ErrUnavailable)

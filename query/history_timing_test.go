@@ -152,7 +152,8 @@ func BenchmarkSuspend(b *testing.B) {
 				if pieces++; pieces > b.N {
 					return 0, io.ErrClosedPipe
 				}
-				return len(p), stream.Suspend()
+				_, err := stream.Suspend()
+				return len(p), err
 			}))
 		})
 	}

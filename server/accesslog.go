@@ -93,8 +93,10 @@ func (s *Server) wanted(c *call) bool {
 	if s.config.AccessLog == LogAll {
 		return true
 	}
-	if c.entry.failure != nil && c.entry.failure.reason == reasonBusy && !s.logsBusy.pass(c.entry.began) {
-		return false
+	if c.entry.failure != nil {
+		if thinned := s.thinned[c.entry.failure.reason]; thinned != nil && !thinned.pass(c.entry.began) {
+			return false
+		}
 	}
 	switch s.config.AccessLog {
 	case LogErrors:
@@ -105,7 +107,8 @@ func (s *Server) wanted(c *call) bool {
 	return status >= fasthttp.StatusBadRequest || !c.route.quiet
 }
 
-// oncePerSecond passes one event a second: under overload refusals come by the thousand, and metrics count them all.
+// oncePerSecond passes one event a second: refusals of who asks too much come by the thousand, and metrics count them
+// all.
 type oncePerSecond struct{ second atomic.Int64 }
 
 func (o *oncePerSecond) pass(now time.Time) bool {

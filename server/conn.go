@@ -194,8 +194,8 @@ type conn struct {
 	held      bool // not to be read for a while
 	impatient bool // sent the next request while it was held
 
-	gathered *gathered     // what is written goes here while gather runs
-	patience time.Duration // with who reads the answer that gather sends; 0 for other answers
+	gathered *gathered // what is written goes here while gather runs
+	consumer consumer  // of the answer that gather sends; the zero value for other answers
 
 	reading, writing deadline
 }
@@ -229,7 +229,7 @@ func (c *conn) Read(p []byte) (n int, err error) {
 // one before was read to its end and answered.
 func changed(accepted net.Conn, state fasthttp.ConnState) {
 	if c, ok := accepted.(*conn); ok {
-		c.between, c.patience = state == fasthttp.StateIdle, 0
+		c.between, c.consumer = state == fasthttp.StateIdle, consumer{}
 	}
 }
 

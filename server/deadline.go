@@ -72,7 +72,7 @@ func (c *conn) Write(p []byte) (written int, err error) {
 		c.gathered.add(p)
 		return len(p), nil
 	}
-	if c.patience > 0 { // the end of what gather sent
+	if c.consumer.patience > 0 { // the end of what gather sent
 		if err := c.writeParts(net.Buffers{p}, nil); err != nil {
 			return 0, err
 		}

@@ -38,7 +38,9 @@ func (s *waits) ContentType() string { return "application/json" }
 
 func (s *waits) Close() error { return nil }
 
-func (s *waits) Suspend() error { return nil }
+func (s *waits) Suspend() (bool, error) { return false, nil }
+
+func (s *waits) Ends() time.Time { return time.Time{} }
 
 func TestAClientThatGoesAwayEndsTheWorkBeforeAnythingIsWritten(t *testing.T) {
 	t.Parallel()

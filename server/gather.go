@@ -36,13 +36,30 @@ const leastAccepted = 16 << 10
 // stallTime is how long a client may take to accept a piece before what makes the pieces is suspended.
 const stallTime = 500 * time.Millisecond
 
+// consumer says how long the client may take that reads an answer.
+type consumer struct {
+	patience time.Duration // for leastAccepted
+	ends     time.Time     // of the whole answer; zero: never
+}
+
+// deadline is when the client must have accepted something, at most limit from now.
+func (of consumer) deadline(limit time.Duration) time.Time {
+	deadline := time.Now().Add(min(limit, of.patience))
+	if !of.ends.IsZero() && of.ends.Before(deadline) {
+		return of.ends
+	}
+	return deadline
+}
+
+func (of consumer) late() bool { return !of.ends.IsZero() && !time.Now().Before(of.ends) }
+
 // gather calls write and then sends what it wrote in one go; long parts of it must stay as they are until then.
 // fasthttp writes a chunk in three calls, its frame apart from most of the body, and each of them wakes the client up,
 // which is most of what sending over a fast network costs: together they took a fifth of the time of a history.
 // When the client has not accepted it within stallTime, stalled is called, at most once.
-func (c *conn) gather(patience time.Duration, stalled, write func() error) error {
+func (c *conn) gather(from consumer, stalled, write func() error) error {
 	g := gatherings.Get().(*gathered)
-	c.gathered, c.patience = g, patience
+	c.gathered, c.consumer = g, from
 	err := write()
 	c.gathered = nil
 	if err == nil {
@@ -54,14 +71,13 @@ func (c *conn) gather(patience time.Duration, stalled, write func() error) error
 	return err
 }
 
-// writeParts writes one part after the other for as long as the client accepts leastAccepted in the time of the
-// connection's patience. stalled may be nil.
+// writeParts writes one part after the other for as long as the consumer may take. stalled may be nil.
 func (c *conn) writeParts(parts net.Buffers, stalled func() error) error {
-	limit := c.patience
+	limit := c.consumer.patience
 	if stalled != nil {
-		limit = min(limit, stallTime)
+		limit = stallTime
 	}
-	if err := c.SetWriteDeadline(time.Now().Add(limit)); err != nil {
+	if err := c.SetWriteDeadline(c.consumer.deadline(limit)); err != nil {
 		return err
 	}
 	buffered, known := unsent(c.Conn)
@@ -73,11 +89,11 @@ func (c *conn) writeParts(parts net.Buffers, stalled func() error) error {
 			return nil
 		case c.writing.early(err):
 			err = c.writing.rearm(c.Conn.SetWriteDeadline)
-		case !errors.Is(err, os.ErrDeadlineExceeded):
+		case !errors.Is(err, os.ErrDeadlineExceeded) || c.consumer.late():
 			return err
 		case stalled != nil:
 			if err = stalled(); err == nil {
-				err = c.SetWriteDeadline(time.Now().Add(c.patience))
+				err = c.SetWriteDeadline(c.consumer.deadline(c.consumer.patience))
 			}
 			stalled = nil
 		case known:
@@ -86,7 +102,7 @@ func (c *conn) writeParts(parts net.Buffers, stalled func() error) error {
 				return err
 			}
 			buffered = left
-			err = c.SetWriteDeadline(time.Now().Add(c.patience))
+			err = c.SetWriteDeadline(c.consumer.deadline(c.consumer.patience))
 		}
 		if err != nil {
 			return err

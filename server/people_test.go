@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lastseen/keys"
+	"lastseen/keys/ratelimit"
 	"lastseen/schema"
 )
 
@@ -271,5 +272,27 @@ func TestTheLog(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestTheLogOfAFlood: of those who ask too much it logs one refusal a second.
+func TestTheLogOfAFlood(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(with *setup) {
+		with.config.AccessLog = LogErrors
+		with.config.RequestRate = ratelimit.Rate{Quota: 5, Window: time.Hour}
+	})
+	key, _ := s.key("org_a", schema.KindAPIKey)
+	began, refused := time.Now(), 0
+	for range 200 {
+		if r, err := s.try("GET", pathSessionsList, key, nil); err != nil {
+			t.Fatal(err)
+		} else if r.StatusCode == 429 {
+			refused++
+		}
+	}
+	most := int(time.Since(began)/time.Second) + 2
+	if logged := strings.Count(s.log.String(), `"status":429`); refused < 150 || logged < 1 || logged > most {
+		t.Errorf("of %d refusals %d are logged, want 1 to %d", refused, logged, most)
 	}
 }

@@ -265,7 +265,7 @@ func (s *service) full(target, key string) *keptOpen {
 	s.Helper()
 	seats, holder := s.Server.seats, s.keepOpen()
 	s.client.CloseIdleConnections() // older ones would take the seat
-	seats.limit.Store(1) // nobody looks, since PollWait is 0
+	seats.limit.Store(1)            // nobody looks, since PollWait is 0
 	if status := holder.poll(target, key); status != 200 {
 		s.Fatalf("the first poll is answered %d", status)
 	}

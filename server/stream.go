@@ -14,9 +14,11 @@ import (
 type source interface {
 	io.WriterTo
 	io.Closer
-	// Suspend frees what WriteTo can do without while it waits for its writer, and is called meanwhile. After an
-	// error WriteTo is not gone on with.
-	Suspend() error
+	// Suspend frees what WriteTo can do without while it waits for its writer, is called meanwhile, and reports
+	// whether there was such a thing. After an error WriteTo is not gone on with.
+	Suspend() (bool, error)
+	// Ends returns when the answer is cut if it is not through by then; the zero time means never.
+	Ends() time.Time
 	// ContentType returns the media type of what WriteTo writes.
 	ContentType() string
 }
@@ -164,7 +166,7 @@ func (s *answerStream) send(w io.Writer, piece []byte) error {
 		return err
 	}
 	if connection, ours := s.call.http.Conn().(*conn); ours {
-		return connection.gather(patience, s.suspend, write)
+		return connection.gather(consumer{patience, s.from.Ends()}, s.suspend, write)
 	}
 	if err := s.call.http.SetWriteDeadline(time.Now().Add(patience)); err != nil {
 		return err
@@ -174,8 +176,11 @@ func (s *answerStream) send(w io.Writer, piece []byte) error {
 
 // suspend frees what the source can do without while the client is slow to read.
 func (s *answerStream) suspend() error {
-	s.call.server.counts.suspends.Add(1)
-	return s.from.Suspend()
+	suspended, err := s.from.Suspend()
+	if suspended {
+		s.call.server.counts.suspends.Add(1)
+	}
+	return err
 }
 
 // Read returns what is left of the answer piece by piece, for a consumer that cannot take WriteTo.

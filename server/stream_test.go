@@ -25,6 +25,7 @@ type script struct {
 
 	suspended    chan struct{} // closed by Suspend
 	suspendFails error
+	ends         time.Time
 }
 
 func newScript(err error, pieces ...string) *script {
@@ -52,10 +53,12 @@ func (s *script) Close() error {
 	return nil
 }
 
-func (s *script) Suspend() error {
+func (s *script) Suspend() (bool, error) {
 	closeOnce(s.suspended)
-	return s.suspendFails
+	return true, s.suspendFails
 }
+
+func (s *script) Ends() time.Time { return s.ends }
 
 func closeOnce(c chan struct{}) {
 	select {
@@ -183,6 +186,7 @@ type endless struct {
 	work   context.Context
 	ended  chan error
 	pieces int
+	ends   time.Time
 }
 
 func (e *endless) WriteTo(w io.Writer) (int64, error) {
@@ -202,7 +206,9 @@ func (e *endless) WriteTo(w io.Writer) (int64, error) {
 
 func (e *endless) Close() error { return nil }
 
-func (e *endless) Suspend() error { return nil }
+func (e *endless) Suspend() (bool, error) { return false, nil }
+
+func (e *endless) Ends() time.Time { return e.ends }
 
 func (e *endless) ContentType() string { return "application/json" }
 
@@ -224,6 +230,20 @@ func TestAClientThatStopsReadingFreesTheSource(t *testing.T) {
 				t.Errorf("the source ended with %v", err)
 			}
 		})
+	}
+}
+
+// TestAnAnswerEndsInTime: no client, however patient we are with it, may make an answer last longer.
+func TestAnAnswerEndsInTime(t *testing.T) {
+	t.Parallel()
+	from := &endless{work: context.Background(), ended: make(chan error, 1), ends: time.Now().Add(time.Second)}
+	s := start(t, serving(func() source { return from }), func(with *setup) { with.config.WriteTimeout = time.Hour })
+	c := dial(t, s.address)
+	if _, err := io.WriteString(c, anyRequest); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-from.ended; !errors.Is(err, errStopped) || time.Now().Before(from.ends) {
+		t.Errorf("the source ended with %v, %v before its time", err, time.Until(from.ends))
 	}
 }
 

@@ -2,7 +2,6 @@ package server
 
 import (
 	"runtime/metrics"
-	"slices"
 	"time"
 )
 
@@ -26,22 +25,27 @@ func newSchedulerWaits() *schedulerWaits {
 func (w *schedulerWaits) since() (of9in10 time.Duration) {
 	metrics.Read(w.sample)
 	histogram := w.sample[0].Value.Float64Histogram()
-	counts := histogram.Counts
 	if w.before == nil {
-		w.before = slices.Clone(counts)
-		return 0
+		w.before = make([]uint64, len(histogram.Counts))
 	}
+	of9in10 = ninthTenth(histogram, w.before)
+	copy(w.before, histogram.Counts)
+	return of9in10
+}
+
+// ninthTenth returns the end of the bucket in which nine tenths of what came after some counts of a histogram of seconds
+// are reached, and 0 when less than leastWaits came.
+func ninthTenth(histogram *metrics.Float64Histogram, before []uint64) time.Duration {
 	total := uint64(0)
-	for i, n := range counts {
-		total += n - w.before[i]
+	for i, n := range histogram.Counts {
+		total += n - before[i]
 	}
-	sum, at := uint64(0), 0
-	for ; at < len(counts)-1 && sum*10 < total*9; at++ {
-		sum += counts[at] - w.before[at]
-	}
-	copy(w.before, counts)
 	if total < leastWaits {
 		return 0
+	}
+	sum, at := uint64(0), 0
+	for ; at < len(histogram.Counts)-1 && sum*10 < total*9; at++ { // the last bucket has no end
+		sum += histogram.Counts[at] - before[at]
 	}
 	return time.Duration(histogram.Buckets[at] * float64(time.Second))
 }

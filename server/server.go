@@ -71,9 +71,9 @@ type Config struct {
 	// LongPolls bounds the polls of last_seen that wait for a change (Prefer: wait); past it they are
 	// answered at once. Default 50,000, of which MaxConnections lets in as many as it does.
 	LongPolls int
-	// PollWait is how long nine of ten polls of last_seen may wait for a processor while more than CrowdPerProcessor
-	// connections a processor poll. When they have waited longer for some tenths of a second, only as many connections
-	// as keep the processors busy go on; polls of the others are answered 503 and they are not read for up to a second.
+	// PollWait is how long nine of ten goroutines may wait for a processor while more than CrowdPerProcessor connections
+	// a processor poll last_seen. When they have waited longer for some tenths of a second, only as many connections as
+	// keep the processors busy go on; polls of the others are answered 503 and they are not read for up to a second.
 	// 0 means that all are answered, each when its turn comes.
 	PollWait time.Duration
 	// QueueWait is how long a request waits for its turn before 503. Default 1 s. At most ten times as

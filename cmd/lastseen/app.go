@@ -130,12 +130,12 @@ func (a *App) start(ctx context.Context) error {
 	}
 	a.config.server.Logger = a.config.log
 	a.server = server.New(a.config.server, services)
-	go func() { a.served <- a.server.Serve(listener) }()
-	a.onStop("the HTTP server", a.drain)
-	a.serveAdmin(admin, metrics.Sources{
+	a.serveAdmin(admin, metrics.Sources{ // stopped after the HTTP server, to show how it drains
 		Server: a.server, Authenticator: services.Authenticator, Keys: services.Keys, Writer: services.Writer,
 		LastSeen: services.LastSeen, Statements: a.db, Version: version(),
 	})
+	go func() { a.served <- a.server.Serve(listener) }()
+	a.onStop("the HTTP server", a.drain)
 	return nil
 }
 

@@ -19,7 +19,6 @@ func (c *call) holdConnection() {
 		return
 	}
 	if connection.held {
-		lingerOnClose(c.http)
 		c.http.SetConnectionClose()
 	}
 	connection.held = true

@@ -11,8 +11,8 @@ type schedulerWaits struct {
 	before []uint64 // counts by bucket at the last call
 }
 
-// leastWaits is how many waits say something.
-const leastWaits = 100
+// leastWaits is how many waits say something. Go counts one in eight.
+const leastWaits = 20
 
 func newSchedulerWaits() *schedulerWaits {
 	w := &schedulerWaits{sample: []metrics.Sample{{Name: "/sched/latencies:seconds"}}}

@@ -20,7 +20,7 @@ import (
 // the processors busy, then for more as long as the wait is under a quarter of that, and for fewer while it is over
 // half. The limit goes after a round of looks in which nobody was refused, or no more than a few connections polled.
 //
-// Seats are shared evenly by the organisations that want them, and within one by the age of the connections, so that
+// Seats are shared evenly by the organisations that want them and, within that, by the age of the connections, so that
 // those who were served before a crowd came are served on. It is safe for concurrent use.
 type seats struct {
 	longestWait time.Duration                  // for a processor, of nine of ten goroutines
@@ -65,8 +65,8 @@ const (
 	idleSeat = 5 * time.Millisecond
 
 	lookInterval   = 100 * time.Millisecond
-	looksOfStrain  = 3 // of the last lastLooks make a limit
-	lastLooks      = 5
+	looksOfStrain  = 5 // of the last lastLooks make a limit; bursts some times a second do not
+	lastLooks      = 6
 	looksOfRound   = 12 // longer than a refused connection is held, so that all who go on polling are counted
 	growth, shrink = 1.25, 0.7
 )
@@ -120,8 +120,8 @@ func (s *seats) take(c *conn, organisation string, now time.Time) bool {
 	return false
 }
 
-// give gives a connection a seat that is not used, or one of an organisation that has more than its own will have, or
-// one of a younger connection of its own.
+// give gives a connection a seat that is not used, or one of the organisation that has most, if that leaves its own with
+// no more, or one of a younger connection of an organisation that has no less than its own would have.
 func (s *seats) give(c *conn, organisation string, at int64) bool {
 	s.giving.Lock()
 	defer s.giving.Unlock()
@@ -138,20 +138,22 @@ func (s *seats) give(c *conn, organisation string, at int64) bool {
 		}
 		s.holders[candidate.organisation]++
 	}
-	from, most := organisation, s.holders[organisation]+1
-	for other, held := range s.holders {
-		if held > most {
-			from, most = other, held
-		}
+	most, share := 0, s.holders[organisation]+1
+	for _, held := range s.holders {
+		most = max(most, held)
 	}
-	youngest, of := uint64(0), int64(-1)
+	youngest, of := uint64(0), int64(0)
 	for number := range limit {
 		candidate := &s.all[number]
-		if serial := candidate.connection.Load(); candidate.organisation == from && serial > youngest {
+		held := s.holders[candidate.organisation]
+		if most > share && held < most || held < share && candidate.organisation != organisation {
+			continue
+		}
+		if serial := candidate.connection.Load(); serial > youngest {
 			youngest, of = serial, number
 		}
 	}
-	if from == organisation && youngest < c.serial {
+	if most <= share && youngest < c.serial {
 		return false
 	}
 	s.sit(c, of, organisation, at)
@@ -187,12 +189,13 @@ func (s *seats) look() {
 		s.strained |= 1
 	}
 	limit, calm := int(s.limit.Load()), false
-	if s.looks.Add(1)%looksOfRound == 0 {
+	if (s.looks.Load()+1)%looksOfRound == 0 {
 		refused := s.refusals.Load()
 		few := s.recurring.Swap(0) <= s.crowd
 		calm = few || refused == s.refused
 		s.refused = refused
 	}
+	s.looks.Add(1)
 	switch {
 	case limit == 0 && bits.OnesCount8(s.strained<<(8-lastLooks)) >= looksOfStrain:
 		limit = s.least

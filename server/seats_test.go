@@ -125,17 +125,19 @@ func TestThereIsNoLimitWithoutStrain(t *testing.T) {
 	}
 }
 
-func TestABurstIsNoOverload(t *testing.T) {
+func TestBurstsAreNoOverload(t *testing.T) {
 	t.Parallel()
-	h := newHall()
-	h.crowd = 100
-	c := h.connect(1000)
-	for range 20 {
-		if may := h.poll("org_a", c...); may != 1000 {
-			t.Fatalf("%d of 1000 may poll", may)
+	for tenths := 2; tenths <= 10; tenths++ { // from one to the next
+		h := newHall()
+		h.crowd = 100
+		c := h.connect(1000)
+		for range 20 {
+			if may := h.poll("org_a", c...); may != 1000 {
+				t.Fatalf("%d of 1000 may poll every %d tenths of a second", may, tenths)
+			}
+			h.pass(1, longWait)
+			h.pass(tenths-1, 0)
 		}
-		h.pass(1, longWait)
-		h.pass(9, 0)
 	}
 }
 
@@ -212,6 +214,27 @@ func TestOrganisationsShareSeatsEvenly(t *testing.T) {
 	}
 }
 
+// TestTheOldestOrganisationsComeFirst where there are more than seats.
+func TestTheOldestOrganisationsComeFirst(t *testing.T) {
+	t.Parallel()
+	h := newHall()
+	h.least = 8
+	h.strain()
+	h.wait = fairWait
+	c := h.connect(20)
+	for range 3 {
+		for i := range c {
+			young := len(c) - 1 - i
+			h.poll(fmt.Sprint("org_", young), c[young])
+		}
+	}
+	for i := range c {
+		if may := h.poll(fmt.Sprint("org_", i), c[i]); may == 1 != (i < 8) {
+			t.Errorf("connection %d of 20 may poll: %d", i, may)
+		}
+	}
+}
+
 // TestSeatsAreForOneEach lets many connections poll at the same time and counts who may.
 func TestSeatsAreForOneEach(t *testing.T) {
 	t.Parallel()
@@ -228,8 +251,8 @@ func TestSeatsAreForOneEach(t *testing.T) {
 			}
 		})
 	}
-	for range 100 {
-		h.look() // meanwhile
+	for i := range int64(100) {
+		h.limit.Store(4 + i%5) // meanwhile
 	}
 	group.Wait()
 	seated := 0
@@ -279,12 +302,11 @@ func TestPollsPastTheSeats(t *testing.T) {
 	s := start(t)
 	_, key, target, _ := s.polled("00:00:00:00:5e:a7")
 	first := s.full(target, key)
-	second := s.keepOpen()
+	second, began := s.keepOpen(), time.Now()
 	if status := second.poll(target, key); status != 503 {
 		t.Errorf("a poll past the seats is answered %d, want 503", status)
 	}
-	began := time.Now()
-	if status := second.poll(target, key); status != 503 || time.Since(began) < holdTime/4 {
+	if status := second.poll(target, key); status != 503 || time.Since(began) < holdTime/2 {
 		t.Errorf("who does not wait as told is answered %d after %v, want 503 after %v or more", status, time.Since(began), holdTime/2)
 	}
 	if p := s.get(target, key, 503).problem(t); p.Detail != problemSeats.detail {

@@ -158,13 +158,13 @@ func lastSeen304(ctx context.Context, s *suite, o *Outcome) error {
 		return fmt.Errorf("learn the entity tags: %w", err)
 	}
 	s.describeLoad(o)
-	templates := newPollTemplates(main.catalogue, main.host, main.prefix)
+	conditional := pollSource(main, poller{conditional: true})
 	full := s.lane(main, nil)
 	full.name, full.label = "200", "last_seen, 200 with the point"
 	unchanged := s.lane(main, func(l *loadgen.Load) {
 		at := s.runs * 7919 % len(s.draws)
 		l.Source = func(worker int) loadgen.Source {
-			return &poller{catalogue: main.catalogue, templates: templates, draws: s.draws, at: (at + worker*104729) % len(s.draws), conditional: true}
+			return conditional(s.draws, (at+worker*104729)%len(s.draws))
 		}
 	})
 	unchanged.name, unchanged.label = "304", "last_seen, 304 Not Modified"

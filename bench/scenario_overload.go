@@ -55,10 +55,10 @@ type overloadKind struct {
 }
 
 func (s *suite) overloadKinds(main *service) []overloadKind {
-	templates := newPollTemplates(main.catalogue, main.host, main.prefix)
+	polls := pollSource(main, poller{probes: true, refusals: true})
 	return []overloadKind{
 		{name: "last_seen", connections: s.config.Connections, source: func(worker int) loadgen.Source {
-			return &poller{catalogue: main.catalogue, templates: templates, draws: s.draws, at: worker * 104729 % len(s.draws), probes: true, refusals: true}
+			return polls(s.draws, worker*104729%len(s.draws))
 		}},
 		{name: "ingest", connections: ingestWriters, source: s.ingesters(main, ingestBody, s.config.workers(), true)},
 		{name: "data_points", connections: s.config.Connections, source: func(worker int) loadgen.Source {

@@ -217,12 +217,7 @@ func (s *Stream) readClusters() (err error) {
 }
 
 // Ends returns when the stream has taken as long as it may, the zero time where there is no such limit.
-func (s *Stream) Ends() time.Time {
-	if s.history.limits.Time == 0 {
-		return time.Time{}
-	}
-	return s.began.Add(s.history.limits.Time)
-}
+func (s *Stream) Ends() time.Time { return s.history.limits.ends(s.began) }
 
 // Close frees the stream's query and its place. It may be called again.
 func (s *Stream) Close() error {

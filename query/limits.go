@@ -29,10 +29,23 @@ func (l *Limits) check(points, bytes int64, began time.Time) error {
 		return l.tooManyPoints()
 	case l.Bytes > 0 && bytes > l.Bytes:
 		return &LimitError{fmt.Sprintf("%d bytes", l.Bytes)}
-	case l.Time > 0 && time.Since(began) > l.Time:
+	case l.ended(began):
 		return &LimitError{fmt.Sprintf("%v", l.Time)}
 	}
 	return nil
+}
+
+// ends returns when an answer has taken as long as it may, the zero time where there is no such limit.
+func (l *Limits) ends(began time.Time) time.Time {
+	if l.Time <= 0 {
+		return time.Time{}
+	}
+	return began.Add(l.Time)
+}
+
+func (l *Limits) ended(began time.Time) bool {
+	ends := l.ends(began)
+	return !ends.IsZero() && time.Now().After(ends)
 }
 
 func (l *Limits) tooManyPoints() error {

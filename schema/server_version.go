@@ -16,7 +16,7 @@ func requireVersion(conn driver.Conn) error {
 	server, err := conn.ServerVersion()
 	// One from before the driver's time rejects its first question.
 	if err != nil && strings.Contains(err.Error(), "Unknown setting client_protocol_version") {
-		return fmt.Errorf("the ClickHouse server is too old: upgrade it to %d.%d or newer", oldestServer.Major, oldestServer.Minor)
+		return tooOld("too old")
 	}
 	if err != nil {
 		return fmt.Errorf("reach ClickHouse: %w", err)
@@ -28,5 +28,9 @@ func checkVersion(version proto.Version) error {
 	if proto.CheckMinVersion(oldestServer, version) {
 		return nil
 	}
-	return fmt.Errorf("the ClickHouse server is version %d.%d: upgrade it to %d.%d or newer", version.Major, version.Minor, oldestServer.Major, oldestServer.Minor)
+	return tooOld(fmt.Sprintf("version %d.%d", version.Major, version.Minor))
+}
+
+func tooOld(found string) error {
+	return fmt.Errorf("the ClickHouse server is %s: upgrade it to %d.%d or newer", found, oldestServer.Major, oldestServer.Minor)
 }

@@ -3,12 +3,12 @@ package server
 import (
 	"context"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
 	"lastseen/keys"
+	"lastseen/keys/ratelimit"
 )
 
 // AccessLog says which requests are logged, one line each.
@@ -84,6 +84,9 @@ func (e *logEntry) cut(err error) {
 	e.failure, e.broken = asProblem(err).because(err), true
 }
 
+// thinnedRate is how many refusals of who asks too much are logged: they come by the thousand, and metrics count them all.
+var thinnedRate = ratelimit.Rate{Quota: 1, Window: time.Second}
+
 // wanted reports whether a call is to be logged.
 func (s *Server) wanted(c *call) bool {
 	status := c.entry.status
@@ -94,7 +97,7 @@ func (s *Server) wanted(c *call) bool {
 		return true
 	}
 	if c.entry.failure != nil {
-		if thinned := s.thinned[c.entry.failure.reason]; thinned != nil && !thinned.pass(c.entry.began) {
+		if thinned := s.thinned[c.entry.failure.reason]; thinned != nil && thinned.Take(thinnedRate, c.entry.began) > 0 {
 			return false
 		}
 	}
@@ -105,15 +108,6 @@ func (s *Server) wanted(c *call) bool {
 		return false
 	}
 	return status >= fasthttp.StatusBadRequest || !c.route.quiet
-}
-
-// oncePerSecond passes one event a second: refusals of who asks too much come by the thousand, and metrics count them
-// all.
-type oncePerSecond struct{ second atomic.Int64 }
-
-func (o *oncePerSecond) pass(now time.Time) bool {
-	last, second := o.second.Load(), now.Unix()
-	return last != second && o.second.CompareAndSwap(last, second)
 }
 
 // logCall writes the access log's line.

@@ -43,15 +43,15 @@ type consumer struct {
 }
 
 // deadline is when the client must have accepted something, at most limit from now.
-func (of consumer) deadline(limit time.Duration) time.Time {
-	deadline := time.Now().Add(min(limit, of.patience))
-	if !of.ends.IsZero() && of.ends.Before(deadline) {
-		return of.ends
+func (c consumer) deadline(limit time.Duration) time.Time {
+	deadline := time.Now().Add(min(limit, c.patience))
+	if !c.ends.IsZero() && c.ends.Before(deadline) {
+		return c.ends
 	}
 	return deadline
 }
 
-func (of consumer) late() bool { return !of.ends.IsZero() && !time.Now().Before(of.ends) }
+func (c consumer) late() bool { return !c.ends.IsZero() && !time.Now().Before(c.ends) }
 
 // gather calls write and then sends what it wrote in one go; long parts of it must stay as they are until then.
 // fasthttp writes a chunk in three calls, its frame apart from most of the body, and each of them wakes the client up,

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// holdTime is how long a connection whose points were refused as busy is not read at most, which is what its
+// holdTime is how long a connection whose points or polls were refused as busy is not read at most, which is what its
 // Retry-After asks for; at least half of it, so that those who were refused together do not come back together.
 // Refusing costs nearly as much as reading, so a client that did not wait would take the service from the others.
 const holdTime = time.Second

@@ -31,8 +31,9 @@ func (c *call) poll() error {
 		return problemSessionIDMissing
 	}
 	var point schema.DataPoint
-	status, waited, err := c.look(id, &point), false, error(nil)
+	status, waited := c.look(id, &point), false
 	if preferences := c.http.Request.Header.Peek(headerPrefer); len(preferences) > 0 {
+		var err error
 		if status, waited, err = c.awaitChange(id, status, &point); err != nil {
 			return err
 		}

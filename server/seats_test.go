@@ -29,6 +29,14 @@ func newHall() *hall {
 	return h
 }
 
+// newFullHall has a limit of so many seats.
+func newFullHall(seats int) *hall {
+	h := newHall()
+	h.least = seats
+	h.pass(looksOfStrain, longWait)
+	return h
+}
+
 func (h *hall) connect(n int) []*conn {
 	connections := make([]*conn, n)
 	for i := range connections {
@@ -58,9 +66,6 @@ func (h *hall) pass(tenths int, wait time.Duration, polling ...*conn) {
 	}
 }
 
-// strain makes a limit.
-func (h *hall) strain() { h.pass(looksOfStrain, longWait) }
-
 const (
 	longWait  = 2 * time.Millisecond
 	fairWait  = 400 * time.Microsecond // neither too long nor so short that there can be more seats
@@ -69,9 +74,8 @@ const (
 
 func TestSeatsAreForWhoHasOne(t *testing.T) {
 	t.Parallel()
-	h := newHall()
+	h := newFullHall(2)
 	c := h.connect(3)
-	h.strain()
 	for range 3 {
 		for i := range c {
 			if got, want := h.poll("org_a", c[i]), min(1, 2-i); got != max(want, 0) {
@@ -97,7 +101,6 @@ func TestThoseWhoWereThereBeforeAreServedOn(t *testing.T) {
 	h.least = 10
 	before, crowd := h.connect(7), h.connect(100)
 	h.pass(looksOfStrain, longWait, before...)
-	h.wait = fairWait
 	if may := h.poll("org_a", crowd...); may != 10 {
 		t.Errorf("%d of the crowd may poll, want 10", may)
 	}
@@ -187,7 +190,7 @@ func TestSeatsGrowAndEnd(t *testing.T) {
 	if n := limits(30, shortWait); n != 0 {
 		t.Errorf("%d seats when waits are short for long, want no limit", n)
 	}
-	h.strain()
+	h.pass(looksOfStrain, longWait)
 	crowd = nil
 	if n := limits(2*looksOfRound, fairWait); n != 0 {
 		t.Errorf("%d seats when nobody was refused for a while, want no limit", n)
@@ -196,10 +199,7 @@ func TestSeatsGrowAndEnd(t *testing.T) {
 
 func TestOrganisationsShareSeatsEvenly(t *testing.T) {
 	t.Parallel()
-	h := newHall()
-	h.least = 12
-	h.strain()
-	h.wait = fairWait
+	h := newFullHall(12)
 	a, b, c := h.connect(50), h.connect(50), h.connect(50)
 	for range 5 {
 		h.poll("org_a", a...)
@@ -217,10 +217,7 @@ func TestOrganisationsShareSeatsEvenly(t *testing.T) {
 // TestTheOldestOrganisationsComeFirst where there are more than seats.
 func TestTheOldestOrganisationsComeFirst(t *testing.T) {
 	t.Parallel()
-	h := newHall()
-	h.least = 8
-	h.strain()
-	h.wait = fairWait
+	h := newFullHall(8)
 	c := h.connect(20)
 	for range 3 {
 		for i := range c {
@@ -238,9 +235,7 @@ func TestTheOldestOrganisationsComeFirst(t *testing.T) {
 // TestSeatsAreForOneEach lets many connections poll at the same time and counts who may.
 func TestSeatsAreForOneEach(t *testing.T) {
 	t.Parallel()
-	h := newHall()
-	h.least = 8
-	h.strain()
+	h := newFullHall(8)
 	now := h.now
 	var group sync.WaitGroup
 	connections := h.connect(100)

@@ -140,9 +140,9 @@ type Server struct {
 	ids      *idSource
 	queries  *admission
 	streams  *fairAdmission
-	waiting  *admission                // polls that wait for a change
-	seats    *seats                    // connections that poll under overload
-	thinned  map[string]*oncePerSecond // by reason: refusals of which not all are logged
+	waiting  *admission                   // polls that wait for a change
+	seats    *seats                       // connections that poll under overload
+	thinned  map[string]*ratelimit.Bucket // by reason: refusals of which not all are logged
 	stopping chan struct{}
 	counts   *serverCounts
 	limits   *limits
@@ -164,7 +164,7 @@ func New(config Config, services Services) *Server {
 		queries: newAdmission(config.Queries, 10*config.Queries, config.QueueWait),
 		streams: newFairAdmission(config.Histories, 5*config.Histories, config.QueueWait),
 		waiting: newAdmission(config.LongPolls, 0, 0), stopping: make(chan struct{}),
-		thinned: map[string]*oncePerSecond{reasonBusy: {}, reasonRate: {}},
+		thinned: map[string]*ratelimit.Bucket{reasonBusy: {}, reasonRate: {}},
 	}
 	s.counts = newServerCounts(s.routes)
 	s.limits = newLimits(&s.config)

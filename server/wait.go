@@ -38,8 +38,8 @@ const (
 var waitOutcomes = []string{waitChanged, waitTimedOut, waitDeparted, waitRefused, waitStopped, waitNoPlace}
 
 // awaitChange waits as long as the request prefers while the caller has what a look-up found, which
-// was status and point, and returns what the last look-up found and whether it waited. The caller's credential is checked
-// again after each wait, so that nothing is shown to one that was revoked or has expired meanwhile.
+// was status and point, and returns what the last look-up found and whether it waited. The caller's
+// credential is checked again after each wait, so that nothing is shown to one that was revoked or has expired meanwhile.
 // Past the limit on waiting requests the preference is not applied, as RFC 7240 allows.
 func (c *call) awaitChange(id []byte, status query.Status, point *schema.DataPoint) (_ query.Status, waited bool, _ error) {
 	patience := waitPreference(c.http.Request.Header.PeekAll(headerPrefer))

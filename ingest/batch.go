@@ -28,25 +28,6 @@ type batchPoint struct {
 	target uint32 // in targets
 }
 
-// target is a session, or a device whose active session is meant, as points name it.
-type target struct {
-	session, device schema.ID
-	mac             string // the address's identity
-	hasSession      bool
-	hasDevice       bool
-	hasMAC          bool
-
-	owner owner // filled in by Registry.resolve
-}
-
-// owner is the session that a target denotes, or why it denotes none.
-type owner struct {
-	detail   string // a rejection's sentence; empty when the rest is filled in
-	session  schema.ID
-	deviceID schema.ID
-	endedAt  int64 // Unix milliseconds; math.MaxInt64 while the session is active
-}
-
 // Rejection says which point of a body was not taken, and why.
 type Rejection struct {
 	Index  int    `json:"index"`  // the point's place in the body, from 0; blank lines do not count
@@ -172,39 +153,8 @@ func (b *Batch) intern(ref *reference) (uint32, error) {
 	}
 	place := uint32(len(b.targets))
 	b.index[string(b.key)] = place
-	t := target{hasSession: ref.hasSession, hasDevice: ref.hasDevice, hasMAC: ref.hasMAC}
-	if ref.hasSession {
-		t.session = ref.session
-	}
-	if ref.hasDevice {
-		t.device = ref.device
-	}
-	if ref.hasMAC {
-		t.mac = string(ref.mac)
-	}
-	b.targets = append(b.targets, t)
+	b.targets = append(b.targets, ref.target())
 	return place, nil
-}
-
-// is reports whether a target is what ref names.
-func (t *target) is(ref *reference) bool {
-	return t.hasSession == ref.hasSession && t.hasDevice == ref.hasDevice && t.hasMAC == ref.hasMAC &&
-		(!t.hasSession || t.session == ref.session) && (!t.hasDevice || t.device == ref.device) &&
-		(!t.hasMAC || t.mac == string(ref.mac))
-}
-
-// appendKey appends what is equal for equal references only.
-func (r *reference) appendKey(b []byte) []byte {
-	if r.hasSession {
-		b = append(append(b, 's'), r.session[:]...)
-	}
-	if r.hasDevice {
-		b = append(append(b, 'd'), r.device[:]...)
-	}
-	if r.hasMAC {
-		b = append(append(b, 'm'), r.mac...)
-	}
-	return b
 }
 
 // keep filters the points in place: those for which judge returns a sentence become rejections,

@@ -31,38 +31,27 @@ const (
 	fieldCount
 )
 
-// The sentences of rejections. A session or device of another organisation gets the same words as
-// one that does not exist.
+// The sentences of rejections, which package registry has some more of.
 const (
-	detailNotObject    = "A point must be a JSON object."
-	detailNoReference  = "A point needs a session_id, or a device_id or device_mac_address whose active session is meant."
-	detailNoSession    = "Your organisation has no session with this session_id: create it first, or correct the id."
-	detailNoDevice     = "Your organisation has no device with this device_id: register it first, or correct the id."
-	detailNoMAC        = "Your organisation has no device with this device_mac_address: register it first, or correct the address."
-	detailBound        = "This credential is good only for the device that it was made for, and the point names something else: name that device or one of its sessions, or use another credential."
-	detailNoActive     = "The device has no active session: create one first, or name an ended one by session_id."
-	detailDisagree     = "session_id, device_id and device_mac_address do not denote the same session: give only one of them."
-	detailAfterEnd     = "The session ended before this timestamp: create a new session."
-	detailNoTimestamp  = "timestamp is missing: give the time of the position as RFC 3339 with an offset, such as 2026-01-15T09:30:00Z."
-	detailTimestamp    = "timestamp must be RFC 3339 with an offset, such as 2026-01-15T09:30:00Z."
-	detailTooOld       = "timestamp lies before the year 2000: set the device's clock."
-	detailExpired      = "timestamp lies further back than the %d days for which this service keeps points: the point would be dropped again." // of each writer, with its days
-	detailFuture       = "timestamp lies more than five minutes in the future: set the device's clock."
-	detailNoLatitude   = "latitude is missing: give a number from -90 to 90."
-	detailNoLongitude  = "longitude is missing: give a number from -180 to 180."
-	detailLatitude     = "latitude must be a number from -90 to 90."
-	detailLongitude    = "longitude must be a number from -180 to 180."
-	detailAltitude     = "altitude must be a number of metres from -12000 to 100000."
-	detailAccuracy     = "accuracy must be a number of metres from 0 to 10000000."
-	detailSpeed        = "speed must be a number of metres per second from 0 to 650."
-	detailHeading      = "heading must be a number of degrees from 0 to 360."
-	detailTemperature  = "temperature must be a number of degrees Celsius from -273.15 to 10000."
-	detailBattery      = "battery must be a number from 0 (empty) to 1 (full)."
-	detailSessionText  = "session_id must be a string."
-	detailDeviceText   = "device_id must be a string."
-	detailMACText      = "device_mac_address must be a string."
-	earliestTimestamp  = 946_684_800_000 // 2000-01-01T00:00:00Z, Unix milliseconds
-	latestAheadOfClock = 5 * 60 * 1000   // milliseconds
+	detailNotObject   = "A point must be a JSON object."
+	detailNoReference = "A point needs a session_id, or a device_id or device_mac_address whose active session is meant."
+	detailNoTimestamp = "timestamp is missing: give the time of the position as RFC 3339 with an offset, such as 2026-01-15T09:30:00Z."
+	detailTimestamp   = "timestamp must be RFC 3339 with an offset, such as 2026-01-15T09:30:00Z."
+	detailTooOld      = "timestamp lies before the year 2000: set the device's clock."
+	detailNoLatitude  = "latitude is missing: give a number from -90 to 90."
+	detailNoLongitude = "longitude is missing: give a number from -180 to 180."
+	detailLatitude    = "latitude must be a number from -90 to 90."
+	detailLongitude   = "longitude must be a number from -180 to 180."
+	detailAltitude    = "altitude must be a number of metres from -12000 to 100000."
+	detailAccuracy    = "accuracy must be a number of metres from 0 to 10000000."
+	detailSpeed       = "speed must be a number of metres per second from 0 to 650."
+	detailHeading     = "heading must be a number of degrees from 0 to 360."
+	detailTemperature = "temperature must be a number of degrees Celsius from -273.15 to 10000."
+	detailBattery     = "battery must be a number from 0 (empty) to 1 (full)."
+	detailSessionText = "session_id must be a string."
+	detailDeviceText  = "device_id must be a string."
+	detailMACText     = "device_mac_address must be a string."
+	earliestTimestamp = 946_684_800_000 // 2000-01-01T00:00:00Z, Unix milliseconds
 )
 
 // fieldOf returns the field with a name. Other names are ignored, as Pydantic models do.
@@ -105,15 +94,6 @@ type pointDecoder struct {
 	// Per field, so that the last of several wins whether it is good or bad.
 	problems [fieldCount]string
 	given    [fieldCount]bool
-}
-
-// reference is what a point names.
-type reference struct {
-	session, device schema.ID
-	mac             []byte // the address's identity
-	hasSession      bool
-	hasDevice       bool
-	hasMAC          bool
 }
 
 // decode reads a point from the text of one JSON value. It returns a sentence when the point is

@@ -54,11 +54,13 @@ type WriterOptions struct {
 	Unsettled bool
 }
 
-// Caller is who writes points.
-type Caller struct {
-	OrgID    string
-	DeviceID schema.ID // the one device that the caller may write for; zero for any of the organisation
-}
+// The sentences of rejections that the Writer adds.
+const (
+	detailAfterEnd     = "The session ended before this timestamp: create a new session."
+	detailExpired      = "timestamp lies further back than the %d days for which this service keeps points: the point would be dropped again." // of each writer, with its days
+	detailFuture       = "timestamp lies more than five minutes in the future: set the device's clock."
+	latestAheadOfClock = 5 * 60 * 1000 // milliseconds
+)
 
 // Result is what became of a batch.
 type Result struct {

@@ -94,8 +94,3 @@ func appendBareTime(dst []byte, unixMillis int64) []byte {
 	copy(dst[start:], dst[start+1:len(dst)-1])
 	return dst[:len(dst)-2]
 }
-
-// knownTemperature reports whether a point has a temperature that can be written as a number.
-func knownTemperature(p *schema.DataPoint) bool {
-	return p.Temperature-p.Temperature == 0
-}

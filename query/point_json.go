@@ -129,3 +129,8 @@ func appendComma(dst []byte, separate bool) []byte {
 	}
 	return dst
 }
+
+// knownTemperature reports whether a point has a temperature that can be written as a number.
+func knownTemperature(p *schema.DataPoint) bool {
+	return p.Temperature-p.Temperature == 0
+}

@@ -1,0 +1,110 @@
+package ingest
+
+import (
+	"math"
+	"slices"
+
+	"lastseen/schema"
+)
+
+// The sentences of rejections. A session or device of another organisation gets the same words as
+// one that does not exist.
+const (
+	detailNoSession = "Your organisation has no session with this session_id: create it first, or correct the id."
+	detailNoDevice  = "Your organisation has no device with this device_id: register it first, or correct the id."
+	detailNoMAC     = "Your organisation has no device with this device_mac_address: register it first, or correct the address."
+	detailBound     = "This credential is good only for the device that it was made for, and the point names something else: name that device or one of its sessions, or use another credential."
+	detailNoActive  = "The device has no active session: create one first, or name an ended one by session_id."
+	detailDisagree  = "session_id, device_id and device_mac_address do not denote the same session: give only one of them."
+)
+
+// Caller is who writes points.
+type Caller struct {
+	OrgID    string
+	DeviceID schema.ID // the one device that the caller may write for; zero for any of the organisation
+}
+
+// resolve finds the sessions that points name, for a caller at a time (Unix milliseconds).
+func (r *Registry) resolve(caller Caller, targets []target, now int64) {
+	for some := range slices.Chunk(targets, 1024) { // so that nobody waits long for mu
+		r.mu.RLock()
+		for few := range slices.Chunk(some, resolvedAtOnce) {
+			r.resolveFew(caller, few, now)
+		}
+		r.mu.RUnlock()
+	}
+}
+
+// resolvedAtOnce is how many targets' sessions are looked up before the first is looked at: in a large
+// registry each look-up waits for memory several times, and so many waits run side by side.
+const resolvedAtOnce = 16
+
+// resolveFew resolves up to resolvedAtOnce targets. The caller holds mu.
+func (r *Registry) resolveFew(caller Caller, targets []target, now int64) {
+	var sessions [resolvedAtOnce]*session
+	var devices [resolvedAtOnce]*device
+	for i := range targets {
+		if targets[i].hasSession {
+			sessions[i] = r.sessions[targets[i].session]
+		}
+	}
+	for i, s := range sessions[:len(targets)] {
+		if s != nil {
+			devices[i] = s.device
+		}
+	}
+	for i := range targets {
+		targets[i].owner = r.ownerOf(caller, &targets[i], sessions[i], devices[i], now)
+	}
+}
+
+// ownerOf finds the session that a target denotes. s is the session that it names and d that one's device,
+// nil where it names none that there is. The caller holds mu.
+func (r *Registry) ownerOf(caller Caller, t *target, s *session, d *device, now int64) owner {
+	if t.hasSession {
+		if s == nil || !caller.mayWrite(d) {
+			return owner{detail: caller.refusal(detailNoSession)}
+		}
+	}
+	if t.hasDevice {
+		named := r.devices[t.device]
+		if named == nil || !caller.mayWrite(named) {
+			return owner{detail: caller.refusal(detailNoDevice)}
+		}
+		if d != nil && d != named {
+			return owner{detail: detailDisagree}
+		}
+		d = named
+	}
+	if t.hasMAC {
+		named := r.byMAC[t.mac]
+		if named == nil || !caller.mayWrite(named) {
+			return owner{detail: caller.refusal(detailNoMAC)}
+		}
+		if d != nil && d != named {
+			return owner{detail: detailDisagree}
+		}
+		d = named
+	}
+	if s == nil {
+		if s = d.current; s == nil || s.end(now) != math.MaxInt64 {
+			return owner{detail: detailNoActive}
+		}
+	}
+	return owner{session: s.id, deviceID: d.id, endedAt: s.end(now)}
+}
+
+// mayWrite reports whether the caller may write points of a device.
+func (c *Caller) mayWrite(d *device) bool {
+	return d.orgID == c.OrgID && (c.DeviceID == schema.ID{} || c.DeviceID == d.id)
+}
+
+// refusal is what a caller is told who may not write for what a point names, or named what is not
+// there. A credential of one device hears the same for everything but its device, so that it cannot
+// be used to find out what other devices there are.
+func (c *Caller) refusal(absent string) string {
+	if (c.DeviceID != schema.ID{}) {
+		return detailBound
+	}
+	return absent
+}

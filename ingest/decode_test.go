@@ -11,12 +11,11 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
 	"lastseen/schema"
+	"lastseen/schema/schematest"
 )
 
 const (
@@ -58,10 +57,6 @@ func decodeString(tb testing.TB, body string, format Format) decoded {
 	return describe(batch)
 }
 
-func diff(want, got any) string {
-	return cmp.Diff(want, got, cmpopts.EquateNaNs(), cmpopts.EquateEmpty())
-}
-
 func TestDecodeReadsEveryField(t *testing.T) {
 	t.Parallel()
 	body := onePoint + `,"altitude":12.34,"accuracy":5,"speed":13.888,"heading":271.25,"temperature":4.5,"battery":0.87654,"more":{"a":[1,"]}"]}}`
@@ -75,7 +70,7 @@ func TestDecodeReadsEveryField(t *testing.T) {
 		Names:   []string{"s" + string(id[:])},
 		Indexes: []int{0},
 	}
-	if d := diff(want, got); d != "" {
+	if d := schematest.Diff(want, got); d != "" {
 		t.Errorf("decoded point (-want +got):\n%s", d)
 	}
 }
@@ -152,7 +147,7 @@ func TestDecodeOfOnePoint(t *testing.T) {
 			} else {
 				want.Rejected = []Rejection{{Index: 0, Detail: tt.detail}}
 			}
-			if d := diff(want, got); d != "" {
+			if d := schematest.Diff(want, got); d != "" {
 				t.Errorf("(-want +got):\n%s", d)
 			}
 		})
@@ -179,7 +174,7 @@ func TestDecodeKeepsGoodPointsBesideBadOnes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if d := diff(want, decodeString(t, body.text, body.format)); d != "" {
+			if d := schematest.Diff(want, decodeString(t, body.text, body.format)); d != "" {
 				t.Errorf("(-want +got):\n%s", d)
 			}
 		})
@@ -284,7 +279,7 @@ func TestDecodeReadsCompressedBodies(t *testing.T) {
 			if err != nil {
 				t.Fatalf("encoding %d, %s: %v", encoding, name, err)
 			}
-			if d := diff(want, describe(batch)); d != "" {
+			if d := schematest.Diff(want, describe(batch)); d != "" {
 				t.Errorf("encoding %d, %s (-want +got):\n%s", encoding, name, d)
 			}
 			batch.Release()

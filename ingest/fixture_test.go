@@ -3,15 +3,11 @@ package ingest
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/ClickHouse/clickhouse-go/v2"
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"lastseen/schema"
 	"lastseen/schema/schematest"
@@ -26,24 +22,6 @@ const (
 
 // start is what the tests' clocks show first.
 var start = time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
-
-// clock is a clock that tests set.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
 
 // reader stands for the read side: a map that does what the interfaces say.
 type reader struct {
@@ -161,7 +139,7 @@ func (r *reader) publishedCalls() (calls []int) {
 type service struct {
 	tb       testing.TB
 	db       *schema.DB
-	clock    *clock
+	clock    *schematest.Clock
 	reader   *reader
 	registry *Registry
 	writer   *Writer
@@ -170,7 +148,7 @@ type service struct {
 // newService starts a write side on a fresh database.
 func newService(tb testing.TB, options WriterOptions) *service {
 	tb.Helper()
-	s := &service{tb: tb, db: schematest.Open(tb), clock: &clock{now: start}}
+	s := &service{tb: tb, db: schematest.Open(tb), clock: schematest.NewClock(start)}
 	s.boot(options)
 	tb.Cleanup(func() { s.writer.Close() })
 	return s
@@ -294,44 +272,3 @@ func (s *service) history(sessions ...schema.ID) (points []schema.DataPoint) {
 	}
 	return points
 }
-
-// breakTable takes a table away, so that ClickHouse fails at it, until mend is called.
-func (s *service) breakTable(table string) (mend func()) {
-	s.tb.Helper()
-	s.exec("RENAME TABLE " + table + " TO " + table + "_away")
-	return func() { s.exec("RENAME TABLE " + table + "_away TO " + table) }
-}
-
-// exec runs a statement in the test's database behind the back of package schema.
-func (s *service) exec(statement string) {
-	s.tb.Helper()
-	conn := s.connect()
-	defer conn.Close()
-	if err := conn.Exec(context.Background(), statement); err != nil {
-		s.tb.Fatalf("%s: %v", statement, err)
-	}
-}
-
-// connect opens a connection of the test's own. The caller closes it.
-func (s *service) connect() driver.Conn {
-	s.tb.Helper()
-	var options *clickhouse.Options
-	if address := os.Getenv("LASTSEEN_TEST_CLICKHOUSE"); address != "" {
-		parsed, err := clickhouse.ParseDSN(address)
-		if err != nil {
-			s.tb.Fatal("LASTSEEN_TEST_CLICKHOUSE is not an address")
-		}
-		options = parsed
-		options.Protocol = clickhouse.HTTP
-	} else {
-		options = schematest.Engine(s.tb).ClientOptions("")
-	}
-	options.Auth.Database = s.db.Database()
-	conn, err := clickhouse.Open(options)
-	if err != nil {
-		s.tb.Fatal(err)
-	}
-	return conn
-}
-
-func ptr[T any](v T) *T { return &v }

@@ -3,14 +3,12 @@ package ingest
 import (
 	"bytes"
 	stdgzip "compress/gzip"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"math/big"
-	"net"
 	"regexp"
 	"strings"
 	"testing"
@@ -19,49 +17,13 @@ import (
 	"unicode/utf8"
 
 	"lastseen/schema"
+	"lastseen/schema/schematest"
 )
 
 var (
 	rfc3339Offset = regexp.MustCompile(`^(.*[+-]\d\d)(\d\d)$`)
 	jsonNumber    = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
 )
-
-// FuzzParseTimestamp compares with package time: what we accept it accepts too, once written its
-// way, and both mean the same instant.
-func FuzzParseTimestamp(f *testing.F) {
-	for _, seed := range []string{
-		"2026-01-15T09:30:00Z", "2026-01-15t09:30:00.123456789z", "2026-01-15 09:30:00.1+02:00", "2024-02-29T23:59:59-0930",
-		"2023-02-29T00:00:00Z", "0000-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z", "2026-01-15T09:30:60Z", "2026-01-15T24:00:00Z",
-		"2026-01-15T09:30:00", "2026-01-15T09:30Z", "2026-01-15T09:30:00.Z", "2026-1-15T09:30:00Z", "1900-02-29T00:00:00Z", "2000-02-29T00:00:00+23:59",
-	} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		ms, ok := ParseTimestamp(text)
-		if msBytes, okBytes := ParseTimestamp([]byte(text)); msBytes != ms || okBytes != ok {
-			t.Fatalf("%q: as bytes (%d, %v), as a string (%d, %v)", text, msBytes, okBytes, ms, ok)
-		}
-		theirs, err := time.Parse(time.RFC3339, text)
-		if ok && err == nil && theirs.UnixMilli() != ms {
-			t.Fatalf("%q: got %d, package time says %d", text, ms, theirs.UnixMilli())
-		}
-		if !ok {
-			return
-		}
-		standard := rfc3339Offset.ReplaceAllString(strings.ToUpper(text[:10]+"T"+text[11:]), "$1:$2")
-		theirs, err = time.Parse(time.RFC3339, standard)
-		if err != nil || theirs.UnixMilli() != ms {
-			t.Fatalf("%q: got %d, package time says %v, %v", text, ms, theirs.UnixMilli(), err)
-		}
-		if year := theirs.UTC().Year(); year < 0 || year > 9999 {
-			return // the offset led out of the years that RFC 3339 can write
-		}
-		again, ok := ParseTimestamp(time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z"))
-		if !ok || again != ms {
-			t.Fatalf("%q: got %d, and %d, %v after writing that", text, ms, again, ok)
-		}
-	})
-}
 
 // FuzzParseDecimal compares with exact rational numbers.
 func FuzzParseDecimal(f *testing.F) {
@@ -92,35 +54,6 @@ func FuzzParseDecimal(f *testing.F) {
 			t.Fatalf("%s in units of 1e-%d: got %d, want %d", text, scale, got, rounded)
 		}
 	})
-}
-
-// FuzzMACIdentity checks that spellings of one address compare equal and that package net agrees on
-// what an EUI is.
-func FuzzMACIdentity(f *testing.F) {
-	for _, seed := range []string{"AA:bb:cc:dd:ee:ff", "aa-bb-cc-dd-ee-ff", "aabb.ccdd.eeff", "AABBCCDDEEFF", "00:11:22:33:44:55:66:77", "0011.2233.4455.6677", "van-12", "a:b", "aa:bb-cc:dd:ee:ff", ""} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, address string) {
-		identity, ok := appendMACIdentity(nil, address)
-		if !ok {
-			return
-		}
-		for _, same := range []string{string(identity), strings.ToUpper(address), strings.ToLower(address)} {
-			if again, ok := appendMACIdentity(nil, same); !ok || string(again) != string(identity) {
-				t.Fatalf("%q is %q, but %q is %q", address, identity, same, again)
-			}
-		}
-		if theirs, err := net.ParseMAC(address); err == nil && len(theirs) <= 8 && string(identity) != hex.EncodeToString(theirs) {
-			t.Fatalf("%q is %q, package net says %x", address, identity, theirs)
-		}
-	})
-}
-
-var bodySeeds = []string{
-	onePoint + "}", onePoint + "}\n" + onePoint + `,"latitude":91}` + "\n\n17", onePoint + `,"x":{"y":[1,"}\"]"]},"speed":3.25,"heading":360}`,
-	`{"device_id":"` + deviceA + `","timestamp":"2026-01-15T09:30:00Z","latitude":-1e1,"longitude":0}`,
-	`{"device_mac_address":"AA:BB:CC:DD:EE:FF","timestamp":"2026-01-15T09:30:00+01:00","latitude":1,"longitude":2,"battery":1,"temperature":-0}`,
-	`{"points":[` + onePoint + `}]}`, `{"points":3,"points":[]}`, "[1, null ,\"\\\"\",[],{}]", "[", "{\"\\ud800\":1}", "\xff", "[1]]", `{"points":[1],"a":}`,
 }
 
 // FuzzDecodeNDJSON: a body is read exactly when every line is JSON; how the bytes arrive does not
@@ -178,7 +111,7 @@ func FuzzDecodeJSON(f *testing.F) {
 		if err != nil {
 			t.Fatalf("the same objects as lines: %v", err)
 		}
-		if d := diff(got, same); d != "" {
+		if d := schematest.Diff(got, same); d != "" {
 			t.Fatalf("JSON and NDJSON differ (-JSON +NDJSON):\n%s", d)
 		}
 		checkRoundTrip(t, got)
@@ -205,7 +138,7 @@ func FuzzDecodeGzip(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if d := diff(describe(want), describe(got)); d != "" {
+		if d := schematest.Diff(describe(want), describe(got)); d != "" {
 			t.Fatalf("(-plain +compressed):\n%s", d)
 		}
 	})
@@ -268,7 +201,7 @@ func tryDecode(t *testing.T, body string, format Format) (decoded, error) {
 		return decoded{}, err
 	}
 	got := describe(whole)
-	if d := diff(got, describe(piecemeal)); d != "" {
+	if d := schematest.Diff(got, describe(piecemeal)); d != "" {
 		t.Fatalf("(-in one piece +byte by byte):\n%s", d)
 	}
 	return got, nil
@@ -287,7 +220,7 @@ func checkRoundTrip(t *testing.T, got decoded) {
 	}
 	want := decoded{Points: got.Points, Names: got.Names}
 	again.Indexes = nil
-	if d := diff(want, again); d != "" {
+	if d := schematest.Diff(want, again); d != "" {
 		t.Fatalf("after a round trip (-want +got):\n%s", d)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,49 +12,17 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"lastseen/schema"
+	"lastseen/schema/schematest"
 )
-
-func BenchmarkDecode(b *testing.B) {
-	const points = 500
-	lines := ndjson(points)
-	array := "[" + strings.ReplaceAll(strings.TrimSpace(lines), "\n", ",") + "]"
-	for _, bench := range []struct {
-		name     string
-		body     string
-		format   Format
-		encoding Encoding
-	}{
-		{"NDJSON", lines, NDJSON, Identity},
-		{"JSON", array, JSON, Identity},
-		{"NDJSON+gzip", lines, NDJSON, Gzip},
-		{"NDJSON+zstd", lines, NDJSON, Zstd},
-	} {
-		b.Run(bench.name, func(b *testing.B) {
-			data := compressors[bench.encoding](b, []byte(bench.body))
-			b.SetBytes(int64(len(bench.body)))
-			b.ReportAllocs()
-			var reader bytes.Reader
-			for b.Loop() {
-				reader.Reset(data)
-				batch, err := Decode(&reader, bench.format, bench.encoding, Limits{})
-				if err != nil {
-					b.Fatal(err)
-				}
-				batch.Release()
-			}
-			b.ReportMetric(points*float64(b.N)/b.Elapsed().Seconds(), "points/s")
-		})
-	}
-}
 
 // BenchmarkWriter sends NDJSON bodies of 500 points from many goroutines at once, each for a vehicle
 // of its own, and beside it writes such rows in plain clickhouse-go batches: of 500 rows from as many
 // goroutines, and of 10,000 rows in one loop.
 func BenchmarkWriter(b *testing.B) {
 	s := newService(b, WriterOptions{})
-	s.clock.advance(1000 * 24 * time.Hour)
+	s.clock.Advance(1000 * 24 * time.Hour)
 	fleet := newFleet(s, 64)
-	conn := s.connect()
+	conn := schematest.Connect(b, s.db)
 	defer conn.Close()
 	plain := func(ctx context.Context, v *vehicle, rows int) error { return v.insert(ctx, conn, rows) }
 	for _, clients := range []int{2, 16, 64} {

@@ -48,13 +48,13 @@ func (w *Writer) MarkOutliers(ctx context.Context, orgID string, ids []string, o
 	}
 	for _, id := range ids {
 		session, timestamp, ok := schema.ParsePointID(id)
-		d, owned := w.registry.deviceOf(orgID, session)
+		device, owned := w.registry.DeviceOf(orgID, session)
 		if !ok || !owned {
 			wanted.failed++
 			continue
 		}
 		key := schema.PointKey{SessionID: session, Timestamp: timestamp}
-		wanted.points[key] = markedPoint{orgID: d.orgID, deviceID: d.id, times: wanted.points[key].times + 1}
+		wanted.points[key] = markedPoint{orgID: orgID, deviceID: device, times: wanted.points[key].times + 1}
 	}
 	if len(wanted.points) == 0 {
 		w.budget.Release(bytes)

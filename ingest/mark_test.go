@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lastseen/schema"
+	"lastseen/schema/schematest"
 )
 
 func (s *service) mark(outlier bool, successful, failed int, ids ...string) {
@@ -27,7 +28,7 @@ func TestMarkOutliers(t *testing.T) {
 		t.Fatal(err)
 	}
 	original := s.history(session)
-	s.clock.advance(time.Hour)
+	s.clock.Advance(time.Hour)
 
 	s.mark(true, 1, 0, newest.id())
 	if got := s.reader.shownTimestamp(session); got != older.timestamp() {
@@ -38,7 +39,7 @@ func TestMarkOutliers(t *testing.T) {
 		t.Errorf("stored %+v, want %+v with a mark", marked[1], original[1])
 	}
 	s.mark(true, 3, 0, newest.id(), newest.id(), newest.id())
-	if d := diff(marked, s.history(session)); d != "" {
+	if d := schematest.Diff(marked, s.history(session)); d != "" {
 		t.Errorf("marking again changed (-before +after):\n%s", d)
 	}
 	s.mark(true, 1, 5, older.id(), "", "nobody", newest.id()+"0", fix{session, 3, 0}.id(), fix{foreign, 1, 0}.id())
@@ -58,7 +59,7 @@ func TestMarkOutliers(t *testing.T) {
 		t.Error("another organisation's point was marked")
 	}
 	_, _, err := s.writer.MarkOutliers(t.Context(), ours, make([]string, MaxMarks+1), true)
-	if field := invalidField(err); field != "tracking_session_by_device_data_point_ids" {
+	if wrong, is := errors.AsType[*InvalidError](err); !is || wrong.Field != "tracking_session_by_device_data_point_ids" {
 		t.Errorf("too many ids: %v", err)
 	}
 	if n := s.writer.Budget().InUse(); n != 0 {
@@ -93,7 +94,7 @@ func TestMarkOutliersWhenClickHouseFails(t *testing.T) {
 	p := fix{session, 1, 10}
 	s.send(p)
 
-	mend := s.breakTable("session_by_device_data_points")
+	mend := schematest.BreakTable(t, s.db, "session_by_device_data_points")
 	if _, _, err := s.writer.MarkOutliers(t.Context(), ours, []string{p.id()}, true); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("err = %v, want ErrUnavailable", err)
 	}

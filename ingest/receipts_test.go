@@ -62,11 +62,11 @@ func TestNoFeedIsPassedByAClockThatIsSetBack(t *testing.T) {
 	s := newService(t, WriterOptions{})
 	_, session := s.session(ours, "van-1")
 	s.send(fix{session, 1, 10})
-	s.clock.advance(2 * time.Hour)
+	s.clock.Advance(2 * time.Hour)
 	s.send(fix{session, 1, 10}) // again, which stores nothing
 	s.restart()
 	reached := s.writer.ReceivedThrough()
-	s.clock.advance(-90 * time.Minute)
+	s.clock.Advance(-90 * time.Minute)
 	s.restart()
 	if through := s.writer.ReceivedThrough(); through != reached {
 		t.Errorf("after a restart the feed is settled through %d, before it through %d", through, reached)

@@ -212,8 +212,17 @@ func (r *Registry) OwnsDevice(orgID string, id schema.ID) bool {
 	return d != nil && d.orgID == orgID
 }
 
-// deviceOf returns the device of a session that an organisation owns, and false when it owns none
-// with that id.
+// DeviceOf returns the device of a session that an organisation owns, and false when it owns none with
+// that id.
+func (r *Registry) DeviceOf(orgID string, session schema.ID) (schema.ID, bool) {
+	d, ok := r.deviceOf(orgID, session)
+	if !ok {
+		return schema.ID{}, false
+	}
+	return d.id, true
+}
+
+// deviceOf is DeviceOf for what changes the device or its sessions.
 func (r *Registry) deviceOf(orgID string, id schema.ID) (*device, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

@@ -6,44 +6,45 @@ import (
 	"testing"
 
 	"lastseen/schema"
+	"lastseen/schema/schematest"
 )
 
 func TestRegistryIsUnchangedWhenClickHouseFails(t *testing.T) {
 	t.Parallel()
-	s := newService(t, WriterOptions{})
+	s := newDirectory(t)
 	ctx := t.Context()
-	device, err := s.registry.RegisterDevice(ctx, ours, newDevice("van-1"))
+	device, err := s.registry.RegisterDevice(ctx, us, newDevice("van-1"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, running := s.session(ours, "van-2")
+	_, running := s.session(us, "van-2")
 
-	mendDevices, mendSessions := s.breakTable("devices"), s.breakTable("sessions")
-	_, registerErr := s.registry.RegisterDevice(ctx, ours, newDevice("van-3"))
-	_, createErr := s.registry.CreateSession(ctx, ours, device, newSession())
+	mendDevices, mendSessions := schematest.BreakTable(t, s.db, "devices"), schematest.BreakTable(t, s.db, "sessions")
+	_, registerErr := s.registry.RegisterDevice(ctx, us, newDevice("van-3"))
+	_, createErr := s.registry.CreateSession(ctx, us, device, newSession())
 	for what, err := range map[string]error{
 		"register": registerErr, "create": createErr,
-		"update":    s.registry.UpdateSession(ctx, ours, running, SessionUpdate{NewSession: NewSession{Comments: ptr("x")}}),
-		"terminate": s.registry.TerminateSession(ctx, ours, running),
-		"share":     s.registry.UpdateSharedOrgs(ctx, ours, running, []string{theirs}, nil),
+		"update":    s.registry.UpdateSession(ctx, us, running, SessionUpdate{NewSession: NewSession{Comments: new("x")}}),
+		"terminate": s.registry.TerminateSession(ctx, us, running),
+		"share":     s.registry.UpdateSharedOrgs(ctx, us, running, []string{them}, nil),
 	} {
 		if !errors.Is(err, ErrUnavailable) {
 			t.Errorf("%s: %v, want ErrUnavailable", what, err)
 		}
 	}
-	if len(s.reader.sessions) != 1 {
-		t.Errorf("the watcher was told of %d sessions, want 1", len(s.reader.sessions))
+	if len(s.watcher.sessions) != 1 {
+		t.Errorf("the watcher was told of %d sessions, want 1", len(s.watcher.sessions))
 	}
 	mendDevices()
 	mendSessions()
 
-	if _, err := s.registry.RegisterDevice(ctx, theirs, newDevice("van-3")); err != nil {
+	if _, err := s.registry.RegisterDevice(ctx, them, newDevice("van-3")); err != nil {
 		t.Errorf("another organisation registers what could not be: %v", err)
 	}
-	if _, err := s.registry.CreateSession(ctx, ours, device, newSession()); err != nil {
+	if _, err := s.registry.CreateSession(ctx, us, device, newSession()); err != nil {
 		t.Errorf("create again: %v", err)
 	}
-	if err := s.registry.TerminateSession(ctx, ours, running); err != nil {
+	if err := s.registry.TerminateSession(ctx, us, running); err != nil {
 		t.Errorf("terminate again: %v", err)
 	}
 }
@@ -52,74 +53,74 @@ func TestRegistryIsUnchangedWhenClickHouseFails(t *testing.T) {
 // it fail, and the row that it meant to write is put there behind its back.
 func TestRegistrySettlesWhatWasWrittenUnacknowledged(t *testing.T) {
 	t.Parallel()
-	s := newService(t, WriterOptions{})
+	s := newDirectory(t)
 	ctx := t.Context()
-	device, session := s.session(ours, "van-1")
+	device, session := s.session(us, "van-1")
 
 	t.Run("a termination", func(t *testing.T) {
-		row, _, err := s.db.FindSession(ctx, ours, session)
+		row, _, err := s.db.FindSession(ctx, us, session)
 		if err != nil {
 			t.Fatal(err)
 		}
-		row.TerminatedAt, row.Version = ptr(start), row.Version+1
+		row.TerminatedAt, row.Version = new(noon), row.Version+1
 		if err := s.db.SaveSession(ctx, row); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.registry.TerminateSession(ctx, ours, session); err != nil {
+		if err := s.registry.TerminateSession(ctx, us, session); err != nil {
 			t.Errorf("terminating again: %v", err)
 		}
-		if s.reader.sessions[session].TerminatedAt == nil {
+		if s.watcher.sessions[session].TerminatedAt == nil {
 			t.Error("the watcher does not know of the end")
 		}
-		if err := s.registry.TerminateSession(ctx, ours, session); !isConflict(err) {
+		if err := s.registry.TerminateSession(ctx, us, session); !isConflict(err) {
 			t.Errorf("terminating once more: %v, want a conflict", err)
 		}
 	})
 	t.Run("a creation", func(t *testing.T) {
-		mend := s.breakTable("sessions")
+		mend := schematest.BreakTable(t, s.db, "sessions")
 		wanted := newSession()
-		wanted.Comments = ptr("first try")
-		if _, err := s.registry.CreateSession(ctx, ours, device, wanted); !errors.Is(err, ErrUnavailable) {
+		wanted.Comments = new("first try")
+		if _, err := s.registry.CreateSession(ctx, us, device, wanted); !errors.Is(err, ErrUnavailable) {
 			t.Fatalf("err = %v, want ErrUnavailable", err)
 		}
 		mend()
 		ghost := s.registry.devices[device].unsettled.id
-		if err := s.db.SaveSession(ctx, schema.Session{ID: ghost, OrgID: ours, DeviceID: device, DeviceMACAddress: "van-1", CreatedAt: start, Comments: wanted.Comments}); err != nil {
+		if err := s.db.SaveSession(ctx, schema.Session{ID: ghost, OrgID: us, DeviceID: device, DeviceMACAddress: "van-1", CreatedAt: noon, Comments: wanted.Comments}); err != nil {
 			t.Fatal(err)
 		}
-		wanted.Comments = ptr("second try")
-		id, err := s.registry.CreateSession(ctx, ours, device, wanted)
+		wanted.Comments = new("second try")
+		id, err := s.registry.CreateSession(ctx, us, device, wanted)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, _, err := s.db.FindSession(ctx, ours, id)
+		got, _, err := s.db.FindSession(ctx, us, id)
 		if err != nil || id != ghost || got.Comments == nil || *got.Comments != "second try" {
 			t.Errorf("the session is %v with %+v, %v, want %v rewritten", id, got, err, ghost)
 		}
 	})
 	t.Run("a registration", func(t *testing.T) {
-		mend := s.breakTable("devices")
-		if _, err := s.registry.RegisterDevice(ctx, ours, newDevice("van-9")); !errors.Is(err, ErrUnavailable) {
+		mend := schematest.BreakTable(t, s.db, "devices")
+		if _, err := s.registry.RegisterDevice(ctx, us, newDevice("van-9")); !errors.Is(err, ErrUnavailable) {
 			t.Fatalf("err = %v, want ErrUnavailable", err)
 		}
 		mend()
 		ghost := s.registry.unsettled["van-9"].id
-		if err := s.db.SaveDevice(ctx, schema.Device{ID: ghost, OrgID: ours, MACAddress: "van-9", CreatedAt: start}); err != nil {
+		if err := s.db.SaveDevice(ctx, schema.Device{ID: ghost, OrgID: us, MACAddress: "van-9", CreatedAt: noon}); err != nil {
 			t.Fatal(err)
 		}
-		if id, err := s.registry.RegisterDevice(ctx, theirs, newDevice("van-9")); err != nil || id != ghost {
+		if id, err := s.registry.RegisterDevice(ctx, them, newDevice("van-9")); err != nil || id != ghost {
 			t.Fatalf("another organisation registers it: %v, %v, want %v", id, err, ghost)
 		}
 		s.restart()
-		if !s.registry.OwnsDevice(theirs, ghost) || s.registry.OwnsDevice(ours, ghost) {
-			t.Error("after a restart the device is not theirs alone")
+		if !s.registry.OwnsDevice(them, ghost) || s.registry.OwnsDevice(us, ghost) {
+			t.Error("after a restart the device is not them alone")
 		}
 	})
 }
 
 func TestRegistryWaitsNoLongerThanItsContext(t *testing.T) {
 	t.Parallel()
-	s := newService(t, WriterOptions{})
+	s := newDirectory(t)
 	release, err := s.registry.turn(t.Context(), "van-1")
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +128,7 @@ func TestRegistryWaitsNoLongerThanItsContext(t *testing.T) {
 	defer release()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.registry.RegisterDevice(ctx, ours, newDevice("van-1")); !errors.Is(err, context.Canceled) {
+	if _, err := s.registry.RegisterDevice(ctx, us, newDevice("van-1")); !errors.Is(err, context.Canceled) {
 		t.Errorf("err = %v, want context.Canceled", err)
 	}
 }

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"fmt"
+	"lastseen/schema/schematest"
 	"testing"
 	"time"
 )
@@ -29,7 +30,7 @@ func TestIngestRejectsWhatTheRetentionWouldDrop(t *testing.T) {
 		if tt.detail != "" {
 			want = Result{Rejected: []Rejection{{Index: 0, Detail: tt.detail}}}
 		}
-		if d := diff(want, result); d != "" {
+		if d := schematest.Diff(want, result); d != "" {
 			t.Errorf("%v old (-want +got):\n%s", time.Duration(now-tt.timestamp)*time.Millisecond, d)
 		}
 	}

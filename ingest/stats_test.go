@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"lastseen/schema/schematest"
 	"strings"
 	"testing"
 )
@@ -28,7 +29,7 @@ func TestWriterStats(t *testing.T) {
 			t.Errorf("%d points were rejected as %s, want %d", got, reason, want)
 		}
 	}
-	mend := s.breakTable("session_by_device_data_points")
+	mend := schematest.BreakTable(t, s.db, "session_by_device_data_points")
 	defer mend()
 	s.try(t.Context(), Caller{OrgID: ours}, lines(fix{session, 9, 10}))
 	if stats := s.writer.Stats(); stats.InsertFailures != 1 {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lastseen/schema"
+	"lastseen/schema/schematest"
 )
 
 // outcome is what Ingest returned.
@@ -109,7 +110,7 @@ func TestIngestFindsTheSessionThatAPointMeans(t *testing.T) {
 			if tt.detail != "" {
 				want = Result{Rejected: []Rejection{{Index: 0, Detail: tt.detail}}}
 			}
-			if d := diff(want, result); d != "" {
+			if d := schematest.Diff(want, result); d != "" {
 				t.Fatalf("(-want +got):\n%s", d)
 			}
 			if tt.detail != "" {
@@ -122,7 +123,7 @@ func TestIngestFindsTheSessionThatAPointMeans(t *testing.T) {
 			if got.SessionID != tt.want || got.OrgID != ours || got.Timestamp != tt.at.UnixMilli() {
 				t.Errorf("published %+v, want session %v", got, tt.want)
 			}
-			owner := s.registry.sessions[tt.want].device.id
+			owner, _ := s.registry.DeviceOf(ours, tt.want)
 			if got.DeviceID != owner {
 				t.Errorf("published with device %v, want %v", got.DeviceID, owner)
 			}
@@ -140,7 +141,7 @@ func TestIngestAnswersForEveryPoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Result{Accepted: 2, Rejected: []Rejection{{1, detailNotObject}, {2, detailNoSession}, {4, detailNoReference}}}
-	if d := diff(want, result); d != "" {
+	if d := schematest.Diff(want, result); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 	if n := len(s.history(session)); n != 2 {
@@ -241,7 +242,7 @@ func TestIngestWhenClickHouseFails(t *testing.T) {
 		group = append(group, s.ingest(t.Context(), lines(fix{session, 7 + i, 1}, fix{session, i, 1})))
 	}
 	s.queued(3)
-	mend := s.breakTable("session_by_device_data_points")
+	mend := schematest.BreakTable(t, s.db, "session_by_device_data_points")
 	proceed <- struct{}{}
 	if o := <-first; o.err != nil {
 		t.Error(o.err)
@@ -277,7 +278,7 @@ func TestIngestSettlesWhatWasWrittenUnacknowledged(t *testing.T) {
 	s.send(fix{session, 1, 1})
 	lost := []fix{{session, 5, 50}, {session, 6, 60}, {session, 7, 70}}
 
-	mend := s.breakTable("session_by_device_data_points")
+	mend := schematest.BreakTable(t, s.db, "session_by_device_data_points")
 	if _, err := s.try(t.Context(), Caller{OrgID: ours}, lines(lost...)); !errors.Is(err, ErrUnavailable) {
 		t.Fatalf("err = %v, want ErrUnavailable", err)
 	}
@@ -292,7 +293,7 @@ func TestIngestSettlesWhatWasWrittenUnacknowledged(t *testing.T) {
 	if err := s.db.InsertDataPoints(t.Context(), ghosts); err != nil {
 		t.Fatal(err)
 	}
-	s.clock.advance(time.Minute)
+	s.clock.Advance(time.Minute)
 
 	// Resent as they were: they stay as they are, and are shown now.
 	s.send(lost[0])
@@ -315,7 +316,7 @@ func TestIngestWinsOverAnInsertThatFinishesLate(t *testing.T) {
 	s := newService(t, WriterOptions{})
 	device, session := s.session(ours, "van-1")
 	s.send(fix{session, 1, 10}) // so that the next needs no look-up, which would fail before the insert
-	mend := s.breakTable("session_by_device_data_points")
+	mend := schematest.BreakTable(t, s.db, "session_by_device_data_points")
 	lost := fix{session, 5, 50}
 	if _, err := s.try(t.Context(), Caller{OrgID: ours}, lines(lost)); !errors.Is(err, ErrUnavailable) {
 		t.Fatalf("err = %v, want ErrUnavailable", err)
@@ -323,7 +324,7 @@ func TestIngestWinsOverAnInsertThatFinishesLate(t *testing.T) {
 	mend()
 	ghost := schema.NewDataPoint(session, lost.timestamp(), 50e7, 7e7)
 	ghost.ReceivedAt = s.clock.Now().UnixMilli()
-	s.clock.advance(time.Minute)
+	s.clock.Advance(time.Minute)
 	s.send(fix{session, 5, 51})
 	if err := s.db.InsertDataPoints(t.Context(), []schema.OwnedPoint{{DataPoint: ghost, OrgID: ours, DeviceID: device}}); err != nil {
 		t.Fatal(err)
@@ -335,7 +336,7 @@ func TestIngestWinsOverAnInsertThatFinishesLate(t *testing.T) {
 
 func TestIngestIsBusyPastItsBudget(t *testing.T) {
 	t.Parallel()
-	budget := NewBudget((pooledPoints + 64) * batchPointSize) // enough for whatever Batch the pool has
+	budget := NewBudget(130_000) // enough for whatever Batch the pool has
 	s := newService(t, WriterOptions{Budget: budget})
 	_, session := s.session(ours, "van-1")
 	entered, proceed := s.reader.hold()

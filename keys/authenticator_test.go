@@ -32,7 +32,7 @@ func TestAuthenticate(t *testing.T) {
 	})
 	t.Run("a device credential has no role and may be bound to a device", func(t *testing.T) {
 		record, text, err := f.service.Create(t.Context(), f.admin, keys.NewKey{
-			Kind: schema.KindDeviceCredential, Name: "gateway", ExpiresAt: f.clock.now().Add(time.Hour), DeviceID: ownDevice,
+			Kind: schema.KindDeviceCredential, Name: "gateway", ExpiresAt: f.clock.Now().Add(time.Hour), DeviceID: ownDevice,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -64,20 +64,20 @@ func TestAuthenticate(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.want(t, []byte(token), nil)
-		f.clock.advance(2 * time.Minute)
+		f.clock.Advance(2 * time.Minute)
 		f.want(t, []byte(token), keys.ErrExpired)
 	})
 	t.Run("a key expires at its expiry, in the cache or not", func(t *testing.T) {
 		record, text, err := f.service.Create(t.Context(), f.admin, keys.NewKey{
-			Kind: schema.KindAPIKey, Name: "short", ExpiresAt: f.clock.now().Add(time.Minute),
+			Kind: schema.KindAPIKey, Name: "short", ExpiresAt: f.clock.Now().Add(time.Minute),
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		f.warm(t, []byte(text))
-		f.clock.advance(record.ExpiresAt.Sub(f.clock.now()) - time.Millisecond)
+		f.clock.Advance(record.ExpiresAt.Sub(f.clock.Now()) - time.Millisecond)
 		f.want(t, []byte(text), nil)
-		f.clock.advance(time.Millisecond)
+		f.clock.Advance(time.Millisecond)
 		f.want(t, []byte(text), keys.ErrExpired)
 		if _, err := f.newAuthenticator(t, nil).Authenticate(t.Context(), []byte(text)); !errors.Is(err, keys.ErrExpired) {
 			t.Errorf("another authenticator: got %v", err)
@@ -129,7 +129,7 @@ func TestAuthenticateDoesNotAllocate(t *testing.T) {
 	_, good := f.create(t, schema.KindAPIKey)
 	revoked, revokedText := f.create(t, schema.KindAPIKey)
 	late, lateText := f.create(t, schema.KindAPIKey)
-	_, expiredText, err := f.service.Create(t.Context(), f.admin, keys.NewKey{Kind: schema.KindAPIKey, Name: "short", ExpiresAt: f.clock.now().Add(time.Second)})
+	_, expiredText, err := f.service.Create(t.Context(), f.admin, keys.NewKey{Kind: schema.KindAPIKey, Name: "short", ExpiresAt: f.clock.Now().Add(time.Second)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestAuthenticateDoesNotAllocate(t *testing.T) {
 	f.warm(t, revokedText)
 	f.revoke(t, revoked.ID)
 	f.revoke(t, late.ID)
-	f.clock.advance(time.Second)
+	f.clock.Advance(time.Second)
 	expired, unknown := []byte(expiredText), keys.FormatKey(schema.KindAPIKey, [32]byte{42})
 	for name, test := range map[string]struct {
 		credential []byte
@@ -172,7 +172,7 @@ func TestAKeyIsNotTakenForAnotherInItsSlot(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
 	stranger := schema.APIKey{
-		Hash: schema.KeyHash{1}, ID: schema.NewID(), Kind: schema.KindAPIKey, OrgID: "org_stranger", ExpiresAt: f.clock.now().Add(time.Hour),
+		Hash: schema.KeyHash{1}, ID: schema.NewID(), Kind: schema.KindAPIKey, OrgID: "org_stranger", ExpiresAt: f.clock.Now().Add(time.Hour),
 	}
 	unknown := keys.FormatKey(schema.KindAPIKey, [32]byte{3})
 	keys.CacheInSlotOf(f.auth, unknown, stranger)

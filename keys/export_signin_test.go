@@ -30,9 +30,3 @@ func ParseProviderKeys(body []byte) (texts [][]byte, err error) {
 	}
 	return texts, err
 }
-
-// ParseSpent and AppendSpent read and write the file of spent tokens.
-var (
-	ParseSpent  = parseSpent
-	AppendSpent = appendSpent
-)

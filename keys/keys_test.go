@@ -16,18 +16,6 @@ import (
 
 func TestMain(m *testing.M) { schematest.Main(m) }
 
-// clock is a clock that only moves when told to. It is safe for concurrent use.
-type clock struct{ ms atomic.Int64 }
-
-func newClock() *clock {
-	c := new(clock)
-	c.ms.Store(time.Now().UnixMilli())
-	return c
-}
-
-func (c *clock) now() time.Time          { return time.UnixMilli(c.ms.Load()).UTC() }
-func (c *clock) advance(d time.Duration) { c.ms.Add(d.Milliseconds()) }
-
 // watchedStore is the real database with a window: it counts look-ups and writes of uses, and lets a
 // test hold a look-up open or make it fail. It is safe for concurrent use.
 type watchedStore struct {
@@ -115,7 +103,7 @@ type fixture struct {
 	db      *schema.DB
 	store   *watchedStore
 	channel *keys.LocalChannel
-	clock   *clock
+	clock   *schematest.Clock
 	issuer  *keys.Issuer
 	auth    *keys.Authenticator
 	service *keys.Service
@@ -127,17 +115,17 @@ func newFixture(t testing.TB, configure func(*keys.AuthenticatorConfig)) *fixtur
 	f := &fixture{
 		db:      schematest.Open(t),
 		channel: new(keys.LocalChannel),
-		clock:   newClock(),
+		clock:   schematest.NewClock(time.Now()),
 		admin:   &keys.Principal{Kind: keys.CallerUser, OrgID: "org_a", UserID: "user_admin", Role: keys.RoleAdministrator},
 	}
 	f.store = &watchedStore{DB: f.db}
-	issuer, err := keys.OpenIssuer(t.TempDir(), f.clock.now)
+	issuer, err := keys.OpenIssuer(t.TempDir(), f.clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.issuer = issuer
 	f.auth = f.newAuthenticator(t, configure)
-	f.service = keys.NewService(keys.ServiceConfig{DB: f.db, Channel: f.channel, Devices: ownedDevices{}, Now: f.clock.now})
+	f.service = keys.NewService(keys.ServiceConfig{DB: f.db, Channel: f.channel, Devices: ownedDevices{}, Now: f.clock.Now})
 	return f
 }
 
@@ -145,7 +133,7 @@ func newFixture(t testing.TB, configure func(*keys.AuthenticatorConfig)) *fixtur
 func (f *fixture) newAuthenticator(t testing.TB, configure func(*keys.AuthenticatorConfig)) *keys.Authenticator {
 	t.Helper()
 	config := keys.AuthenticatorConfig{
-		Store: f.store, Users: f.issuer, Channel: f.channel, Now: f.clock.now,
+		Store: f.store, Users: f.issuer, Channel: f.channel, Now: f.clock.Now,
 		UsesEvery: time.Hour, // tests write when they want to
 		Logger:    slog.New(slog.DiscardHandler),
 	}
@@ -176,7 +164,7 @@ func (ownedDevices) OwnsDevice(orgID string, deviceID schema.ID) bool {
 // create makes a key that lasts a day.
 func (f *fixture) create(t testing.TB, kind schema.KeyKind) (keys.Record, []byte) {
 	t.Helper()
-	record, text, err := f.service.Create(t.Context(), f.admin, keys.NewKey{Kind: kind, Name: "test", ExpiresAt: f.clock.now().Add(24 * time.Hour)})
+	record, text, err := f.service.Create(t.Context(), f.admin, keys.NewKey{Kind: kind, Name: "test", ExpiresAt: f.clock.Now().Add(24 * time.Hour)})
 	if err != nil {
 		t.Fatalf("create a key: %v", err)
 	}

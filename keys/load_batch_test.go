@@ -19,7 +19,7 @@ func insertKeys(t *testing.T, f *fixture, n int) [][]byte {
 	records := make([]schema.APIKey, n)
 	for i := range texts {
 		texts[i] = keys.FormatKey(schema.KindAPIKey, [32]byte{9, byte(i), byte(i >> 8)})
-		records[i] = keys.RecordOf(texts[i], "org_a", f.clock.now().Add(time.Hour))
+		records[i] = keys.RecordOf(texts[i], "org_a", f.clock.Now().Add(time.Hour))
 	}
 	if err := f.db.InsertAPIKeys(t.Context(), records); err != nil {
 		t.Fatal(err)

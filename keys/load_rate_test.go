@@ -19,7 +19,7 @@ func TestGuessesReachClickHouseNoFasterThanTheRate(t *testing.T) {
 	})
 	_, known := f.create(t, schema.KindAPIKey)
 	f.warm(t, known)
-	f.clock.advance(2 * time.Hour)
+	f.clock.Advance(2 * time.Hour)
 	before := f.store.lookUps.Load()
 	var all sync.WaitGroup
 	var mu sync.Mutex
@@ -87,6 +87,6 @@ func TestKnown(t *testing.T) {
 	known([]byte(token), true)
 	f.revoke(t, record.ID)
 	known(text, false)
-	f.clock.advance(2 * time.Hour)
+	f.clock.Advance(2 * time.Hour)
 	known([]byte(token), false)
 }

@@ -135,7 +135,7 @@ func TestUnknownKeys(t *testing.T) {
 		if n := f.store.lookUps.Load(); n != 1 {
 			t.Errorf("%d look-ups", n)
 		}
-		f.clock.advance(time.Second)
+		f.clock.Advance(time.Second)
 		f.want(t, unknown, keys.ErrInvalid)
 		if n := f.store.lookUps.Load(); n != 2 {
 			t.Errorf("%d look-ups after the memory has faded", n)

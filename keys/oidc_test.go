@@ -26,6 +26,7 @@ import (
 
 	"lastseen/keys"
 	"lastseen/keys/oidctest"
+	"lastseen/schema/schematest"
 )
 
 const redirectURI = "http://127.0.0.1:9/auth/callback"
@@ -39,12 +40,12 @@ var (
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // newProvider runs a provider and returns it with what verifies its tokens, on a clock of its own.
-func newProvider(t *testing.T, change func(*keys.IdentityProviderConfig)) (*oidctest.Provider, *keys.IdentityProvider, *clock) {
+func newProvider(t *testing.T, change func(*keys.IdentityProviderConfig)) (*oidctest.Provider, *keys.IdentityProvider, *schematest.Clock) {
 	t.Helper()
-	at, now := oidctest.Start(t, redirectURI, ana, bob, eve), newClock()
+	at, now := oidctest.Start(t, redirectURI, ana, bob, eve), schematest.NewClock(time.Now())
 	config := keys.IdentityProviderConfig{
 		IssuerURL: at.URL, ClientID: oidctest.ClientID, ClientSecret: oidctest.ClientSecret, RedirectURL: redirectURI,
-		Now: now.now, Logger: quiet(),
+		Now: now.Now, Logger: quiet(),
 	}
 	if change != nil {
 		change(&config)
@@ -147,17 +148,17 @@ func TestIdentityProviderSignsPeopleIn(t *testing.T) {
 func TestIdentityProviderVerifiesBearerTokens(t *testing.T) {
 	t.Parallel()
 	at, provider, now := newProvider(t, nil)
-	issuer, err := keys.OpenIssuer(t.TempDir(), now.now)
+	issuer, err := keys.OpenIssuer(t.TempDir(), now.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	users := keys.Users{Local: issuer, Provider: provider}
 
-	token := at.Sign(t, goodClaims(at, now.now()))
+	token := at.Sign(t, goodClaims(at, now.Now()))
 	got, err := users.Verify(t.Context(), []byte(token))
 	want := &keys.Principal{
 		Kind: keys.CallerUser, OrgID: "org_a", UserID: "user_ana", Role: keys.RoleOwner,
-		ExpiresAt: now.now().Add(time.Hour).Truncate(time.Second),
+		ExpiresAt: now.Now().Add(time.Hour).Truncate(time.Second),
 	}
 	if err != nil || !cmp.Equal(got, want) {
 		t.Fatalf("got %+v, %v, want %+v", got, err, want)
@@ -197,7 +198,7 @@ func unsigned(t *testing.T, header, claims map[string]any, signature string) str
 func TestIdentityProviderRefusesForgedTokens(t *testing.T) {
 	t.Parallel()
 	at, provider, now := newProvider(t, nil)
-	good := goodClaims(at, now.now())
+	good := goodClaims(at, now.Now())
 	id, key := at.Key()
 	stranger, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -256,8 +257,8 @@ func TestIdentityProviderRefusesForgedTokens(t *testing.T) {
 func TestIdentityProviderRefusesWrongClaims(t *testing.T) {
 	t.Parallel()
 	at, provider, now := newProvider(t, func(c *keys.IdentityProviderConfig) { c.Audiences = []string{"api://one", "api://two"} })
-	good := with(goodClaims(at, now.now()), map[string]any{"aud": "api://two"})
-	in := func(d time.Duration) int64 { return now.now().Add(d).Unix() }
+	good := with(goodClaims(at, now.Now()), map[string]any{"aud": "api://two"})
+	in := func(d time.Duration) int64 { return now.Now().Add(d).Unix() }
 	for name, c := range map[string]struct {
 		changes map[string]any
 		want    error
@@ -307,7 +308,7 @@ func TestProviderKeysAreReadSparingly(t *testing.T) {
 	t.Run("once, however many tokens arrive first", func(t *testing.T) {
 		t.Parallel()
 		at, provider, now := newProvider(t, nil)
-		token := []byte(at.Sign(t, goodClaims(at, now.now())))
+		token := []byte(at.Sign(t, goodClaims(at, now.Now())))
 		var waiting sync.WaitGroup
 		for range 50 {
 			waiting.Go(func() {
@@ -330,11 +331,11 @@ func TestProviderKeysAreReadSparingly(t *testing.T) {
 		}
 		for i := range 40 {
 			key := jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: stranger, KeyID: strings.Repeat("k", i)}}
-			token := oidctest.Sign(t, key, goodClaims(at, now.now()), nil)
+			token := oidctest.Sign(t, key, goodClaims(at, now.Now()), nil)
 			if _, err := provider.Verify(t.Context(), []byte(token)); !errors.Is(err, keys.ErrInvalid) {
 				t.Fatalf("got %v, want ErrInvalid", err)
 			}
-			now.advance(3 * time.Second)
+			now.Advance(3 * time.Second)
 		}
 		if got := at.Requests(); got > 3*readings {
 			t.Errorf("in two minutes the provider got %d requests, want at most %d", got, 3*readings)
@@ -343,13 +344,13 @@ func TestProviderKeysAreReadSparingly(t *testing.T) {
 	t.Run("again when a token names a new key", func(t *testing.T) {
 		t.Parallel()
 		at, provider, now := newProvider(t, nil)
-		before := []byte(at.Sign(t, goodClaims(at, now.now())))
+		before := []byte(at.Sign(t, goodClaims(at, now.Now())))
 		if _, err := provider.Verify(t.Context(), before); err != nil {
 			t.Fatal(err)
 		}
 		at.Rotate(t, false)
-		now.advance(5 * time.Second)
-		if _, err := provider.Verify(t.Context(), []byte(at.Sign(t, goodClaims(at, now.now())))); err != nil {
+		now.Advance(5 * time.Second)
+		if _, err := provider.Verify(t.Context(), []byte(at.Sign(t, goodClaims(at, now.Now())))); err != nil {
 			t.Errorf("a token of the new key: %v", err)
 		}
 		if _, err := provider.Verify(t.Context(), before); err != nil {
@@ -361,13 +362,13 @@ func TestProviderKeysAreReadSparingly(t *testing.T) {
 		at, provider, now := newProvider(t, nil)
 		nameless := func() []byte {
 			_, key := at.Key()
-			return []byte(oidctest.Sign(t, jose.SigningKey{Algorithm: jose.RS256, Key: key}, goodClaims(at, now.now()), nil))
+			return []byte(oidctest.Sign(t, jose.SigningKey{Algorithm: jose.RS256, Key: key}, goodClaims(at, now.Now()), nil))
 		}
 		if _, err := provider.Verify(t.Context(), nameless()); err != nil {
 			t.Fatal(err)
 		}
 		at.Rotate(t, true)
-		now.advance(5 * time.Second)
+		now.Advance(5 * time.Second)
 		if _, err := provider.Verify(t.Context(), nameless()); err != nil {
 			t.Errorf("a token of the new key: %v", err)
 		}
@@ -375,12 +376,12 @@ func TestProviderKeysAreReadSparingly(t *testing.T) {
 	t.Run("again after a while, so that a withdrawn key stops being trusted", func(t *testing.T) {
 		t.Parallel()
 		at, provider, now := newProvider(t, nil)
-		withdrawn := []byte(at.Sign(t, goodClaims(at, now.now())))
+		withdrawn := []byte(at.Sign(t, goodClaims(at, now.Now())))
 		if _, err := provider.Verify(t.Context(), withdrawn); err != nil {
 			t.Fatal(err)
 		}
 		at.Rotate(t, true)
-		now.advance(11 * time.Minute)
+		now.Advance(11 * time.Minute)
 		// This one is the first to find the keys old, and is not made to wait for new ones.
 		if _, err := provider.Verify(t.Context(), withdrawn); err != nil {
 			t.Fatal(err)
@@ -412,7 +413,7 @@ func TestATroubledProviderHoldsNobodyUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			at, provider, now := newProvider(t, func(c *keys.IdentityProviderConfig) { c.Timeout = 300 * time.Millisecond })
-			token := []byte(at.Sign(t, goodClaims(at, now.now())))
+			token := []byte(at.Sign(t, goodClaims(at, now.Now())))
 			at.Gate(gate)
 			if _, err := provider.Verify(t.Context(), token); !errors.Is(err, keys.ErrUnavailable) {
 				t.Fatalf("before its keys were ever read: got %v, want ErrUnavailable", err)
@@ -422,12 +423,12 @@ func TestATroubledProviderHoldsNobodyUp(t *testing.T) {
 				t.Fatalf("at once again: got %v after %d more requests, want ErrUnavailable after none", err, at.Requests()-requests)
 			}
 			at.Gate(nil)
-			now.advance(5 * time.Second)
+			now.Advance(5 * time.Second)
 			if _, err := provider.Verify(t.Context(), token); err != nil {
 				t.Fatalf("after it has recovered: %v", err)
 			}
 			at.Gate(gate)
-			now.advance(30 * time.Minute)
+			now.Advance(30 * time.Minute)
 			if _, err := provider.Verify(t.Context(), token); err != nil {
 				t.Fatalf("with keys that were read before the trouble: %v", err)
 			}
@@ -435,8 +436,8 @@ func TestATroubledProviderHoldsNobodyUp(t *testing.T) {
 			if _, err := provider.Verify(t.Context(), token); err != nil {
 				t.Fatalf("after the attempt to read them again has failed: %v", err)
 			}
-			now.advance(24 * time.Hour)
-			fresh := []byte(at.Sign(t, goodClaims(at, now.now())))
+			now.Advance(24 * time.Hour)
+			fresh := []byte(at.Sign(t, goodClaims(at, now.Now())))
 			if _, err := provider.Verify(t.Context(), fresh); !errors.Is(err, keys.ErrUnavailable) {
 				t.Fatalf("with keys of the day before yesterday: got %v, want ErrUnavailable", err)
 			}
@@ -449,7 +450,7 @@ func TestATroubledProviderHoldsNobodyUp(t *testing.T) {
 		at.Gate(func(w http.ResponseWriter, r *http.Request) bool { arrived <- struct{}{}; return hang(w, r) })
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { <-arrived; cancel() }()
-		token := []byte(at.Sign(t, goodClaims(at, now.now())))
+		token := []byte(at.Sign(t, goodClaims(at, now.Now())))
 		if _, err := provider.Verify(ctx, token); !errors.Is(err, keys.ErrUnavailable) {
 			t.Fatalf("got %v, want ErrUnavailable", err)
 		}

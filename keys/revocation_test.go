@@ -68,7 +68,7 @@ func TestRevokedMeansRevoked(t *testing.T) {
 		record, text := f.create(t, schema.KindAPIKey)
 		f.warm(t, text)
 		f.revoke(t, record.ID)
-		f.clock.advance(72 * time.Hour)
+		f.clock.Advance(72 * time.Hour)
 		keys.Prune(f.auth) // the revoked set has forgotten it, and the cache must not remember it
 		f.want(t, text, keys.ErrRevoked)
 	})
@@ -229,7 +229,7 @@ func TestRevokedKeysAreForgottenAfterTheirExpiry(t *testing.T) {
 	if n := f.auth.Stats().RevokedKeys; n != 3 {
 		t.Errorf("%d revoked keys are remembered, want 3", n)
 	}
-	f.clock.advance(72 * time.Hour)
+	f.clock.Advance(72 * time.Hour)
 	keys.Prune(f.auth)
 	if n := f.auth.Stats().RevokedKeys; n != 0 {
 		t.Errorf("%d revoked keys are remembered two days after they have expired", n)

@@ -29,14 +29,14 @@ func TestCreate(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
 	t.Run("returns the record and the text, and stores no more than its hash", func(t *testing.T) {
-		expiresAt := f.clock.now().AddDate(5, 0, 0)
+		expiresAt := f.clock.Now().AddDate(5, 0, 0)
 		record, text, err := f.service.Create(t.Context(), f.admin, keys.NewKey{Kind: schema.KindAPIKey, Name: "für Łódź 倉庫", ExpiresAt: expiresAt})
 		if err != nil {
 			t.Fatal(err)
 		}
 		want := keys.Record{
 			ID: record.ID, Kind: schema.KindAPIKey, OrgID: "org_a", Name: "für Łódź 倉庫", Prefix: text[:8],
-			CreatedByUserID: "user_admin", CreatedAt: f.clock.now(), ExpiresAt: expiresAt, Status: keys.StatusActive,
+			CreatedByUserID: "user_admin", CreatedAt: f.clock.Now(), ExpiresAt: expiresAt, Status: keys.StatusActive,
 		}
 		if diff := cmp.Diff(want, record); diff != "" {
 			t.Errorf("the record (- want, + got):\n%s", diff)
@@ -50,7 +50,7 @@ func TestCreate(t *testing.T) {
 		}
 	})
 	t.Run("refuses what is not valid and writes nothing", func(t *testing.T) {
-		now := f.clock.now()
+		now := f.clock.Now()
 		good := keys.NewKey{Kind: schema.KindDeviceCredential, Name: "good", ExpiresAt: now.Add(time.Hour)}
 		for field, spoil := range map[string]func(*keys.NewKey){
 			"kind":                 func(k *keys.NewKey) { k.Kind = "skeleton" },
@@ -124,11 +124,11 @@ func TestRevoke(t *testing.T) {
 	t.Run("again gives the same answer, whoever asks", func(t *testing.T) {
 		record, _ := f.create(t, schema.KindAPIKey)
 		first := f.revoke(t, record.ID)
-		record.Status, record.RevokedAt, record.RevokedByUserID = keys.StatusRevoked, f.clock.now(), "user_admin"
+		record.Status, record.RevokedAt, record.RevokedByUserID = keys.StatusRevoked, f.clock.Now(), "user_admin"
 		if diff := cmp.Diff(record, first); diff != "" {
 			t.Errorf("the answer (- want, + got):\n%s", diff)
 		}
-		f.clock.advance(time.Hour)
+		f.clock.Advance(time.Hour)
 		colleague := &keys.Principal{Kind: keys.CallerUser, OrgID: "org_a", UserID: "user_colleague", Role: keys.RoleOwner}
 		again, err := f.service.Revoke(t.Context(), colleague, schema.KindAPIKey, record.ID)
 		if diff := cmp.Diff(first, again); err != nil || diff != "" {
@@ -141,7 +141,7 @@ func TestRevoke(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range answers {
 			all.Go(func() {
-				f.clock.advance(time.Millisecond)
+				f.clock.Advance(time.Millisecond)
 				actor := &keys.Principal{Kind: keys.CallerUser, OrgID: "org_a", UserID: "user_" + string(rune('a'+i)), Role: keys.RoleOwner}
 				var err error
 				if answers[i], err = f.service.Revoke(t.Context(), actor, schema.KindAPIKey, record.ID); err != nil {
@@ -191,14 +191,14 @@ func TestRotate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if made.ID == old.ID || made.Name != old.Name || !made.ExpiresAt.Equal(f.clock.now().Add(24*time.Hour)) {
+		if made.ID == old.ID || made.Name != old.Name || !made.ExpiresAt.Equal(f.clock.Now().Add(24*time.Hour)) {
 			t.Errorf("the new key is %+v", made)
 		}
 		f.want(t, oldText, nil)
 		f.want(t, []byte(newText), nil)
-		f.clock.advance(time.Minute - time.Millisecond)
+		f.clock.Advance(time.Minute - time.Millisecond)
 		f.want(t, oldText, nil)
-		f.clock.advance(time.Millisecond)
+		f.clock.Advance(time.Millisecond)
 		f.want(t, oldText, keys.ErrExpired)
 		f.want(t, []byte(newText), nil)
 		restarted := f.newAuthenticator(t, nil)
@@ -223,7 +223,7 @@ func TestRotate(t *testing.T) {
 		f.want(t, oldText, keys.ErrExpired)
 	})
 	t.Run("never makes the old key last longer", func(t *testing.T) {
-		short, _, err := f.service.Create(t.Context(), f.admin, keys.NewKey{Kind: schema.KindAPIKey, Name: "short", ExpiresAt: f.clock.now().Add(time.Second)})
+		short, _, err := f.service.Create(t.Context(), f.admin, keys.NewKey{Kind: schema.KindAPIKey, Name: "short", ExpiresAt: f.clock.Now().Add(time.Second)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -242,7 +242,7 @@ func TestRotate(t *testing.T) {
 	})
 	t.Run("keeps a credential's device", func(t *testing.T) {
 		bound, _, err := f.service.Create(t.Context(), f.admin, keys.NewKey{
-			Kind: schema.KindDeviceCredential, Name: "bound", ExpiresAt: f.clock.now().Add(time.Hour), DeviceID: ownDevice,
+			Kind: schema.KindDeviceCredential, Name: "bound", ExpiresAt: f.clock.Now().Add(time.Hour), DeviceID: ownDevice,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -258,7 +258,7 @@ func TestRotate(t *testing.T) {
 			_, _, err := rotate(old.ID, keys.Rotation{Grace: grace})
 			wantInvalid(t, err, "grace_seconds")
 		}
-		_, _, err := rotate(old.ID, keys.Rotation{ExpiresAt: f.clock.now()})
+		_, _, err := rotate(old.ID, keys.Rotation{ExpiresAt: f.clock.Now()})
 		wantInvalid(t, err, "expires_at_timestamp")
 		if _, _, err := rotate(schema.NewID(), keys.Rotation{}); !errors.Is(err, keys.ErrNotFound) {
 			t.Errorf("a key that never was: %v", err)
@@ -277,12 +277,12 @@ func TestEventsSayWhoDidWhat(t *testing.T) {
 	f := newFixture(t, nil)
 	old, _ := f.create(t, schema.KindAPIKey)
 	f.create(t, schema.KindDeviceCredential) // listed apart
-	f.clock.advance(time.Second)
+	f.clock.Advance(time.Second)
 	made, _, err := f.service.Rotate(t.Context(), f.admin, schema.KindAPIKey, old.ID, keys.Rotation{Grace: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.clock.advance(time.Second)
+	f.clock.Advance(time.Second)
 	for range 2 {
 		f.revoke(t, made.ID)
 	}
@@ -321,11 +321,11 @@ func TestListIsConfinedToAnOrganisationAndShowsStates(t *testing.T) {
 	active, _ := f.create(t, schema.KindAPIKey)
 	revoked, _ := f.create(t, schema.KindAPIKey)
 	f.revoke(t, revoked.ID)
-	expired, _, err := f.service.Create(t.Context(), f.admin, keys.NewKey{Kind: schema.KindAPIKey, Name: "short", ExpiresAt: f.clock.now().Add(time.Second)})
+	expired, _, err := f.service.Create(t.Context(), f.admin, keys.NewKey{Kind: schema.KindAPIKey, Name: "short", ExpiresAt: f.clock.Now().Add(time.Second)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.clock.advance(time.Second)
+	f.clock.Advance(time.Second)
 	listed, err := f.service.List(t.Context(), "org_a", schema.KindAPIKey)
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"lastseen/keys"
+	"lastseen/schema/schematest"
 )
 
 var anna = keys.Person{UserID: "user_anna", Memberships: []keys.Membership{
@@ -22,10 +23,10 @@ var anna = keys.Person{UserID: "user_anna", Memberships: []keys.Membership{
 }}
 
 // newSignIn opens a sign-in in a directory, and again whenever reopen is called.
-func newSignIn(t *testing.T) (issuer *keys.Issuer, signIn *keys.SignIn, now *clock, reopen func() *keys.SignIn) {
+func newSignIn(t *testing.T) (issuer *keys.Issuer, signIn *keys.SignIn, now *schematest.Clock, reopen func() *keys.SignIn) {
 	t.Helper()
-	dir, now := t.TempDir(), newClock()
-	issuer, err := keys.OpenIssuer(dir, now.now)
+	dir, now := t.TempDir(), schematest.NewClock(time.Now())
+	issuer, err := keys.OpenIssuer(dir, now.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +107,7 @@ func TestSignInLinks(t *testing.T) {
 		t.Parallel()
 		issuer, signIn, now, _ := newSignIn(t)
 		token := link(t, issuer, time.Minute)
-		now.advance(61 * time.Second)
+		now.Advance(61 * time.Second)
 		if _, _, err := signIn.Redeem(token); !errors.Is(err, keys.ErrExpired) {
 			t.Errorf("got %v, want ErrExpired", err)
 		}
@@ -222,7 +223,7 @@ func TestSessions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		now.advance(session.ExpiresAt.Sub(now.now()))
+		now.Advance(session.ExpiresAt.Sub(now.Now()))
 		if _, err := signIn.Session([]byte(token)); !errors.Is(err, keys.ErrExpired) {
 			t.Errorf("got %v, want ErrExpired", err)
 		}
@@ -291,8 +292,8 @@ func TestSessions(t *testing.T) {
 
 func TestSpentTokensAreForgottenWhenTheyHaveExpired(t *testing.T) {
 	t.Parallel()
-	dir, now := t.TempDir(), newClock()
-	issuer, err := keys.OpenIssuer(dir, now.now)
+	dir, now := t.TempDir(), schematest.NewClock(time.Now())
+	issuer, err := keys.OpenIssuer(dir, now.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -323,7 +324,7 @@ func TestSpentTokensAreForgottenWhenTheyHaveExpired(t *testing.T) {
 		if err := signIn.Close(); err != nil {
 			t.Fatal(err)
 		}
-		now.advance(24 * time.Hour)
+		now.Advance(24 * time.Hour)
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -352,7 +353,7 @@ func TestSignInFlows(t *testing.T) {
 			t.Errorf("with the state %q: got %v, want ErrInvalid", state, err)
 		}
 	}
-	now.advance(16 * time.Minute)
+	now.Advance(16 * time.Minute)
 	if _, err := signIn.OpenFlow([]byte(token), flow.State); !errors.Is(err, keys.ErrExpired) {
 		t.Errorf("too late: got %v, want ErrExpired", err)
 	}

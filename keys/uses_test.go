@@ -43,13 +43,13 @@ func TestUsesOfKeys(t *testing.T) {
 		}
 		for range 50 {
 			f.want(t, text, nil)
-			f.clock.advance(time.Second)
+			f.clock.Advance(time.Second)
 		}
 		if n := f.store.useWrites.Load(); n != 0 {
 			t.Errorf("%d writes on the requests' path", n)
 		}
 		f.flush(t)
-		if got, want := f.lastUse(t, record.ID), f.clock.now().Add(-time.Second); !got.Equal(want) {
+		if got, want := f.lastUse(t, record.ID), f.clock.Now().Add(-time.Second); !got.Equal(want) {
 			t.Errorf("last used at %v, want %v", got, want)
 		}
 		f.flush(t) // nothing is new
@@ -85,8 +85,8 @@ func TestUsesOfKeys(t *testing.T) {
 		f.store.set(nil, nil, nil)
 		f.flush(t)
 		for _, id := range ids {
-			if got := f.lastUse(t, id); !got.Equal(f.clock.now()) {
-				t.Errorf("last used at %v, want %v", got, f.clock.now())
+			if got := f.lastUse(t, id); !got.Equal(f.clock.Now()) {
+				t.Errorf("last used at %v, want %v", got, f.clock.Now())
 			}
 		}
 	})
@@ -98,8 +98,8 @@ func TestUsesOfKeys(t *testing.T) {
 		if err := f.auth.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if got := f.lastUse(t, record.ID); !got.Equal(f.clock.now()) {
-			t.Errorf("last used at %v, want %v", got, f.clock.now())
+		if got := f.lastUse(t, record.ID); !got.Equal(f.clock.Now()) {
+			t.Errorf("last used at %v, want %v", got, f.clock.Now())
 		}
 	})
 	t.Run("are written by the background", func(t *testing.T) {
@@ -116,8 +116,8 @@ func TestUsesOfKeys(t *testing.T) {
 		if err := f.auth.Close(); err != nil { // waits for the write
 			t.Fatal(err)
 		}
-		if got := f.lastUse(t, record.ID); !got.Equal(f.clock.now()) {
-			t.Errorf("last used at %v, want %v", got, f.clock.now())
+		if got := f.lastUse(t, record.ID); !got.Equal(f.clock.Now()) {
+			t.Errorf("last used at %v, want %v", got, f.clock.Now())
 		}
 	})
 }

@@ -15,6 +15,7 @@ import (
 
 	"lastseen/query"
 	"lastseen/schema"
+	"lastseen/schema/schematest"
 )
 
 // TestTheFeedIsTheSameInEveryFormatAndInPages stores points of two months late, again, replaced and
@@ -27,7 +28,7 @@ func TestTheFeedIsTheSameInEveryFormatAndInPages(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	s := newSession()
 	h, db := historyOf(t, s)
-	exec(t, db, "SYSTEM STOP MERGES session_by_device_data_points")
+	schematest.Exec(t, db, "SYSTEM STOP MERGES session_by_device_data_points")
 	groups := arrivals(rng, s.ID)
 	for _, group := range groups {
 		insert(t, db, group...)
@@ -171,7 +172,7 @@ func TestTheFeedGivesEachVersionItsPlaceInEveryFormat(t *testing.T) {
 	t.Parallel()
 	s := newSession()
 	h, db := historyOf(t, s)
-	exec(t, db, "SYSTEM STOP MERGES session_by_device_data_points")
+	schematest.Exec(t, db, "SYSTEM STOP MERGES session_by_device_data_points")
 	first := at(s.ID, 0)
 	second := version(first, 1, schema.NotOutlier)
 	second.ReceivedAt, second.Latitude = first.ReceivedAt+5000, first.Latitude+1

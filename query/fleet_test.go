@@ -9,27 +9,18 @@ import (
 	"lastseen/schema/schematest"
 )
 
-// clock is a clock that only a test moves.
-type clock struct{ now time.Time }
-
-func newClock() *clock { return &clock{time.UnixMilli(may2026).UTC()} }
-
-func (c *clock) Now() time.Time { return c.now }
-
-func (c *clock) advance(by time.Duration) { c.now = c.now.Add(by) }
-
 // fleet is a service's table with the history beneath it, as the writer uses the two.
 type fleet struct {
 	t       *testing.T
 	db      *schema.DB
-	clock   *clock
+	clock   *schematest.Clock
 	table   *query.LastSeen
 	history map[schema.PointKey]schema.OwnedPoint // the reference: the row of each identity that counts
 	session []schema.ID
 }
 
 func newFleet(t *testing.T, sessions int) *fleet {
-	f := &fleet{t: t, db: schematest.Open(t), clock: newClock(), history: make(map[schema.PointKey]schema.OwnedPoint)}
+	f := &fleet{t: t, db: schematest.Open(t), clock: schematest.NewClock(time.UnixMilli(may2026)), history: make(map[schema.PointKey]schema.OwnedPoint)}
 	for range sessions {
 		s := newSession()
 		saveSession(t, f.db, s)
@@ -48,7 +39,7 @@ func (f *fleet) restart() {
 // receive stamps points as received now.
 func (f *fleet) receive(points ...schema.OwnedPoint) []schema.OwnedPoint {
 	for i := range points {
-		points[i].ReceivedAt = f.clock.now.UnixMilli()
+		points[i].ReceivedAt = f.clock.Now().UnixMilli()
 	}
 	return points
 }

@@ -10,6 +10,7 @@ import (
 
 	"lastseen/query"
 	"lastseen/schema"
+	"lastseen/schema/schematest"
 )
 
 // scattered has 20,000 points of two months in several parts, with replaced ones, outliers and late ones.
@@ -17,7 +18,7 @@ func scattered(t *testing.T, rng *rand.Rand) (*query.History, *schema.DB, schema
 	t.Helper()
 	s := newSession()
 	h, db := historyOf(t, s)
-	exec(t, db, "SYSTEM STOP MERGES session_by_device_data_points")
+	schematest.Exec(t, db, "SYSTEM STOP MERGES session_by_device_data_points")
 	var groups [4][]schema.OwnedPoint
 	put := func(p schema.OwnedPoint) {
 		at := rng.IntN(len(groups))

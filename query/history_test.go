@@ -234,7 +234,7 @@ func TestHistoryStreams(t *testing.T) {
 			t.Errorf("a piece had %d bytes", largest)
 		}
 		var answer struct {
-			Points []wirePoint `json:"data_points"`
+			Points []wireRow `json:"data_points"`
 		}
 		if err := json.Unmarshal(whole.Bytes(), &answer); err != nil {
 			t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"testing"
-	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 
@@ -37,7 +36,7 @@ func BenchmarkHistory(b *testing.B) {
 	const n = 1_000_000
 	s := newSession()
 	h, db := historyOf(b, s, drive(s, n)...)
-	exec(b, db, "OPTIMIZE TABLE session_by_device_data_points FINAL")
+	schematest.Exec(b, db, "OPTIMIZE TABLE session_by_device_data_points FINAL")
 	pull := func(b *testing.B, request query.HistoryRequest) {
 		b.ReportAllocs()
 		for range b.N {
@@ -109,24 +108,6 @@ func BenchmarkNewestPoints(b *testing.B) {
 		if _, err := db.NewestPoints(b.Context(), []schema.ID{s.ID}); err != nil {
 			b.Fatal(err)
 		}
-	}
-}
-
-// BenchmarkListSessions is a page of 50 of 1,000 among 100,000 sessions.
-func BenchmarkListSessions(b *testing.B) {
-	db := schematest.Open(b)
-	fillSessions(b, db, 100_000)
-	table := load(b, db, time.Now)
-	sessions := query.NewSessions(db, table, time.Now)
-	for name, sortBy := range map[string]schema.SessionSort{"created": schema.SortByCreatedAt, "last-seen": schema.SortByLastSeenAt} {
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				page, err := sessions.List(b.Context(), "org_7", query.ListRequest{SortBy: sortBy, Page: 1, PageSize: 50})
-				if err != nil || page.TotalCount != 100 {
-					b.Fatal(page.TotalCount, err)
-				}
-			}
-		})
 	}
 }
 

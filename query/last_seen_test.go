@@ -106,18 +106,18 @@ func TestPublish(t *testing.T) {
 		want       *schema.OwnedPoint
 		wantNewest int64 // seconds
 	}{
-		{"the newest is shown", []schema.OwnedPoint{at(id, 1), at(id, 3), at(id, 2)}, ptr(at(id, 3)), 3},
-		{"a repeat changes nothing", []schema.OwnedPoint{at(id, 10), at(id, 10)}, ptr(at(id, 10)), 10},
+		{"the newest is shown", []schema.OwnedPoint{at(id, 1), at(id, 3), at(id, 2)}, new(at(id, 3)), 3},
+		{"a repeat changes nothing", []schema.OwnedPoint{at(id, 10), at(id, 10)}, new(at(id, 10)), 10},
 		{"a higher version replaces", []schema.OwnedPoint{at(id, 10), moved}, &moved, 10},
 		{"a lower version that comes late does not", []schema.OwnedPoint{moved, at(id, 10)}, &moved, 10},
 		{"of equal versions the one received first counts", []schema.OwnedPoint{at(id, 10), receivedEarlier, at(id, 10)}, &receivedEarlier, 10},
-		{"an outlier is not shown but is the newest", []schema.OwnedPoint{at(id, 1), version(at(id, 5), 1, outlier)}, ptr(at(id, 1)), 5},
+		{"an outlier is not shown but is the newest", []schema.OwnedPoint{at(id, 1), version(at(id, 5), 1, outlier)}, new(at(id, 1)), 5},
 		{"outliers alone show nothing", []schema.OwnedPoint{version(at(id, 5), 1, outlier), version(at(id, 6), 0, outlier)}, nil, 6},
-		{"a good point shows over newer outliers", []schema.OwnedPoint{version(at(id, 5), 1, outlier), at(id, 2)}, ptr(at(id, 2)), 5},
-		{"a point that was unmarked shows", []schema.OwnedPoint{version(at(id, 5), 1, outlier), version(at(id, 5), 2, good)}, ptr(version(at(id, 5), 2, good)), 5},
+		{"a good point shows over newer outliers", []schema.OwnedPoint{version(at(id, 5), 1, outlier), at(id, 2)}, new(at(id, 2)), 5},
+		{"a point that was unmarked shows", []schema.OwnedPoint{version(at(id, 5), 1, outlier), version(at(id, 5), 2, good)}, new(version(at(id, 5), 2, good)), 5},
 		{"a point that was marked does not", []schema.OwnedPoint{at(id, 5), version(at(id, 5), 1, outlier)}, nil, 5},
 		{"not even when it comes again", []schema.OwnedPoint{version(at(id, 5), 1, outlier), at(id, 5)}, nil, 5},
-		{"points before 1970 are points", []schema.OwnedPoint{at(id, -may2026/1000-10), at(id, -may2026/1000-20)}, ptr(at(id, -may2026/1000-10)), -may2026/1000 - 10},
+		{"points before 1970 are points", []schema.OwnedPoint{at(id, -may2026/1000-10), at(id, -may2026/1000-20)}, new(at(id, -may2026/1000-10)), -may2026/1000 - 10},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -139,8 +139,6 @@ func TestPublish(t *testing.T) {
 		})
 	}
 }
-
-func ptr[T any](value T) *T { return &value }
 
 // TestLastSeenHoldsEverySession fills a table well beyond the first sizes of its parts.
 func TestLastSeenHoldsEverySession(t *testing.T) {

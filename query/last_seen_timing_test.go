@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"runtime"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -134,9 +133,3 @@ func BenchmarkLoad(b *testing.B) {
 }
 
 // fillSessions makes sessions in ClickHouse itself, which saving one by one would take too long.
-func fillSessions(b *testing.B, db *schema.DB, n int) {
-	b.Helper()
-	exec(b, db, `INSERT INTO sessions (session_id, org_id, device_id, device_mac_address, created_at, public, shared_with_org_ids, version)
-SELECT substring(lower(hex(sipHash128(number))), 1, 24), 'org_' || toString(number % 1000), '010000000000000000000000', 'aa:bb', now(), number % 2, [], 1
-FROM numbers(`+strconv.Itoa(n)+`)`)
-}

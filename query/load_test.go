@@ -24,7 +24,7 @@ func TestLoad(t *testing.T) {
 		f.store(points)
 		f.table.Publish(points)
 		f.flush()
-		f.clock.advance(time.Hour)
+		f.clock.Advance(time.Hour)
 		f.store(f.receive(at(f.session[0], 5), at(f.session[2], 1), at(f.session[3], 9))) // newer, late, new
 		f.restart()
 		f.check()
@@ -43,7 +43,7 @@ func TestLoad(t *testing.T) {
 		t.Parallel()
 		f := newFleet(t, 2)
 		slow := f.receive(at(f.session[0], 5))
-		f.clock.advance(30 * time.Second)
+		f.clock.Advance(30 * time.Second)
 		quick := f.receive(at(f.session[1], 5))
 		f.store(quick)
 		f.table.Publish(quick)
@@ -96,7 +96,7 @@ func TestLoad(t *testing.T) {
 				f.store(points)
 				f.table.Publish(points)
 				f.flush()
-				f.clock.advance(time.Hour) // the mark keeps the time of receipt, so no replay shows it
+				f.clock.Advance(time.Hour) // the mark keeps the time of receipt, so no replay shows it
 				steps(f, id)
 				f.restart()
 				f.check()
@@ -168,12 +168,12 @@ func TestLoadAfterAnyCrash(t *testing.T) {
 			return true
 		}
 		for range 60 {
-			f.clock.advance(time.Duration(random.IntN(40)) * time.Second)
+			f.clock.Advance(time.Duration(random.IntN(40)) * time.Second)
 			switch random.IntN(4) {
 			case 0, 1:
 				points := f.receive(f.randomPoints(random)...)
 				if random.IntN(3) == 0 {
-					f.clock.advance(time.Duration(random.IntN(30)) * time.Second)
+					f.clock.Advance(time.Duration(random.IntN(30)) * time.Second)
 					f.flush()
 				}
 				f.store(points)

@@ -1,21 +1,19 @@
+// Package querytest has what tests of the read side share.
 package query_test
 
 import (
 	"context"
 	"math"
+	"strconv"
 	"testing"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/go-cmp/cmp"
 
 	"lastseen/query"
 	"lastseen/schema"
 	"lastseen/schema/schematest"
 )
-
-func TestMain(m *testing.M) { schematest.Main(m) }
 
 // may2026 is the Unix time in milliseconds around which test points lie.
 var may2026 = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC).UnixMilli()
@@ -85,37 +83,28 @@ func wantShown(tb testing.TB, table *query.LastSeen, session schema.ID, want *sc
 }
 
 // breakTable runs broken while a table is away, so that statements that use it fail.
-func breakTable(t *testing.T, db *schema.DB, name string, broken func()) {
-	t.Helper()
-	exec(t, db, "RENAME TABLE "+name+" TO "+name+"_away")
-	defer exec(t, db, "RENAME TABLE "+name+"_away TO "+name)
-	broken()
-}
-
-// exec runs a statement that no code of ours would.
-func exec(tb testing.TB, db *schema.DB, statement string) {
+func breakTable(tb testing.TB, db *schema.DB, name string, broken func()) {
 	tb.Helper()
-	onConnection(tb, db, func(conn driver.Conn) error { return conn.Exec(context.Background(), statement) })
+	defer schematest.BreakTable(tb, db, name)()
+	broken()
 }
 
 // running counts the statements that ClickHouse runs for the database.
 func running(tb testing.TB, db *schema.DB) (n uint64) {
 	tb.Helper()
-	onConnection(tb, db, func(conn driver.Conn) error {
-		const statement = "SELECT toUInt64(count() - 1) FROM system.processes WHERE current_database = currentDatabase()"
-		return conn.QueryRow(context.Background(), statement).Scan(&n)
-	})
+	conn := schematest.Connect(tb, db)
+	defer conn.Close()
+	const statement = "SELECT toUInt64(count() - 1) FROM system.processes WHERE current_database = currentDatabase()"
+	if err := conn.QueryRow(context.Background(), statement).Scan(&n); err != nil {
+		tb.Fatal(err)
+	}
 	return n
 }
 
-func onConnection(tb testing.TB, db *schema.DB, do func(driver.Conn) error) {
+// fillSessions writes so many sessions of a thousand organisations.
+func fillSessions(tb testing.TB, db *schema.DB, n int) {
 	tb.Helper()
-	conn, err := clickhouse.Open(schematest.Engine(tb).ClientOptions(db.Database()))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer conn.Close()
-	if err := do(conn); err != nil {
-		tb.Fatal(err)
-	}
+	schematest.Exec(tb, db, `INSERT INTO sessions (session_id, org_id, device_id, device_mac_address, created_at, public, shared_with_org_ids, version)
+SELECT substring(lower(hex(sipHash128(number))), 1, 24), 'org_' || toString(number % 1000), '010000000000000000000000', 'aa:bb', now(), number % 2, [], 1
+FROM numbers(`+strconv.Itoa(n)+`)`)
 }

@@ -42,8 +42,8 @@ func wantIDs(t *testing.T, page query.Page, want ...schema.ID) {
 
 func TestSessions(t *testing.T) {
 	t.Parallel()
-	db, clock := schematest.Open(t), newClock()
-	due, later := clock.now.Add(-time.Minute), clock.now.Add(time.Minute)
+	db, clock := schematest.Open(t), schematest.NewClock(time.UnixMilli(may2026))
+	due, later := clock.Now().Add(-time.Minute), clock.Now().Add(time.Minute)
 	ended, scheduled, foreign, hidden := newSession(), newSession(), newSession(), newSession()
 	for i, s := range []*schema.Session{&ended, &scheduled, &foreign, &hidden} {
 		s.ID = schema.ID{byte(i + 1)} // ties are in this order
@@ -95,9 +95,9 @@ func TestSessions(t *testing.T) {
 			name, orgID, id string
 			want            *query.SessionView // nil: not found
 		}{
-			{"one's own, whose end is due", "org_a", ended.ID.String(), &query.SessionView{Session: ended, Ended: due, LastSeen: ptr(at(ended.ID, 1).DataPoint)}},
-			{"one's own, whose end is not due", "org_a", scheduled.ID.String(), &query.SessionView{Session: scheduled, LastSeen: ptr(at(scheduled.ID, 2).DataPoint)}},
-			{"a shared one does not say whom else it is shared with", "org_a", foreign.ID.String(), &query.SessionView{Session: sharedWith(foreign, "org_a"), LastSeen: ptr(at(foreign.ID, 3).DataPoint)}},
+			{"one's own, whose end is due", "org_a", ended.ID.String(), &query.SessionView{Session: ended, Ended: due, LastSeen: new(at(ended.ID, 1).DataPoint)}},
+			{"one's own, whose end is not due", "org_a", scheduled.ID.String(), &query.SessionView{Session: scheduled, LastSeen: new(at(scheduled.ID, 2).DataPoint)}},
+			{"a shared one does not say whom else it is shared with", "org_a", foreign.ID.String(), &query.SessionView{Session: sharedWith(foreign, "org_a"), LastSeen: new(at(foreign.ID, 3).DataPoint)}},
 			{"another's", "org_a", hidden.ID.String(), nil},
 			{"none", "org_a", schema.NewID().String(), nil},
 			{"no id", "org_a", "x", nil},
@@ -120,12 +120,12 @@ func TestSessions(t *testing.T) {
 		}
 	})
 	t.Run("a termination comes due without anybody's doing", func(t *testing.T) {
-		clock := newClock()
+		clock := schematest.NewClock(time.UnixMilli(may2026))
 		sessions := query.NewSessions(db, table, clock.Now)
 		yes, request := true, listing(schema.SortByTerminatedAt)
 		request.Filter.Terminated = &yes
 		wantIDs(t, list(t, sessions, "org_a", request), ended.ID)
-		clock.advance(time.Minute)
+		clock.Advance(time.Minute)
 		page := list(t, sessions, "org_a", request)
 		wantIDs(t, page, scheduled.ID, ended.ID)
 		if !page.Items[0].Ended.Equal(later) {

@@ -144,7 +144,7 @@ func TestFlush(t *testing.T) {
 		id := schema.NewID()
 		f.table.Publish([]schema.OwnedPoint{at(id, 1)})
 		f.flush()
-		f.clock.advance(time.Hour)
+		f.clock.Advance(time.Hour)
 		f.table.Publish([]schema.OwnedPoint{at(id, 2)})
 		breakTable(t, f.db, "session_by_device_last_seen", func() {
 			if err := f.table.Flush(t.Context()); !errors.Is(err, query.ErrUnavailable) {
@@ -161,7 +161,7 @@ func TestFlush(t *testing.T) {
 		if diff := cmp.Diff(map[schema.ID]int64{id: 2}, saved(t, f.db)); diff != "" {
 			t.Errorf("saved seconds differ (- want, + got):\n%s", diff)
 		}
-		if got, want := watermark(t, f.db), f.clock.now.UnixMilli(); got != want {
+		if got, want := watermark(t, f.db), f.clock.Now().UnixMilli(); got != want {
 			t.Errorf("the watermark is %d, want %d", got, want)
 		}
 	})

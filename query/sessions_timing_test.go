@@ -1,0 +1,28 @@
+package query_test
+
+import (
+	"testing"
+	"time"
+
+	"lastseen/query"
+	"lastseen/schema"
+	"lastseen/schema/schematest"
+)
+
+// BenchmarkListSessions is a page of 50 of 1,000 among 100,000 sessions.
+func BenchmarkListSessions(b *testing.B) {
+	db := schematest.Open(b)
+	fillSessions(b, db, 100_000)
+	table := load(b, db, time.Now)
+	sessions := query.NewSessions(db, table, time.Now)
+	for name, sortBy := range map[string]schema.SessionSort{"created": schema.SortByCreatedAt, "last-seen": schema.SortByLastSeenAt} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				page, err := sessions.List(b.Context(), "org_7", query.ListRequest{SortBy: sortBy, Page: 1, PageSize: 50})
+				if err != nil || page.TotalCount != 100 {
+					b.Fatal(page.TotalCount, err)
+				}
+			}
+		})
+	}
+}

@@ -28,10 +28,3 @@ func FuzzMACIdentity(f *testing.F) {
 		}
 	})
 }
-
-var bodySeeds = []string{
-	onePoint + "}", onePoint + "}\n" + onePoint + `,"latitude":91}` + "\n\n17", onePoint + `,"x":{"y":[1,"}\"]"]},"speed":3.25,"heading":360}`,
-	`{"device_id":"` + deviceA + `","timestamp":"2026-01-15T09:30:00Z","latitude":-1e1,"longitude":0}`,
-	`{"device_mac_address":"AA:BB:CC:DD:EE:FF","timestamp":"2026-01-15T09:30:00+01:00","latitude":1,"longitude":2,"battery":1,"temperature":-0}`,
-	`{"points":[` + onePoint + `}]}`, `{"points":3,"points":[]}`, "[1, null ,\"\\\"\",[],{}]", "[", "{\"\\ud800\":1}", "\xff", "[1]]", `{"points":[1],"a":}`,
-}

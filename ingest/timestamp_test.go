@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -42,3 +43,5 @@ func FuzzParseTimestamp(f *testing.F) {
 		}
 	})
 }
+
+var rfc3339Offset = regexp.MustCompile(`^(.*[+-]\d\d)(\d\d)$`)

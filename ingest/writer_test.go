@@ -47,7 +47,7 @@ func TestIngestFindsTheSessionThatAPointMeans(t *testing.T) {
 	ctx := t.Context()
 	device, session := s.session(ours, "AA:BB:CC:DD:EE:01")
 	device2, session2 := s.session(ours, "van-2")
-	idle, err := s.registry.RegisterDevice(ctx, ours, newDevice("van-3"))
+	idle, err := s.registry.RegisterDevice(ctx, ours, NewDevice{DeviceMACAddress: new("van-3"), SchemaVersion: new(1)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -82,9 +82,6 @@ type Authenticator struct {
 	recorder  chan struct{} // closed when the goroutine that records uses has ended
 }
 
-// maxTokenLength bounds the user tokens that are looked at, in bytes.
-const maxTokenLength = 8 << 10
-
 // tokenTrust bounds how long a verified token is believed without verifying it again.
 const tokenTrust = 5 * time.Minute
 
@@ -242,7 +239,7 @@ func (a *Authenticator) CountKnown(p *Principal) {
 // authenticateToken checks a user token. A token that was verified lately is not verified again, but
 // its expiry is compared every time.
 func (a *Authenticator) authenticateToken(ctx context.Context, token []byte) (*Principal, error) {
-	if len(token) > maxTokenLength {
+	if len(token) > MaxTokenLength {
 		return nil, ErrInvalid
 	}
 	hash := schema.KeyHash(sha256.Sum256(token))

@@ -172,7 +172,7 @@ func (s *SignIn) Begin(person Person) (string, *Session, error) {
 // Session tells whose session a token is. It fails with ErrInvalid, with ErrExpired, and with
 // ErrRevoked for one that was ended.
 func (s *SignIn) Session(token []byte) (*Session, error) {
-	if len(token) > maxTokenLength {
+	if len(token) > MaxTokenLength {
 		return nil, ErrInvalid
 	}
 	var said browserClaims
@@ -253,7 +253,7 @@ func (s *SignIn) BeginFlow(returnTo string) (string, Flow, error) {
 // OpenFlow returns the flow that a browser comes back from. state is what the provider sent along. It
 // fails with ErrInvalid and ErrExpired.
 func (s *SignIn) OpenFlow(token []byte, state string) (Flow, error) {
-	if len(token) > maxTokenLength {
+	if len(token) > MaxTokenLength {
 		return Flow{}, ErrInvalid
 	}
 	var said flowClaims

@@ -119,11 +119,12 @@ func (s *Stream) writeJSON(out *output) error {
 		}
 	}
 	out.buffer = append(out.buffer, `],"stationary_clusters":[`...)
-	for i := range s.clusters.finish() {
+	found := s.clusters.finish()
+	for i := range found {
 		if i > 0 {
 			out.buffer = append(out.buffer, ',')
 		}
-		out.buffer = appendCluster(out.buffer, &s.clusters.found[i])
+		out.buffer = appendCluster(out.buffer, &found[i])
 		if err := out.flushFull(); err != nil {
 			return err
 		}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"lastseen/ingest/decode"
+	"lastseen/ingest/registry"
 	"lastseen/schema"
 	"lastseen/schema/schematest"
 )
@@ -141,7 +143,7 @@ type service struct {
 	db       *schema.DB
 	clock    *schematest.Clock
 	reader   *reader
-	registry *Registry
+	registry *registry.Registry
 	writer   *Writer
 }
 
@@ -165,7 +167,7 @@ func (s *service) boot(options WriterOptions) {
 	s.tb.Helper()
 	options.Now = s.clock.Now
 	s.reader = newReader()
-	s.registry = NewRegistry(s.db, s.reader, s.clock.Now)
+	s.registry = registry.New(s.db, s.reader, s.clock.Now)
 	if err := s.registry.Load(s.tb.Context()); err != nil {
 		s.tb.Fatalf("load the registry: %v", err)
 	}
@@ -192,11 +194,11 @@ func (s *service) boot(options WriterOptions) {
 func (s *service) session(orgID, mac string) (device, session schema.ID) {
 	s.tb.Helper()
 	one := 1
-	device, err := s.registry.RegisterDevice(s.tb.Context(), orgID, NewDevice{DeviceMACAddress: &mac, SchemaVersion: &one})
+	device, err := s.registry.RegisterDevice(s.tb.Context(), orgID, registry.NewDevice{DeviceMACAddress: &mac, SchemaVersion: &one})
 	if err != nil {
 		s.tb.Fatalf("register %s: %v", mac, err)
 	}
-	session, err = s.registry.CreateSession(s.tb.Context(), orgID, device, NewSession{SchemaVersion: &one})
+	session, err = s.registry.CreateSession(s.tb.Context(), orgID, device, registry.NewSession{SchemaVersion: &one})
 	if err != nil {
 		s.tb.Fatalf("create a session of %s: %v", mac, err)
 	}
@@ -233,9 +235,9 @@ func lines(fixes ...fix) string {
 }
 
 // try sends a body of NDJSON.
-func (s *service) try(ctx context.Context, caller Caller, body string) (Result, error) {
+func (s *service) try(ctx context.Context, caller registry.Caller, body string) (Result, error) {
 	s.tb.Helper()
-	batch, err := Decode(strings.NewReader(body), NDJSON, Identity, Limits{Budget: s.writer.Budget()})
+	batch, err := decode.Body(strings.NewReader(body), decode.NDJSON, decode.Identity, decode.Limits{Budget: s.writer.Budget()})
 	if err != nil {
 		s.tb.Errorf("Decode: %v", err)
 		return Result{}, err
@@ -246,7 +248,7 @@ func (s *service) try(ctx context.Context, caller Caller, body string) (Result, 
 // send sends fixes, which must all be accepted.
 func (s *service) send(fixes ...fix) {
 	s.tb.Helper()
-	result, err := s.try(s.tb.Context(), Caller{OrgID: ours}, lines(fixes...))
+	result, err := s.try(s.tb.Context(), registry.Caller{OrgID: ours}, lines(fixes...))
 	if err != nil || result.Accepted != len(fixes) {
 		s.tb.Errorf("Ingest = %+v, %v, want %d accepted", result, err, len(fixes))
 	}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"lastseen/ingest/decode"
+	"lastseen/ingest/registry"
 	"lastseen/schema"
 	"lastseen/schema/schematest"
 )
@@ -29,11 +31,11 @@ func BenchmarkWriter(b *testing.B) {
 		b.Run(fmt.Sprintf("lastseen/clients=%d", clients), func(b *testing.B) {
 			fleet.drive(b, clients, func(ctx context.Context, v *vehicle, points int) error {
 				v.body = v.appendBody(v.body[:0], points)
-				batch, err := Decode(bytes.NewReader(v.body), NDJSON, Identity, Limits{Budget: s.writer.Budget()})
+				batch, err := decode.Body(bytes.NewReader(v.body), decode.NDJSON, decode.Identity, decode.Limits{Budget: s.writer.Budget()})
 				if err != nil {
 					return err
 				}
-				result, err := s.writer.Ingest(ctx, Caller{OrgID: ours}, batch)
+				result, err := s.writer.Ingest(ctx, registry.Caller{OrgID: ours}, batch)
 				if err == nil && result.Accepted != points {
 					err = fmt.Errorf("%d points were accepted, want %d", result.Accepted, points)
 				}

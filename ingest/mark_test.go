@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"lastseen/ingest/registry"
 	"lastseen/schema"
 	"lastseen/schema/schematest"
 )
@@ -24,7 +25,7 @@ func TestMarkOutliers(t *testing.T) {
 	_, foreign := s.session(theirs, "van-2")
 	older, newest := fix{session, 1, 10}, fix{session, 2, 20}
 	s.send(older, newest)
-	if _, err := s.try(t.Context(), Caller{OrgID: theirs}, lines(fix{foreign, 1, 10})); err != nil {
+	if _, err := s.try(t.Context(), registry.Caller{OrgID: theirs}, lines(fix{foreign, 1, 10})); err != nil {
 		t.Fatal(err)
 	}
 	original := s.history(session)
@@ -59,7 +60,7 @@ func TestMarkOutliers(t *testing.T) {
 		t.Error("another organisation's point was marked")
 	}
 	_, _, err := s.writer.MarkOutliers(t.Context(), ours, make([]string, MaxMarks+1), true)
-	if wrong, is := errors.AsType[*InvalidError](err); !is || wrong.Field != "tracking_session_by_device_data_point_ids" {
+	if wrong, is := errors.AsType[*registry.InvalidError](err); !is || wrong.Field != "tracking_session_by_device_data_point_ids" {
 		t.Errorf("too many ids: %v", err)
 	}
 	if n := s.writer.Budget().InUse(); n != 0 {
@@ -95,7 +96,7 @@ func TestMarkOutliersWhenClickHouseFails(t *testing.T) {
 	s.send(p)
 
 	mend := schematest.BreakTable(t, s.db, "session_by_device_data_points")
-	if _, _, err := s.writer.MarkOutliers(t.Context(), ours, []string{p.id()}, true); !errors.Is(err, ErrUnavailable) {
+	if _, _, err := s.writer.MarkOutliers(t.Context(), ours, []string{p.id()}, true); !errors.Is(err, registry.ErrUnavailable) {
 		t.Errorf("err = %v, want ErrUnavailable", err)
 	}
 	mend()
@@ -105,7 +106,7 @@ func TestMarkOutliersWhenClickHouseFails(t *testing.T) {
 
 	// The mark is written, but last_seen cannot be told.
 	s.reader.endErr = errors.New("out of reach")
-	if _, _, err := s.writer.MarkOutliers(t.Context(), ours, []string{p.id()}, true); !errors.Is(err, ErrUnavailable) {
+	if _, _, err := s.writer.MarkOutliers(t.Context(), ours, []string{p.id()}, true); !errors.Is(err, registry.ErrUnavailable) {
 		t.Errorf("err = %v, want ErrUnavailable", err)
 	}
 	s.reader.endErr = nil

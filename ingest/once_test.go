@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"lastseen/ingest/registry"
 	"lastseen/schema"
 	"lastseen/schema/schematest"
 )
@@ -122,7 +123,7 @@ func TestOnceAgainstAModel(t *testing.T) {
 				case 2:
 					did = "fail"
 					mend := schematest.BreakTable(t, s.db, "session_by_device_data_points")
-					if _, err := s.try(t.Context(), Caller{OrgID: ours}, lines(randomFix(step+9))); err == nil {
+					if _, err := s.try(t.Context(), registry.Caller{OrgID: ours}, lines(randomFix(step+9))); err == nil {
 						t.Error("a write without a table went well")
 					}
 					mend()

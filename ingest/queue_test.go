@@ -6,13 +6,15 @@ import (
 	"testing"
 	"time"
 
+	"lastseen/ingest/decode"
+	"lastseen/ingest/registry"
 	"lastseen/schema"
 	"lastseen/schema/schematest"
 )
 
 // putInto puts requests of an organisation into a queue, so many points each, until one is refused.
 func putInto(q *queue, orgID string, points int) (taken int) {
-	batch := &Batch{points: make([]batchPoint, points)}
+	batch := &decode.Batch{Points: make([]decode.Point, points)}
 	for q.add(&request{orgID: orgID, batch: batch}, points) {
 		taken++
 	}
@@ -30,8 +32,8 @@ func TestQueueIsBoundedUnderOverload(t *testing.T) {
 		"a burst that lasts":                         {burstTime - 1, 500, 150},
 		"overload":                                   {burstTime, 500, 15},
 		"overload by single points":                  {burstTime, 1, 7500},
-		"overload by large bodies, each an eighth":   {burstTime, MaxPoints, 6},
-		"a burst of large bodies, each for the same": {0, MaxPoints, 60},
+		"overload by large bodies, each an eighth":   {burstTime, decode.MaxPoints, 6},
+		"a burst of large bodies, each for the same": {0, decode.MaxPoints, 60},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := schematest.NewClock(start)
@@ -95,10 +97,10 @@ func TestQueueTakesAnythingWhenEmpty(t *testing.T) {
 	t.Parallel()
 	c := schematest.NewClock(start)
 	q := newQueue(1, c.Now)
-	large := &Batch{points: make([]batchPoint, MaxPoints)}
+	large := &decode.Batch{Points: make([]decode.Point, decode.MaxPoints)}
 	for range 3 {
 		c.Advance(time.Hour)
-		if !q.open(ours) || !q.add(&request{orgID: ours, batch: large}, MaxPoints) {
+		if !q.open(ours) || !q.add(&request{orgID: ours, batch: large}, decode.MaxPoints) {
 			t.Fatal("an empty queue refused a body of the greatest size")
 		}
 		q.take(nil) // not calm: it is past half the limit
@@ -129,7 +131,7 @@ func TestIngestRefusesPastItsQueueAndKeepsWhatItTook(t *testing.T) {
 		t.Error("Accepts is true of a full queue")
 	}
 	for range 3 { // the insert is still held up, so that these answers waited for nothing
-		if _, err := s.try(t.Context(), Caller{OrgID: ours}, body(100)); !errors.Is(err, ErrBusy) {
+		if _, err := s.try(t.Context(), registry.Caller{OrgID: ours}, body(100)); !errors.Is(err, registry.ErrBusy) {
 			t.Errorf("err = %v, want ErrBusy", err)
 		}
 	}
@@ -169,7 +171,7 @@ func BenchmarkQueue(b *testing.B) {
 			for i := range names {
 				names[i] = schema.NewID().String()
 			}
-			r := &request{batch: &Batch{}}
+			r := &request{batch: &decode.Batch{}}
 			var group []*request
 			for i := range b.N {
 				r.orgID = names[i%organisations]

@@ -1,7 +1,0 @@
-package keys
-
-// ParseSpent and AppendSpent read and write the file of spent tokens.
-var (
-	ParseSpent  = parseSpent
-	AppendSpent = appendSpent
-)

@@ -5,7 +5,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"lastseen/keys"
+	"lastseen/keys/apikey"
 	"lastseen/schema"
 )
 
@@ -27,22 +27,22 @@ var (
 
 // keyRecord is a key's record on the wire. Key is its text, this once.
 type keyRecord struct {
-	ID              string      `json:"_id"`
-	OrgID           string      `json:"org_id"`
-	Name            string      `json:"name"`
-	Prefix          string      `json:"prefix"`
-	DeviceID        string      `json:"device_id,omitempty"`
-	CreatedByUserID string      `json:"created_by_user_id"`
-	CreatedAt       wireTime    `json:"created_at_timestamp"`
-	ExpiresAt       wireTime    `json:"expires_at_timestamp"`
-	RevokedAt       *wireTime   `json:"revoked_at_timestamp,omitempty"`
-	RevokedByUserID string      `json:"revoked_by_user_id,omitempty"`
-	LastUsedAt      *wireTime   `json:"last_used_at_timestamp,omitempty"`
-	Status          keys.Status `json:"status"`
-	Key             string      `json:"key,omitempty"`
+	ID              string        `json:"_id"`
+	OrgID           string        `json:"org_id"`
+	Name            string        `json:"name"`
+	Prefix          string        `json:"prefix"`
+	DeviceID        string        `json:"device_id,omitempty"`
+	CreatedByUserID string        `json:"created_by_user_id"`
+	CreatedAt       wireTime      `json:"created_at_timestamp"`
+	ExpiresAt       wireTime      `json:"expires_at_timestamp"`
+	RevokedAt       *wireTime     `json:"revoked_at_timestamp,omitempty"`
+	RevokedByUserID string        `json:"revoked_by_user_id,omitempty"`
+	LastUsedAt      *wireTime     `json:"last_used_at_timestamp,omitempty"`
+	Status          apikey.Status `json:"status"`
+	Key             string        `json:"key,omitempty"`
 }
 
-func wireRecord(record keys.Record, text string) keyRecord {
+func wireRecord(record apikey.Record, text string) keyRecord {
 	wire := keyRecord{
 		ID: record.ID.String(), OrgID: record.OrgID, Name: record.Name, Prefix: record.Prefix,
 		CreatedByUserID: record.CreatedByUserID, CreatedAt: wireTime(record.CreatedAt), ExpiresAt: wireTime(record.ExpiresAt),
@@ -66,7 +66,7 @@ func (k keyKind) create(c *call) error {
 		return err
 	}
 	f := fields{}
-	wanted := keys.NewKey{Kind: k.kind, Name: f.text("name", body.Name), ExpiresAt: f.timestamp("expires_at_timestamp", body.ExpiresAt, true)}
+	wanted := apikey.NewKey{Kind: k.kind, Name: f.text("name", body.Name), ExpiresAt: f.timestamp("expires_at_timestamp", body.ExpiresAt, true)}
 	if k.kind == schema.KindDeviceCredential && body.DeviceID != nil {
 		wanted.DeviceID = f.id("device_id", *body.DeviceID)
 	}
@@ -120,7 +120,7 @@ func (k keyKind) rotate(c *call) error {
 		return err
 	}
 	f := fields{}
-	rotation := keys.Rotation{
+	rotation := apikey.Rotation{
 		Grace:     time.Duration(f.integer("grace_seconds", body.GraceSeconds, 0, 604_800)) * time.Second,
 		ExpiresAt: f.timestamp("expires_at_timestamp", body.ExpiresAt, false),
 	}

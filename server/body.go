@@ -12,7 +12,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"lastseen/ingest"
+	"lastseen/ingest/decode"
 )
 
 // checkBodyHeaders refuses a body that its headers show to be of the wrong kind or too long.
@@ -80,24 +80,24 @@ func encodingName(request *fasthttp.RequestHeader) string {
 	return name
 }
 
-func pointsFormat(contentType []byte) (ingest.Format, bool) {
+func pointsFormat(contentType []byte) (decode.Format, bool) {
 	switch name := mediaType(contentType); {
 	case name == "application/x-ndjson", name == "application/ndjson":
-		return ingest.NDJSON, true
+		return decode.NDJSON, true
 	case isJSON(name):
-		return ingest.JSON, true
+		return decode.JSON, true
 	}
 	return 0, false
 }
 
-func pointsEncoding(request *fasthttp.RequestHeader) (ingest.Encoding, bool) {
+func pointsEncoding(request *fasthttp.RequestHeader) (decode.Encoding, bool) {
 	switch encodingName(request) {
 	case "":
-		return ingest.Identity, true
+		return decode.Identity, true
 	case "gzip", "x-gzip":
-		return ingest.Gzip, true
+		return decode.Gzip, true
 	case "zstd":
-		return ingest.Zstd, true
+		return decode.Zstd, true
 	}
 	return 0, false
 }

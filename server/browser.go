@@ -8,7 +8,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"lastseen/keys"
+	"lastseen/keys/people"
 )
 
 // Browsers carry who they are in a cookie, which they also send when another site makes them. So what
@@ -57,7 +57,7 @@ func (c *call) authenticateBrowser() error {
 }
 
 // session returns the browser's session, and nil when the request carries none or another credential.
-func (c *call) session() (*keys.Session, error) {
+func (c *call) session() (*people.Session, error) {
 	if len(c.http.Request.Header.Peek(fasthttp.HeaderAuthorization)) > 0 {
 		return nil, nil
 	}
@@ -74,7 +74,7 @@ func (c *call) changes() bool {
 }
 
 // checkCrossSite refuses a request that a page of another site may have made.
-func (c *call) checkCrossSite(session *keys.Session) error {
+func (c *call) checkCrossSite(session *people.Session) error {
 	if !c.fromOurPage() || !session.CheckCSRF(c.http.Request.Header.Peek(headerCSRF)) {
 		return problemCrossSite
 	}

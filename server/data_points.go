@@ -5,30 +5,32 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"lastseen/query"
+	"lastseen/query/history"
+	"lastseen/query/history/format"
+	"lastseen/query/history/stays"
 )
 
 // dataPoints streams the history of a session that the caller's organisation may see.
 func dataPoints(c *call) error {
-	return c.history(query.HistoryRequest{OrgID: c.principal.OrgID})
+	return c.history(history.Request{OrgID: c.principal.OrgID})
 }
 
 // dataPointsPublic streams the history of a public session.
 func dataPointsPublic(c *call) error {
-	return c.history(query.HistoryRequest{Public: true})
+	return c.history(history.Request{Public: true})
 }
 
-func (c *call) history(request query.HistoryRequest) error {
+func (c *call) history(request history.Request) error {
 	header := &c.http.Request.Header
 	c.http.Response.Header.SetCanonical(headerVary, varyHistory)
 	p := parameters{args: c.http.QueryArgs()}
 	request.SessionID = p.required("session_id")
 	start, end := p.requiredTimestamp("start_timestamp"), p.requiredTimestamp("end_timestamp")
-	request.BucketSeconds = p.integer("bucket_seconds", 0, 1, query.MaxBucketSeconds)
+	request.BucketSeconds = p.integer("bucket_seconds", 0, 1, history.MaxBucketSeconds)
 	request.Clusters = p.clusterRule()
-	request.Limit = p.integer("limit", 0, 1, query.MaxPageLimit)
+	request.Limit = p.integer("limit", 0, 1, history.MaxPageLimit)
 	if p.choice("order", "timestamp", "received") == "received" {
-		request.Order = query.OrderReceived
+		request.Order = history.OrderReceived
 	}
 	if cursor, present := p.optional("cursor"); present {
 		if request.Cursor = cursor; cursor == "" {
@@ -60,16 +62,16 @@ var varyHistory = []byte("Accept, Accept-Encoding, Authorization")
 
 // historyCoding returns the content coding of a history. Parquet and Arrow are compressed within: to
 // encode them again costs time and saves nothing.
-func historyCoding(format query.Format, header *fasthttp.RequestHeader) coding {
-	if format == query.FormatParquet || format == query.FormatArrow {
+func historyCoding(as format.Format, header *fasthttp.RequestHeader) coding {
+	if as == format.Parquet || as == format.Arrow {
 		return identity
 	}
 	return acceptedCoding(preferences(header.PeekAll(fasthttp.HeaderAcceptEncoding)))
 }
 
 // clusterRule reads what makes points a stationary cluster.
-func (p *parameters) clusterRule() query.ClusterRule {
-	rule := query.DefaultClusterRule()
+func (p *parameters) clusterRule() stays.Rule {
+	rule := stays.DefaultRule()
 	rule.DistanceMeters = p.number("stationary_distance_meters", rule.DistanceMeters)
 	rule.Minimum = p.seconds("stationary_minimum_seconds", rule.Minimum)
 	rule.Gap = p.seconds("stationary_gap_seconds", rule.Gap)
@@ -78,7 +80,7 @@ func (p *parameters) clusterRule() query.ClusterRule {
 
 // seconds returns a whole number of seconds as a duration, and fallback when it is not there.
 func (p *parameters) seconds(name string, fallback time.Duration) time.Duration {
-	number := p.integer(name, int(fallback/time.Second), 1, query.MaxClusterSeconds)
+	number := p.integer(name, int(fallback/time.Second), 1, history.MaxSeconds)
 	return time.Duration(number) * time.Second
 }
 

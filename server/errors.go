@@ -6,9 +6,10 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"lastseen/ingest"
+	"lastseen/ingest/registry"
 	"lastseen/keys"
-	"lastseen/query"
+	"lastseen/query/history"
+	"lastseen/query/latest"
 )
 
 // domainProblems says which answer each error of the packages below stands for. The first that
@@ -22,14 +23,14 @@ var domainProblems = []struct {
 	{keys.ErrExpired, problemExpired},
 	{keys.ErrRevoked, problemRevoked},
 	{keys.ErrNotFound, problemNotFound},
-	{query.ErrNotFound, problemNoSession},
-	{ingest.ErrNotFound, problemNotFound},
-	{query.ErrBusy, problemBusy},
-	{ingest.ErrBusy, problemBusy},
+	{latest.ErrNotFound, problemNoSession},
+	{registry.ErrNotFound, problemNotFound},
+	{latest.ErrBusy, problemBusy},
+	{registry.ErrBusy, problemBusy},
 	{keys.ErrUnavailable, problemUnavailable},
-	{query.ErrUnavailable, problemUnavailable},
-	{ingest.ErrDiskFull, problemDiskFull},
-	{ingest.ErrUnavailable, problemUnavailable},
+	{latest.ErrUnavailable, problemUnavailable},
+	{registry.ErrDiskFull, problemDiskFull},
+	{registry.ErrUnavailable, problemUnavailable},
 	{errDeparted, problemDeparted},
 	{context.DeadlineExceeded, problemTimeout},
 	{context.Canceled, problemStopping}, // by a shutdown
@@ -64,11 +65,11 @@ func asProblem(err error) *problem {
 // describedProblem returns the answer for the errors that bring their own sentence, and nil for
 // others.
 func describedProblem(err error) *problem {
-	var ofIngest *ingest.InvalidError
+	var ofIngest *registry.InvalidError
 	var ofKeys *keys.InvalidError
-	var ofQuery *query.InvalidError
-	var limit *query.LimitError
-	var conflict *ingest.ConflictError
+	var ofQuery *latest.InvalidError
+	var limit *history.LimitError
+	var conflict *registry.ConflictError
 	var keyConflict *keys.ConflictError
 	switch {
 	case errors.As(err, &ofIngest):
@@ -83,7 +84,7 @@ func describedProblem(err error) *problem {
 		return &problem{status: fasthttp.StatusConflict, detail: conflict.Detail}
 	case errors.As(err, &keyConflict):
 		return &problem{status: fasthttp.StatusConflict, detail: keyConflict.Detail}
-	case errors.Is(err, ingest.ErrTooLarge):
+	case errors.Is(err, registry.ErrTooLarge):
 		return problemTooManyPoints
 	}
 	return nil

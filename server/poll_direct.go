@@ -10,7 +10,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"lastseen/query"
+	"lastseen/query/latest"
+	"lastseen/query/wire"
 	"lastseen/schema"
 )
 
@@ -95,7 +96,7 @@ func (d *directPolls) look(a *directAnswer, c *conn, poll *plainPoll, now time.T
 		return 0
 	}
 	found := s.services.LastSeen.Peek(poll.session, principal.OrgID, &a.point)
-	if found == query.NotFound || s.limits.takeRequest(principal, now) > 0 {
+	if found == latest.NotFound || s.limits.takeRequest(principal, now) > 0 {
 		return 0
 	}
 	s.services.Authenticator.CountKnown(principal)
@@ -107,8 +108,8 @@ func (d *directPolls) look(a *directAnswer, c *conn, poll *plainPoll, now time.T
 		a.appendHeaders()
 		return fasthttp.StatusNotModified
 	}
-	if found == query.Found {
-		a.body = query.AppendDataPoint(a.body[:0], &a.point)
+	if found == latest.Found {
+		a.body = wire.AppendDataPoint(a.body[:0], &a.point)
 	} else {
 		a.body = append(a.body[:0], jsonNull...)
 	}

@@ -5,7 +5,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"lastseen/ingest"
+	"lastseen/ingest/decode"
 	"lastseen/keys"
 )
 
@@ -95,7 +95,7 @@ func routes() []route {
 		{
 			method: fasthttp.MethodPost, path: pathIngest, summary: "Send data points",
 			role: keys.RoleDriver, deviceCredentials: true,
-			body: pointsBody, bodyLimit: ingest.MaxBytes, timeout: 2 * time.Minute, handle: ingestPoints,
+			body: pointsBody, bodyLimit: decode.MaxBytes, timeout: 2 * time.Minute, handle: ingestPoints,
 		},
 
 		probe("/healthz", "Whether the process lives", health),

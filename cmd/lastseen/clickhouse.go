@@ -56,12 +56,12 @@ func (c *clickhouseCommand) Run(ctx context.Context, std streams) error {
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
-	log := filepath.Join(c.DataDir, "clickhouse.log")
-	err := embedded.Serve(ctx, filepath.Join(c.DataDir, "clickhouse"), embedded.ServerOptions{
-		Host: c.HTTPAddr.Addr().String(), HTTPPort: int(c.HTTPAddr.Port()), TCPPort: int(c.TCPAddr.Port()), Log: log,
+	dir := filepath.Join(c.DataDir, "clickhouse")
+	err := embedded.Serve(ctx, dir, embedded.ServerOptions{
+		Host: c.HTTPAddr.Addr().String(), HTTPPort: int(c.HTTPAddr.Port()), TCPPort: int(c.TCPAddr.Port()),
 	}, func() {
 		fmt.Fprintf(std.out, "ClickHouse listens on http://%s; use it with: lastseen serve --data-dir %s --clickhouse http://%s/lastseen (Ctrl-C ends it; its log is %s)\n",
-			c.HTTPAddr, c.DataDir, c.HTTPAddr, log)
+			c.HTTPAddr, c.DataDir, c.HTTPAddr, filepath.Join(dir, embedded.LogName))
 	})
 	if err != nil {
 		return fmt.Errorf("run a ClickHouse server: %w", err)

@@ -90,7 +90,7 @@ func (s *Server) Configure(config string) { s.options.Config += config }
 func (s *Server) Start() error {
 	order := processOrder{Dir: s.data, Options: embedded.ServerOptions{
 		Host: host, HTTPPort: s.HTTPPort, TCPPort: s.TCPPort,
-		Config: filepath.Join(s.dir, "options.xml"), Log: s.LogFile(), MaxMemory: maxMemory,
+		Config: filepath.Join(s.dir, "options.xml"), MaxMemory: maxMemory,
 	}}
 	if err := s.writeConfig(order.Options.Config); err != nil {
 		return err
@@ -200,6 +200,6 @@ func (s *Server) Address() string { return net.JoinHostPort(host, strconv.Itoa(s
 func (s *Server) Data() string { return s.data }
 
 // LogFile is the file with the engine's warnings and errors.
-func (s *Server) LogFile() string { return filepath.Join(s.dir, "clickhouse.log") }
+func (s *Server) LogFile() string { return filepath.Join(s.data, embedded.LogName) }
 
 func (s *Server) outputFile() string { return filepath.Join(s.dir, "output.txt") }

@@ -30,6 +30,7 @@ func engineArguments(dir string, options Options) []string {
 		// lie about. Nothing can exist below a file, so it reads none.
 		"--config-file=" + filepath.Join(dir, lockName, "none.xml"),
 	}
+	args = append(args, logArguments(dir)...)
 	for _, setting := range engineSettings(options.MaxMemory) {
 		args = append(args, "--"+setting.name+"="+setting.value)
 	}

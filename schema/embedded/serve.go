@@ -20,15 +20,13 @@ type ServerOptions struct {
 	// before what Serve sets; "" for none. Users, macros and clusters are set there. The engine starts no
 	// listeners with TLS.
 	Config string
-	// Log is the file for the engine's warnings and errors; at most 40 MB are kept, in five files.
-	Log string
 	// MaxMemory is that of Options.
 	MaxMemory int64
 }
 
 // Serve runs the engine on dir as a ClickHouse server that other processes reach over HTTP and over the
 // native protocol, with ClickHouse's own listeners, until ctx ends. The directory is the same as Open's,
-// and is held in the same way: what was written through the one is there through the other. It calls
+// and is held in the same way: what was written through the one is there through the other, and the engine logs to LogName in it. Serve calls
 // ready, once, when the server answers. A process can have one engine at a time, and after Serve it
 // should end. The error matches [ErrNoEngine] and [ErrLocked] as that of Open does.
 func Serve(ctx context.Context, dir string, options ServerOptions, ready func()) error {
@@ -77,12 +75,13 @@ func (lib *library) serve(ctx context.Context, config string, options ServerOpti
 	statements := append(options.listenStatements(),
 		fmt.Sprintf("INSERT INTO FUNCTION file(%d, 'TSV', 'word String') SELECT 'ready'", readyEnd.Fd()),
 		fmt.Sprintf("SELECT * FROM file(%d, 'LineAsString') FORMAT Null", endRead.Fd()))
-	args := append([]string{"lastseen", "--config-file=" + config, "--log-level=warning", "--query=" + strings.Join(statements, "; ")},
-		sessionArguments...)
+	args := append([]string{"lastseen", "--config-file=" + config, logLevel, "--query=" + strings.Join(statements, "; ")}, sessionArguments...)
 	run := &commandLine{ended: make(chan struct{})}
-	keepSignalHandlers(func() {
-		go run.run(lib, args)
-		err = run.waitReady(isReady)
+	keepNotice(func() {
+		keepSignalHandlers(func() {
+			go run.run(lib, args)
+			err = run.waitReady(isReady)
+		})
 	})
 	if err == nil {
 		ready()

@@ -55,7 +55,7 @@ func serverConfig(dir string, options ServerOptions) []byte {
 	config.WriteString("<clickhouse>\n")
 	writeElements(&config, settings)
 	config.WriteString("<logger>\n")
-	writeElements(&config, []engineSetting{{"log", options.Log}, {"console", "0"}, {"size", "8M"}, {"count", "4"}})
+	writeElements(&config, logSettings(dir))
 	config.WriteString("</logger>\n</clickhouse>\n")
 	return config.Bytes()
 }

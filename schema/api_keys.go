@@ -202,12 +202,11 @@ type apiKeyRow struct {
 
 func (r apiKeyRow) key() APIKey {
 	k := APIKey{
-		ID: r.ID, Kind: KeyKind(r.Kind), OrgID: r.OrgID, Name: r.Name, Prefix: r.Prefix,
+		Hash: keyHash(r.Hash), ID: r.ID, Kind: KeyKind(r.Kind), OrgID: r.OrgID, Name: r.Name, Prefix: r.Prefix,
 		CreatedByUserID: r.CreatedByUserID, CreatedAt: r.CreatedAt.UTC(), ExpiresAt: r.ExpiresAt.UTC(),
 		RevokedByUserID: r.RevokedByUserID,
 	}
-	hex.Decode(k.Hash[:], []byte(r.Hash)) // written by us: always 64 digits
-	k.DeviceID, _ = ParseID(r.DeviceID)   // empty for any device
+	k.DeviceID, _ = ParseID(r.DeviceID) // empty for any device
 	if r.RevokedAt.Before(never) {
 		k.RevokedAt = r.RevokedAt.UTC()
 	}
@@ -215,6 +214,12 @@ func (r apiKeyRow) key() APIKey {
 		k.LastUsedAt = r.LastUsedAt.UTC()
 	}
 	return k
+}
+
+// keyHash reads a hash as it is stored.
+func keyHash(text string) (hash KeyHash) {
+	hex.Decode(hash[:], []byte(text)) // written by us: always 64 digits
+	return hash
 }
 
 // FindAPIKey returns the key with a hash, and false when there is none.

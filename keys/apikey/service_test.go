@@ -227,12 +227,12 @@ func TestRotate(t *testing.T) {
 	t.Run("without grace ends the old key for good, though the clock is set back", func(t *testing.T) {
 		old, oldText := f.create(t, schema.KindAPIKey)
 		f.warm(t, oldText)
-		f.clock.advance(2 * time.Hour)
+		f.clock.Advance(2 * time.Hour)
 		if _, _, err := rotate(old.ID, apikey.Rotation{}); err != nil {
 			t.Fatal(err)
 		}
-		f.clock.advance(-time.Hour)
-		defer f.clock.advance(-time.Hour)
+		f.clock.Advance(-time.Hour)
+		defer f.clock.Advance(-time.Hour)
 		f.want(t, oldText, keys.ErrExpired)
 		restarted := f.newAuthenticator(t, nil)
 		if _, err := restarted.Authenticate(t.Context(), oldText); !errors.Is(err, keys.ErrExpired) {

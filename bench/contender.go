@@ -18,7 +18,7 @@ import (
 	"lastseen/bench/dataset"
 	"lastseen/bench/loadgen"
 	"lastseen/bench/rival"
-	"lastseen/server"
+	"lastseen/server/limit"
 )
 
 // startTimeout bounds the start of one process, loading included.
@@ -83,7 +83,7 @@ func (s *suite) serve(ctx context.Context, name string, flags ...string) (*servi
 	}
 	s.say("starting %s", name)
 	args := []string{"serve", "--addr", address, "--data-dir", filepath.Join(dir, "data"), "--max-connections", fmt.Sprint(maxWaiters + 1000)}
-	if 2*s.config.Connections > server.CrowdPerProcessor*cmp.Or(len(s.processors.server), runtime.NumCPU()) {
+	if 2*s.config.Connections > limit.CrowdPerProcessor*cmp.Or(len(s.processors.server), runtime.NumCPU()) {
 		args = append(args, "--poll-wait", "0s") // so many are asked for, and some more poll beside them: not an overload
 	}
 	p, err := launch{name: name, path: s.config.Executable, dir: dir, cpus: s.processors.server, args: append(args, flags...)}.start()

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"lastseen/bench/loadgen"
-	"lastseen/query"
+	"lastseen/query/wire"
 	"lastseen/schema"
 )
 
@@ -81,7 +81,7 @@ func (s *suite) fillRedis(address string) error {
 		for i := from; i < to; i++ {
 			var p schema.DataPoint
 			s.spec.Point(i, s.spec.PointsPerSession-1, &p)
-			value = query.AppendDataPoint(value[:0], &p)
+			value = wire.AppendDataPoint(value[:0], &p)
 			fmt.Fprintf(w, "*3\r\n$3\r\nSET\r\n$24\r\n%s\r\n$%d\r\n%s\r\n", p.SessionID, len(value), value)
 		}
 		if err := w.Flush(); err != nil {

@@ -5,7 +5,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"lastseen/keys"
+	"lastseen/keys/apikey"
 	"lastseen/schema"
 	"lastseen/server/input"
 	"lastseen/server/problem"
@@ -29,22 +29,22 @@ var (
 
 // keyRecord is a key's record on the wire. Key is its text, this once.
 type keyRecord struct {
-	ID              string      `json:"_id"`
-	OrgID           string      `json:"org_id"`
-	Name            string      `json:"name"`
-	Prefix          string      `json:"prefix"`
-	DeviceID        string      `json:"device_id,omitempty"`
-	CreatedByUserID string      `json:"created_by_user_id"`
-	CreatedAt       input.Time  `json:"created_at_timestamp"`
-	ExpiresAt       input.Time  `json:"expires_at_timestamp"`
-	RevokedAt       *input.Time `json:"revoked_at_timestamp,omitempty"`
-	RevokedByUserID string      `json:"revoked_by_user_id,omitempty"`
-	LastUsedAt      *input.Time `json:"last_used_at_timestamp,omitempty"`
-	Status          keys.Status `json:"status"`
-	Key             string      `json:"key,omitempty"`
+	ID              string        `json:"_id"`
+	OrgID           string        `json:"org_id"`
+	Name            string        `json:"name"`
+	Prefix          string        `json:"prefix"`
+	DeviceID        string        `json:"device_id,omitempty"`
+	CreatedByUserID string        `json:"created_by_user_id"`
+	CreatedAt       input.Time    `json:"created_at_timestamp"`
+	ExpiresAt       input.Time    `json:"expires_at_timestamp"`
+	RevokedAt       *input.Time   `json:"revoked_at_timestamp,omitempty"`
+	RevokedByUserID string        `json:"revoked_by_user_id,omitempty"`
+	LastUsedAt      *input.Time   `json:"last_used_at_timestamp,omitempty"`
+	Status          apikey.Status `json:"status"`
+	Key             string        `json:"key,omitempty"`
 }
 
-func wireRecord(record keys.Record, text string) keyRecord {
+func wireRecord(record apikey.Record, text string) keyRecord {
 	wire := keyRecord{
 		ID: record.ID.String(), OrgID: record.OrgID, Name: record.Name, Prefix: record.Prefix,
 		CreatedByUserID: record.CreatedByUserID, CreatedAt: input.Time(record.CreatedAt), ExpiresAt: input.Time(record.ExpiresAt),
@@ -68,7 +68,7 @@ func (k keyKind) create(c *call) error {
 		return err
 	}
 	f := input.Fields{}
-	wanted := keys.NewKey{Kind: k.kind, Name: f.Text("name", body.Name), ExpiresAt: f.Timestamp("expires_at_timestamp", body.ExpiresAt, true)}
+	wanted := apikey.NewKey{Kind: k.kind, Name: f.Text("name", body.Name), ExpiresAt: f.Timestamp("expires_at_timestamp", body.ExpiresAt, true)}
 	if k.kind == schema.KindDeviceCredential && body.DeviceID != nil {
 		wanted.DeviceID = f.ID("device_id", *body.DeviceID)
 	}
@@ -122,7 +122,7 @@ func (k keyKind) rotate(c *call) error {
 		return err
 	}
 	f := input.Fields{}
-	rotation := keys.Rotation{
+	rotation := apikey.Rotation{
 		Grace:     time.Duration(f.Integer("grace_seconds", body.GraceSeconds, graceRange)) * time.Second,
 		ExpiresAt: f.Timestamp("expires_at_timestamp", body.ExpiresAt, false),
 	}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"lastseen/ingest"
+	"lastseen/ingest/decode"
 	"lastseen/server/input"
 	"lastseen/server/problem"
 )
@@ -49,24 +49,24 @@ func tooLarge(r *route) *problem.Problem {
 	return problem.TooLarge
 }
 
-func pointsFormat(contentType []byte) (ingest.Format, bool) {
+func pointsFormat(contentType []byte) (decode.Format, bool) {
 	switch name := input.MediaType(contentType); {
 	case name == "application/x-ndjson", name == "application/ndjson":
-		return ingest.NDJSON, true
+		return decode.NDJSON, true
 	case input.IsJSON(name):
-		return ingest.JSON, true
+		return decode.JSON, true
 	}
 	return 0, false
 }
 
-func pointsEncoding(request *fasthttp.RequestHeader) (ingest.Encoding, bool) {
+func pointsEncoding(request *fasthttp.RequestHeader) (decode.Encoding, bool) {
 	switch input.EncodingName(request) {
 	case "":
-		return ingest.Identity, true
+		return decode.Identity, true
 	case "gzip", "x-gzip":
-		return ingest.Gzip, true
+		return decode.Gzip, true
 	case "zstd":
-		return ingest.Zstd, true
+		return decode.Zstd, true
 	}
 	return 0, false
 }

@@ -1,7 +1,7 @@
 package server
 
 import (
-	"lastseen/query"
+	"lastseen/query/history"
 	"lastseen/server/input"
 )
 
@@ -11,7 +11,7 @@ var (
 	pageSizeRange    = input.Range{Least: 1, Most: 1000}
 	suggestionsRange = input.Range{Least: 1, Most: 100}
 	graceRange       = input.Range{Least: 0, Most: 604_800} // seconds
-	bucketRange      = input.Range{Least: 1, Most: query.MaxBucketSeconds}
-	pageLimitRange   = input.Range{Least: 1, Most: query.MaxPageLimit}
-	staySecondsRange = input.Range{Least: 1, Most: query.MaxClusterSeconds}
+	bucketRange      = input.Range{Least: 1, Most: history.MaxBucketSeconds}
+	pageLimitRange   = input.Range{Least: 1, Most: history.MaxPageLimit}
+	staySecondsRange = input.Range{Least: 1, Most: history.MaxSeconds}
 )

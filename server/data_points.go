@@ -5,21 +5,23 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"lastseen/query"
+	"lastseen/query/history"
+	"lastseen/query/history/format"
+	"lastseen/query/history/stays"
 	"lastseen/server/input"
 )
 
 // dataPoints streams the history of a session that the caller's organisation may see.
 func dataPoints(c *call) error {
-	return c.history(query.HistoryRequest{OrgID: c.principal.OrgID})
+	return c.history(history.Request{OrgID: c.principal.OrgID})
 }
 
 // dataPointsPublic streams the history of a public session.
 func dataPointsPublic(c *call) error {
-	return c.history(query.HistoryRequest{Public: true})
+	return c.history(history.Request{Public: true})
 }
 
-func (c *call) history(request query.HistoryRequest) error {
+func (c *call) history(request history.Request) error {
 	header := &c.http.Request.Header
 	c.http.Response.Header.SetCanonical(headerVary, varyHistory)
 	p := input.Of(c.http)
@@ -29,7 +31,7 @@ func (c *call) history(request query.HistoryRequest) error {
 	request.Clusters = clusterRule(p)
 	request.Limit = p.Integer("limit", 0, pageLimitRange)
 	if p.Choice("order", "timestamp", "received") == "received" {
-		request.Order = query.OrderReceived
+		request.Order = history.OrderReceived
 	}
 	if cursor, present := p.Optional("cursor"); present {
 		if request.Cursor = cursor; cursor == "" {
@@ -61,16 +63,16 @@ var varyHistory = []byte("Accept, Accept-Encoding, Authorization")
 
 // historyCoding returns the content coding of a history. Parquet and Arrow are compressed within: to
 // encode them again costs time and saves nothing.
-func historyCoding(format query.Format, header *fasthttp.RequestHeader) coding {
-	if format == query.FormatParquet || format == query.FormatArrow {
+func historyCoding(as format.Format, header *fasthttp.RequestHeader) coding {
+	if as == format.Parquet || as == format.Arrow {
 		return identity
 	}
 	return acceptedCoding(input.Preferences(header.PeekAll(fasthttp.HeaderAcceptEncoding)))
 }
 
 // clusterRule reads what makes points a stationary cluster.
-func clusterRule(p *input.Parameters) query.ClusterRule {
-	rule := query.DefaultClusterRule()
+func clusterRule(p *input.Parameters) stays.Rule {
+	rule := stays.DefaultRule()
 	rule.DistanceMeters = p.Number("stationary_distance_meters", rule.DistanceMeters)
 	rule.Minimum = seconds(p, "stationary_minimum_seconds", rule.Minimum)
 	rule.Gap = seconds(p, "stationary_gap_seconds", rule.Gap)

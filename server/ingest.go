@@ -5,7 +5,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"lastseen/ingest"
+	"lastseen/ingest/decode"
+	"lastseen/ingest/registry"
 	"lastseen/server/input"
 	"lastseen/server/problem"
 )
@@ -20,7 +21,7 @@ func ingestPoints(c *call) error {
 	if err != nil {
 		return err
 	}
-	caller := ingest.Caller{OrgID: c.principal.OrgID, DeviceID: c.principal.DeviceID}
+	caller := registry.Caller{OrgID: c.principal.OrgID, DeviceID: c.principal.DeviceID}
 	result, err := c.server.services.Writer.Ingest(c.context(), caller, batch)
 	if err != nil {
 		return err
@@ -30,7 +31,7 @@ func ingestPoints(c *call) error {
 
 // readPoints decodes the body. The memory for it is set aside before the first byte is read, and the
 // client has a bounded time to send it.
-func (c *call) readPoints() (*ingest.Batch, error) {
+func (c *call) readPoints() (*decode.Batch, error) {
 	request := &c.http.Request.Header
 	format, _ := pointsFormat(request.ContentType()) // both were checked by checkBodyHeaders
 	encoding, _ := pointsEncoding(request)
@@ -46,7 +47,7 @@ func (c *call) readPoints() (*ingest.Batch, error) {
 	if err := c.http.SetReadDeadline(time.Now().Add(c.server.config.BodyTimeout)); err != nil {
 		return nil, problem.FromReading(err)
 	}
-	return ingest.Decode(c.body(), format, encoding, ingest.Limits{Budget: budget})
+	return decode.Body(c.body(), format, encoding, decode.Limits{Budget: budget})
 }
 
 // markOutliers marks points as outliers, or takes the mark away.

@@ -5,7 +5,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"lastseen/query"
+	"lastseen/query/latest"
+	"lastseen/query/wire"
 	"lastseen/schema"
 	"lastseen/server/input"
 	"lastseen/server/problem"
@@ -51,7 +52,7 @@ func (c *call) poll() error {
 }
 
 // look fills in the newest point of a session as the caller sees it.
-func (c *call) look(id []byte, point *schema.DataPoint) query.Status {
+func (c *call) look(id []byte, point *schema.DataPoint) latest.Status {
 	if c.route.Public {
 		return c.server.services.LastSeen.LookupPublic(id, point)
 	}
@@ -59,8 +60,8 @@ func (c *call) look(id []byte, point *schema.DataPoint) query.Status {
 }
 
 // replyPoint answers with what a look-up found, or with 304 when the caller has that already.
-func (c *call) replyPoint(status query.Status, point *schema.DataPoint) error {
-	if status == query.NotFound {
+func (c *call) replyPoint(status latest.Status, point *schema.DataPoint) error {
+	if status == latest.NotFound {
 		return problem.NoSession
 	}
 	tag := appendTag(c.scratch[:0], status, point)
@@ -74,8 +75,8 @@ func (c *call) replyPoint(status query.Status, point *schema.DataPoint) error {
 		return nil
 	}
 	body := jsonNull
-	if status == query.Found {
-		c.scratch = query.AppendDataPoint(tag[:0], point) // the header has its own copy of the tag
+	if status == latest.Found {
+		c.scratch = wire.AppendDataPoint(tag[:0], point) // the header has its own copy of the tag
 		body = c.scratch
 	}
 	c.reply(fasthttp.StatusOK, body)
@@ -83,11 +84,11 @@ func (c *call) replyPoint(status query.Status, point *schema.DataPoint) error {
 }
 
 // appendTag appends the entity tag of what a look-up found.
-func appendTag(dst []byte, status query.Status, point *schema.DataPoint) []byte {
-	if status == query.NoPoint {
-		return append(dst, query.NoPointETag...)
+func appendTag(dst []byte, status latest.Status, point *schema.DataPoint) []byte {
+	if status == latest.NoPoint {
+		return append(dst, wire.NoPointETag...)
 	}
-	return query.AppendETag(dst, point)
+	return wire.AppendETag(dst, point)
 }
 
 var (

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"lastseen/query"
+	"lastseen/query/history/format"
 	"lastseen/server/input"
 )
 
@@ -19,32 +19,32 @@ func lines(texts ...string) (all [][]byte) {
 
 func TestTheFormatIsTheOneThatAcceptLikesBest(t *testing.T) {
 	t.Parallel()
-	for accept, want := range map[string]query.Format{
-		"":                                 query.FormatJSON,
-		"*/*":                              query.FormatJSON,
-		"application/json":                 query.FormatJSON,
-		"application/*":                    query.FormatJSON,
-		"text/csv":                         query.FormatCSV,
-		"Text/CSV; charset=utf-8":          query.FormatCSV,
-		"text/*":                           query.FormatCSV,
-		"text/csv, */*":                    query.FormatCSV,
-		"*/*, text/csv":                    query.FormatCSV,
-		"*/*;q=0.9, text/csv;q=0.8":        query.FormatJSON,
-		"application/json, text/csv":       query.FormatJSON,
-		"application/json;q=0.5, text/csv": query.FormatCSV,
-		"application/json;q=0, */*":        query.FormatNDJSON,
-		"application/x-ndjson":             query.FormatNDJSON,
-		"application/ndjson":               query.FormatNDJSON,
-		"application/jsonl":                query.FormatNDJSON,
-		"application/geo+json, application/gpx+xml;q=0.2":                         query.FormatGeoJSON,
-		"application/gpx+xml":                                                     query.FormatGPX,
-		"application/vnd.apache.parquet":                                          query.FormatParquet,
-		"application/vnd.apache.arrow.stream":                                     query.FormatArrow,
-		"text/html,application/xhtml+xml,application/xml;q=0.9,image/*,*/*;q=0.8": query.FormatJSON,
-		"text/html":                  query.FormatJSON, // nothing that there is
-		"application/json;q=0":       query.FormatJSON,
-		"text/csv;q=0, text/*;q=0.5": query.FormatJSON,
-		"text/csv;q=9, nonsense":     query.FormatJSON,
+	for accept, want := range map[string]format.Format{
+		"":                                 format.JSON,
+		"*/*":                              format.JSON,
+		"application/json":                 format.JSON,
+		"application/*":                    format.JSON,
+		"text/csv":                         format.CSV,
+		"Text/CSV; charset=utf-8":          format.CSV,
+		"text/*":                           format.CSV,
+		"text/csv, */*":                    format.CSV,
+		"*/*, text/csv":                    format.CSV,
+		"*/*;q=0.9, text/csv;q=0.8":        format.JSON,
+		"application/json, text/csv":       format.JSON,
+		"application/json;q=0.5, text/csv": format.CSV,
+		"application/json;q=0, */*":        format.NDJSON,
+		"application/x-ndjson":             format.NDJSON,
+		"application/ndjson":               format.NDJSON,
+		"application/jsonl":                format.NDJSON,
+		"application/geo+json, application/gpx+xml;q=0.2":                         format.GeoJSON,
+		"application/gpx+xml":                                                     format.GPX,
+		"application/vnd.apache.parquet":                                          format.Parquet,
+		"application/vnd.apache.arrow.stream":                                     format.Arrow,
+		"text/html,application/xhtml+xml,application/xml;q=0.9,image/*,*/*;q=0.8": format.JSON,
+		"text/html":                  format.JSON, // nothing that there is
+		"application/json;q=0":       format.JSON,
+		"text/csv;q=0, text/*;q=0.5": format.JSON,
+		"text/csv;q=9, nonsense":     format.JSON,
 	} {
 		if got := acceptedFormat(input.Preferences(lines(accept))); got != want {
 			t.Errorf("%q: %s, want %s", accept, got, want)
@@ -104,9 +104,9 @@ func FuzzPreferences(f *testing.F) {
 		}
 		chosen := acceptedFormat(read)
 		weight, _ := formatWeight(chosen, read)
-		for _, format := range query.Formats() {
-			if other, _ := formatWeight(format, read); other > weight {
-				t.Errorf("%q likes %s more than %s", header, format, chosen)
+		for _, kind := range format.All() {
+			if other, _ := formatWeight(kind, read); other > weight {
+				t.Errorf("%q likes %s more than %s", header, kind, chosen)
 			}
 		}
 		c, named, most := acceptedCoding(read), false, 0

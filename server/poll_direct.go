@@ -10,7 +10,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"lastseen/query"
+	"lastseen/query/latest"
+	"lastseen/query/wire"
 	"lastseen/schema"
 	"lastseen/server/transport"
 )
@@ -102,7 +103,7 @@ func (d *directPolls) look(a *directAnswer, c *transport.Conn, poll *transport.P
 	wait, refusal := s.decide(d.route, principal, now, transport.Handover{})
 	if refusal == nil {
 		found := s.services.LastSeen.Peek(session, principal.OrgID, &a.point)
-		if found != query.NotFound && s.slots.Keep(c.Slot(), now) {
+		if found != latest.NotFound && s.slots.Keep(c.Slot(), now) {
 			s.services.Authenticator.CountKnown(principal)
 			s.services.LastSeen.CountLookup(found)
 			return d.compose(a, found, poll.Tags, now)
@@ -115,7 +116,7 @@ func (d *directPolls) look(a *directAnswer, c *transport.Conn, poll *transport.P
 }
 
 // compose writes the answer with what was found and returns its status.
-func (d *directPolls) compose(a *directAnswer, found query.Status, tags []byte, now time.Time) (status int) {
+func (d *directPolls) compose(a *directAnswer, found latest.Status, tags []byte, now time.Time) (status int) {
 	d.server.ids.next(&a.id)
 	a.tag = appendTag(a.tag[:0], found, &a.point)
 	if len(tags) > 0 && holdsTag([][]byte{tags}, a.tag) {
@@ -123,8 +124,8 @@ func (d *directPolls) compose(a *directAnswer, found query.Status, tags []byte, 
 		a.appendHeaders()
 		return fasthttp.StatusNotModified
 	}
-	if found == query.Found {
-		a.body = query.AppendDataPoint(a.body[:0], &a.point)
+	if found == latest.Found {
+		a.body = wire.AppendDataPoint(a.body[:0], &a.point)
 	} else {
 		a.body = append(a.body[:0], jsonNull...)
 	}

@@ -5,7 +5,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"lastseen/ingest"
+	"lastseen/ingest/decode"
 	"lastseen/keys"
 	"lastseen/server/caller"
 	"lastseen/server/problem"
@@ -93,7 +93,7 @@ func routes() []route {
 		{
 			method: fasthttp.MethodPost, path: pathIngest, summary: "Send data points",
 			Access: caller.Access{Role: keys.RoleDriver, DeviceCredentials: true},
-			body:   pointsBody, bodyLimit: ingest.MaxBytes, timeout: 2 * time.Minute, handle: ingestPoints,
+			body:   pointsBody, bodyLimit: decode.MaxBytes, timeout: 2 * time.Minute, handle: ingestPoints,
 		},
 
 		probe("/healthz", "Whether the process lives", health),

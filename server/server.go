@@ -18,9 +18,14 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"lastseen/ingest"
-	"lastseen/keys"
+	"lastseen/ingest/registry"
+	"lastseen/keys/apikey"
+	"lastseen/keys/people"
+	"lastseen/keys/people/oidc"
 	"lastseen/keys/ratelimit"
-	"lastseen/query"
+	"lastseen/query/history"
+	"lastseen/query/latest"
+	"lastseen/query/sessions"
 	"lastseen/server/caller"
 	"lastseen/server/limit"
 	"lastseen/server/problem"
@@ -116,16 +121,16 @@ func (c *Config) setDefaults() {
 // Services are what the routes are made of. All are required but Provider; the Server does
 // not close them.
 type Services struct {
-	Authenticator *keys.Authenticator
-	Keys          *keys.Service
-	Registry      *ingest.Registry
+	Authenticator *apikey.Authenticator
+	Keys          *apikey.Service
+	Registry      *registry.Registry
 	Writer        *ingest.Writer
-	LastSeen      *query.LastSeen
-	History       *query.History
-	Sessions      *query.Sessions
+	LastSeen      *latest.Table
+	History       *history.Reader
+	Sessions      *sessions.Reader
 	// SignIn signs browsers in. Provider is where they go for it, nil when there are only sign-in links.
-	SignIn   *keys.SignIn
-	Provider *keys.IdentityProvider
+	SignIn   *people.SignIn
+	Provider *oidc.Provider
 	// Ready says why the service cannot serve yet, in a sentence for the public, or nil when it
 	// can. It is called for every /readyz and must end with its context.
 	Ready func(ctx context.Context) error

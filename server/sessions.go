@@ -3,8 +3,8 @@ package server
 import (
 	"github.com/valyala/fasthttp"
 
-	"lastseen/ingest"
-	"lastseen/query"
+	"lastseen/ingest/registry"
+	"lastseen/query/sessions"
 	"lastseen/schema"
 	"lastseen/server/input"
 	"lastseen/server/problem"
@@ -13,7 +13,7 @@ import (
 // listSessions answers with a page of the sessions that the caller's organisation may see.
 func listSessions(c *call) error {
 	p := input.Of(c.http)
-	request := query.ListRequest{
+	request := sessions.ListRequest{
 		SortBy:     sortBy(p),
 		Descending: p.Choice("sort_order", "desc", "asc") == "desc",
 		Page:       p.Integer("page", 1, pageRange),
@@ -27,7 +27,7 @@ func listSessions(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.scratch = query.AppendPage(c.scratch[:0], &page)
+	c.scratch = sessions.AppendPage(c.scratch[:0], &page)
 	c.reply(fasthttp.StatusOK, c.scratch)
 	return nil
 }
@@ -94,7 +94,7 @@ func getSession(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.scratch = query.AppendSession(c.scratch[:0], &session)
+	c.scratch = sessions.AppendSession(c.scratch[:0], &session)
 	c.reply(fasthttp.StatusOK, c.scratch)
 	return nil
 }
@@ -110,7 +110,7 @@ func typeahead(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.scratch = query.AppendSuggestions(c.scratch[:0], &suggestions)
+	c.scratch = sessions.AppendSuggestions(c.scratch[:0], &suggestions)
 	c.reply(fasthttp.StatusOK, c.scratch)
 	return nil
 }
@@ -122,7 +122,7 @@ func createSession(c *call) error {
 	if err := p.Problem(); err != nil {
 		return err
 	}
-	var wanted ingest.NewSession
+	var wanted registry.NewSession
 	if err := c.readJSON(&wanted); err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func updateSession(c *call) error {
 	if missing != nil {
 		return missing
 	}
-	var update ingest.SessionUpdate
+	var update registry.SessionUpdate
 	if err := c.readJSON(&update); err != nil {
 		return err
 	}

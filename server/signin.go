@@ -7,6 +7,8 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"lastseen/keys"
+	"lastseen/keys/people"
+	"lastseen/keys/people/oidc"
 	"lastseen/server/caller"
 	"lastseen/server/console"
 	"lastseen/server/input"
@@ -61,7 +63,7 @@ type sessionView struct {
 	Provider      bool             `json:"provider"` // whether an identity provider signs people in
 }
 
-func (c *call) viewOf(session *keys.Session) sessionView {
+func (c *call) viewOf(session *people.Session) sessionView {
 	view := sessionView{
 		UserID: session.UserID, OrgID: session.Memberships[0].OrgID, Role: session.Memberships[0].Role.String(),
 		CSRFToken: session.CSRFToken, ExpiresAt: input.Time(session.ExpiresAt), Provider: c.server.services.Provider != nil,
@@ -81,8 +83,8 @@ func showSession(c *call) error {
 		return err
 	case session == nil:
 		p := c.principal
-		session = &keys.Session{ExpiresAt: p.ExpiresAt, Person: keys.Person{
-			UserID: p.UserID, Memberships: []keys.Membership{{OrgID: p.OrgID, Role: p.Role}},
+		session = &people.Session{ExpiresAt: p.ExpiresAt, Person: people.Person{
+			UserID: p.UserID, Memberships: []people.Membership{{OrgID: p.OrgID, Role: p.Role}},
 		}}
 	}
 	return c.json(fasthttp.StatusOK, c.viewOf(session))
@@ -118,7 +120,7 @@ func redeemLink(c *call) error {
 	cookie, session, err := c.server.services.SignIn.Redeem(token)
 	c.server.identifier.NoteFailure(c.asked(), err)
 	switch {
-	case errors.Is(err, keys.ErrLinkUsed):
+	case errors.Is(err, people.ErrLinkUsed):
 		return problem.LinkUsed
 	case errors.Is(err, keys.ErrExpired):
 		return problem.LinkExpired
@@ -182,11 +184,11 @@ func finishLogin(c *call) error {
 	if refusal := args.Peek("error"); len(refusal) > 0 {
 		return c.loginFailed("denied", errors.New("the identity provider answered "+short(refusal, 64)))
 	}
-	person, err := c.server.services.Provider.Exchange(c.context(), flow, keys.Callback{
+	person, err := c.server.services.Provider.Exchange(c.context(), flow, oidc.Callback{
 		Code: string(args.Peek("code")), Issuer: string(args.Peek("iss")),
 	})
 	switch {
-	case errors.Is(err, keys.ErrNoOrganisation):
+	case errors.Is(err, people.ErrNoOrganisation):
 		return c.loginFailed("no-organisation", err)
 	case errors.Is(err, keys.ErrInvalid), errors.Is(err, keys.ErrExpired):
 		return c.loginFailed("refused", err)

@@ -7,7 +7,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"lastseen/query"
+	"lastseen/query/latest"
 	"lastseen/schema"
 	"lastseen/server/input"
 	"lastseen/server/transport"
@@ -43,7 +43,7 @@ var waitOutcomes = []string{waitChanged, waitTimedOut, waitDeparted, waitRefused
 // was status and point, and returns what the last look-up found and whether it waited. The caller's
 // credential is checked again after each wait, so that nothing is shown to one that was revoked or has expired meanwhile.
 // Past the limit on waiting requests the preference is not applied, as RFC 7240 allows.
-func (c *call) awaitChange(id []byte, status query.Status, point *schema.DataPoint) (_ query.Status, waited bool, _ error) {
+func (c *call) awaitChange(id []byte, status latest.Status, point *schema.DataPoint) (_ latest.Status, waited bool, _ error) {
 	patience := waitPreference(c.http.Request.Header.PeekAll(headerPrefer))
 	if patience == 0 || !c.upToDate(status, point) {
 		return status, false, nil
@@ -92,8 +92,8 @@ func (c *call) awaitChange(id []byte, status query.Status, point *schema.DataPoi
 }
 
 // upToDate reports whether the caller has what a look-up found.
-func (c *call) upToDate(status query.Status, point *schema.DataPoint) bool {
-	if status == query.NotFound {
+func (c *call) upToDate(status latest.Status, point *schema.DataPoint) bool {
+	if status == latest.NotFound {
 		return false
 	}
 	c.scratch = appendTag(c.scratch[:0], status, point)

@@ -13,7 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"lastseen/bench/dataset"
-	"lastseen/query"
+	"lastseen/query/wire"
 	"lastseen/schema"
 )
 
@@ -85,7 +85,7 @@ func (p *postgres) handle(c *fasthttp.RequestCtx) {
 		c.Error(err.Error(), fasthttp.StatusInternalServerError)
 	default:
 		buffer := answerBuffers.Get().(*[]byte)
-		*buffer = query.AppendDataPoint((*buffer)[:0], &point)
+		*buffer = wire.AppendDataPoint((*buffer)[:0], &point)
 		c.SetContentType("application/json")
 		c.SetBody(*buffer) // which copies
 		answerBuffers.Put(buffer)

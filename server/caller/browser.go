@@ -10,6 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"lastseen/keys"
+	"lastseen/keys/people"
 )
 
 const (
@@ -37,13 +38,13 @@ var (
 // changes something must come from a page of ours, and must bring the session's token in a header
 // that no other site can set. Everything that knows about cookies is in this file.
 type Browsers struct {
-	signIn *keys.SignIn
+	signIn *people.SignIn
 	public *url.URL // under which browsers reach the service; nil when nobody said
 }
 
 // NewBrowsers returns the browsers' callers. publicURL is where browsers reach the service; with https, cookies are sent
 // over TLS only. Empty means that it is reached without TLS.
-func NewBrowsers(signIn *keys.SignIn, publicURL string) *Browsers {
+func NewBrowsers(signIn *people.SignIn, publicURL string) *Browsers {
 	b := &Browsers{signIn: signIn}
 	if parsed, err := url.Parse(publicURL); err == nil && parsed.Host != "" {
 		b.public = parsed
@@ -70,7 +71,7 @@ func (b *Browsers) identify(ctx *fasthttp.RequestCtx) (*keys.Principal, error) {
 }
 
 // Session returns the browser's session, and nil when the request carries none or another credential.
-func (b *Browsers) Session(ctx *fasthttp.RequestCtx) (*keys.Session, error) {
+func (b *Browsers) Session(ctx *fasthttp.RequestCtx) (*people.Session, error) {
 	if len(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization)) > 0 {
 		return nil, nil
 	}
@@ -82,7 +83,7 @@ func (b *Browsers) Session(ctx *fasthttp.RequestCtx) (*keys.Session, error) {
 }
 
 // CheckCrossSite refuses with ErrCrossSite a request that a page of another site may have made.
-func (b *Browsers) CheckCrossSite(ctx *fasthttp.RequestCtx, session *keys.Session) error {
+func (b *Browsers) CheckCrossSite(ctx *fasthttp.RequestCtx, session *people.Session) error {
 	if !b.FromOurPage(ctx) || !session.CheckCSRF(ctx.Request.Header.Peek(HeaderCSRF)) {
 		return ErrCrossSite
 	}

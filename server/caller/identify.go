@@ -8,6 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"lastseen/keys"
+	"lastseen/keys/apikey"
 	"lastseen/server/limit"
 )
 
@@ -16,14 +17,14 @@ var ErrFailures = errors.New("too many bad credentials have come from the addres
 
 // Identifier finds out who is calling. It is safe for concurrent use.
 type Identifier struct {
-	keys     *keys.Authenticator
+	keys     *apikey.Authenticator
 	browsers *Browsers
 	rates    *limit.Rates
 	proxies  Proxies
 }
 
 // NewIdentifier returns an Identifier; proxies may be empty.
-func NewIdentifier(authenticator *keys.Authenticator, browsers *Browsers, rates *limit.Rates, proxies Proxies) *Identifier {
+func NewIdentifier(authenticator *apikey.Authenticator, browsers *Browsers, rates *limit.Rates, proxies Proxies) *Identifier {
 	return &Identifier{keys: authenticator, browsers: browsers, rates: rates, proxies: proxies}
 }
 

@@ -14,8 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"lastseen/ingest"
-	"lastseen/keys"
-	"lastseen/query"
+	"lastseen/keys/apikey"
+	"lastseen/query/latest"
 	"lastseen/schema"
 	"lastseen/schema/measure"
 	"lastseen/server"
@@ -38,12 +38,12 @@ func sources() Sources {
 			InFlight: 1, Refused: map[string]uint64{"busy": 2}, LongPolls: map[string]uint64{"changed": 6}, Suspensions: 8,
 			Admissions: []limit.Stats{{Name: "queries", Capacity: 8, InUse: 3, Waiting: 1, Refused: 4}},
 		}},
-		Authenticator: stats[keys.AuthenticatorStats]{keys.AuthenticatorStats{Hits: 5, Misses: 3, Unknown: 1, Loads: 2, KeysLoaded: 7}},
-		Keys:          stats[keys.ServiceStats]{keys.ServiceStats{Propagation: once}},
+		Authenticator: stats[apikey.AuthenticatorStats]{apikey.AuthenticatorStats{Hits: 5, Misses: 3, Unknown: 1, Loads: 2, KeysLoaded: 7}},
+		Keys:          stats[apikey.ServiceStats]{apikey.ServiceStats{Propagation: once}},
 		Writer: stats[ingest.WriterStats]{ingest.WriterStats{
 			GroupPoints: once, GroupRequests: once, InsertTime: once, Rejected: map[string]uint64{"future": 1},
 		}},
-		LastSeen:   stats[query.LastSeenStats]{query.LastSeenStats{Lag: once}},
+		LastSeen:   stats[latest.Stats]{latest.Stats{Lag: once}},
 		Statements: stats[[]schema.StatementStats]{[]schema.StatementStats{{Kind: "query", Begun: 2, Failed: 1}}},
 		Version:    "v1",
 	}

@@ -8,9 +8,10 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"lastseen/ingest"
+	"lastseen/ingest/registry"
 	"lastseen/keys"
-	"lastseen/query"
+	"lastseen/query/history"
+	"lastseen/query/latest"
 	"lastseen/server/caller"
 	"lastseen/server/limit"
 	"lastseen/server/transport"
@@ -27,14 +28,14 @@ var domainProblems = []struct {
 	{keys.ErrExpired, ExpiredCredential},
 	{keys.ErrRevoked, RevokedCredential},
 	{keys.ErrNotFound, NotFound},
-	{query.ErrNotFound, NoSession},
-	{ingest.ErrNotFound, NotFound},
-	{query.ErrBusy, Busy},
-	{ingest.ErrBusy, Busy},
+	{latest.ErrNotFound, NoSession},
+	{registry.ErrNotFound, NotFound},
+	{latest.ErrBusy, Busy},
+	{registry.ErrBusy, Busy},
 	{keys.ErrUnavailable, Unavailable},
-	{query.ErrUnavailable, Unavailable},
-	{ingest.ErrDiskFull, DiskFull},
-	{ingest.ErrUnavailable, Unavailable},
+	{latest.ErrUnavailable, Unavailable},
+	{registry.ErrDiskFull, DiskFull},
+	{registry.ErrUnavailable, Unavailable},
 	{limit.ErrBusy, Busy},
 	{limit.ErrShare, Share},
 	{limit.ErrSlots, Slots},
@@ -80,11 +81,11 @@ func From(err error) *Problem {
 // describedProblem returns the answer for the errors that bring their own sentence, and nil for
 // others.
 func describedProblem(err error) *Problem {
-	var ofIngest *ingest.InvalidError
+	var ofIngest *registry.InvalidError
 	var ofKeys *keys.InvalidError
-	var ofQuery *query.InvalidError
-	var tooMuch *query.LimitError
-	var conflict *ingest.ConflictError
+	var ofQuery *latest.InvalidError
+	var tooMuch *history.LimitError
+	var conflict *registry.ConflictError
 	var keyConflict *keys.ConflictError
 	switch {
 	case errors.As(err, &ofIngest):
@@ -99,7 +100,7 @@ func describedProblem(err error) *Problem {
 		return &Problem{Status: fasthttp.StatusConflict, Detail: conflict.Detail}
 	case errors.As(err, &keyConflict):
 		return &Problem{Status: fasthttp.StatusConflict, Detail: keyConflict.Detail}
-	case errors.Is(err, ingest.ErrTooLarge):
+	case errors.Is(err, registry.ErrTooLarge):
 		return TooManyPoints
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"lastseen/keys"
+	"lastseen/server/problem"
 )
 
 // The kinds of callers of the matrix below, in the order of its columns.
@@ -94,13 +95,13 @@ func TestAuthorizeDecidesByTheMatrix(t *testing.T) {
 			continue
 		}
 		seen[name] = true
-		for i, caller := range callers {
+		for i, by := range callers {
 			got := 0
-			if refusal := authorize(&r, caller.principal); refusal != nil {
-				got = refusal.status
+			if refusal := r.Authorize(by.principal); refusal != nil {
+				got = problem.From(refusal).Status
 			}
 			if got != row[i] {
-				t.Errorf("%s by %s: %d, want %d", name, caller.name, got, row[i])
+				t.Errorf("%s by %s: %d, want %d", name, by.name, got, row[i])
 			}
 		}
 	}
@@ -109,17 +110,17 @@ func TestAuthorizeDecidesByTheMatrix(t *testing.T) {
 			t.Errorf("%s is in the matrix and not in the table", name)
 		}
 	}
-	for _, caller := range callers {
+	for _, by := range callers {
 		want := 0
-		if caller.name == "API key" {
+		if by.name == "API key" {
 			want = 403
 		}
 		got := 0
-		if refusal := authorize(&noRoute, caller.principal); refusal != nil {
-			got = refusal.status
+		if refusal := noRoute.Authorize(by.principal); refusal != nil {
+			got = problem.From(refusal).Status
 		}
 		if got != want {
-			t.Errorf("a path that does not exist by %s: %d, want %d", caller.name, got, want)
+			t.Errorf("a path that does not exist by %s: %d, want %d", by.name, got, want)
 		}
 	}
 }
@@ -127,7 +128,7 @@ func TestAuthorizeDecidesByTheMatrix(t *testing.T) {
 func TestAPrincipalOfNoKnownKindIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, r := range routes() {
-		if refusal := authorize(&r, &keys.Principal{Role: keys.RoleOwner}); refusal == nil {
+		if refusal := r.Authorize(&keys.Principal{Role: keys.RoleOwner}); refusal == nil {
 			t.Errorf("%s let it in", r.path)
 		}
 	}

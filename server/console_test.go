@@ -12,7 +12,9 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"lastseen/keys"
-	"lastseen/keys/oidctest"
+	"lastseen/keys/apikey"
+	"lastseen/keys/people"
+	"lastseen/keys/people/oidc/oidctest"
 )
 
 const keysPath = "/console/#/org_a/settings/api-keys"
@@ -334,10 +336,10 @@ func TestAPersonSignsInAtTheProviderInABrowser(t *testing.T) {
 func TestPagesFitAPhone(t *testing.T) {
 	chromium(t)
 	s := start(t)
-	long := keys.Person{UserID: "user_" + strings.Repeat("u", 200), Memberships: []keys.Membership{{OrgID: "org_" + strings.Repeat("o", 200), Role: keys.RoleOwner}}}
+	long := people.Person{UserID: "user_" + strings.Repeat("u", 200), Memberships: []people.Membership{{OrgID: "org_" + strings.Repeat("o", 200), Role: keys.RoleOwner}}}
 	actor := &keys.Principal{Kind: keys.CallerUser, OrgID: long.Memberships[0].OrgID, UserID: long.UserID, Role: keys.RoleOwner}
 	for _, name := range []string{strings.Repeat("W", 100), strings.Repeat("word ", 20), "short"} {
-		_, _, err := s.Server.services.Keys.Create(t.Context(), actor, keys.NewKey{Kind: "api_key", Name: name, ExpiresAt: time.Now().Add(time.Hour)})
+		_, _, err := s.Server.services.Keys.Create(t.Context(), actor, apikey.NewKey{Kind: "api_key", Name: name, ExpiresAt: time.Now().Add(time.Hour)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -33,7 +33,7 @@ func page(file console.File) func(*call) error {
 		response.Header.Set(fasthttp.HeaderCacheControl, file.CacheControl)
 		response.Header.Set(fasthttp.HeaderContentSecurityPolicy, console.ContentSecurityPolicy)
 		response.Header.Set(fasthttp.HeaderReferrerPolicy, "no-referrer")
-		if c.server.secure() { // without TLS browsers ignore it, and say so on their console
+		if c.server.browsers.Secure() { // without TLS browsers ignore it, and say so on their console
 			response.Header.Set("Cross-Origin-Opener-Policy", "same-origin")
 		}
 		response.Header.Set("Cross-Origin-Resource-Policy", "same-origin")

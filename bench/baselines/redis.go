@@ -7,7 +7,7 @@ import (
 	"net"
 
 	"lastseen/bench/dataset"
-	"lastseen/query"
+	"lastseen/query/wire"
 	"lastseen/schema"
 )
 
@@ -26,7 +26,7 @@ func fillRedis(ctx context.Context, address string, spec dataset.Spec) error {
 		for i := from; i < to; i++ {
 			var p schema.DataPoint
 			spec.Point(i, spec.PointsPerSession-1, &p)
-			value = query.AppendDataPoint(value[:0], &p)
+			value = wire.AppendDataPoint(value[:0], &p)
 			fmt.Fprintf(w, "*3\r\n$3\r\nSET\r\n$24\r\n%s\r\n$%d\r\n%s\r\n", p.SessionID, len(value), value)
 		}
 		if err := w.Flush(); err != nil {

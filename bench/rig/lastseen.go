@@ -14,7 +14,7 @@ import (
 	"lastseen/bench/loadgen"
 	"lastseen/bench/process"
 	"lastseen/bench/traffic"
-	"lastseen/server"
+	"lastseen/server/limit"
 )
 
 // MaxWaiters is how many connections services accept, but for some more that the suite itself needs.
@@ -59,7 +59,7 @@ func (r *Rig) Serve(ctx context.Context, name string, flags ...string) (*Service
 	}
 	r.Say("starting %s", name)
 	args := []string{"serve", "--addr", address, "--data-dir", r.dataDir(name), "--max-connections", fmt.Sprint(MaxWaiters + 1000)}
-	if 2*r.Connections > server.CrowdPerProcessor*cmp.Or(len(r.ServerCPUs), runtime.NumCPU()) {
+	if 2*r.Connections > limit.CrowdPerProcessor*cmp.Or(len(r.ServerCPUs), runtime.NumCPU()) {
 		args = append(args, "--poll-wait", "0s") // so many are asked for, and some more poll beside them: not an overload
 	}
 	p, err := process.Launch{Name: name, Path: r.Lastseen, Dir: dir, CPUs: r.ServerCPUs, Args: append(args, flags...)}.Start()

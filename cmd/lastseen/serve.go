@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"lastseen/keys/ratelimit"
-	"lastseen/query"
+	"lastseen/query/history"
 	"lastseen/schema"
 	"lastseen/server"
 )
@@ -131,7 +131,7 @@ func (f *serviceFlags) config(log *slog.Logger, accessLog string, storage schema
 			Queries: queries, Histories: f.Histories, LongPolls: f.LongPolls, QueueWait: f.QueueWait, PollWait: f.PollWait,
 			RequestRate: f.RequestRate, FailureRate: f.FailureRate, TrustedProxies: f.TrustedProxies,
 		},
-		historyLimits: query.Limits{Points: f.HistoryMaxPoints, Bytes: f.HistoryMaxBytes, Time: f.HistoryMaxTime},
+		historyLimits: history.Limits{Points: f.HistoryMaxPoints, Bytes: f.HistoryMaxBytes, Time: f.HistoryMaxTime},
 		ingestBytes:   int64(f.IngestMemory) << 20, ingestQueue: f.IngestQueue, ingestInterval: f.IngestInterval, cachedKeys: f.CachedKeys, keyLookUpRate: f.KeyLookUpRate,
 		drainDelay: f.DrainDelay, drainTimeout: f.ShutdownTimeout,
 	}, nil

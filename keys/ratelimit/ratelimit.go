@@ -1,4 +1,4 @@
-// Package ratelimit limits how often something may happen, by the generic cell rate algorithm: a token
+// package ratelimit limits how often something may happen, by the generic cell rate algorithm: a token
 // bucket whose whole state is one number, so that it costs one atomic exchange and no lock. Time is
 // given by the caller.
 package ratelimit

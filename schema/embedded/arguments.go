@@ -31,6 +31,7 @@ func engineArguments(dir string, options Options) []string {
 		// lie about. Nothing can exist below a file, so it reads none.
 		"--config-file=" + filepath.Join(dir, lockName, "none.xml"),
 	}
+	args = append(args, logArguments(dir)...)
 	if options.MaxMemory > 0 {
 		args = append(args, "--max_server_memory_usage="+strconv.FormatInt(options.MaxMemory, 10))
 	} else {

@@ -57,6 +57,7 @@ var opened sync.Mutex
 //
 // A process can have one Engine at a time: Open fails while another is open.
 // Nothing else may change signal handlers (signal.Notify) while Open runs.
+// What the engine has to say goes to LogName in dir.
 // After Close another can be opened, on the same directory or another; each
 // time costs some hundred KB that libchdb does not give back, so do not make
 // a habit of it. The error matches [ErrNoEngine] when libchdb is not there
@@ -105,7 +106,7 @@ func start(lib *library, dir string, options Options) (*Engine, error) {
 	args := engineArguments(dir, options)
 	lib.setSignalHandlers(0)
 	var first *conn
-	keepSignalHandlers(func() { first, err = connect(lib, args, 0) })
+	keepNotice(func() { keepSignalHandlers(func() { first, err = connect(lib, args, 0) }) })
 	if err != nil {
 		return nil, errors.Join(err, lock.release())
 	}

@@ -31,6 +31,7 @@ var helpers = map[string]func(dir string) error{
 	"second": helpSecond,
 	"close":  helpClose,
 	"small":  helpSmall,
+	"log":    helpLog,
 }
 
 func runHelper() int {

@@ -15,7 +15,7 @@ import (
 
 	"lastseen/bench/baseline"
 	"lastseen/bench/dataset"
-	"lastseen/query"
+	"lastseen/query/wire"
 	"lastseen/schema"
 )
 
@@ -91,7 +91,7 @@ func (p *Service) Handle(c *fasthttp.RequestCtx) {
 		c.Error(err.Error(), fasthttp.StatusInternalServerError)
 	default:
 		buffer := answerBuffers.Get().(*[]byte)
-		*buffer = query.AppendDataPoint((*buffer)[:0], &point)
+		*buffer = wire.AppendDataPoint((*buffer)[:0], &point)
 		c.SetContentType("application/json")
 		c.SetBody(*buffer) // which copies
 		answerBuffers.Put(buffer)

@@ -54,10 +54,9 @@ func operations(table []route) (described []openapi.Operation) {
 	return described
 }
 
-// isFile reports whether a route is a file of the console, or leads to a page.
+// isFile reports whether a route is a file of the console.
 func isFile(r *route) bool {
-	_, leads := misspelled[r.path]
-	return leads || strings.HasPrefix(r.path, console.Path) || r.path == console.LinkPath || r.path == console.TrackPath
+	return strings.HasPrefix(r.path, console.Path) || r.path == console.LinkPath || r.path == console.TrackPath
 }
 
 func callersOf(r *route) []openapi.Caller {

@@ -25,16 +25,17 @@ func pageRoutes() (table []route) {
 		}
 		table = append(table, quiet(public(file.Path, summary, noQueue, 5*time.Second, page(file))))
 	}
-	for typed, meant := range misspelled {
-		led := func(c *call) error { return c.redirect(meant) }
-		table = append(table, quiet(public(typed, "Leads to "+meant, noQueue, refusalTimeout, led)))
-	}
 	return table
 }
 
 // misspelled are the addresses of pages as people type them, with a slash too many or too few.
 var misspelled = map[string]string{
 	"/console": console.Path, "/track": console.TrackPath, openapi.PagePath + "/": openapi.PagePath,
+}
+
+// leadTo stands for a misspelled address. The router takes it for the right one's and finds no route.
+func leadTo(meant string) *route {
+	return &route{public: true, timeout: refusalTimeout, handle: func(c *call) error { return c.redirect(meant) }}
 }
 
 // page answers with a file, in gzip where the browser takes that.

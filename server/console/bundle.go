@@ -13,6 +13,7 @@ import (
 var (
 	importStatement = regexp.MustCompile(`(?m)^import \{([^}]*)\} from "(\.{1,2}/[^"]+)";\n`)
 	exportStatement = regexp.MustCompile(`(?m)^export (async function|function|const|class) (\w+)`)
+	comment         = regexp.MustCompile(`(?m)^\s*//.*\n|(?s:^\s*/\*\*.*?\*/\n)`)
 	moduleName      = regexp.MustCompile(`\W`)
 )
 
@@ -52,6 +53,7 @@ func asFunction(name, source string) string {
 	for _, match := range exportStatement.FindAllStringSubmatch(body, -1) {
 		exports = append(exports, match[2])
 	}
+	body = comment.ReplaceAllString(body, "") // a quarter of what is sent
 	body = exportStatement.ReplaceAllString(body, "$1 $2")
 	return fmt.Sprintf("%s\nreturn { %s };\n", body, strings.Join(exports, ", "))
 }

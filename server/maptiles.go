@@ -19,6 +19,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"lastseen/server/console"
+	"lastseen/server/problem"
 )
 
 const (
@@ -136,14 +137,14 @@ func describeMap(c *call) error {
 	return c.json(fasthttp.StatusOK, answer)
 }
 
-var problemMapPart = &problem{status: fasthttp.StatusRequestedRangeNotSatisfiable,
-	detail: "Ask for a part of the street map of at most 16 MiB, by one range in the header Range."}
+var problemMapPart = &problem.Problem{Status: fasthttp.StatusRequestedRangeNotSatisfiable,
+	Detail: "Ask for a part of the street map of at most 16 MiB, by one range in the header Range."}
 
 // mapPart answers with the part of the file that the header Range names.
 func mapPart(c *call) error {
 	tiles := c.server.config.MapTiles
 	if tiles == nil {
-		return problemNoRoute
+		return problem.NoRoute
 	}
 	first, last, ok := parseRange(string(c.http.Request.Header.Peek(fasthttp.HeaderRange)), tiles.size)
 	if !ok {

@@ -6,7 +6,9 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"lastseen/server/caller"
 	"lastseen/server/console"
+	"lastseen/server/input"
 	"lastseen/server/openapi"
 )
 
@@ -35,7 +37,7 @@ var misspelled = map[string]string{
 
 // leadTo stands for a misspelled address. The router takes it for the right one's and finds no route.
 func leadTo(meant string) *route {
-	return &route{public: true, timeout: refusalTimeout, handle: func(c *call) error { return c.redirect(meant) }}
+	return &route{Access: caller.Access{Public: true}, timeout: refusalTimeout, handle: func(c *call) error { return c.redirect(meant) }}
 }
 
 // page answers with a file, in gzip where the browser takes that.
@@ -43,7 +45,7 @@ func page(file console.File) func(*call) error {
 	return func(c *call) error {
 		response, header := &c.http.Response, &c.http.Request.Header
 		body, tag, coded := file.Body, file.ETag, false
-		if takesGzip(preferences(header.PeekAll(fasthttp.HeaderAcceptEncoding))) && len(file.Gzipped()) > 0 {
+		if takesGzip(input.Preferences(header.PeekAll(fasthttp.HeaderAcceptEncoding))) && len(file.Gzipped()) > 0 {
 			body, tag = file.Gzipped(), file.GzipETag()
 			coded = true
 		}
@@ -70,8 +72,8 @@ func page(file console.File) func(*call) error {
 }
 
 // takesGzip reports whether a browser takes answers in gzip.
-func takesGzip(accepted []preference) bool {
-	return slices.ContainsFunc(accepted, func(p preference) bool { return p.value == "gzip" && p.weight > 0 })
+func takesGzip(accepted []input.Preference) bool {
+	return slices.ContainsFunc(accepted, func(p input.Preference) bool { return p.Value == "gzip" && p.Weight > 0 })
 }
 
 // redirect sends a browser on by a GET. The address is one of ours or the identity provider's, never

@@ -56,7 +56,7 @@ func operations(table []route) (described []openapi.Operation) {
 
 // isFile reports whether a route is a file of the console.
 func isFile(r *route) bool {
-	return strings.HasPrefix(r.path, console.Path) || r.path == console.LinkPath
+	return strings.HasPrefix(r.path, console.Path) || r.path == console.LinkPath || r.path == console.TrackPath
 }
 
 func callersOf(r *route) []openapi.Caller {

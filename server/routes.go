@@ -103,6 +103,7 @@ func routes() []route {
 	table = append(table, keyRoutes(pathAPIKeys, apiKeys)...)
 	table = append(table, keyRoutes(pathDeviceCredentials, deviceCredentials)...)
 	table = append(table, signInRoutes()...)
+	table = append(table, mapRoutes()...)
 	return describedRoutes(append(table, pageRoutes()...))
 }
 

@@ -42,6 +42,8 @@ type Config struct {
 	// PublicURL is where browsers reach the service, such as https://tracking.example; with https,
 	// cookies are sent over TLS only. Empty means that it is reached without TLS.
 	PublicURL string
+	// MapTiles is the street map that the pages draw; nil for none. It is the caller's to close.
+	MapTiles *MapTiles
 
 	// MaxConnections bounds the open connections; past it a connection is answered 503 and closed.
 	// Default 16,384; each costs about 30 KB.
@@ -234,6 +236,9 @@ func (s *Server) router() *router.Router {
 // credential is treated as everywhere.
 func (s *Server) refusal(ctx *fasthttp.RequestCtx) *route {
 	known := s.byPath[string(ctx.Request.URI().PathOriginal())]
+	if meant := misspelled[string(ctx.Request.URI().PathOriginal())]; meant != "" {
+		return leadTo(meant)
+	}
 	if len(known) == 0 {
 		return &noRoute
 	}

@@ -15,6 +15,7 @@ type cachedKey struct {
 	principal keys.Principal
 	expiresAt int64 // Unix milliseconds
 	revoked   bool
+	ended     bool // has expired, whatever the time
 
 	use keyUse
 }
@@ -24,7 +25,8 @@ func newCachedKey(record schema.APIKey) *cachedKey {
 		hash:      record.Hash,
 		principal: keys.Principal{Kind: keys.CallerAPIKey, OrgID: record.OrgID, Role: keys.RoleOperator, KeyID: record.ID, ExpiresAt: record.ExpiresAt},
 		expiresAt: record.ExpiresAt.UnixMilli(),
-		revoked:   !record.RevokedAt.IsZero(),
+		revoked:   !record.RevokedAt.IsZero() && !record.Ended(),
+		ended:     record.Ended(),
 	}
 	if record.Kind == schema.KindDeviceCredential {
 		key.principal.Kind, key.principal.Role, key.principal.DeviceID = keys.CallerDeviceCredential, 0, record.DeviceID
@@ -32,12 +34,12 @@ func newCachedKey(record schema.APIKey) *cachedKey {
 	return key
 }
 
-// check returns ErrRevoked or ErrExpired for a key that is over at a time (Unix milliseconds).
+// check returns keys.ErrRevoked or keys.ErrExpired for a key that is over at a time (Unix milliseconds).
 func (k *cachedKey) check(now int64) error {
 	switch {
 	case k.revoked:
 		return keys.ErrRevoked
-	case now >= k.expiresAt:
+	case k.ended || now >= k.expiresAt:
 		return keys.ErrExpired
 	}
 	return nil

@@ -297,11 +297,3 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 	}
 	return listener, nil
 }
-
-// openIssuer opens the local issuer of user tokens, and makes its key when it is absent.
-func openIssuer(dataDir string) (*keys.Issuer, error) {
-	if err := os.MkdirAll(dataDir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data directory: %w", err)
-	}
-	return keys.OpenIssuer(dataDir, time.Now)
-}

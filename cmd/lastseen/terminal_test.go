@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -36,7 +37,7 @@ type window struct {
 
 const windowColumns, windowRows = 300, 200
 
-// openWindow starts a shell in a folder of its own; bin is where the tests' lastseen is.
+// openWindow starts a shell in a folder of its own, which finds the tests' lastseen, and waits for its prompt.
 func openWindow(t *testing.T, env ...string) *window {
 	t.Helper()
 	w := &window{t: t, changed: make(chan struct{}, 1), closed: make(chan struct{}), emulator: vt10x.New(vt10x.WithSize(windowColumns, windowRows))}
@@ -70,6 +71,9 @@ func openWindow(t *testing.T, env ...string) *window {
 		w.shell.Wait()
 		<-w.closed
 	})
+	if !slices.Contains(env, "PS1=") {
+		w.await("^%$") // what is typed before the prompt appears twice
+	}
 	return w
 }
 
@@ -259,7 +263,7 @@ func TestWhatAServerSaysCommandsNoTerminal(t *testing.T) {
 	w.typed("lastseen keys revoke --id 1\n")
 	w.await("^lastseen: revoke the API key 1: the server answered 409: key " + shown)
 	w.typed("lastseen export --session 1 --start 2026-01-01 --end 2026-01-02 --out -\n")
-	w.await(`^point \\x1b\[2J\\x1b\]0;owned\\a\\rforged$`)
+	w.await(`point \\x1b\[2J\\x1b\]0;owned\\a\\rforged$`)
 	if title := w.emulator.Title(); title != "" {
 		t.Errorf("the window's title is %q", title)
 	}

@@ -5,6 +5,8 @@ import (
 	"math"
 	"time"
 
+	"lastseen/ingest/decode"
+	"lastseen/ingest/registry"
 	"lastseen/schema"
 )
 
@@ -54,16 +56,16 @@ func (c *committer) write(requests []*request) error {
 	g.session = c.knowledge
 	for _, r := range requests {
 		c.prefetch(r.batch)
-		for i := range r.batch.points {
-			p := &r.batch.points[i]
-			o := &r.batch.targets[p.target].owner
-			p.SessionID = o.session
-			g.add(&p.DataPoint, r.orgID, o.deviceID)
+		for i := range r.batch.Points {
+			p := &r.batch.Points[i]
+			o := &r.batch.Targets[p.Target].Owner
+			p.SessionID = o.Session
+			g.add(&p.DataPoint, r.orgID, o.DeviceID)
 		}
 	}
 	stored, err := c.find(g.keysToFind())
 	if err != nil {
-		return unavailable(err)
+		return registry.Unavailable(err)
 	}
 	stamp := c.receipts.next(c.now().UnixMilli())
 	fresh := g.separate(stored, stamp)
@@ -74,7 +76,7 @@ func (c *committer) write(requests []*request) error {
 		c.doubt(fresh)
 		c.receipts.fail(stamp, c.now().Add(settleTime))
 		c.counts.failures.Add(1)
-		return unavailable(err)
+		return registry.Unavailable(err)
 	}
 	if len(fresh) > 0 { // what is settled never passes what is stored; see receipts.begin
 		c.receipts.done(stamp)
@@ -86,10 +88,10 @@ func (c *committer) write(requests []*request) error {
 }
 
 // prefetch announces the sessions of a batch to last_seen.
-func (c *committer) prefetch(batch *Batch) {
+func (c *committer) prefetch(batch *decode.Batch) {
 	c.prefetched = c.prefetched[:0]
-	for i := range batch.targets {
-		c.prefetched = append(c.prefetched, batch.targets[i].owner.session)
+	for i := range batch.Targets {
+		c.prefetched = append(c.prefetched, batch.Targets[i].Owner.Session)
 	}
 	c.lastSeen.Prefetch(c.prefetched)
 }

@@ -3,16 +3,14 @@ package ingest
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-
+	"lastseen/ingest/decode"
+	"lastseen/ingest/registry"
 	"lastseen/schema"
 	"lastseen/schema/schematest"
 )
@@ -26,24 +24,6 @@ const (
 
 // start is what the tests' clocks show first.
 var start = time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
-
-// clock is a clock that tests set.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
 
 // reader stands for the read side: a map that does what the interfaces say.
 type reader struct {
@@ -161,16 +141,16 @@ func (r *reader) publishedCalls() (calls []int) {
 type service struct {
 	tb       testing.TB
 	db       *schema.DB
-	clock    *clock
+	clock    *schematest.Clock
 	reader   *reader
-	registry *Registry
+	registry *registry.Registry
 	writer   *Writer
 }
 
 // newService starts a write side on a fresh database.
 func newService(tb testing.TB, options WriterOptions) *service {
 	tb.Helper()
-	s := &service{tb: tb, db: schematest.Open(tb), clock: &clock{now: start}}
+	s := &service{tb: tb, db: schematest.Open(tb), clock: schematest.NewClock(start)}
 	s.boot(options)
 	tb.Cleanup(func() { s.writer.Close() })
 	return s
@@ -187,7 +167,7 @@ func (s *service) boot(options WriterOptions) {
 	s.tb.Helper()
 	options.Now = s.clock.Now
 	s.reader = newReader()
-	s.registry = NewRegistry(s.db, s.reader, s.clock.Now)
+	s.registry = registry.New(s.db, s.reader, s.clock.Now)
 	if err := s.registry.Load(s.tb.Context()); err != nil {
 		s.tb.Fatalf("load the registry: %v", err)
 	}
@@ -214,11 +194,11 @@ func (s *service) boot(options WriterOptions) {
 func (s *service) session(orgID, mac string) (device, session schema.ID) {
 	s.tb.Helper()
 	one := 1
-	device, err := s.registry.RegisterDevice(s.tb.Context(), orgID, NewDevice{DeviceMACAddress: &mac, SchemaVersion: &one})
+	device, err := s.registry.RegisterDevice(s.tb.Context(), orgID, registry.NewDevice{DeviceMACAddress: &mac, SchemaVersion: &one})
 	if err != nil {
 		s.tb.Fatalf("register %s: %v", mac, err)
 	}
-	session, err = s.registry.CreateSession(s.tb.Context(), orgID, device, NewSession{SchemaVersion: &one})
+	session, err = s.registry.CreateSession(s.tb.Context(), orgID, device, registry.NewSession{SchemaVersion: &one})
 	if err != nil {
 		s.tb.Fatalf("create a session of %s: %v", mac, err)
 	}
@@ -255,9 +235,9 @@ func lines(fixes ...fix) string {
 }
 
 // try sends a body of NDJSON.
-func (s *service) try(ctx context.Context, caller Caller, body string) (Result, error) {
+func (s *service) try(ctx context.Context, caller registry.Caller, body string) (Result, error) {
 	s.tb.Helper()
-	batch, err := Decode(strings.NewReader(body), NDJSON, Identity, Limits{Budget: s.writer.Budget()})
+	batch, err := decode.Body(strings.NewReader(body), decode.NDJSON, decode.Identity, decode.Limits{Budget: s.writer.Budget()})
 	if err != nil {
 		s.tb.Errorf("Decode: %v", err)
 		return Result{}, err
@@ -268,7 +248,7 @@ func (s *service) try(ctx context.Context, caller Caller, body string) (Result, 
 // send sends fixes, which must all be accepted.
 func (s *service) send(fixes ...fix) {
 	s.tb.Helper()
-	result, err := s.try(s.tb.Context(), Caller{OrgID: ours}, lines(fixes...))
+	result, err := s.try(s.tb.Context(), registry.Caller{OrgID: ours}, lines(fixes...))
 	if err != nil || result.Accepted != len(fixes) {
 		s.tb.Errorf("Ingest = %+v, %v, want %d accepted", result, err, len(fixes))
 	}
@@ -294,44 +274,3 @@ func (s *service) history(sessions ...schema.ID) (points []schema.DataPoint) {
 	}
 	return points
 }
-
-// breakTable takes a table away, so that ClickHouse fails at it, until mend is called.
-func (s *service) breakTable(table string) (mend func()) {
-	s.tb.Helper()
-	s.exec("RENAME TABLE " + table + " TO " + table + "_away")
-	return func() { s.exec("RENAME TABLE " + table + "_away TO " + table) }
-}
-
-// exec runs a statement in the test's database behind the back of package schema.
-func (s *service) exec(statement string) {
-	s.tb.Helper()
-	conn := s.connect()
-	defer conn.Close()
-	if err := conn.Exec(context.Background(), statement); err != nil {
-		s.tb.Fatalf("%s: %v", statement, err)
-	}
-}
-
-// connect opens a connection of the test's own. The caller closes it.
-func (s *service) connect() driver.Conn {
-	s.tb.Helper()
-	var options *clickhouse.Options
-	if address := os.Getenv("LASTSEEN_TEST_CLICKHOUSE"); address != "" {
-		parsed, err := clickhouse.ParseDSN(address)
-		if err != nil {
-			s.tb.Fatal("LASTSEEN_TEST_CLICKHOUSE is not an address")
-		}
-		options = parsed
-		options.Protocol = clickhouse.HTTP
-	} else {
-		options = schematest.Engine(s.tb).ClientOptions("")
-	}
-	options.Auth.Database = s.db.Database()
-	conn, err := clickhouse.Open(options)
-	if err != nil {
-		s.tb.Fatal(err)
-	}
-	return conn
-}
-
-func ptr[T any](v T) *T { return &v }

@@ -5,68 +5,37 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"lastseen/ingest/decode"
+	"lastseen/ingest/registry"
 	"lastseen/schema"
+	"lastseen/schema/schematest"
 )
-
-func BenchmarkDecode(b *testing.B) {
-	const points = 500
-	lines := ndjson(points)
-	array := "[" + strings.ReplaceAll(strings.TrimSpace(lines), "\n", ",") + "]"
-	for _, bench := range []struct {
-		name     string
-		body     string
-		format   Format
-		encoding Encoding
-	}{
-		{"NDJSON", lines, NDJSON, Identity},
-		{"JSON", array, JSON, Identity},
-		{"NDJSON+gzip", lines, NDJSON, Gzip},
-		{"NDJSON+zstd", lines, NDJSON, Zstd},
-	} {
-		b.Run(bench.name, func(b *testing.B) {
-			data := compressors[bench.encoding](b, []byte(bench.body))
-			b.SetBytes(int64(len(bench.body)))
-			b.ReportAllocs()
-			var reader bytes.Reader
-			for b.Loop() {
-				reader.Reset(data)
-				batch, err := Decode(&reader, bench.format, bench.encoding, Limits{})
-				if err != nil {
-					b.Fatal(err)
-				}
-				batch.Release()
-			}
-			b.ReportMetric(points*float64(b.N)/b.Elapsed().Seconds(), "points/s")
-		})
-	}
-}
 
 // BenchmarkWriter sends NDJSON bodies of 500 points from many goroutines at once, each for a vehicle
 // of its own, and beside it writes such rows in plain clickhouse-go batches: of 500 rows from as many
 // goroutines, and of 10,000 rows in one loop.
 func BenchmarkWriter(b *testing.B) {
 	s := newService(b, WriterOptions{})
-	s.clock.advance(1000 * 24 * time.Hour)
+	s.clock.Advance(1000 * 24 * time.Hour)
 	fleet := newFleet(s, 64)
-	conn := s.connect()
+	conn := schematest.Connect(b, s.db)
 	defer conn.Close()
 	plain := func(ctx context.Context, v *vehicle, rows int) error { return v.insert(ctx, conn, rows) }
 	for _, clients := range []int{2, 16, 64} {
 		b.Run(fmt.Sprintf("lastseen/clients=%d", clients), func(b *testing.B) {
 			fleet.drive(b, clients, func(ctx context.Context, v *vehicle, points int) error {
 				v.body = v.appendBody(v.body[:0], points)
-				batch, err := Decode(bytes.NewReader(v.body), NDJSON, Identity, Limits{Budget: s.writer.Budget()})
+				batch, err := decode.Body(bytes.NewReader(v.body), decode.NDJSON, decode.Identity, decode.Limits{Budget: s.writer.Budget()})
 				if err != nil {
 					return err
 				}
-				result, err := s.writer.Ingest(ctx, Caller{OrgID: ours}, batch)
+				result, err := s.writer.Ingest(ctx, registry.Caller{OrgID: ours}, batch)
 				if err == nil && result.Accepted != points {
 					err = fmt.Errorf("%d points were accepted, want %d", result.Accepted, points)
 				}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"unsafe"
 
+	"lastseen/ingest/registry"
 	"lastseen/schema"
 )
 
@@ -36,11 +37,11 @@ const markSize = int64(unsafe.Sizeof(schema.PointKey{})+unsafe.Sizeof(markedPoin
 // context's when it ends first, in which case the points may still be marked.
 func (w *Writer) MarkOutliers(ctx context.Context, orgID string, ids []string, outlier bool) (successful, failed int, err error) {
 	if len(ids) > MaxMarks {
-		return 0, 0, invalid("tracking_session_by_device_data_point_ids", "Name at most %d points at a time.", MaxMarks)
+		return 0, 0, registry.Invalid("tracking_session_by_device_data_point_ids", "Name at most %d points at a time.", MaxMarks)
 	}
 	bytes := int64(len(ids)) * markSize
 	if !w.budget.TryAcquire(bytes) {
-		return 0, 0, ErrBusy
+		return 0, 0, registry.ErrBusy
 	}
 	wanted := &marks{points: make(map[schema.PointKey]markedPoint, len(ids))}
 	if outlier {
@@ -48,13 +49,13 @@ func (w *Writer) MarkOutliers(ctx context.Context, orgID string, ids []string, o
 	}
 	for _, id := range ids {
 		session, timestamp, ok := schema.ParsePointID(id)
-		d, owned := w.registry.deviceOf(orgID, session)
+		device, owned := w.registry.DeviceOf(orgID, session)
 		if !ok || !owned {
 			wanted.failed++
 			continue
 		}
 		key := schema.PointKey{SessionID: session, Timestamp: timestamp}
-		wanted.points[key] = markedPoint{orgID: d.orgID, deviceID: d.id, times: wanted.points[key].times + 1}
+		wanted.points[key] = markedPoint{orgID: orgID, deviceID: device, times: wanted.points[key].times + 1}
 	}
 	if len(wanted.points) == 0 {
 		w.budget.Release(bytes)
@@ -71,7 +72,7 @@ func (w *Writer) MarkOutliers(ctx context.Context, orgID string, ids []string, o
 func (c *committer) mark(m *marks) error {
 	stored, err := c.find(slices.Collect(maps.Keys(m.points)))
 	if err != nil {
-		return unavailable(err)
+		return registry.Unavailable(err)
 	}
 	var rows []schema.OwnedPoint
 	sessions := make(map[schema.ID]struct{})
@@ -97,11 +98,11 @@ func (c *committer) mark(m *marks) error {
 	ctx, cancel := context.WithTimeout(context.Background(), statementTimeout)
 	defer cancel()
 	if err := c.marker.BeginMark(ctx, slices.Collect(maps.Keys(sessions))); err != nil {
-		return unavailable(err)
+		return registry.Unavailable(err)
 	}
 	insertErr := c.db.InsertDataPoints(ctx, rows)
 	if insertErr != nil {
-		insertErr = unavailable(insertErr)
+		insertErr = registry.Unavailable(insertErr)
 	}
 	// After an insert that failed too: what it did, the history knows.
 	settleErr := c.settle(sessions)
@@ -122,10 +123,10 @@ func (c *committer) settle(sessions map[schema.ID]struct{}) error {
 	defer cancel()
 	newest, err := c.db.NewestPoints(ctx, slices.Collect(maps.Keys(c.unsettled)))
 	if err != nil {
-		return unavailable(err)
+		return registry.Unavailable(err)
 	}
 	if err := c.marker.EndMark(ctx, newest); err != nil {
-		return unavailable(err)
+		return registry.Unavailable(err)
 	}
 	clear(c.unsettled)
 	return nil

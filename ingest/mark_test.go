@@ -5,7 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"lastseen/ingest/registry"
 	"lastseen/schema"
+	"lastseen/schema/schematest"
 )
 
 func (s *service) mark(outlier bool, successful, failed int, ids ...string) {
@@ -23,11 +25,11 @@ func TestMarkOutliers(t *testing.T) {
 	_, foreign := s.session(theirs, "van-2")
 	older, newest := fix{session, 1, 10}, fix{session, 2, 20}
 	s.send(older, newest)
-	if _, err := s.try(t.Context(), Caller{OrgID: theirs}, lines(fix{foreign, 1, 10})); err != nil {
+	if _, err := s.try(t.Context(), registry.Caller{OrgID: theirs}, lines(fix{foreign, 1, 10})); err != nil {
 		t.Fatal(err)
 	}
 	original := s.history(session)
-	s.clock.advance(time.Hour)
+	s.clock.Advance(time.Hour)
 
 	s.mark(true, 1, 0, newest.id())
 	if got := s.reader.shownTimestamp(session); got != older.timestamp() {
@@ -38,7 +40,7 @@ func TestMarkOutliers(t *testing.T) {
 		t.Errorf("stored %+v, want %+v with a mark", marked[1], original[1])
 	}
 	s.mark(true, 3, 0, newest.id(), newest.id(), newest.id())
-	if d := diff(marked, s.history(session)); d != "" {
+	if d := schematest.Diff(marked, s.history(session)); d != "" {
 		t.Errorf("marking again changed (-before +after):\n%s", d)
 	}
 	s.mark(true, 1, 5, older.id(), "", "nobody", newest.id()+"0", fix{session, 3, 0}.id(), fix{foreign, 1, 0}.id())
@@ -58,7 +60,7 @@ func TestMarkOutliers(t *testing.T) {
 		t.Error("another organisation's point was marked")
 	}
 	_, _, err := s.writer.MarkOutliers(t.Context(), ours, make([]string, MaxMarks+1), true)
-	if field := invalidField(err); field != "tracking_session_by_device_data_point_ids" {
+	if wrong, is := errors.AsType[*registry.InvalidError](err); !is || wrong.Field != "tracking_session_by_device_data_point_ids" {
 		t.Errorf("too many ids: %v", err)
 	}
 	if n := s.writer.Budget().InUse(); n != 0 {
@@ -93,8 +95,8 @@ func TestMarkOutliersWhenClickHouseFails(t *testing.T) {
 	p := fix{session, 1, 10}
 	s.send(p)
 
-	mend := s.breakTable("session_by_device_data_points")
-	if _, _, err := s.writer.MarkOutliers(t.Context(), ours, []string{p.id()}, true); !errors.Is(err, ErrUnavailable) {
+	mend := schematest.BreakTable(t, s.db, "session_by_device_data_points")
+	if _, _, err := s.writer.MarkOutliers(t.Context(), ours, []string{p.id()}, true); !errors.Is(err, registry.ErrUnavailable) {
 		t.Errorf("err = %v, want ErrUnavailable", err)
 	}
 	mend()
@@ -104,7 +106,7 @@ func TestMarkOutliersWhenClickHouseFails(t *testing.T) {
 
 	// The mark is written, but last_seen cannot be told.
 	s.reader.endErr = errors.New("out of reach")
-	if _, _, err := s.writer.MarkOutliers(t.Context(), ours, []string{p.id()}, true); !errors.Is(err, ErrUnavailable) {
+	if _, _, err := s.writer.MarkOutliers(t.Context(), ours, []string{p.id()}, true); !errors.Is(err, registry.ErrUnavailable) {
 		t.Errorf("err = %v, want ErrUnavailable", err)
 	}
 	s.reader.endErr = nil

@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"lastseen/ingest/registry"
 	"lastseen/schema"
+	"lastseen/schema/schematest"
 )
 
 // model is what the history should hold after a sequence of calls: what the promise Once says, in
@@ -96,7 +98,7 @@ func TestOnceAgainstAModel(t *testing.T) {
 				return fix{sessions[random.IntN(len(sessions))], random.IntN(limit), 1 + random.IntN(2)}
 			}
 			for step := range 40 {
-				s.clock.advance(time.Second)
+				s.clock.Advance(time.Second)
 				var did string
 				switch random.IntN(8) {
 				default:
@@ -120,13 +122,13 @@ func TestOnceAgainstAModel(t *testing.T) {
 					s.restart()
 				case 2:
 					did = "fail"
-					mend := s.breakTable("session_by_device_data_points")
-					if _, err := s.try(t.Context(), Caller{OrgID: ours}, lines(randomFix(step+9))); err == nil {
+					mend := schematest.BreakTable(t, s.db, "session_by_device_data_points")
+					if _, err := s.try(t.Context(), registry.Caller{OrgID: ours}, lines(randomFix(step+9))); err == nil {
 						t.Error("a write without a table went well")
 					}
 					mend()
 				}
-				if d := diff(want.history(sessions...), withoutVersions(s.history(sessions...))); d != "" {
+				if d := schematest.Diff(want.history(sessions...), withoutVersions(s.history(sessions...))); d != "" {
 					t.Fatalf("step %d, %s (-want +stored):\n%s", step, did, d)
 				}
 				for _, session := range sessions {
@@ -181,10 +183,10 @@ func TestOnceWithManyWriters(t *testing.T) {
 			// The clock stands still and no two groups have the same time, so they are milliseconds apart.
 			stored[i].ReceivedAt -= stored[i].ReceivedAt % 1000
 		}
-		if d := diff(want.history(sessions...), stored); d != "" {
+		if d := schematest.Diff(want.history(sessions...), stored); d != "" {
 			t.Fatalf("%s (-want +stored):\n%s", round, d)
 		}
-		s.clock.advance(time.Minute) // so that a point that were written again would show it
+		s.clock.Advance(time.Minute) // so that a point that were written again would show it
 	}
 }
 
@@ -199,9 +201,9 @@ func TestOnceWhenLastSeenKnowsNothing(t *testing.T) {
 	s.writer.Close()
 	s.reader = newReader()
 	s.writer = NewWriter(s.db, s.registry, s.reader, s.reader, WriterOptions{Now: s.clock.Now})
-	s.clock.advance(time.Minute)
+	s.clock.Advance(time.Minute)
 	s.send(fix{session, 2, 20}, fix{session, 1, 10})
-	if d := diff(want, s.history(session)); d != "" {
+	if d := schematest.Diff(want, s.history(session)); d != "" {
 		t.Errorf("(-before +after):\n%s", d)
 	}
 	for _, p := range s.reader.published[0] {

@@ -6,12 +6,15 @@ import (
 	"testing"
 	"time"
 
+	"lastseen/ingest/decode"
+	"lastseen/ingest/registry"
 	"lastseen/schema"
+	"lastseen/schema/schematest"
 )
 
 // putInto puts requests of an organisation into a queue, so many points each, until one is refused.
 func putInto(q *queue, orgID string, points int) (taken int) {
-	batch := &Batch{points: make([]batchPoint, points)}
+	batch := &decode.Batch{Points: make([]decode.Point, points)}
 	for q.add(&request{orgID: orgID, batch: batch}, points) {
 		taken++
 	}
@@ -29,13 +32,13 @@ func TestQueueIsBoundedUnderOverload(t *testing.T) {
 		"a burst that lasts":                         {burstTime - 1, 500, 150},
 		"overload":                                   {burstTime, 500, 15},
 		"overload by single points":                  {burstTime, 1, 7500},
-		"overload by large bodies, each an eighth":   {burstTime, MaxPoints, 6},
-		"a burst of large bodies, each for the same": {0, MaxPoints, 60},
+		"overload by large bodies, each an eighth":   {burstTime, decode.MaxPoints, 6},
+		"a burst of large bodies, each for the same": {0, decode.MaxPoints, 60},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := &clock{now: start}
+			c := schematest.NewClock(start)
 			q := newQueue(10_000, c.Now)
-			c.advance(tt.since)
+			c.Advance(tt.since)
 			if got := putInto(q, ours, tt.points); got != tt.want {
 				t.Errorf("%d requests of %d points were taken, want %d", got, tt.points, tt.want)
 			}
@@ -48,9 +51,9 @@ func TestQueueIsBoundedUnderOverload(t *testing.T) {
 
 func TestQueueKeepsAPartForOtherOrganisations(t *testing.T) {
 	t.Parallel()
-	c := &clock{now: start}
+	c := schematest.NewClock(start)
 	q := newQueue(8_000, c.Now)
-	c.advance(time.Minute)
+	c.Advance(time.Minute)
 	if got := putInto(q, ours, 500); got != 12 {
 		t.Errorf("one organisation got %d requests of 500 points in, want 12 of 16", got)
 	}
@@ -70,11 +73,11 @@ func TestQueueKeepsAPartForOtherOrganisations(t *testing.T) {
 
 func TestQueueTakesABurstAgainOnceItIsCalm(t *testing.T) {
 	t.Parallel()
-	c := &clock{now: start}
+	c := schematest.NewClock(start)
 	q := newQueue(10_000, c.Now)
 	for range 20 { // the committer finds it full again and again
 		putInto(q, ours, 500)
-		c.advance(50 * time.Millisecond)
+		c.Advance(50 * time.Millisecond)
 		q.take(nil)
 	}
 	if got := putInto(q, ours, 500); got != 15 {
@@ -84,7 +87,7 @@ func TestQueueTakesABurstAgainOnceItIsCalm(t *testing.T) {
 	if group, _ := q.take(nil); len(group) != 0 {
 		t.Fatalf("%d requests are left", len(group))
 	}
-	c.advance(time.Hour) // nothing happens
+	c.Advance(time.Hour) // nothing happens
 	if got := putInto(q, ours, 500); got != 150 {
 		t.Errorf("after a calm hour %d requests were taken, want 150", got)
 	}
@@ -92,12 +95,12 @@ func TestQueueTakesABurstAgainOnceItIsCalm(t *testing.T) {
 
 func TestQueueTakesAnythingWhenEmpty(t *testing.T) {
 	t.Parallel()
-	c := &clock{now: start}
+	c := schematest.NewClock(start)
 	q := newQueue(1, c.Now)
-	large := &Batch{points: make([]batchPoint, MaxPoints)}
+	large := &decode.Batch{Points: make([]decode.Point, decode.MaxPoints)}
 	for range 3 {
-		c.advance(time.Hour)
-		if !q.open(ours) || !q.add(&request{orgID: ours, batch: large}, MaxPoints) {
+		c.Advance(time.Hour)
+		if !q.open(ours) || !q.add(&request{orgID: ours, batch: large}, decode.MaxPoints) {
 			t.Fatal("an empty queue refused a body of the greatest size")
 		}
 		q.take(nil) // not calm: it is past half the limit
@@ -117,7 +120,7 @@ func TestIngestRefusesPastItsQueueAndKeepsWhatItTook(t *testing.T) {
 	entered, proceed := s.reader.hold()
 	answers := []<-chan outcome{s.ingest(t.Context(), lines(fix{session, 0, 1}))}
 	<-entered
-	s.clock.advance(burstTime) // since the queue was empty: no burst any more
+	s.clock.Advance(burstTime) // since the queue was empty: no burst any more
 	body := func(i int) string { return lines(fix{session, 10 * i, 1}, fix{session, 10*i + 1, 1}) }
 	taken := 6 // twelve points, three quarters of sixteen
 	for i := range taken {
@@ -128,7 +131,7 @@ func TestIngestRefusesPastItsQueueAndKeepsWhatItTook(t *testing.T) {
 		t.Error("Accepts is true of a full queue")
 	}
 	for range 3 { // the insert is still held up, so that these answers waited for nothing
-		if _, err := s.try(t.Context(), Caller{OrgID: ours}, body(100)); !errors.Is(err, ErrBusy) {
+		if _, err := s.try(t.Context(), registry.Caller{OrgID: ours}, body(100)); !errors.Is(err, registry.ErrBusy) {
 			t.Errorf("err = %v, want ErrBusy", err)
 		}
 	}
@@ -168,7 +171,7 @@ func BenchmarkQueue(b *testing.B) {
 			for i := range names {
 				names[i] = schema.NewID().String()
 			}
-			r := &request{batch: &Batch{}}
+			r := &request{batch: &decode.Batch{}}
 			var group []*request
 			for i := range b.N {
 				r.orgID = names[i%organisations]

@@ -2,6 +2,9 @@ package ingest
 
 import (
 	"fmt"
+	"lastseen/ingest/decode"
+	"lastseen/ingest/registry"
+	"lastseen/schema/schematest"
 	"testing"
 	"time"
 )
@@ -20,16 +23,16 @@ func TestIngestRejectsWhatTheRetentionWouldDrop(t *testing.T) {
 		{now - retention.Milliseconds(), ""},
 		{now - retention.Milliseconds() - 1, "timestamp lies further back than the 30 days for which this service keeps points: the point would be dropped again."},
 	} {
-		result, err := s.try(t.Context(), Caller{OrgID: ours}, fmt.Sprintf(
+		result, err := s.try(t.Context(), registry.Caller{OrgID: ours}, fmt.Sprintf(
 			`{"session_id":"%s","timestamp":%q,"latitude":1,"longitude":2}`, session, time.UnixMilli(tt.timestamp).UTC().Format(time.RFC3339Nano)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := Result{Accepted: 1, Rejected: []Rejection{}}
+		want := Result{Accepted: 1, Rejected: []decode.Rejection{}}
 		if tt.detail != "" {
-			want = Result{Rejected: []Rejection{{Index: 0, Detail: tt.detail}}}
+			want = Result{Rejected: []decode.Rejection{{Index: 0, Detail: tt.detail}}}
 		}
-		if d := diff(want, result); d != "" {
+		if d := schematest.Diff(want, result); d != "" {
 			t.Errorf("%v old (-want +got):\n%s", time.Duration(now-tt.timestamp)*time.Millisecond, d)
 		}
 	}

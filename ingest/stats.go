@@ -4,16 +4,18 @@ import (
 	"sync/atomic"
 	"time"
 
+	"lastseen/ingest/decode"
+	"lastseen/ingest/registry"
 	"lastseen/schema/measure"
 )
 
 // reasons are the words by which rejections of points are counted. Sentences that are not here count
 // as "malformed".
 var reasons = map[string]string{
-	detailNoReference: "no_session", detailNoSession: "no_session", detailNoDevice: "no_session", detailNoMAC: "no_session", detailNoActive: "no_session",
-	detailBound: "no_session", detailDisagree: "no_session", detailAfterEnd: "session_ended", detailFuture: "future", detailTooOld: "too_old",
-	detailLatitude: "out_of_range", detailLongitude: "out_of_range", detailAltitude: "out_of_range", detailAccuracy: "out_of_range",
-	detailSpeed: "out_of_range", detailHeading: "out_of_range", detailTemperature: "out_of_range", detailBattery: "out_of_range",
+	decode.DetailNoReference: "no_session", registry.DetailNoSession: "no_session", registry.DetailNoDevice: "no_session", registry.DetailNoMAC: "no_session", registry.DetailNoActive: "no_session",
+	registry.DetailBound: "no_session", registry.DetailDisagree: "no_session", detailAfterEnd: "session_ended", detailFuture: "future", decode.DetailTooOld: "too_old",
+	decode.DetailLatitude: "out_of_range", decode.DetailLongitude: "out_of_range", decode.DetailAltitude: "out_of_range", decode.DetailAccuracy: "out_of_range",
+	decode.DetailSpeed: "out_of_range", decode.DetailHeading: "out_of_range", decode.DetailTemperature: "out_of_range", decode.DetailBattery: "out_of_range",
 }
 
 const (
@@ -53,7 +55,7 @@ func (c *writerCounts) inserted(requests, fresh, repeated int, began time.Time) 
 }
 
 // rejected counts rejections, of which expired is the sentence that counts as reasonExpired.
-func (c *writerCounts) rejected(rejections []Rejection, expired string) {
+func (c *writerCounts) rejected(rejections []decode.Rejection, expired string) {
 	for i := range rejections {
 		reason, known := reasons[rejections[i].Detail]
 		switch {

@@ -1,6 +1,8 @@
 package ingest
 
 import (
+	"lastseen/ingest/registry"
+	"lastseen/schema/schematest"
 	"strings"
 	"testing"
 )
@@ -13,10 +15,10 @@ func TestWriterStats(t *testing.T) {
 	s.send(fix{session, 2, 10}, fix{session, 3, 10}) // one of them again
 	s.send(fix{session, 3, 10})                      // nothing to insert
 	body := lines(fix{session, 999_999, 10}) + `{"session_id":"` + session.String() + `","timestamp":"2026-01-15T11:00:00Z","latitude":91,"longitude":0}` + "\n" + `{}` + "\n[]\n"
-	if _, err := s.try(t.Context(), Caller{OrgID: ours}, body); err != nil {
+	if _, err := s.try(t.Context(), registry.Caller{OrgID: ours}, body); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.try(t.Context(), Caller{OrgID: theirs}, lines(fix{session, 4, 10})); err != nil {
+	if _, err := s.try(t.Context(), registry.Caller{OrgID: theirs}, lines(fix{session, 4, 10})); err != nil {
 		t.Fatal(err)
 	}
 	stats := s.writer.Stats()
@@ -28,9 +30,9 @@ func TestWriterStats(t *testing.T) {
 			t.Errorf("%d points were rejected as %s, want %d", got, reason, want)
 		}
 	}
-	mend := s.breakTable("session_by_device_data_points")
+	mend := schematest.BreakTable(t, s.db, "session_by_device_data_points")
 	defer mend()
-	s.try(t.Context(), Caller{OrgID: ours}, lines(fix{session, 9, 10}))
+	s.try(t.Context(), registry.Caller{OrgID: ours}, lines(fix{session, 9, 10}))
 	if stats := s.writer.Stats(); stats.InsertFailures != 1 {
 		t.Errorf("%d failures after one", stats.InsertFailures)
 	}

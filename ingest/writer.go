@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"lastseen/ingest/decode"
+	"lastseen/ingest/registry"
 	"lastseen/schema"
 )
 
@@ -34,7 +36,7 @@ type Marker interface {
 // WriterOptions tune a Writer. The zero value is good.
 type WriterOptions struct {
 	// Budget bounds the bytes in flight; nil means a new one of DefaultBudget bytes.
-	Budget *Budget
+	Budget *decode.Budget
 	// Queue is how many points may wait for the next insert once there is more to write than can be
 	// written; 0 means DefaultQueue. A request counts for at most an eighth of it.
 	Queue int
@@ -54,16 +56,18 @@ type WriterOptions struct {
 	Unsettled bool
 }
 
-// Caller is who writes points.
-type Caller struct {
-	OrgID    string
-	DeviceID schema.ID // the one device that the caller may write for; zero for any of the organisation
-}
+// The sentences of rejections that the Writer adds.
+const (
+	detailAfterEnd     = "The session ended before this timestamp: create a new session."
+	detailExpired      = "timestamp lies further back than the %d days for which this service keeps points: the point would be dropped again." // of each writer, with its days
+	detailFuture       = "timestamp lies more than five minutes in the future: set the device's clock."
+	latestAheadOfClock = 5 * 60 * 1000 // milliseconds
+)
 
 // Result is what became of a batch.
 type Result struct {
-	Accepted int         `json:"accepted"` // points that are now stored, newly or from before
-	Rejected []Rejection `json:"rejected"` // by ascending index, never nil
+	Accepted int                `json:"accepted"` // points that are now stored, newly or from before
+	Rejected []decode.Rejection `json:"rejected"` // by ascending index, never nil
 }
 
 // MaxMarks is the number of points that one call of MarkOutliers may name.
@@ -72,8 +76,8 @@ const MaxMarks = 10_000
 // Writer writes points to ClickHouse in groups: what arrives while an insert runs shares the next
 // one. It is safe for concurrent use.
 type Writer struct {
-	registry *Registry
-	budget   *Budget
+	registry *registry.Registry
+	budget   *decode.Budget
 	now      func() time.Time
 	retained int64  // milliseconds for which points are kept; 0 for ever
 	expired  string // why an older one is rejected
@@ -89,7 +93,7 @@ type Writer struct {
 type request struct {
 	ctx    context.Context // of who waits
 	orgID  string
-	batch  *Batch // its points' targets are resolved; nil for marks
+	batch  *decode.Batch // its points' targets are resolved; nil for marks
 	marks  *marks
 	bytes  int64      // of the budget, beside the batch's own
 	weight int        // in the queue
@@ -98,9 +102,9 @@ type request struct {
 
 // NewWriter returns a Writer that runs until Close. The registry must be loaded, and what lastSeen
 // knows must be too.
-func NewWriter(db *schema.DB, registry *Registry, lastSeen LastSeen, marker Marker, options WriterOptions) *Writer {
+func NewWriter(db *schema.DB, registry *registry.Registry, lastSeen LastSeen, marker Marker, options WriterOptions) *Writer {
 	if options.Budget == nil {
-		options.Budget = NewBudget(DefaultBudget)
+		options.Budget = decode.NewBudget(decode.DefaultBudget)
 	}
 	if options.Now == nil {
 		options.Now = time.Now
@@ -122,7 +126,7 @@ func NewWriter(db *schema.DB, registry *Registry, lastSeen LastSeen, marker Mark
 
 // Budget returns the budget that bounds the bytes in flight. The server takes from it what reading a
 // body needs before it reads the body, and names it in the Limits of Decode.
-func (w *Writer) Budget() *Budget {
+func (w *Writer) Budget() *decode.Budget {
 	return w.budget
 }
 
@@ -139,21 +143,21 @@ func (w *Writer) Accepts(orgID string) bool {
 //
 // Errors: ErrBusy; ErrUnavailable; ErrDiskFull; or the context's when it ends first, in which case the points may
 // still be written.
-func (w *Writer) Ingest(ctx context.Context, caller Caller, batch *Batch) (Result, error) {
-	if err := batch.reserveFrom(w.budget); err != nil {
+func (w *Writer) Ingest(ctx context.Context, caller registry.Caller, batch *decode.Batch) (Result, error) {
+	if err := batch.ReserveFrom(w.budget); err != nil {
 		batch.Release()
 		return Result{}, err
 	}
 	now := w.now().UnixMilli()
-	w.registry.resolve(caller, batch.targets, now)
-	batch.keep(func(p *batchPoint) string {
-		o := &batch.targets[p.target].owner
+	w.registry.Resolve(caller, batch.Targets, now)
+	batch.Keep(func(p *decode.Point) string {
+		o := &batch.Targets[p.Target].Owner
 		switch {
-		case o.detail != "":
-			return o.detail
+		case o.Detail != "":
+			return o.Detail
 		case p.Timestamp > now+latestAheadOfClock:
 			return detailFuture
-		case p.Timestamp > o.endedAt:
+		case p.Timestamp > o.EndedAt:
 			return detailAfterEnd
 		case w.retained > 0 && p.Timestamp < now-w.retained:
 			return w.expired
@@ -161,7 +165,7 @@ func (w *Writer) Ingest(ctx context.Context, caller Caller, batch *Batch) (Resul
 		return ""
 	})
 	// The batch is the committer's from the submission on.
-	result := Result{Accepted: batch.Len(), Rejected: batch.takeRejected()}
+	result := Result{Accepted: batch.Len(), Rejected: batch.TakeRejected()}
 	w.committer.counts.rejected(result.Rejected, w.expired)
 	if result.Accepted == 0 {
 		batch.Release()
@@ -178,14 +182,14 @@ func (w *Writer) Ingest(ctx context.Context, caller Caller, batch *Batch) (Resul
 func (w *Writer) submit(r *request, points int) error {
 	if !w.queue.add(r, points) {
 		w.release(r)
-		return ErrBusy
+		return registry.ErrBusy
 	}
 	w.wakeUp()
 	select {
 	case err := <-r.done:
 		return err
 	case <-r.ctx.Done():
-		return ended(r.ctx)
+		return registry.Ended(r.ctx)
 	}
 }
 
@@ -283,7 +287,7 @@ func (w *Writer) commit(group []*request) {
 	for _, r := range group {
 		switch {
 		case r.ctx.Err() != nil:
-			w.answer(r, ended(r.ctx))
+			w.answer(r, registry.Ended(r.ctx))
 		case r.marks != nil:
 			w.answer(r, w.committer.mark(r.marks))
 		default:

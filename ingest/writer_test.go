@@ -10,7 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"lastseen/ingest/decode"
+	"lastseen/ingest/registry"
 	"lastseen/schema"
+	"lastseen/schema/schematest"
 )
 
 // outcome is what Ingest returned.
@@ -23,7 +26,7 @@ type outcome struct {
 func (s *service) ingest(ctx context.Context, body string) <-chan outcome {
 	answer := make(chan outcome, 1)
 	go func() {
-		result, err := s.try(ctx, Caller{OrgID: ours}, body)
+		result, err := s.try(ctx, registry.Caller{OrgID: ours}, body)
 		answer <- outcome{result, err}
 	}()
 	return answer
@@ -46,7 +49,7 @@ func TestIngestFindsTheSessionThatAPointMeans(t *testing.T) {
 	ctx := t.Context()
 	device, session := s.session(ours, "AA:BB:CC:DD:EE:01")
 	device2, session2 := s.session(ours, "van-2")
-	idle, err := s.registry.RegisterDevice(ctx, ours, newDevice("van-3"))
+	idle, err := s.registry.RegisterDevice(ctx, ours, registry.NewDevice{DeviceMACAddress: new("van-3"), SchemaVersion: new(1)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,10 +63,10 @@ func TestIngestFindsTheSessionThatAPointMeans(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	any, bound := Caller{OrgID: ours}, Caller{OrgID: ours, DeviceID: device}
+	any, bound := registry.Caller{OrgID: ours}, registry.Caller{OrgID: ours, DeviceID: device}
 	for _, tt := range []struct {
 		name   string
-		caller Caller
+		caller registry.Caller
 		names  string
 		at     time.Time
 		want   schema.ID // zero when rejected
@@ -80,23 +83,23 @@ func TestIngestFindsTheSessionThatAPointMeans(t *testing.T) {
 
 		{"more than five minutes ahead of the clock", any, `"session_id":"` + session.String() + `"`, start.Add(5*time.Minute + time.Millisecond), schema.ID{}, detailFuture},
 		{"after the session's end", any, `"session_id":"` + over.String() + `"`, start.Add(time.Millisecond), schema.ID{}, detailAfterEnd},
-		{"of no session", any, `"session_id":"` + schema.NewID().String() + `"`, start, schema.ID{}, detailNoSession},
-		{"of another organisation's session, though shared", any, `"session_id":"` + foreign.String() + `"`, start, schema.ID{}, detailNoSession},
-		{"of another session with a bound credential", bound, `"session_id":"` + session2.String() + `"`, start, schema.ID{}, detailBound},
-		{"of no device", any, `"device_id":"` + schema.NewID().String() + `"`, start, schema.ID{}, detailNoDevice},
-		{"of another organisation's device", any, `"device_id":"` + foreignDevice.String() + `"`, start, schema.ID{}, detailNoDevice},
-		{"of another device with a bound credential", bound, `"device_id":"` + device2.String() + `"`, start, schema.ID{}, detailBound},
-		{"of no device with a bound credential", bound, `"device_id":"` + schema.NewID().String() + `"`, start, schema.ID{}, detailBound},
-		{"of another organisation's device with a bound credential", bound, `"device_id":"` + foreignDevice.String() + `"`, start, schema.ID{}, detailBound},
-		{"of another organisation's session with a bound credential", bound, `"session_id":"` + foreign.String() + `"`, start, schema.ID{}, detailBound},
-		{"of no address", any, `"device_mac_address":"van-99"`, start, schema.ID{}, detailNoMAC},
-		{"of another organisation's address", any, `"device_mac_address":"van-4"`, start, schema.ID{}, detailNoMAC},
-		{"of another address with a bound credential", bound, `"device_mac_address":"van-2"`, start, schema.ID{}, detailBound},
-		{"of a device without a session", any, `"device_id":"` + idle.String() + `"`, start, schema.ID{}, detailNoActive},
-		{"of a device whose session has ended", any, `"device_mac_address":"VAN-5"`, start, schema.ID{}, detailNoActive},
-		{"of a session and another device", any, `"session_id":"` + session.String() + `","device_id":"` + device2.String() + `"`, start, schema.ID{}, detailDisagree},
-		{"of a session and another address", any, `"session_id":"` + session.String() + `","device_mac_address":"van-2"`, start, schema.ID{}, detailDisagree},
-		{"of a device and another address", any, `"device_id":"` + device.String() + `","device_mac_address":"van-2"`, start, schema.ID{}, detailDisagree},
+		{"of no session", any, `"session_id":"` + schema.NewID().String() + `"`, start, schema.ID{}, registry.DetailNoSession},
+		{"of another organisation's session, though shared", any, `"session_id":"` + foreign.String() + `"`, start, schema.ID{}, registry.DetailNoSession},
+		{"of another session with a bound credential", bound, `"session_id":"` + session2.String() + `"`, start, schema.ID{}, registry.DetailBound},
+		{"of no device", any, `"device_id":"` + schema.NewID().String() + `"`, start, schema.ID{}, registry.DetailNoDevice},
+		{"of another organisation's device", any, `"device_id":"` + foreignDevice.String() + `"`, start, schema.ID{}, registry.DetailNoDevice},
+		{"of another device with a bound credential", bound, `"device_id":"` + device2.String() + `"`, start, schema.ID{}, registry.DetailBound},
+		{"of no device with a bound credential", bound, `"device_id":"` + schema.NewID().String() + `"`, start, schema.ID{}, registry.DetailBound},
+		{"of another organisation's device with a bound credential", bound, `"device_id":"` + foreignDevice.String() + `"`, start, schema.ID{}, registry.DetailBound},
+		{"of another organisation's session with a bound credential", bound, `"session_id":"` + foreign.String() + `"`, start, schema.ID{}, registry.DetailBound},
+		{"of no address", any, `"device_mac_address":"van-99"`, start, schema.ID{}, registry.DetailNoMAC},
+		{"of another organisation's address", any, `"device_mac_address":"van-4"`, start, schema.ID{}, registry.DetailNoMAC},
+		{"of another address with a bound credential", bound, `"device_mac_address":"van-2"`, start, schema.ID{}, registry.DetailBound},
+		{"of a device without a session", any, `"device_id":"` + idle.String() + `"`, start, schema.ID{}, registry.DetailNoActive},
+		{"of a device whose session has ended", any, `"device_mac_address":"VAN-5"`, start, schema.ID{}, registry.DetailNoActive},
+		{"of a session and another device", any, `"session_id":"` + session.String() + `","device_id":"` + device2.String() + `"`, start, schema.ID{}, registry.DetailDisagree},
+		{"of a session and another address", any, `"session_id":"` + session.String() + `","device_mac_address":"van-2"`, start, schema.ID{}, registry.DetailDisagree},
+		{"of a device and another address", any, `"device_id":"` + device.String() + `","device_mac_address":"van-2"`, start, schema.ID{}, registry.DetailDisagree},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			body := fmt.Sprintf(`{%s,"timestamp":%q,"latitude":1,"longitude":2}`, tt.names, tt.at.Format(time.RFC3339Nano))
@@ -105,11 +108,11 @@ func TestIngestFindsTheSessionThatAPointMeans(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := Result{Accepted: 1, Rejected: []Rejection{}}
+			want := Result{Accepted: 1, Rejected: []decode.Rejection{}}
 			if tt.detail != "" {
-				want = Result{Rejected: []Rejection{{Index: 0, Detail: tt.detail}}}
+				want = Result{Rejected: []decode.Rejection{{Index: 0, Detail: tt.detail}}}
 			}
-			if d := diff(want, result); d != "" {
+			if d := schematest.Diff(want, result); d != "" {
 				t.Fatalf("(-want +got):\n%s", d)
 			}
 			if tt.detail != "" {
@@ -122,7 +125,7 @@ func TestIngestFindsTheSessionThatAPointMeans(t *testing.T) {
 			if got.SessionID != tt.want || got.OrgID != ours || got.Timestamp != tt.at.UnixMilli() {
 				t.Errorf("published %+v, want session %v", got, tt.want)
 			}
-			owner := s.registry.sessions[tt.want].device.id
+			owner, _ := s.registry.DeviceOf(ours, tt.want)
 			if got.DeviceID != owner {
 				t.Errorf("published with device %v, want %v", got.DeviceID, owner)
 			}
@@ -135,18 +138,18 @@ func TestIngestAnswersForEveryPoint(t *testing.T) {
 	s := newService(t, WriterOptions{})
 	_, session := s.session(ours, "van-1")
 	body := lines(fix{session, 1, 10}) + "5\n" + lines(fix{schema.NewID(), 1, 10}, fix{session, 2, 20}) + `{"latitude":1}` + "\n"
-	result, err := s.try(t.Context(), Caller{OrgID: ours}, body)
+	result, err := s.try(t.Context(), registry.Caller{OrgID: ours}, body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Result{Accepted: 2, Rejected: []Rejection{{1, detailNotObject}, {2, detailNoSession}, {4, detailNoReference}}}
-	if d := diff(want, result); d != "" {
+	want := Result{Accepted: 2, Rejected: []decode.Rejection{{Index: 1, Detail: decode.DetailNotObject}, {Index: 2, Detail: registry.DetailNoSession}, {Index: 4, Detail: decode.DetailNoReference}}}
+	if d := schematest.Diff(want, result); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 	if n := len(s.history(session)); n != 2 {
 		t.Errorf("%d points are stored, want 2", n)
 	}
-	empty, err := s.try(t.Context(), Caller{OrgID: ours}, "")
+	empty, err := s.try(t.Context(), registry.Caller{OrgID: ours}, "")
 	if err != nil || empty.Accepted != 0 || empty.Rejected == nil {
 		t.Errorf("an empty body: %+v, %v, want none accepted and none rejected", empty, err)
 	}
@@ -207,7 +210,7 @@ func TestRequestsThatArriveDuringAnInsertShareTheNext(t *testing.T) {
 func TestGroupsAreBounded(t *testing.T) {
 	t.Parallel()
 	batch := func(points int) *request {
-		return &request{batch: &Batch{points: make([]batchPoint, points)}}
+		return &request{batch: &decode.Batch{Points: make([]decode.Point, points)}}
 	}
 	mark := &request{marks: &marks{}}
 	for name, tt := range map[string]struct {
@@ -241,13 +244,13 @@ func TestIngestWhenClickHouseFails(t *testing.T) {
 		group = append(group, s.ingest(t.Context(), lines(fix{session, 7 + i, 1}, fix{session, i, 1})))
 	}
 	s.queued(3)
-	mend := s.breakTable("session_by_device_data_points")
+	mend := schematest.BreakTable(t, s.db, "session_by_device_data_points")
 	proceed <- struct{}{}
 	if o := <-first; o.err != nil {
 		t.Error(o.err)
 	}
 	for _, answer := range group {
-		if o := <-answer; !errors.Is(o.err, ErrUnavailable) || o.result.Accepted != 0 {
+		if o := <-answer; !errors.Is(o.err, registry.ErrUnavailable) || o.result.Accepted != 0 {
 			t.Errorf("answer = %+v, want ErrUnavailable", o)
 		}
 	}
@@ -277,8 +280,8 @@ func TestIngestSettlesWhatWasWrittenUnacknowledged(t *testing.T) {
 	s.send(fix{session, 1, 1})
 	lost := []fix{{session, 5, 50}, {session, 6, 60}, {session, 7, 70}}
 
-	mend := s.breakTable("session_by_device_data_points")
-	if _, err := s.try(t.Context(), Caller{OrgID: ours}, lines(lost...)); !errors.Is(err, ErrUnavailable) {
+	mend := schematest.BreakTable(t, s.db, "session_by_device_data_points")
+	if _, err := s.try(t.Context(), registry.Caller{OrgID: ours}, lines(lost...)); !errors.Is(err, registry.ErrUnavailable) {
 		t.Fatalf("err = %v, want ErrUnavailable", err)
 	}
 	mend()
@@ -292,7 +295,7 @@ func TestIngestSettlesWhatWasWrittenUnacknowledged(t *testing.T) {
 	if err := s.db.InsertDataPoints(t.Context(), ghosts); err != nil {
 		t.Fatal(err)
 	}
-	s.clock.advance(time.Minute)
+	s.clock.Advance(time.Minute)
 
 	// Resent as they were: they stay as they are, and are shown now.
 	s.send(lost[0])
@@ -315,15 +318,15 @@ func TestIngestWinsOverAnInsertThatFinishesLate(t *testing.T) {
 	s := newService(t, WriterOptions{})
 	device, session := s.session(ours, "van-1")
 	s.send(fix{session, 1, 10}) // so that the next needs no look-up, which would fail before the insert
-	mend := s.breakTable("session_by_device_data_points")
+	mend := schematest.BreakTable(t, s.db, "session_by_device_data_points")
 	lost := fix{session, 5, 50}
-	if _, err := s.try(t.Context(), Caller{OrgID: ours}, lines(lost)); !errors.Is(err, ErrUnavailable) {
+	if _, err := s.try(t.Context(), registry.Caller{OrgID: ours}, lines(lost)); !errors.Is(err, registry.ErrUnavailable) {
 		t.Fatalf("err = %v, want ErrUnavailable", err)
 	}
 	mend()
 	ghost := schema.NewDataPoint(session, lost.timestamp(), 50e7, 7e7)
 	ghost.ReceivedAt = s.clock.Now().UnixMilli()
-	s.clock.advance(time.Minute)
+	s.clock.Advance(time.Minute)
 	s.send(fix{session, 5, 51})
 	if err := s.db.InsertDataPoints(t.Context(), []schema.OwnedPoint{{DataPoint: ghost, OrgID: ours, DeviceID: device}}); err != nil {
 		t.Fatal(err)
@@ -335,21 +338,21 @@ func TestIngestWinsOverAnInsertThatFinishesLate(t *testing.T) {
 
 func TestIngestIsBusyPastItsBudget(t *testing.T) {
 	t.Parallel()
-	budget := NewBudget((pooledPoints + 64) * batchPointSize) // enough for whatever Batch the pool has
+	budget := decode.NewBudget(130_000) // enough for whatever Batch the pool has
 	s := newService(t, WriterOptions{Budget: budget})
 	_, session := s.session(ours, "van-1")
 	entered, proceed := s.reader.hold()
 	first := s.ingest(t.Context(), lines(fix{session, 1, 1}))
 	<-entered
-	unbudgeted, err := Decode(strings.NewReader(lines(fix{session, 2, 1})), NDJSON, Identity, Limits{})
+	unbudgeted, err := decode.Body(strings.NewReader(lines(fix{session, 2, 1})), decode.NDJSON, decode.Identity, decode.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	unbudgeted.points = slices.Grow(unbudgeted.points, 4096)
-	if _, err := s.writer.Ingest(t.Context(), Caller{OrgID: ours}, unbudgeted); !errors.Is(err, ErrBusy) {
+	unbudgeted.Points = slices.Grow(unbudgeted.Points, 4096)
+	if _, err := s.writer.Ingest(t.Context(), registry.Caller{OrgID: ours}, unbudgeted); !errors.Is(err, registry.ErrBusy) {
 		t.Errorf("err = %v, want ErrBusy", err)
 	}
-	if _, _, err := s.writer.MarkOutliers(t.Context(), ours, make([]string, MaxMarks), true); !errors.Is(err, ErrBusy) {
+	if _, _, err := s.writer.MarkOutliers(t.Context(), ours, make([]string, MaxMarks), true); !errors.Is(err, registry.ErrBusy) {
 		t.Errorf("marking: err = %v, want ErrBusy", err)
 	}
 	proceed <- struct{}{}
@@ -416,7 +419,7 @@ func TestCloseAnswersEverythingThatWasAdmitted(t *testing.T) {
 	if n := len(s.history(session)); n != 5 {
 		t.Errorf("%d points are stored, want 5", n)
 	}
-	if _, err := s.try(t.Context(), Caller{OrgID: ours}, lines(fix{session, 9, 1})); !errors.Is(err, ErrBusy) {
+	if _, err := s.try(t.Context(), registry.Caller{OrgID: ours}, lines(fix{session, 9, 1})); !errors.Is(err, registry.ErrBusy) {
 		t.Errorf("after Close: err = %v, want ErrBusy", err)
 	}
 	if n := s.writer.Budget().InUse(); n != 0 {

@@ -1,5 +1,4 @@
-// Package keys decides who is calling: it makes, lists, rotates and revokes API keys and device
-// credentials, checks them on every request from a cache that a revocation beats, verifies the tokens
-// of users, those of the local issuer and those of an identity provider, and signs browsers in and out.
-// It serves no HTTP.
+// package keys says who is calling: the principal and the roles. How a credential is told to be somebody's
+// is the business of the packages below: apikey for keys and device credentials, people for user tokens
+// and browsers. None of them serves HTTP.
 package keys

@@ -76,3 +76,6 @@ type Principal struct {
 	// ExpiresAt is when the credential stops on its own account.
 	ExpiresAt time.Time
 }
+
+// MaxTokenLength bounds the user tokens that are looked at, in bytes.
+const MaxTokenLength = 8 << 10

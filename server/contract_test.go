@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lastseen/keys"
+	"lastseen/keys/people"
 	"lastseen/schema"
 )
 
@@ -120,11 +121,11 @@ func unknownKey() string {
 // expiredToken returns a token that was good an hour ago.
 func expiredToken(s *service) string {
 	s.Helper()
-	issuer, err := keys.OpenIssuer(s.dataDir, func() time.Time { return time.Now().Add(-time.Hour) })
+	issuer, err := people.OpenIssuer(s.dataDir, func() time.Time { return time.Now().Add(-time.Hour) })
 	if err != nil {
 		s.Fatal(err)
 	}
-	token, err := issuer.Sign(keys.User{ID: "user_late", OrgID: "org_a", Role: keys.RoleOwner}, time.Minute)
+	token, err := issuer.Sign(people.User{ID: "user_late", OrgID: "org_a", Role: keys.RoleOwner}, time.Minute)
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func TestACursorIsGoodForWhomItWasMade(t *testing.T) {
 			for to, r := range readers {
 				answer := s.do("GET", r.path+day+query+"&cursor="+cursor, r.credential, nil)
 				switch {
-				case from == to && (answer.StatusCode != 200 || fmt.Sprint(history(t, answer)) != "[00:02Z 00:03Z]"):
+				case from == to && (answer.StatusCode != 200 || fmt.Sprint(historyPoints(t, answer)) != "[00:02Z 00:03Z]"):
 					t.Errorf("%q: %s goes on from the own cursor: %s %s", query, r.name, answer.Status, answer.body)
 				case from != to && (answer.StatusCode != 422 || fmt.Sprint(answer.problem(t).Errors[0].Loc) != "[query cursor]"):
 					t.Errorf("%q: %s goes on from a cursor of %s: %s %s", query, r.name, readers[from].name, answer.Status, answer.body)

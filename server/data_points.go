@@ -5,52 +5,56 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"lastseen/query"
+	"lastseen/query/history"
+	"lastseen/query/history/format"
+	"lastseen/query/history/stays"
+	"lastseen/server/input"
+	"lastseen/server/stream"
 )
 
 // dataPoints streams the history of a session that the caller's organisation may see.
 func dataPoints(c *call) error {
-	return c.history(query.HistoryRequest{OrgID: c.principal.OrgID})
+	return c.history(history.Request{OrgID: c.principal.OrgID})
 }
 
 // dataPointsPublic streams the history of a public session.
 func dataPointsPublic(c *call) error {
-	return c.history(query.HistoryRequest{Public: true})
+	return c.history(history.Request{Public: true})
 }
 
-func (c *call) history(request query.HistoryRequest) error {
+func (c *call) history(request history.Request) error {
 	header := &c.http.Request.Header
 	c.http.Response.Header.SetCanonical(headerVary, varyHistory)
-	p := parameters{args: c.http.QueryArgs()}
-	request.SessionID = p.required("session_id")
-	start, end := p.requiredTimestamp("start_timestamp"), p.requiredTimestamp("end_timestamp")
-	request.BucketSeconds = p.integer("bucket_seconds", 0, 1, query.MaxBucketSeconds)
-	request.Clusters = p.clusterRule()
-	request.Limit = p.integer("limit", 0, 1, query.MaxPageLimit)
-	if p.choice("order", "timestamp", "received") == "received" {
-		request.Order = query.OrderReceived
+	p := input.Of(c.http)
+	request.SessionID = p.Required("session_id")
+	start, end := p.RequiredTimestamp("start_timestamp"), p.RequiredTimestamp("end_timestamp")
+	request.BucketSeconds = p.Integer("bucket_seconds", 0, bucketRange)
+	request.Clusters = clusterRule(p)
+	request.Limit = p.Integer("limit", 0, pageLimitRange)
+	if p.Choice("order", "timestamp", "received") == "received" {
+		request.Order = history.OrderReceived
 	}
-	if cursor, present := p.optional("cursor"); present {
+	if cursor, present := p.Optional("cursor"); present {
 		if request.Cursor = cursor; cursor == "" {
-			p.reject("cursor", "Use a cursor as it came, or leave the parameter out to begin anew.")
+			p.Reject("cursor", "Use a cursor as it came, or leave the parameter out to begin anew.")
 		}
 	}
-	request.Format = p.format(header)
-	if len(p.errors) == 0 && !start.Before(end) {
-		p.reject("start_timestamp", "Use a start_timestamp that lies before end_timestamp.")
+	request.Format = historyFormat(p, header)
+	if p.Good() && !start.Before(end) {
+		p.Reject("start_timestamp", "Use a start_timestamp that lies before end_timestamp.")
 	}
-	if err := p.problem(); err != nil {
+	if err := p.Problem(); err != nil {
 		return err
 	}
 	request.Start, request.End = ceilMilli(start), ceilMilli(end)
-	stream, err := c.server.services.History.Open(c.context(), request)
+	points, err := c.server.services.History.Open(c.context(), request)
 	if err != nil {
 		return err
 	}
-	if next := stream.NextCursor(); next != "" {
+	if next := points.NextCursor(); next != "" {
 		c.http.Response.Header.Set(headerNextCursor, next)
 	}
-	return c.stream(stream, historyCoding(request.Format, header))
+	return c.stream(newPulled(points), historyCoding(request.Format, header))
 }
 
 const headerNextCursor = "Next-Cursor"
@@ -60,25 +64,25 @@ var varyHistory = []byte("Accept, Accept-Encoding, Authorization")
 
 // historyCoding returns the content coding of a history. Parquet and Arrow are compressed within: to
 // encode them again costs time and saves nothing.
-func historyCoding(format query.Format, header *fasthttp.RequestHeader) coding {
-	if format == query.FormatParquet || format == query.FormatArrow {
-		return identity
+func historyCoding(as format.Format, header *fasthttp.RequestHeader) stream.Coding {
+	if as == format.Parquet || as == format.Arrow {
+		return stream.Identity
 	}
-	return acceptedCoding(preferences(header.PeekAll(fasthttp.HeaderAcceptEncoding)))
+	return stream.Accepted(input.Preferences(header.PeekAll(fasthttp.HeaderAcceptEncoding)))
 }
 
 // clusterRule reads what makes points a stationary cluster.
-func (p *parameters) clusterRule() query.ClusterRule {
-	rule := query.DefaultClusterRule()
-	rule.DistanceMeters = p.number("stationary_distance_meters", rule.DistanceMeters)
-	rule.Minimum = p.seconds("stationary_minimum_seconds", rule.Minimum)
-	rule.Gap = p.seconds("stationary_gap_seconds", rule.Gap)
+func clusterRule(p *input.Parameters) stays.Rule {
+	rule := stays.DefaultRule()
+	rule.DistanceMeters = p.Number("stationary_distance_meters", rule.DistanceMeters)
+	rule.Minimum = seconds(p, "stationary_minimum_seconds", rule.Minimum)
+	rule.Gap = seconds(p, "stationary_gap_seconds", rule.Gap)
 	return rule
 }
 
 // seconds returns a whole number of seconds as a duration, and fallback when it is not there.
-func (p *parameters) seconds(name string, fallback time.Duration) time.Duration {
-	number := p.integer(name, int(fallback/time.Second), 1, query.MaxClusterSeconds)
+func seconds(p *input.Parameters, name string, fallback time.Duration) time.Duration {
+	number := p.Integer(name, int(fallback/time.Second), staySecondsRange)
 	return time.Duration(number) * time.Second
 }
 

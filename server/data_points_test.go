@@ -13,8 +13,8 @@ import (
 	"lastseen/schema"
 )
 
-// history reads an answer of data_points.
-func history(tb testing.TB, r reply) (points []string) {
+// historyPoints reads an answer of data_points.
+func historyPoints(tb testing.TB, r reply) (points []string) {
 	tb.Helper()
 	var got struct {
 		DataPoints []struct{ Timestamp string } `json:"data_points"`
@@ -44,7 +44,7 @@ func TestDataPoints(t *testing.T) {
 		{"start_timestamp=2026-01-16T00:00:00Z&end_timestamp=2026-01-17T00:00:00Z", "[]"},
 	} {
 		r := s.get(pathDataPoints+"?session_id="+session+"&"+test.query, key, 200)
-		if got := fmt.Sprint(history(t, r)); got != test.want {
+		if got := fmt.Sprint(historyPoints(t, r)); got != test.want {
 			t.Errorf("%s: %s, want %s", test.query, got, test.want)
 		}
 		if r.Header.Get("Content-Type") != "application/json" {
@@ -75,7 +75,7 @@ func TestALongHistoryStreams(t *testing.T) {
 	target := s.long(100_000)
 	key, _ := s.key("org_a", schema.KindAPIKey)
 	r := s.get(target, key, 200)
-	if n := len(history(t, r)); n != 100_000 || r.ContentLength != -1 {
+	if n := len(historyPoints(t, r)); n != 100_000 || r.ContentLength != -1 {
 		t.Errorf("%d points, length %d", n, r.ContentLength)
 	}
 	if r := s.do("HEAD", target, key, nil); r.StatusCode != 200 {

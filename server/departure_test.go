@@ -9,29 +9,28 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lastseen/server/stream"
+	"lastseen/server/transport"
 )
 
 // waits is a source that writes some bytes and then waits for its context, as one does whose
 // ClickHouse finds nothing.
 type waits struct {
 	work    context.Context
-	first   string
+	pieces  int // are there
 	started chan struct{}
 	ended   chan error
 }
 
-func (s *waits) WriteTo(w io.Writer) (int64, error) {
-	if s.first != "" {
-		for range 2 { // the first two pieces are sent together
-			if _, err := io.WriteString(w, s.first); err != nil {
-				return 0, err
-			}
-		}
+func (s *waits) Next() ([]byte, error) {
+	if s.pieces--; s.pieces >= 0 {
+		return []byte("piece"), nil
 	}
 	close(s.started)
 	<-s.work.Done()
 	s.ended <- context.Cause(s.work)
-	return 0, context.Cause(s.work)
+	return nil, context.Cause(s.work)
 }
 
 func (s *waits) ContentType() string { return "application/json" }
@@ -44,15 +43,15 @@ func (s *waits) Ends() time.Time { return time.Time{} }
 
 func TestAClientThatGoesAwayEndsTheWorkBeforeAnythingIsWritten(t *testing.T) {
 	t.Parallel()
-	for name, first := range map[string]string{"before the first byte": "", "between two pieces": "piece"} {
+	for name, pieces := range map[string]int{"before the first byte": 0, "between two pieces": 2} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			from := &waits{first: first, started: make(chan struct{}), ended: make(chan error, 1)}
+			from := &waits{pieces: pieces, started: make(chan struct{}), ended: make(chan error, 1)}
 			s := start(t, func(with *setup) {
 				with.handle = func(c *call) error {
 					c.watchDeparture()
 					from.work = c.context()
-					return c.stream(from, identity)
+					return c.stream(from, stream.Identity)
 				}
 			})
 			c := dial(t, s.address)
@@ -60,7 +59,7 @@ func TestAClientThatGoesAwayEndsTheWorkBeforeAnythingIsWritten(t *testing.T) {
 			<-from.started
 			left := time.Now()
 			c.Close()
-			if err := <-from.ended; !errors.Is(err, errDeparted) {
+			if err := <-from.ended; !errors.Is(err, transport.ErrDeparted) {
 				t.Errorf("the work ended with %v", err)
 			}
 			// The promise is a second; this machine does other things too.
@@ -79,7 +78,7 @@ func TestAClientThatStaysIsLeftAlone(t *testing.T) {
 		with.handle = func(c *call) error {
 			c.watchDeparture()
 			works <- c.context()
-			return c.stream(from, identity)
+			return c.stream(from, stream.Identity)
 		}
 	})
 	from.hold = func() {
@@ -88,7 +87,7 @@ func TestAClientThatStaysIsLeftAlone(t *testing.T) {
 		select {
 		case <-work.Done():
 			t.Errorf("the work ended with %v", context.Cause(work))
-		case <-time.After(3 * departurePeriod):
+		case <-time.After(3 * transport.DeparturePeriod):
 		}
 	}
 	if answer := raw(t, s.address, anyRequest); !strings.Contains(answer, "last") {

@@ -3,15 +3,17 @@ package server
 import (
 	"net/http"
 
-	"lastseen/query"
+	"lastseen/query/history"
+	"lastseen/query/history/format"
+	"lastseen/query/history/stays"
 	"lastseen/server/openapi"
 )
 
 // historyParameters are the query parameters of the routes that answer a history.
 func historyParameters() []openapi.Parameter {
-	rule := query.DefaultClusterRule()
+	rule := stays.DefaultRule()
 	seconds := func(fallback float64) openapi.Schema {
-		s := openapi.Integer(1, query.MaxClusterSeconds)
+		s := whole(staySecondsRange)
 		s["default"] = int(fallback)
 		return s
 	}
@@ -19,13 +21,13 @@ func historyParameters() []openapi.Parameter {
 		wanted("session_id", "", openapi.ID()),
 		wanted("start_timestamp", "Inclusive.", openapi.Timestamp()),
 		wanted("end_timestamp", "Exclusive, after the start.", openapi.Timestamp()),
-		optional("bucket_seconds", "One point for each so many seconds: the newest that is no outlier.", openapi.Integer(1, query.MaxBucketSeconds)),
-		optional("limit", "The most points, or buckets, of this answer. While there are more, the header Next-Cursor and in JSON next_cursor say how to go on.", openapi.Integer(1, query.MaxPageLimit)),
+		optional("bucket_seconds", "One point for each so many seconds: the newest that is no outlier.", whole(bucketRange)),
+		optional("limit", "The most points, or buckets, of this answer. While there are more, the header Next-Cursor and in JSON next_cursor say how to go on.", whole(pageLimitRange)),
 		optional("cursor", "The Next-Cursor of the page before. The session, the range, the buckets and the order must be the same; limit and format may differ.", openapi.Text(1, 200)),
 		optional("order", "By when the points were recorded, or by when they arrived: a feed that always has a next cursor and goes without buckets and clusters.", openapi.Choice("timestamp", "received")),
 		optional("format", "How the points are written; the header Accept decides when it is left out.", openapi.Choice(formatNames()...)),
 		optional("stationary_distance_meters", "How near the first point of a stay the others lie; they are less far away than this.",
-			openapi.Schema{"type": "number", "minimum": query.MinClusterMeters, "maximum": query.MaxClusterMeters, "default": rule.DistanceMeters}),
+			openapi.Schema{"type": "number", "minimum": history.MinMeters, "maximum": history.MaxMeters, "default": rule.DistanceMeters}),
 		optional("stationary_minimum_seconds", "How long a stay lasts at least.", seconds(rule.Minimum.Seconds())),
 		optional("stationary_gap_seconds", "How long after a point the next one of the same stay comes at most.", seconds(rule.Gap.Seconds())),
 	}
@@ -35,16 +37,16 @@ func historyParameters() []openapi.Parameter {
 func historyAnswers() []openapi.Answer {
 	binary := openapi.Schema{"type": "string", "contentEncoding": "binary"}
 	schemas := [...]openapi.Schema{
-		query.FormatJSON: openapi.Ref("History"), query.FormatNDJSON: openapi.Ref("DataPoint"),
-		query.FormatCSV: openapi.Text(0, 0), query.FormatGeoJSON: openapi.Ref("PointCollection"), query.FormatGPX: openapi.Text(0, 0),
-		query.FormatParquet: binary, query.FormatArrow: binary,
+		format.JSON: openapi.Ref("History"), format.NDJSON: openapi.Ref("DataPoint"),
+		format.CSV: openapi.Text(0, 0), format.GeoJSON: openapi.Ref("PointCollection"), format.GPX: openapi.Text(0, 0),
+		format.Parquet: binary, format.Arrow: binary,
 	}
 	var answers []openapi.Answer
-	for _, format := range query.Formats() {
+	for _, kind := range format.All() {
 		answers = append(answers, openapi.Answer{
 			Status:      http.StatusOK,
 			Description: "The points in ascending time and, in JSON, where the session stayed. With NDJSON the schema is that of each line.",
-			ContentType: format.ContentType(), Schema: schemas[format],
+			ContentType: kind.ContentType(), Schema: schemas[kind],
 		})
 	}
 	return answers

@@ -3,12 +3,12 @@ package server
 import (
 	"github.com/valyala/fasthttp"
 
-	"lastseen/ingest"
+	"lastseen/ingest/registry"
 )
 
 // registerDevice gives a device to the caller's organisation and answers with its id.
 func registerDevice(c *call) error {
-	var device ingest.NewDevice
+	var device registry.NewDevice
 	if err := c.readJSON(&device); err != nil {
 		return err
 	}

@@ -12,8 +12,9 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
-	"lastseen/query"
+	"lastseen/query/history/format"
 	"lastseen/schema"
+	"lastseen/server/stream"
 )
 
 // decoded reads an answer in its content coding to where it breaks off or ends.
@@ -44,30 +45,30 @@ func TestEveryFormatIsServed(t *testing.T) {
 	s.ingest("org_a", point(session, 0)+point(session, 30))
 	key, _ := s.key("org_a", schema.KindAPIKey)
 	target := pathDataPoints + "?session_id=" + session + "&start_timestamp=2026-01-15T00:00:00Z&end_timestamp=2026-01-15T00:02:00Z"
-	begins := map[query.Format]string{
-		query.FormatJSON: `{"data_points":[{"_id":"` + session, query.FormatNDJSON: `{"_id":"` + session, query.FormatCSV: "_id,session_id,timestamp",
-		query.FormatGeoJSON: `{"type":"FeatureCollection"`, query.FormatGPX: `<?xml version="1.0"`, query.FormatParquet: "PAR1", query.FormatArrow: "\xff\xff\xff\xff",
+	begins := map[format.Format]string{
+		format.JSON: `{"data_points":[{"_id":"` + session, format.NDJSON: `{"_id":"` + session, format.CSV: "_id,session_id,timestamp",
+		format.GeoJSON: `{"type":"FeatureCollection"`, format.GPX: `<?xml version="1.0"`, format.Parquet: "PAR1", format.Arrow: "\xff\xff\xff\xff",
 	}
-	for _, format := range query.Formats() {
-		byName := s.get(target+"&format="+format.String(), key, 200, header{"Accept", "text/html"})
-		byType := s.get(target, key, 200, header{"Accept", format.ContentType()})
-		head := s.do("HEAD", target+"&format="+format.String(), key, nil)
+	for _, kind := range format.All() {
+		byName := s.get(target+"&format="+kind.String(), key, 200, header{"Accept", "text/html"})
+		byType := s.get(target, key, 200, header{"Accept", kind.ContentType()})
+		head := s.do("HEAD", target+"&format="+kind.String(), key, nil)
 		for _, r := range []reply{byName, byType, head} {
-			if r.StatusCode != 200 || r.Header.Get("Content-Type") != format.ContentType() || r.Header.Get("Vary") != "Accept, Accept-Encoding, Authorization" {
-				t.Errorf("%s: %s, headers %v", format, r.Status, r.Header)
+			if r.StatusCode != 200 || r.Header.Get("Content-Type") != kind.ContentType() || r.Header.Get("Vary") != "Accept, Accept-Encoding, Authorization" {
+				t.Errorf("%s: %s, headers %v", kind, r.Status, r.Header)
 			}
 		}
-		if !bytes.HasPrefix(byName.body, []byte(begins[format])) || !bytes.Equal(byName.body, byType.body) {
-			t.Errorf("%s: %.100q and %.100q", format, byName.body, byType.body)
+		if !bytes.HasPrefix(byName.body, []byte(begins[kind])) || !bytes.Equal(byName.body, byType.body) {
+			t.Errorf("%s: %.100q and %.100q", kind, byName.body, byType.body)
 		}
 		if len(head.body) != 0 || head.Header.Get("Content-Length") != byName.Header.Get("Content-Length") {
-			t.Errorf("%s: HEAD has %d bytes and says %q, GET %q", format, len(head.body), head.Header.Get("Content-Length"), byName.Header.Get("Content-Length"))
+			t.Errorf("%s: HEAD has %d bytes and says %q, GET %q", kind, len(head.body), head.Header.Get("Content-Length"), byName.Header.Get("Content-Length"))
 		}
 	}
-	for _, format := range []string{"", "JSON", "xml", "csv%00", "%ff"} {
-		p := s.get(target+"&format="+format, key, 422).problem(t)
+	for _, kind := range []string{"", "JSON", "xml", "csv%00", "%ff"} {
+		p := s.get(target+"&format="+kind, key, 422).problem(t)
 		if p.Errors[0].Loc[1] != "format" {
-			t.Errorf("format=%s: %v", format, p)
+			t.Errorf("format=%s: %v", kind, p)
 		}
 	}
 }
@@ -156,7 +157,7 @@ func noise(bytes int) string {
 func TestAFailureLeavesAnEncodedAnswerWithoutItsEnd(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("the disk is on fire")
-	for c, name := range map[coding]string{gzipCoding: "gzip", zstdCoding: "zstd"} {
+	for c, name := range map[stream.Coding]string{stream.Gzip: "gzip", stream.Zstd: "zstd"} {
 		t.Run(name+" after the first byte", func(t *testing.T) {
 			plain := []string{noise(200_000), noise(100_000), noise(100_000)}
 			s := start(t, func(with *setup) {
@@ -209,7 +210,7 @@ func TestAFailureLeavesAnEncodedAnswerWithoutItsEnd(t *testing.T) {
 
 func TestAClientThatLeavesAnEncodedAnswerFreesTheSource(t *testing.T) {
 	t.Parallel()
-	for _, c := range []coding{gzipCoding, zstdCoding} {
+	for _, c := range []stream.Coding{stream.Gzip, stream.Zstd} {
 		from := newScript(nil, noise(1<<20), noise(1<<20), noise(1<<20), noise(1<<20), noise(1<<20), noise(1<<20), noise(1<<20), noise(1<<20))
 		s := start(t, func(with *setup) {
 			with.handle = func(call *call) error { return call.stream(from, c) }

@@ -5,18 +5,19 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"lastseen/query"
+	"lastseen/query/history/format"
+	"lastseen/server/input"
 )
 
 // mediaTypes are the formats by the media types that ask for them: those that answers carry, and what
 // else clients call them.
-var mediaTypes = func() map[string]query.Format {
-	types := map[string]query.Format{
-		"application/ndjson": query.FormatNDJSON, "application/jsonl": query.FormatNDJSON,
+var mediaTypes = func() map[string]format.Format {
+	types := map[string]format.Format{
+		"application/ndjson": format.NDJSON, "application/jsonl": format.NDJSON,
 	}
-	for _, format := range query.Formats() {
-		name, _, _ := strings.Cut(format.ContentType(), ";")
-		types[name] = format
+	for _, kind := range format.All() {
+		name, _, _ := strings.Cut(kind.ContentType(), ";")
+		types[name] = kind
 	}
 	return types
 }()
@@ -24,37 +25,37 @@ var mediaTypes = func() map[string]query.Format {
 // formatNames are the words of the parameter format; the first is the default.
 func formatNames() []string {
 	var names []string
-	for _, format := range query.Formats() {
-		names = append(names, format.String())
+	for _, kind := range format.All() {
+		names = append(names, kind.String())
 	}
 	return names
 }
 
 // format returns the format that a request wants its points in: that of the parameter format, or else
 // that of the header Accept.
-func (p *parameters) format(header *fasthttp.RequestHeader) query.Format {
-	if _, present := lastArg(p.args, "format"); !present {
-		return acceptedFormat(preferences(header.PeekAll(fasthttp.HeaderAccept)))
+func historyFormat(p *input.Parameters, header *fasthttp.RequestHeader) format.Format {
+	if !p.Present("format") {
+		return acceptedFormat(input.Preferences(header.PeekAll(fasthttp.HeaderAccept)))
 	}
-	name := p.choice("format", formatNames()...)
-	for _, format := range query.Formats() {
-		if format.String() == name {
-			return format
+	name := p.Choice("format", formatNames()...)
+	for _, kind := range format.All() {
+		if kind.String() == name {
+			return kind
 		}
 	}
-	return query.FormatJSON
+	return format.JSON
 }
 
 // acceptedFormat returns the format that a client likes best. Of two that it likes equally, the one
 // that it names itself wins over one of a range such as */*, and then the one that is earlier in
 // query.Formats. What a client accepts need not name any: then it gets JSON, as it would without the
 // header, because clients that take nothing else are more often careless than serious.
-func acceptedFormat(accepted []preference) query.Format {
-	best, bestWeight, bestDetail := query.FormatJSON, 0, 0
-	for _, format := range query.Formats() {
-		weight, detail := formatWeight(format, accepted)
+func acceptedFormat(accepted []input.Preference) format.Format {
+	best, bestWeight, bestDetail := format.JSON, 0, 0
+	for _, kind := range format.All() {
+		weight, detail := formatWeight(kind, accepted)
 		if weight > bestWeight || weight == bestWeight && weight > 0 && detail > bestDetail {
-			best, bestWeight, bestDetail = format, weight, detail
+			best, bestWeight, bestDetail = kind, weight, detail
 		}
 	}
 	return best
@@ -62,21 +63,21 @@ func acceptedFormat(accepted []preference) query.Format {
 
 // formatWeight returns how much a client likes a format, by the most detailed element that covers it:
 // 3 for its media type, 2 for a range such as text/*, 1 for */*, 0 for none.
-func formatWeight(format query.Format, accepted []preference) (weight, detail int) {
-	kind, _, _ := strings.Cut(format.ContentType(), "/")
+func formatWeight(kind format.Format, accepted []input.Preference) (weight, detail int) {
+	family, _, _ := strings.Cut(kind.ContentType(), "/")
 	for _, p := range accepted {
-		named, isNamed := mediaTypes[p.value]
+		named, isNamed := mediaTypes[p.Value]
 		covers := 0
 		switch {
-		case isNamed && named == format:
+		case isNamed && named == kind:
 			covers = 3
-		case p.value == kind+"/*":
+		case p.Value == family+"/*":
 			covers = 2
-		case p.value == "*/*":
+		case p.Value == "*/*":
 			covers = 1
 		}
-		if covers > detail || covers == detail && covers > 0 && p.weight > weight {
-			weight, detail = p.weight, covers
+		if covers > detail || covers == detail && covers > 0 && p.Weight > weight {
+			weight, detail = p.Weight, covers
 		}
 	}
 	return weight, detail

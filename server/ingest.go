@@ -5,7 +5,10 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"lastseen/ingest"
+	"lastseen/ingest/decode"
+	"lastseen/ingest/registry"
+	"lastseen/server/input"
+	"lastseen/server/problem"
 )
 
 // bodyMemory is what reading a body may take beside its points, in bytes: a body is decoded as it
@@ -18,7 +21,7 @@ func ingestPoints(c *call) error {
 	if err != nil {
 		return err
 	}
-	caller := ingest.Caller{OrgID: c.principal.OrgID, DeviceID: c.principal.DeviceID}
+	caller := registry.Caller{OrgID: c.principal.OrgID, DeviceID: c.principal.DeviceID}
 	result, err := c.server.services.Writer.Ingest(c.context(), caller, batch)
 	if err != nil {
 		return err
@@ -28,7 +31,7 @@ func ingestPoints(c *call) error {
 
 // readPoints decodes the body. The memory for it is set aside before the first byte is read, and the
 // client has a bounded time to send it.
-func (c *call) readPoints() (*ingest.Batch, error) {
+func (c *call) readPoints() (*decode.Batch, error) {
 	request := &c.http.Request.Header
 	format, _ := pointsFormat(request.ContentType()) // both were checked by checkBodyHeaders
 	encoding, _ := pointsEncoding(request)
@@ -38,13 +41,13 @@ func (c *call) readPoints() (*ingest.Batch, error) {
 		memory = min(memory, length)
 	}
 	if !budget.TryAcquire(memory) {
-		return nil, problemBusy
+		return nil, problem.Busy
 	}
 	defer budget.Release(memory)
 	if err := c.http.SetReadDeadline(time.Now().Add(c.server.config.BodyTimeout)); err != nil {
-		return nil, transportProblem(err)
+		return nil, problem.FromReading(err)
 	}
-	return ingest.Decode(c.body(), format, encoding, ingest.Limits{Budget: budget})
+	return decode.Body(c.body(), format, encoding, decode.Limits{Budget: budget})
 }
 
 // markOutliers marks points as outliers, or takes the mark away.
@@ -58,9 +61,9 @@ func markOutliers(c *call) error {
 	}
 	switch {
 	case body.Outlier == nil:
-		return missingField("outlier")
+		return input.MissingField("outlier")
 	case body.IDs == nil:
-		return missingField("tracking_session_by_device_data_point_ids")
+		return input.MissingField("tracking_session_by_device_data_point_ids")
 	}
 	successful, failed, err := c.server.services.Writer.MarkOutliers(c.context(), c.principal.OrgID, body.IDs, *body.Outlier)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lastseen/keys"
+	"lastseen/keys/apikey"
 	"lastseen/schema"
 )
 
@@ -56,9 +57,9 @@ func (s *service) matrixCallers() (columns, bad []matrixCaller) {
 	}
 	revoked, id := s.key("org_a", schema.KindAPIKey)
 	s.post(pathAPIKeys+"/revoke/v1?api_key_id="+id.String(), s.token("org_a", keys.RoleOwner), "", 200)
-	earlier := keys.NewService(keys.ServiceConfig{DB: s.db, Channel: &keys.LocalChannel{}, Now: func() time.Time { return time.Now().Add(-2 * time.Hour) }})
+	earlier := apikey.NewService(apikey.ServiceConfig{DB: s.db, Channel: &apikey.LocalChannel{}, Now: func() time.Time { return time.Now().Add(-2 * time.Hour) }})
 	_, expired, err := earlier.Create(context.Background(), &keys.Principal{OrgID: "org_a", UserID: "user_a"},
-		keys.NewKey{Kind: schema.KindAPIKey, Name: "old", ExpiresAt: time.Now().Add(-time.Hour)})
+		apikey.NewKey{Kind: schema.KindAPIKey, Name: "old", ExpiresAt: time.Now().Add(-time.Hour)})
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -72,11 +72,11 @@ func TestCursorsThatAreRefused(t *testing.T) {
 	target := pathDataPoints + "?session_id=" + session + "&start_timestamp=2026-01-15T00:00:00Z&end_timestamp=2026-01-16T00:00:00Z"
 	r := s.get(target+"&limit=2", key, 200)
 	cursor := r.Header.Get("Next-Cursor")
-	if len(history(t, r)) != 2 || !strings.HasSuffix(string(r.body), fmt.Sprintf(`"stationary_clusters":[],"next_cursor":%q}`, cursor)) {
+	if len(historyPoints(t, r)) != 2 || !strings.HasSuffix(string(r.body), fmt.Sprintf(`"stationary_clusters":[],"next_cursor":%q}`, cursor)) {
 		t.Fatalf("the first page: %s", r.body)
 	}
 	last := s.get(target+"&limit=2&cursor="+cursor, key, 200)
-	if len(history(t, last)) != 1 || last.Header.Get("Next-Cursor") != "" {
+	if len(historyPoints(t, last)) != 1 || last.Header.Get("Next-Cursor") != "" {
 		t.Errorf("the last page: %s", last.body)
 	}
 	for _, query := range []string{

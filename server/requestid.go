@@ -1,14 +1,17 @@
 package server
 
 import (
-	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
+	"math/rand/v2"
 	"sync/atomic"
+
+	"lastseen/server/caller"
+	"lastseen/server/transport"
 )
 
 const (
-	headerRequestID      = "X-Request-Id"
+	headerRequestID      = transport.HeaderRequestID
 	maxRequestIDLength   = 64
 	generatedIDLength    = 24
 	requestIDPunctuation = "-_.:+/=~@,"
@@ -23,31 +26,28 @@ type requestID struct {
 
 func (id *requestID) bytes() []byte { return id.text[:id.length] }
 
-// idSource makes request ids: a part drawn once, so that two processes do not collide, and a count.
-// The ids are unique, not secret. It is safe for concurrent use.
+// idSource makes request ids, 96 random bits each, which tell nothing of other requests, and counts the
+// requests. The ids are unique, not secret. It is safe for concurrent use.
 type idSource struct {
-	process [4]byte
-	count   atomic.Uint64
+	count atomic.Uint64
 }
 
-func newIDSource() *idSource {
-	source := &idSource{}
-	rand.Read(source.process[:]) // never fails since Go 1.24
-	return source
-}
+func newIDSource() *idSource { return &idSource{} }
 
-// next fills id with a fresh request id.
+// next fills id with a fresh request id. The generator of math/rand/v2 is ChaCha8, seeded by the
+// system: ids that were seen do not give away the next ones.
 func (s *idSource) next(id *requestID) {
+	s.count.Add(1)
 	var raw [generatedIDLength / 2]byte
-	copy(raw[:], s.process[:])
-	binary.BigEndian.PutUint64(raw[len(s.process):], s.count.Add(1))
+	binary.BigEndian.PutUint64(raw[:], rand.Uint64())
+	binary.BigEndian.PutUint32(raw[8:], rand.Uint32())
 	id.length = uint8(hex.Encode(id.text[:], raw[:]))
 }
 
 // choose fills id with the one that the caller proposes, when it is short, plain and no credential
 // that somebody put into the wrong header, and with a fresh one otherwise.
 func (s *idSource) choose(id *requestID, proposed []byte) {
-	if len(proposed) == 0 || len(proposed) > maxRequestIDLength || holdsCredential(proposed) {
+	if len(proposed) == 0 || len(proposed) > maxRequestIDLength || caller.HoldsCredential(proposed) {
 		s.next(id)
 		return
 	}
@@ -57,7 +57,7 @@ func (s *idSource) choose(id *requestID, proposed []byte) {
 			return
 		}
 	}
-	s.count.Add(1) // every request counts; see pacer
+	s.count.Add(1) // every request counts; see limit.Pacer
 	id.length = uint8(copy(id.text[:], proposed))
 }
 

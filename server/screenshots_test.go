@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"lastseen/keys"
+	"lastseen/keys/people"
 	"lastseen/schema"
 )
 
@@ -28,7 +29,7 @@ func TestScreenshots(t *testing.T) {
 	}
 	s := start(t)
 	s.inhabit()
-	person := keys.Person{UserID: "user_ana", Memberships: []keys.Membership{
+	person := people.Person{UserID: "user_ana", Memberships: []people.Membership{
 		{OrgID: "org_harbour_logistics", Role: keys.RoleOwner}, {OrgID: "org_north_couriers", Role: keys.RoleOperator},
 	}}
 	p := newTab(t, base(s))

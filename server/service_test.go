@@ -18,10 +18,16 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"lastseen/ingest"
+	"lastseen/ingest/registry"
 	"lastseen/keys"
-	"lastseen/query"
+	"lastseen/keys/apikey"
+	"lastseen/keys/people"
+	"lastseen/query/history"
+	"lastseen/query/latest"
+	"lastseen/query/sessions"
 	"lastseen/schema"
 	"lastseen/schema/schematest"
+	"lastseen/server/caller"
 )
 
 // service is the server of a test: the real services on the real engine, behind a loopback port.
@@ -30,7 +36,7 @@ type service struct {
 	*Server
 	address string // host:port
 	client  *http.Client
-	issuer  *keys.Issuer
+	issuer  *people.Issuer
 	dataDir string // of the issuer
 	db      *schema.DB
 	gone    bool // the test has closed the database
@@ -62,7 +68,7 @@ func start(tb testing.TB, adjust ...func(*setup)) *service {
 	s.Server = New(with.config, with.services)
 	s.Server.direct = newDirectPolls(s.Server) // although all is logged, which turns it off
 	if s.undescribed = with.handle != nil; s.undescribed {
-		only := &route{path: "/", method: "GET", public: true, timeout: time.Minute, handle: with.handle}
+		only := &route{path: "/", method: "GET", Access: caller.Access{Public: true}, timeout: time.Minute, handle: with.handle}
 		s.Server.http.Handler = func(ctx *fasthttp.RequestCtx) { s.serve(only, ctx) }
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -87,8 +93,8 @@ func start(tb testing.TB, adjust ...func(*setup)) *service {
 // services makes what the server serves, over the test's database.
 func (s *service) services(ctx context.Context) Services {
 	s.Helper()
-	lastSeen := query.NewLastSeen(s.db, time.Now)
-	registry := ingest.NewRegistry(s.db, lastSeen, time.Now)
+	lastSeen := latest.New(s.db, time.Now)
+	registry := registry.New(s.db, lastSeen, time.Now)
 	for _, load := range []func() error{
 		func() error { return lastSeen.Load(ctx, nil) },
 		func() error { return registry.Load(ctx) },
@@ -100,19 +106,19 @@ func (s *service) services(ctx context.Context) Services {
 	writer := ingest.NewWriter(s.db, registry, lastSeen, lastSeen, ingest.WriterOptions{})
 	s.Cleanup(writer.Close)
 	s.dataDir = s.TempDir()
-	issuer, err := keys.OpenIssuer(s.dataDir, time.Now)
+	issuer, err := people.OpenIssuer(s.dataDir, time.Now)
 	if err != nil {
 		s.Fatal(err)
 	}
 	s.issuer = issuer
 	cursorKey := issuer.DeriveKey("history cursors")
-	signIn, err := keys.OpenSignIn(keys.SignInConfig{Issuer: issuer, DataDir: s.dataDir})
+	signIn, err := people.OpenSignIn(people.SignInConfig{Issuer: issuer, DataDir: s.dataDir})
 	if err != nil {
 		s.Fatal(err)
 	}
 	s.Cleanup(func() { signIn.Close() })
-	channel := &keys.LocalChannel{}
-	authenticator, err := keys.NewAuthenticator(keys.AuthenticatorConfig{Store: s.db, Users: issuer, Channel: channel})
+	channel := &apikey.LocalChannel{}
+	authenticator, err := apikey.NewAuthenticator(apikey.AuthenticatorConfig{Store: s.db, Users: issuer, Channel: channel})
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -123,12 +129,12 @@ func (s *service) services(ctx context.Context) Services {
 	})
 	return Services{
 		Authenticator: authenticator,
-		Keys:          keys.NewService(keys.ServiceConfig{DB: s.db, Channel: channel, Devices: registry}),
+		Keys:          apikey.NewService(apikey.ServiceConfig{DB: s.db, Channel: channel, Devices: registry}),
 		Registry:      registry,
 		Writer:        writer,
 		LastSeen:      lastSeen,
-		History:       query.NewHistory(s.db, lastSeen, query.HistoryOptions{Streams: 4, CursorKey: cursorKey, Receipts: writer}),
-		Sessions:      query.NewSessions(s.db, lastSeen, time.Now),
+		History:       history.New(s.db, lastSeen, history.Options{Streams: 4, CursorKey: cursorKey, Receipts: writer}),
+		Sessions:      sessions.New(s.db, lastSeen, time.Now),
 		SignIn:        signIn,
 		Ready: func(ctx context.Context) error {
 			if s.db.Ping(ctx) != nil {
@@ -142,7 +148,7 @@ func (s *service) services(ctx context.Context) Services {
 // token returns a user token.
 func (s *service) token(org string, role keys.Role) string {
 	s.Helper()
-	token, err := s.issuer.Sign(keys.User{ID: "user_" + role.String(), OrgID: org, Role: role}, time.Hour)
+	token, err := s.issuer.Sign(people.User{ID: "user_" + role.String(), OrgID: org, Role: role}, time.Hour)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -153,7 +159,7 @@ func (s *service) token(org string, role keys.Role) string {
 func (s *service) key(org string, kind schema.KeyKind) (text string, id schema.ID) {
 	s.Helper()
 	actor := &keys.Principal{Kind: keys.CallerUser, OrgID: org, UserID: "user_maker", Role: keys.RoleOwner}
-	record, text, err := s.Server.services.Keys.Create(context.Background(), actor, keys.NewKey{Kind: kind, Name: "test", ExpiresAt: time.Now().Add(time.Hour)})
+	record, text, err := s.Server.services.Keys.Create(context.Background(), actor, apikey.NewKey{Kind: kind, Name: "test", ExpiresAt: time.Now().Add(time.Hour)})
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -10,11 +10,14 @@ import (
 	"time"
 
 	"lastseen/keys"
-	"lastseen/keys/oidctest"
+	"lastseen/keys/people"
+	"lastseen/keys/people/oidc"
+	"lastseen/keys/people/oidc/oidctest"
+	"lastseen/server/caller"
 	"lastseen/server/console"
 )
 
-var owner = keys.Person{UserID: "user_olga", Memberships: []keys.Membership{
+var owner = people.Person{UserID: "user_olga", Memberships: []people.Membership{
 	{OrgID: "org_a", Role: keys.RoleOwner}, {OrgID: "org_b", Role: keys.RoleOperator},
 }}
 
@@ -38,7 +41,7 @@ func (s *service) browser() *browser {
 }
 
 // signedIn is a browser that a sign-in link has signed in.
-func (s *service) signedIn(person keys.Person) *browser {
+func (s *service) signedIn(person people.Person) *browser {
 	s.Helper()
 	b := s.browser()
 	r := b.send("POST", pathLink, `{"token":"`+s.link(person)+`"}`)
@@ -49,7 +52,7 @@ func (s *service) signedIn(person keys.Person) *browser {
 	return b
 }
 
-func (s *service) link(person keys.Person) string {
+func (s *service) link(person people.Person) string {
 	s.Helper()
 	token, err := s.issuer.SignLink(person, time.Minute)
 	if err != nil {
@@ -147,7 +150,7 @@ func TestABrowserActsForItsPersonInTheOrganisationItNames(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	b := s.signedIn(owner)
-	in := func(org string) header { return header{headerOrganisation, org} }
+	in := func(org string) header { return header{caller.HeaderOrganisation, org} }
 	r := b.send("POST", pathAPIKeys+"/create/v1", newKeyBody("made in a browser"))
 	if made := object(t, r); r.StatusCode != 201 || made["org_id"] != "org_a" || made["created_by_user_id"] != "user_olga" {
 		t.Errorf("%s: %s", r.Status, r.body)
@@ -297,7 +300,7 @@ func withProvider(t *testing.T, users ...oidctest.User) (*service, *oidctest.Pro
 	t.Helper()
 	const public = "http://console.test"
 	at := oidctest.Start(t, public+pathCallback, users...)
-	provider, err := keys.NewIdentityProvider(keys.IdentityProviderConfig{
+	provider, err := oidc.New(oidc.Config{
 		IssuerURL: at.URL, ClientID: oidctest.ClientID, ClientSecret: oidctest.ClientSecret, RedirectURL: public + pathCallback,
 		Timeout: 2 * time.Second,
 	})

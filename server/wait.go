@@ -7,8 +7,10 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"lastseen/query"
+	"lastseen/query/latest"
 	"lastseen/schema"
+	"lastseen/server/input"
+	"lastseen/server/transport"
 )
 
 // Long polls: a poll of last_seen with If-None-Match may say `Prefer: wait=N` (RFC 7240) and is then
@@ -41,18 +43,18 @@ var waitOutcomes = []string{waitChanged, waitTimedOut, waitDeparted, waitRefused
 // was status and point, and returns what the last look-up found and whether it waited. The caller's
 // credential is checked again after each wait, so that nothing is shown to one that was revoked or has expired meanwhile.
 // Past the limit on waiting requests the preference is not applied, as RFC 7240 allows.
-func (c *call) awaitChange(id []byte, status query.Status, point *schema.DataPoint) (_ query.Status, waited bool, _ error) {
+func (c *call) awaitChange(id []byte, status latest.Status, point *schema.DataPoint) (_ latest.Status, waited bool, _ error) {
 	patience := waitPreference(c.http.Request.Header.PeekAll(headerPrefer))
 	if patience == 0 || !c.upToDate(status, point) {
 		return status, false, nil
 	}
 	outcome := waitChanged
 	defer func() { c.server.counts.waits[outcome].Add(1) }()
-	if !c.server.waiting.tryEnter() {
+	if !c.server.waiting.TryEnter() {
 		outcome = waitNoPlace
 		return status, false, nil
 	}
-	defer c.server.waiting.leave()
+	defer c.server.waiting.Leave()
 	watch := c.server.services.LastSeen.Watch(id)
 	defer watch.Stop()
 	end := time.NewTimer(patience)
@@ -66,7 +68,7 @@ func (c *call) awaitChange(id []byte, status query.Status, point *schema.DataPoi
 		select {
 		case <-watch.Changed():
 		case <-departures.C:
-			if departed(c.http.Conn()) {
+			if transport.Departed(c.http.Conn()) {
 				outcome = waitDeparted
 			}
 		case <-end.C:
@@ -81,7 +83,7 @@ func (c *call) awaitChange(id []byte, status query.Status, point *schema.DataPoi
 			outcome = waitRefused
 			return status, true, err
 		}
-		if refusal := authorize(c.route, c.principal); refusal != nil {
+		if refusal := c.route.Authorize(c.principal); refusal != nil {
 			outcome = waitRefused
 			return status, true, refusal
 		}
@@ -90,8 +92,8 @@ func (c *call) awaitChange(id []byte, status query.Status, point *schema.DataPoi
 }
 
 // upToDate reports whether the caller has what a look-up found.
-func (c *call) upToDate(status query.Status, point *schema.DataPoint) bool {
-	if status == query.NotFound {
+func (c *call) upToDate(status latest.Status, point *schema.DataPoint) bool {
+	if status == latest.NotFound {
 		return false
 	}
 	c.scratch = appendTag(c.scratch[:0], status, point)
@@ -104,8 +106,8 @@ func waitPreference(lines [][]byte) time.Duration {
 	for _, line := range lines {
 		for len(line) > 0 {
 			var preference []byte
-			preference, line = cutOutsideQuotes(line, ',')
-			preference, _ = cutOutsideQuotes(preference, ';') // what follows are parameters, of which wait has none
+			preference, line = input.CutOutsideQuotes(line, ',')
+			preference, _ = input.CutOutsideQuotes(preference, ';') // what follows are parameters, of which wait has none
 			name, value, _ := bytes.Cut(preference, []byte{'='})
 			if !bytes.EqualFold(bytes.TrimSpace(name), []byte("wait")) {
 				continue

@@ -16,9 +16,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"lastseen/ingest"
-	"lastseen/keys"
+	"lastseen/ingest/decode"
+	"lastseen/ingest/registry"
+	"lastseen/keys/apikey"
+	"lastseen/keys/people/oidc"
 	"lastseen/keys/ratelimit"
-	"lastseen/query"
+	"lastseen/query/history"
+	"lastseen/query/latest"
+	"lastseen/query/sessions"
 	"lastseen/schema"
 	"lastseen/server"
 	"lastseen/server/metrics"
@@ -26,15 +31,16 @@ import (
 
 // appConfig says how an App is put together.
 type appConfig struct {
-	addr   string // HOST:PORT to listen on; port 0 takes any
-	schema schema.Options
-	server server.Config
-	admin  adminConfig
+	addr     string // HOST:PORT to listen on; port 0 takes any
+	mapTiles string // a PMTiles file, or empty
+	schema   schema.Options
+	server   server.Config
+	admin    adminConfig
 
 	ingestBytes    int64         // of memory for points in flight
 	ingestQueue    int           // points that may wait for the next insert
 	ingestInterval time.Duration // between inserts of few points; 0 for none
-	historyLimits  query.Limits
+	historyLimits  history.Limits
 	cachedKeys     int // API keys and device credentials
 	keyLookUpRate  ratelimit.Rate
 	signIn         signInConfig
@@ -103,8 +109,25 @@ func (a *App) onStop(name string, stop func(context.Context) error) {
 	a.stops = append(a.stops, stopStep{name, stop})
 }
 
+// openMap opens the street map, if there is to be one.
+func (a *App) openMap() error {
+	if a.config.mapTiles == "" {
+		return nil
+	}
+	tiles, err := server.OpenMapTiles(a.config.mapTiles)
+	if err != nil {
+		return err
+	}
+	a.config.server.MapTiles = tiles
+	a.onStop("the street map", func(context.Context) error { return tiles.Close() })
+	return nil
+}
+
 // start builds the service from the bottom up. Every step says how it is undone.
 func (a *App) start(ctx context.Context) error {
+	if err := a.openMap(); err != nil {
+		return err
+	}
 	listener, err := listen(ctx, a.config.addr)
 	if err != nil {
 		return err
@@ -145,8 +168,8 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	if err != nil {
 		return services, err
 	}
-	lastSeen := query.NewLastSeen(db, time.Now)
-	registry := ingest.NewRegistry(db, lastSeen, time.Now)
+	lastSeen := latest.New(db, time.Now)
+	registry := registry.New(db, lastSeen, time.Now)
 	if err := a.load(ctx, lastSeen, registry); err != nil {
 		return services, err
 	}
@@ -162,13 +185,13 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	if err != nil {
 		return services, err
 	}
-	authenticator, keyService, err := a.startKeys(db, registry, keys.Users{Local: issuer, Provider: provider})
+	authenticator, keyService, err := a.startKeys(db, registry, oidc.Users{Local: issuer, Provider: provider})
 	if err != nil {
 		return services, err
 	}
 	a.startCheckpoints(lastSeen)
 	writer := ingest.NewWriter(db, registry, lastSeen, lastSeen, ingest.WriterOptions{
-		Budget: ingest.NewBudget(a.config.ingestBytes), Queue: a.config.ingestQueue,
+		Budget: decode.NewBudget(a.config.ingestBytes), Queue: a.config.ingestQueue,
 		Interval: cmp.Or(a.config.ingestInterval, -1), Retention: a.config.schema.Retention,
 		// The embedded engine goes with its process, a server may finish what a dead process began.
 		ReceivedThrough: received, Unsettled: a.config.schema.ClickHouse != schema.Embedded,
@@ -181,11 +204,11 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 		Authenticator: authenticator, Keys: keyService, SignIn: signIn, Provider: provider,
 		Registry: registry, Writer: writer,
 		LastSeen: lastSeen,
-		History: query.NewHistory(db, lastSeen, query.HistoryOptions{
+		History: history.New(db, lastSeen, history.Options{
 			Streams: a.config.server.Histories, CursorKey: issuer.DeriveKey("history cursors"), Receipts: writer, Limits: a.config.historyLimits,
 			Retention: a.config.schema.Retention,
 		}),
-		Sessions: query.NewSessions(db, lastSeen, time.Now),
+		Sessions: sessions.New(db, lastSeen, time.Now),
 		Ready:    func(ctx context.Context) error { return a.ready(ctx, db) },
 	}, nil
 }
@@ -206,13 +229,13 @@ func (a *App) openStorage(ctx context.Context) (*schema.DB, error) {
 	return db, nil
 }
 
-func (a *App) load(ctx context.Context, lastSeen *query.LastSeen, registry *ingest.Registry) error {
+func (a *App) load(ctx context.Context, lastSeen *latest.Table, registry *registry.Registry) error {
 	began := time.Now()
-	var progress query.LoadProgress
+	var progress latest.Progress
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return registry.Load(ctx) })
 	group.Go(func() error {
-		return lastSeen.Load(ctx, func(p query.LoadProgress) {
+		return lastSeen.Load(ctx, func(p latest.Progress) {
 			progress = p
 			a.config.log.Info("loading last_seen", "sessions", p.Sessions, "checkpoints", p.Checkpoints, "replayed", p.Replayed)
 		})
@@ -225,20 +248,20 @@ func (a *App) load(ctx context.Context, lastSeen *query.LastSeen, registry *inge
 	return nil
 }
 
-func (a *App) startKeys(db *schema.DB, devices keys.DeviceDirectory, users keys.TokenVerifier) (*keys.Authenticator, *keys.Service, error) {
-	channel := new(keys.LocalChannel)
-	authenticator, err := keys.NewAuthenticator(keys.AuthenticatorConfig{
+func (a *App) startKeys(db *schema.DB, devices apikey.DeviceDirectory, users apikey.TokenVerifier) (*apikey.Authenticator, *apikey.Service, error) {
+	channel := new(apikey.LocalChannel)
+	authenticator, err := apikey.NewAuthenticator(apikey.AuthenticatorConfig{
 		Store: db, Users: users, Channel: channel, CachedKeys: a.config.cachedKeys, LoadRate: a.config.keyLookUpRate, Logger: a.config.log,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
 	a.onStop("the key cache", func(context.Context) error { return authenticator.Close() })
-	return authenticator, keys.NewService(keys.ServiceConfig{DB: db, Channel: channel, Devices: devices, Logger: a.config.log}), nil
+	return authenticator, apikey.NewService(apikey.ServiceConfig{DB: db, Channel: channel, Devices: devices, Logger: a.config.log}), nil
 }
 
 // startCheckpoints writes last_seen behind, and once more at the end.
-func (a *App) startCheckpoints(lastSeen *query.LastSeen) {
+func (a *App) startCheckpoints(lastSeen *latest.Table) {
 	running, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

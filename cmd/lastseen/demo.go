@@ -14,6 +14,7 @@ import (
 	"lastseen/cmd/lastseen/fleet"
 	"lastseen/cmd/lastseen/terminal"
 	"lastseen/keys"
+	"lastseen/keys/people"
 	"lastseen/schema"
 )
 
@@ -81,7 +82,7 @@ func (c *demoCommand) startFleet(ctx context.Context, std streams, app *App) (st
 	if err != nil {
 		return nil, err
 	}
-	token, err := issuer.Sign(keys.User{ID: demoUser, OrgID: demoOrg, Role: keys.RoleOwner}, demoTokenLife)
+	token, err := issuer.Sign(people.User{ID: demoUser, OrgID: demoOrg, Role: keys.RoleOwner}, demoTokenLife)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +102,7 @@ func (c *demoCommand) startFleet(ctx context.Context, std streams, app *App) (st
 	if err != nil {
 		return nil, err
 	}
-	link, err := signInLink(issuer, base, keys.Person{UserID: demoUser, Memberships: []keys.Membership{{OrgID: demoOrg, Role: keys.RoleOwner}}}, demoLinkLife)
+	link, err := signInLink(issuer, base, people.Person{UserID: demoUser, Memberships: []people.Membership{{OrgID: demoOrg, Role: keys.RoleOwner}}}, demoLinkLife)
 	if err != nil {
 		return nil, err
 	}

@@ -96,7 +96,7 @@ func TestTheDemoShowsAFleetThatDrives(t *testing.T) {
 		d := startDemo(t, dir)
 		answers := d.try(t)
 		var first dataPoint
-		var past history
+		var past wireHistory
 		var page wirePage
 		for i, into := range []any{&first, &past, &page} {
 			if err := json.Unmarshal([]byte(answers[i]), into); err != nil {

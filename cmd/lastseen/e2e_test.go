@@ -182,7 +182,7 @@ func checkPoint(t *testing.T, what string, got *dataPoint, want position, sessio
 	near("heading", min(turn, math.Abs(360-turn)), want.heading*0, 0.0501)
 }
 
-func (tr *trial) history(t *testing.T, name string, start, end int64, bucket int) history {
+func (tr *trial) history(t *testing.T, name string, start, end int64, bucket int) wireHistory {
 	t.Helper()
 	query := url.Values{
 		"session_id":      {tr.sessions[name].ID},
@@ -192,7 +192,7 @@ func (tr *trial) history(t *testing.T, name string, start, end int64, bucket int
 	if bucket > 0 {
 		query.Set("bucket_seconds", strconv.Itoa(bucket))
 	}
-	var h history
+	var h wireHistory
 	tr.get(t, "/tracking/timeseries/session_by_device/data_points/v1", query, tr.key, &h)
 	return h
 }

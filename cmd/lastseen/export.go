@@ -12,7 +12,7 @@ import (
 	"lastseen/cmd/lastseen/client"
 	"lastseen/cmd/lastseen/exporter"
 	"lastseen/cmd/lastseen/terminal"
-	"lastseen/query"
+	"lastseen/query/history"
 )
 
 // exportCommand pulls the histories of many sessions.
@@ -43,8 +43,8 @@ func (c *exportCommand) Validate() error {
 		return errors.New("--start must be before --end")
 	case c.Out == "-" && !exporter.Pageable(c.Format):
 		return errors.New("--out=- is for ndjson and csv: give a directory for the other formats, which are a file for each session")
-	case c.Parallel < 1 || c.Parallel > 64 || c.PagePoints < 1 || c.PagePoints > query.MaxPageLimit:
-		return fmt.Errorf("--parallel must be 1 to 64 and --page-points 1 to %d", query.MaxPageLimit)
+	case c.Parallel < 1 || c.Parallel > 64 || c.PagePoints < 1 || c.PagePoints > history.MaxPageLimit:
+		return fmt.Errorf("--parallel must be 1 to 64 and --page-points 1 to %d", history.MaxPageLimit)
 	}
 	return nil
 }

@@ -10,21 +10,21 @@ import (
 	"time"
 
 	"lastseen/cmd/lastseen/terminal"
-	"lastseen/keys"
+	"lastseen/keys/people"
 )
 
 // openIssuer opens the local issuer of user tokens, and makes its key when it is absent.
-func openIssuer(dataDir string) (*keys.Issuer, error) {
+func openIssuer(dataDir string) (*people.Issuer, error) {
 	if err := os.MkdirAll(dataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
-	return keys.OpenIssuer(dataDir, time.Now)
+	return people.OpenIssuer(dataDir, time.Now)
 }
 
 // openIssuerAloud is openIssuer for the commands that sign something beside the service, before its first
 // start or in a wrong folder: it says what it had to make.
-func openIssuerAloud(dataDir string, log io.Writer) (*keys.Issuer, error) {
-	_, err := os.Stat(filepath.Join(dataDir, keys.IssuerFile))
+func openIssuerAloud(dataDir string, log io.Writer) (*people.Issuer, error) {
+	_, err := os.Stat(filepath.Join(dataDir, people.IssuerFile))
 	absent := errors.Is(err, os.ErrNotExist)
 	issuer, err := openIssuer(dataDir)
 	if err != nil || !absent {
@@ -35,7 +35,7 @@ func openIssuerAloud(dataDir string, log io.Writer) (*keys.Issuer, error) {
 		full = dataDir
 	}
 	terminal.Say(log, "lastseen: there was no key to sign with, so one was made in %s: a service with another --data-dir will not accept what it signs",
-		terminal.Printable(filepath.Join(full, keys.IssuerFile)))
+		terminal.Printable(filepath.Join(full, people.IssuerFile)))
 	return issuer, nil
 }
 

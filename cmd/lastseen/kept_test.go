@@ -228,7 +228,7 @@ func valuesAt(at int64) (latitude, longitude float64) {
 func (k *killTrial) check(t *testing.T) {
 	t.Helper()
 	for _, w := range k.writers {
-		var got history
+		var got wireHistory
 		k.get(t, "/tracking/timeseries/session_by_device/data_points/v1", url.Values{
 			"session_id": {w.session}, "start_timestamp": {"2000-01-01T00:00:00Z"}, "end_timestamp": {"2100-01-01T00:00:00Z"},
 		}, k.userToken, &got)

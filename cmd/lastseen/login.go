@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lastseen/keys"
+	"lastseen/keys/people"
 	"lastseen/server/console"
 )
 
@@ -52,22 +53,22 @@ func (c *loginCommand) Run(std streams) error {
 }
 
 // person reads whom the flags mean.
-func (c *loginCommand) person() (keys.Person, error) {
-	person := keys.Person{UserID: c.User}
+func (c *loginCommand) person() (people.Person, error) {
+	person := people.Person{UserID: c.User}
 	for _, text := range append([]string{c.Org + "=" + c.Role}, c.Also...) {
 		org, roleName, _ := strings.Cut(text, "=")
 		role, ok := keys.ParseRole(roleName)
 		if !ok {
 			return person, fmt.Errorf("there is no role %q: give --also ORG=ROLE with owner, administrator, operator or driver", roleName)
 		}
-		person.Memberships = append(person.Memberships, keys.Membership{OrgID: org, Role: role})
+		person.Memberships = append(person.Memberships, people.Membership{OrgID: org, Role: role})
 	}
 	return person, nil
 }
 
 // signInLink makes a link that signs a person in once at a service. The token stands behind the #,
 // which browsers do not send, so that it gets into no log.
-func signInLink(issuer *keys.Issuer, server string, person keys.Person, ttl time.Duration) (string, error) {
+func signInLink(issuer *people.Issuer, server string, person people.Person, ttl time.Duration) (string, error) {
 	base, err := url.Parse(server)
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
 		return "", errors.New("the server's address must begin with http:// or https://")

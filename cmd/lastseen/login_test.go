@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lastseen/keys"
+	"lastseen/keys/people"
 )
 
 func TestLoginPrintsALinkThatSignsInOnce(t *testing.T) {
@@ -30,13 +31,13 @@ func TestLoginPrintsALinkThatSignsInOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signIn, err := keys.OpenSignIn(keys.SignInConfig{Issuer: issuer, DataDir: dir})
+	signIn, err := people.OpenSignIn(people.SignInConfig{Issuer: issuer, DataDir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer signIn.Close()
 	_, session, err := signIn.Redeem(token)
-	want := keys.Person{UserID: "user_ana", Memberships: []keys.Membership{
+	want := people.Person{UserID: "user_ana", Memberships: []people.Membership{
 		{OrgID: "org_a", Role: keys.RoleAdministrator}, {OrgID: "org_b", Role: keys.RoleDriver},
 	}}
 	if err != nil || !cmp.Equal(session.Person, want) {

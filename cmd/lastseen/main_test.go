@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"lastseen/keys"
+	"lastseen/keys/people"
 )
 
 // binary is the lastseen that the tests run, built once.
@@ -171,11 +172,11 @@ func (s *sharedService) stop() {
 // token signs a user token with the service's own issuer.
 func (s *service) token(t *testing.T, org string, role keys.Role) string {
 	t.Helper()
-	issuer, err := keys.OpenIssuer(s.dir, time.Now)
+	issuer, err := people.OpenIssuer(s.dir, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, err := issuer.Sign(keys.User{ID: "user_test", OrgID: org, Role: role}, time.Hour)
+	token, err := issuer.Sign(people.User{ID: "user_test", OrgID: org, Role: role}, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

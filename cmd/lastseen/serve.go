@@ -14,7 +14,7 @@ import (
 
 	"lastseen/cmd/lastseen/terminal"
 	"lastseen/keys/ratelimit"
-	"lastseen/query"
+	"lastseen/query/history"
 	"lastseen/schema"
 	"lastseen/server"
 	"lastseen/server/console"
@@ -22,7 +22,8 @@ import (
 
 // serviceFlags are what serve and demo have in common.
 type serviceFlags struct {
-	Addr string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen; port 0 takes any free one (default ${default})."`
+	Addr     string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen; port 0 takes any free one (default ${default})."`
+	MapTiles string `placeholder:"FILE.pmtiles" help:"A street map for the console, a PMTiles file of the Protomaps basemap; without one it shows land, tracks and no streets."`
 
 	ShutdownTimeout time.Duration `default:"30s" help:"How long requests in flight may take after SIGTERM (default ${default})."`
 	DrainDelay      time.Duration `default:"0s" help:"How long to go on serving after SIGTERM with /readyz at 503, for load balancers to notice (default ${default})."`
@@ -128,13 +129,13 @@ func (f *serviceFlags) config(log *slog.Logger, accessLog string, storage schema
 		storage.Connections = queries + f.Histories + others
 	}
 	return appConfig{
-		addr: f.Addr, schema: storage, log: log,
+		addr: f.Addr, mapTiles: f.MapTiles, schema: storage, log: log,
 		server: server.Config{
 			AccessLog: access, MaxConnections: f.MaxConnections, MaxConnectionsPerAddress: f.MaxConnectionsPerAddress,
 			Queries: queries, Histories: f.Histories, LongPolls: f.LongPolls, QueueWait: f.QueueWait, PollWait: f.PollWait,
 			RequestRate: f.RequestRate, FailureRate: f.FailureRate, TrustedProxies: f.TrustedProxies,
 		},
-		historyLimits: query.Limits{Points: f.HistoryMaxPoints, Bytes: f.HistoryMaxBytes, Time: f.HistoryMaxTime},
+		historyLimits: history.Limits{Points: f.HistoryMaxPoints, Bytes: f.HistoryMaxBytes, Time: f.HistoryMaxTime},
 		ingestBytes:   int64(f.IngestMemory) << 20, ingestQueue: f.IngestQueue, ingestInterval: f.IngestInterval, cachedKeys: f.CachedKeys, keyLookUpRate: f.KeyLookUpRate,
 		drainDelay: f.DrainDelay, drainTimeout: f.ShutdownTimeout,
 	}, nil

@@ -7,7 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"lastseen/keys"
+	"lastseen/keys/people"
+	"lastseen/keys/people/oidc"
 )
 
 // signInFlags say how people sign in with browsers, and whose tokens are accepted.
@@ -46,25 +47,25 @@ func (f *signInFlags) Validate() error {
 // signInConfig says how people sign in. The zero value is for sign-in links alone.
 type signInConfig struct {
 	sessionTTL time.Duration
-	provider   *keys.IdentityProviderConfig // nil for none
+	provider   *oidc.Config // nil for none
 }
 
 func (f *signInFlags) signInConfig() signInConfig {
 	config := signInConfig{sessionTTL: f.SessionTTL}
 	if f.OIDCIssuer != "" {
-		config.provider = &keys.IdentityProviderConfig{
+		config.provider = &oidc.Config{
 			IssuerURL: f.OIDCIssuer, ClientID: f.OIDCClientID, ClientSecret: f.OIDCClientSecret,
 			RedirectURL: strings.TrimRight(f.PublicURL, "/") + "/auth/callback",
 			Audiences:   f.OIDCAudience, Scopes: f.OIDCScopes, Algorithms: f.OIDCAlgorithms,
-			Claims: keys.ClaimNames{User: f.OIDCUserClaim, Org: f.OIDCOrgClaim, Role: f.OIDCRoleClaim, Memberships: f.OIDCMembershipsClaim},
+			Claims: oidc.ClaimNames{User: f.OIDCUserClaim, Org: f.OIDCOrgClaim, Role: f.OIDCRoleClaim, Memberships: f.OIDCMembershipsClaim},
 		}
 	}
 	return config
 }
 
 // startSignIn sets up how people sign in. The provider is nil when there is none.
-func (a *App) startSignIn(issuer *keys.Issuer) (*keys.SignIn, *keys.IdentityProvider, error) {
-	signIn, err := keys.OpenSignIn(keys.SignInConfig{Issuer: issuer, DataDir: a.config.schema.DataDir, SessionTTL: a.config.signIn.sessionTTL})
+func (a *App) startSignIn(issuer *people.Issuer) (*people.SignIn, *oidc.Provider, error) {
+	signIn, err := people.OpenSignIn(people.SignInConfig{Issuer: issuer, DataDir: a.config.schema.DataDir, SessionTTL: a.config.signIn.sessionTTL})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -74,7 +75,7 @@ func (a *App) startSignIn(issuer *keys.Issuer) (*keys.SignIn, *keys.IdentityProv
 	}
 	config := *a.config.signIn.provider
 	config.Logger = a.config.log
-	provider, err := keys.NewIdentityProvider(config)
+	provider, err := oidc.New(config)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -3,13 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
+	"lastseen/keys/people/oidc/oidctest"
 	"net/http"
 	"net/http/cookiejar"
 	"strings"
 	"testing"
 	"time"
-
-	"lastseen/keys/oidctest"
 )
 
 // TestPeopleSignInToTheBinary runs the real binary with the flags of an identity provider: the tokens

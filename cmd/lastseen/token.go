@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"lastseen/keys"
+	"lastseen/keys/people"
 )
 
 // tokenCommand prints a user token. It only touches the issuer's key file, never ClickHouse, and so
@@ -30,7 +31,7 @@ func (c *tokenCommand) Run(std streams) error {
 	if err != nil {
 		return err
 	}
-	token, err := issuer.Sign(keys.User{ID: c.User, OrgID: c.Org, Role: role}, c.TTL)
+	token, err := issuer.Sign(people.User{ID: c.User, OrgID: c.Org, Role: role}, c.TTL)
 	if err != nil {
 		return err
 	}

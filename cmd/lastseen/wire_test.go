@@ -32,7 +32,8 @@ type cluster struct {
 	Radius float64   `json:"radius_miles"`
 }
 
-type history struct {
+// wireHistory is a history on the wire.
+type wireHistory struct {
 	Points   []dataPoint `json:"data_points"`
 	Clusters []cluster   `json:"stationary_clusters"`
 }

@@ -4,6 +4,7 @@ package schematest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"lastseen/schema"
 	"lastseen/schema/embedded"
@@ -100,21 +102,50 @@ func open(ctx context.Context, tb testing.TB, options schema.Options) (*schema.D
 	return schema.OpenOn(ctx, Engine(tb), options)
 }
 
+// Connect opens a connection of the test's own to its database, behind the back of package schema. The
+// caller closes it.
+func Connect(tb testing.TB, db *schema.DB) driver.Conn {
+	tb.Helper()
+	conn, err := connect(tb, db.Database())
+	if err != nil {
+		tb.Fatalf("connect to the test database: %v", err)
+	}
+	return conn
+}
+
+func connect(tb testing.TB, database string) (driver.Conn, error) {
+	address := os.Getenv("LASTSEEN_TEST_CLICKHOUSE")
+	if address == "" {
+		return clickhouse.Open(Engine(tb).ClientOptions(database))
+	}
+	options, err := clickhouse.ParseDSN(address)
+	if err != nil {
+		return nil, errors.New("LASTSEEN_TEST_CLICKHOUSE is not an address")
+	}
+	options.Protocol, options.Auth.Database = clickhouse.HTTP, database
+	return clickhouse.Open(options)
+}
+
+// Exec runs a statement in a test's database that no code of ours would.
+func Exec(tb testing.TB, db *schema.DB, statement string) {
+	tb.Helper()
+	conn := Connect(tb, db)
+	defer conn.Close()
+	if err := conn.Exec(context.Background(), statement); err != nil {
+		tb.Fatalf("%s: %v", statement, err)
+	}
+}
+
+// BreakTable takes a table away, so that statements that use it fail, until mend is called.
+func BreakTable(tb testing.TB, db *schema.DB, table string) (mend func()) {
+	tb.Helper()
+	Exec(tb, db, "RENAME TABLE "+table+" TO "+table+"_away")
+	return func() { Exec(tb, db, "RENAME TABLE "+table+"_away TO "+table) }
+}
+
 // drop removes a test's database. The second drop of a database that a test opened twice finds nothing.
 func drop(tb testing.TB, database string) {
-	options := &clickhouse.Options{}
-	if address := os.Getenv("LASTSEEN_TEST_CLICKHOUSE"); address != "" {
-		parsed, err := clickhouse.ParseDSN(address)
-		if err != nil {
-			tb.Errorf("read LASTSEEN_TEST_CLICKHOUSE: %v", err)
-			return
-		}
-		options = parsed
-		options.Protocol, options.Auth.Database = clickhouse.HTTP, "default"
-	} else {
-		options = Engine(tb).ClientOptions("default")
-	}
-	conn, err := clickhouse.Open(options)
+	conn, err := connect(tb, "default")
 	if err != nil {
 		tb.Errorf("drop the test database: %v", err)
 		return

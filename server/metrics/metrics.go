@@ -13,8 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"lastseen/ingest"
-	"lastseen/keys"
-	"lastseen/query"
+	"lastseen/keys/apikey"
+	"lastseen/query/latest"
 	"lastseen/schema"
 	"lastseen/server"
 )
@@ -24,17 +24,17 @@ type Server interface{ Stats() server.Stats }
 
 // Authenticator tells how credentials were checked. *keys.Authenticator is one.
 type Authenticator interface {
-	Stats() keys.AuthenticatorStats
+	Stats() apikey.AuthenticatorStats
 }
 
 // Keys tells how keys were changed. *keys.Service is one.
-type Keys interface{ Stats() keys.ServiceStats }
+type Keys interface{ Stats() apikey.ServiceStats }
 
 // Writer tells what was written. *ingest.Writer is one.
 type Writer interface{ Stats() ingest.WriterStats }
 
 // LastSeen tells what was looked up. *query.LastSeen is one.
-type LastSeen interface{ Stats() query.LastSeenStats }
+type LastSeen interface{ Stats() latest.Stats }
 
 // Statements tells what was asked of ClickHouse. *schema.DB is one.
 type Statements interface {

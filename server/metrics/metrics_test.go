@@ -14,11 +14,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"lastseen/ingest"
-	"lastseen/keys"
-	"lastseen/query"
+	"lastseen/keys/apikey"
+	"lastseen/query/latest"
 	"lastseen/schema"
 	"lastseen/schema/measure"
 	"lastseen/server"
+	"lastseen/server/limit"
 )
 
 // stats is what a source says, whatever is asked of it.
@@ -35,14 +36,14 @@ func sources() Sources {
 		Server: stats[server.Stats]{server.Stats{
 			Requests: []server.RequestStats{{Method: "GET", Route: "/x", Class: "2xx", Duration: once}},
 			InFlight: 1, Refused: map[string]uint64{"busy": 2}, LongPolls: map[string]uint64{"changed": 6}, Suspensions: 8,
-			Admissions: []server.AdmissionStats{{Name: "queries", Capacity: 8, InUse: 3, Waiting: 1, Refused: 4}},
+			Admissions: []limit.Stats{{Name: "queries", Capacity: 8, InUse: 3, Waiting: 1, Refused: 4}},
 		}},
-		Authenticator: stats[keys.AuthenticatorStats]{keys.AuthenticatorStats{Hits: 5, Misses: 3, Unknown: 1, Loads: 2, KeysLoaded: 7}},
-		Keys:          stats[keys.ServiceStats]{keys.ServiceStats{Propagation: once}},
+		Authenticator: stats[apikey.AuthenticatorStats]{apikey.AuthenticatorStats{Hits: 5, Misses: 3, Unknown: 1, Loads: 2, KeysLoaded: 7}},
+		Keys:          stats[apikey.ServiceStats]{apikey.ServiceStats{Propagation: once}},
 		Writer: stats[ingest.WriterStats]{ingest.WriterStats{
 			GroupPoints: once, GroupRequests: once, InsertTime: once, Rejected: map[string]uint64{"future": 1},
 		}},
-		LastSeen:   stats[query.LastSeenStats]{query.LastSeenStats{Lag: once}},
+		LastSeen:   stats[latest.Stats]{latest.Stats{Lag: once}},
 		Statements: stats[[]schema.StatementStats]{[]schema.StatementStats{{Kind: "query", Begun: 2, Failed: 1}}},
 		Version:    "v1",
 	}

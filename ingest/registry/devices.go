@@ -1,0 +1,87 @@
+package registry
+
+import (
+	"context"
+
+	"lastseen/schema"
+)
+
+// RegisterDevice gives a device to an organisation and returns its id. Doing so again returns the
+// same id and updates the optional fields that are given. A device is recognised by its address in
+// whatever case, and EUI-48 and EUI-64 addresses in whatever spelling; the address is kept as it was
+// first given.
+//
+// Errors: *InvalidError; *ConflictError when another organisation has the device; ErrUnavailable.
+func (r *Registry) RegisterDevice(ctx context.Context, orgID string, wanted NewDevice) (schema.ID, error) {
+	if err := wanted.validate(); err != nil {
+		return schema.ID{}, err
+	}
+	text, _ := AppendMACIdentity(nil, *wanted.DeviceMACAddress)
+	identity := string(text)
+	release, err := r.turn(ctx, identity)
+	if err != nil {
+		return schema.ID{}, err
+	}
+	defer release()
+	r.mu.RLock()
+	known := r.byMAC[identity]
+	r.mu.RUnlock()
+	switch {
+	case known == nil:
+		return r.registerNew(ctx, orgID, identity, wanted)
+	case known.orgID != orgID:
+		return schema.ID{}, &ConflictError{Detail: "Another organisation has registered this device: it must give it up first."}
+	}
+	return known.id, r.updateDevice(ctx, known, wanted)
+}
+
+// registerNew writes a device that nobody has. It is called in the device's turn.
+func (r *Registry) registerNew(ctx context.Context, orgID, identity string, wanted NewDevice) (schema.ID, error) {
+	r.mu.RLock()
+	row, tried := r.unsettled[identity]
+	r.mu.RUnlock()
+	if !tried {
+		row.id = schema.NewID()
+	}
+	err := r.db.SaveDevice(ctx, schema.Device{
+		ID: row.id, OrgID: orgID, MACAddress: *wanted.DeviceMACAddress, Type: wanted.Type, Comments: wanted.Comments,
+		OffChrtReferenceID: wanted.OffChrtReferenceID, CreatedAt: r.now(), Version: row.version,
+	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		if tried || len(r.unsettled) < maxUnsettled {
+			r.unsettled[identity] = attempt{row.id, row.version + 1}
+		}
+		return schema.ID{}, Unavailable(err)
+	}
+	delete(r.unsettled, identity)
+	d := r.addDevice(row.id, orgID, *wanted.DeviceMACAddress)
+	r.byMAC[identity] = d
+	return d.id, nil
+}
+
+// updateDevice writes what is new of a device. It is called in the device's turn.
+func (r *Registry) updateDevice(ctx context.Context, d *device, wanted NewDevice) error {
+	if wanted.Type == nil && wanted.Comments == nil && wanted.OffChrtReferenceID == nil {
+		return nil
+	}
+	row, found, err := r.db.FindDevice(ctx, d.id)
+	if err != nil {
+		return Unavailable(err)
+	}
+	if !found {
+		row = schema.Device{ID: d.id, OrgID: d.orgID, MACAddress: d.mac, CreatedAt: r.now()}
+	}
+	changed := set(&row.Type, wanted.Type, false, equal)
+	changed = set(&row.Comments, wanted.Comments, false, equal) || changed
+	changed = set(&row.OffChrtReferenceID, wanted.OffChrtReferenceID, false, equal) || changed
+	if !changed {
+		return nil
+	}
+	row.Version++
+	if err := r.db.SaveDevice(ctx, row); err != nil {
+		return Unavailable(err)
+	}
+	return nil
+}

@@ -1,0 +1,9 @@
+package registry
+
+import (
+	"testing"
+
+	"lastseen/schema/schematest"
+)
+
+func TestMain(m *testing.M) { schematest.Main(m) }

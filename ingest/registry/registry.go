@@ -1,0 +1,234 @@
+package registry
+
+import (
+	"context"
+	"hash/maphash"
+	"math"
+	"sync"
+	"time"
+
+	"lastseen/schema"
+)
+
+// Watcher is told of every session that is made or changed, after ClickHouse has it and
+// before the change is acknowledged; of one session, in the order of its versions.
+type Watcher interface {
+	PutSession(schema.Session)
+}
+
+// Registry knows every device and session: in memory, loaded at start and written through to
+// ClickHouse. It decides what ClickHouse cannot, because only one writer decides: a device belongs
+// to one organisation and has one active session. It is safe for concurrent use.
+//
+// Where a method returns an error nothing has changed, except that after ErrUnavailable or the end
+// of a context ClickHouse may hold the change all the same; making the call again settles it.
+//
+// In memory is only what points and decisions need, some 320 bytes for a device with a session and 100
+// for each further session; what people say of a session is read from ClickHouse when it changes.
+type Registry struct {
+	db      *schema.DB
+	watcher Watcher
+	now     func() time.Time
+
+	// turns let one caller at a time decide about a device, while it waits for ClickHouse too.
+	// A device's turn is chosen by its address, since that is what is there before the device is.
+	turns [256]chan struct{}
+	seed  maphash.Seed
+
+	mu       sync.RWMutex // never held while anything waits
+	devices  map[schema.ID]*device
+	byMAC    map[string]*device // by identity
+	sessions map[schema.ID]*session
+	orgs     map[string]string // one copy of each organisation's id
+	// unsettled are the registrations, by the address's identity, that ClickHouse may or may not
+	// have. The next registration of the address writes over them.
+	unsettled map[string]attempt
+}
+
+// device is what is known of a registered device. What changes is guarded by Registry.mu and
+// changed only in the device's turn.
+type device struct {
+	id    schema.ID
+	orgID string
+	mac   string // as registered
+
+	current *session // the last one that was made; nil when there is none
+	// unsettled is a session that ClickHouse may or may not have; the next one writes over it.
+	unsettled *attempt
+}
+
+// session is what is known of a session; guarded like device. Times are Unix milliseconds, 0 where
+// there is none.
+type session struct {
+	id           schema.ID
+	device       *device
+	terminatedAt int64
+	scheduledFor int64
+	version      uint32 // the one that the rest is taken from
+	tried        uint32 // the highest that may have been written
+}
+
+// attempt is a row that may have been written: its id, and the version that is above it.
+type attempt struct {
+	id      schema.ID
+	version uint64
+}
+
+// maxUnsettled bounds Registry.unsettled. Registrations past it that fail without a known outcome
+// are forgotten, which can at worst leave a row of a device that nobody else can register until the
+// next start finds it.
+const maxUnsettled = 4096
+
+// New returns an empty registry, which Load fills.
+func New(db *schema.DB, watcher Watcher, now func() time.Time) *Registry {
+	r := &Registry{
+		db: db, watcher: watcher, now: now, seed: maphash.MakeSeed(),
+		devices: make(map[schema.ID]*device), byMAC: make(map[string]*device),
+		sessions: make(map[schema.ID]*session), orgs: make(map[string]string), unsettled: make(map[string]attempt),
+	}
+	for i := range r.turns {
+		r.turns[i] = make(chan struct{}, 1)
+	}
+	return r
+}
+
+// Load reads the devices and the sessions from ClickHouse. It is called once, before anything else.
+func (r *Registry) Load(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	createdAt := make(map[*device]int64)
+	err := r.db.EachDeviceOwner(ctx, func(d schema.DeviceOwner) {
+		added := r.addDevice(d.ID, d.OrgID, d.MACAddress)
+		// Two rows with one address can only come of a registration whose outcome was unknown:
+		// the older is the one that was acknowledged.
+		identity := added.identity()
+		if rival := r.byMAC[identity]; rival == nil || d.CreatedAt < createdAt[rival] {
+			r.byMAC[identity] = added
+		}
+		createdAt[added] = d.CreatedAt
+	})
+	if err != nil {
+		return Unavailable(err)
+	}
+	clear(createdAt)
+	err = r.db.EachSessionActivity(ctx, func(s schema.SessionActivity) {
+		d := r.devices[s.DeviceID]
+		if d == nil {
+			d = r.addDevice(s.DeviceID, s.OrgID, s.DeviceMACAddress)
+		}
+		added := &session{id: s.ID, device: d, terminatedAt: s.TerminatedAt, scheduledFor: s.ScheduledFor, version: uint32(s.Version)}
+		r.sessions[s.ID] = added
+		if d.current == nil || succeeds(added, s.CreatedAt, d.current, createdAt[d]) {
+			d.current, createdAt[d] = added, s.CreatedAt
+		}
+	})
+	if err != nil {
+		return Unavailable(err)
+	}
+	return nil
+}
+
+// succeeds tells which of two sessions of a device may be active: one that was not terminated, else
+// the one that was made later.
+func succeeds(s *session, createdAt int64, rival *session, rivalCreatedAt int64) bool {
+	if open, rivalOpen := s.terminatedAt == 0, rival.terminatedAt == 0; open != rivalOpen {
+		return open
+	}
+	return createdAt > rivalCreatedAt
+}
+
+// addDevice makes a device known by its id. The caller holds mu.
+func (r *Registry) addDevice(id schema.ID, orgID, mac string) *device {
+	if one, ok := r.orgs[orgID]; ok {
+		orgID = one
+	} else {
+		r.orgs[orgID] = orgID
+	}
+	d := &device{id: id, orgID: orgID, mac: mac}
+	r.devices[id] = d
+	return d
+}
+
+// identity returns what all spellings of the device's address have in common. It shares the memory
+// of an address that is written so already.
+func (d *device) identity() string {
+	identity, ok := AppendMACIdentity(nil, d.mac)
+	if !ok || string(identity) == d.mac {
+		return d.mac
+	}
+	return string(identity)
+}
+
+// turn waits until it is the caller's turn to decide about a device. The caller calls release.
+func (r *Registry) turn(ctx context.Context, identity string) (release func(), err error) {
+	c := r.turns[maphash.String(r.seed, identity)%uint64(len(r.turns))]
+	select {
+	case c <- struct{}{}:
+		return func() { <-c }, nil
+	case <-ctx.Done():
+		return nil, Ended(ctx)
+	}
+}
+
+// end returns when the session ended as of now, and math.MaxInt64 while it is active.
+func (s *session) end(now int64) int64 {
+	switch {
+	case s.terminatedAt != 0:
+		return s.terminatedAt
+	case s.scheduledFor != 0 && s.scheduledFor <= now:
+		return s.scheduledFor
+	}
+	return math.MaxInt64
+}
+
+// adopt takes over a session that ClickHouse now has, and tells the watcher. It is called in the
+// turn of the session's device.
+func (r *Registry) adopt(d *device, s schema.Session) {
+	r.mu.Lock()
+	known := r.sessions[s.ID]
+	if known == nil {
+		known = &session{id: s.ID, device: d}
+		r.sessions[s.ID] = known
+		d.current, d.unsettled = known, nil
+	}
+	known.version = uint32(s.Version)
+	known.terminatedAt, known.scheduledFor = unixMilli(s.TerminatedAt), unixMilli(s.TerminationScheduledFor)
+	r.mu.Unlock()
+	r.watcher.PutSession(s)
+}
+
+func unixMilli(at *time.Time) int64 {
+	if at == nil {
+		return 0
+	}
+	return at.UnixMilli()
+}
+
+// OwnsDevice reports whether a device is registered to an organisation.
+func (r *Registry) OwnsDevice(orgID string, id schema.ID) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	d := r.devices[id]
+	return d != nil && d.orgID == orgID
+}
+
+// DeviceOf returns the device of a session that an organisation owns, and false when it owns none with
+// that id.
+func (r *Registry) DeviceOf(orgID string, session schema.ID) (schema.ID, bool) {
+	d, ok := r.deviceOf(orgID, session)
+	if !ok {
+		return schema.ID{}, false
+	}
+	return d.id, true
+}
+
+// deviceOf is DeviceOf for what changes the device or its sessions.
+func (r *Registry) deviceOf(orgID string, id schema.ID) (*device, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	s := r.sessions[id]
+	if s == nil || s.device.orgID != orgID {
+		return nil, false
+	}
+	return s.device, true
+}

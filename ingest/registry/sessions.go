@@ -1,0 +1,165 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"lastseen/schema"
+)
+
+// CreateSession begins a session of a device and returns its id. A session whose termination was
+// scheduled for a time that has come counts as ended.
+//
+// Errors: *InvalidError; ErrNotFound when the organisation has no such device; *ConflictError when
+// the device has an active session; ErrUnavailable.
+func (r *Registry) CreateSession(ctx context.Context, orgID string, deviceID schema.ID, wanted NewSession) (schema.ID, error) {
+	if err := wanted.validate(r.now(), true); err != nil {
+		return schema.ID{}, err
+	}
+	r.mu.RLock()
+	d := r.devices[deviceID]
+	r.mu.RUnlock()
+	if d == nil || d.orgID != orgID {
+		return schema.ID{}, ErrNotFound
+	}
+	release, err := r.turn(ctx, d.identity())
+	if err != nil {
+		return schema.ID{}, err
+	}
+	defer release()
+
+	now := r.now().UTC().Truncate(time.Millisecond)
+	if d.current != nil && d.current.end(now.UnixMilli()) == math.MaxInt64 {
+		return schema.ID{}, &ConflictError{Detail: "The device has an active session: terminate it first, or use it."}
+	}
+	scheduled, err := wanted.scheduled(now)
+	if err != nil {
+		return schema.ID{}, err
+	}
+	row := attempt{id: schema.NewID()}
+	if d.unsettled != nil {
+		row = *d.unsettled
+	}
+	s := schema.Session{
+		ID: row.id, OrgID: d.orgID, DeviceID: d.id, DeviceMACAddress: d.mac, CreatedAt: now,
+		Comments: wanted.Comments, OffChrtReferenceID: wanted.OffChrtReferenceID,
+		OffChrtShipperOrgDataID: wanted.OffChrtShipperOrgDataID, Public: wanted.Public,
+		TerminationScheduledFor: scheduled, Version: row.version,
+	}
+	if err := r.db.SaveSession(ctx, s); err != nil {
+		d.unsettled = &attempt{row.id, row.version + 1}
+		return schema.ID{}, Unavailable(err)
+	}
+	r.adopt(d, s)
+	return s.ID, nil
+}
+
+// UpdateSession changes what people say of a session, which may have ended. Only the organisation
+// that owns it can.
+//
+// Errors: *InvalidError; ErrNotFound when the organisation owns no such session; *ConflictError when
+// it would reschedule the termination of a session that has ended; ErrUnavailable.
+func (r *Registry) UpdateSession(ctx context.Context, orgID string, id schema.ID, update SessionUpdate) error {
+	if err := update.validate(r.now()); err != nil {
+		return err
+	}
+	return r.changeSession(ctx, orgID, id, func(s *schema.Session, _ session, now time.Time) (bool, error) {
+		_, hasEnded := s.EndedAt(now)
+		changed, rescheduled, err := update.change(s, now)
+		if err == nil && hasEnded && rescheduled {
+			err = &ConflictError{Detail: "The session has ended: its termination can no longer be scheduled or cleared."}
+		}
+		return changed, err
+	})
+}
+
+// TerminateSession ends a session now. Points that were taken before may still arrive, until the end
+// by their own timestamps.
+//
+// Errors: ErrNotFound when the organisation owns no such session; *ConflictError when it has ended
+// already; ErrUnavailable.
+func (r *Registry) TerminateSession(ctx context.Context, orgID string, id schema.ID) error {
+	return r.changeSession(ctx, orgID, id, func(s *schema.Session, known session, now time.Time) (bool, error) {
+		if s.TerminatedAt != nil && known.terminatedAt == 0 {
+			return false, nil // an earlier call got through that was not told so; this one is
+		}
+		if _, hasEnded := s.EndedAt(now); hasEnded {
+			return false, &ConflictError{Detail: "The session has ended already."}
+		}
+		s.TerminatedAt = &now
+		return true, nil
+	})
+}
+
+// UpdateSharedOrgs changes which other organisations may see a session: adds, then removes, so that
+// an organisation in both lists is removed. The owner needs no share and is left out.
+//
+// Errors: *InvalidError with the field add_org_ids or remove_org_ids; ErrNotFound when the
+// organisation owns no such session; ErrUnavailable.
+func (r *Registry) UpdateSharedOrgs(ctx context.Context, orgID string, id schema.ID, add, remove []string) error {
+	if err := validateOrgIDs("add_org_ids", add); err != nil {
+		return err
+	}
+	if err := validateOrgIDs("remove_org_ids", remove); err != nil {
+		return err
+	}
+	return r.changeSession(ctx, orgID, id, func(s *schema.Session, _ session, _ time.Time) (bool, error) {
+		var shared []string
+		for _, org := range slices.Concat(s.SharedWithOrgIDs, add) {
+			if org != orgID && !slices.Contains(remove, org) && !slices.Contains(shared, org) {
+				shared = append(shared, org)
+			}
+		}
+		if len(shared) > maxSharedOrgs {
+			return false, Invalid("add_org_ids", "A session can be shared with at most %d organisations.", maxSharedOrgs)
+		}
+		changed := !slices.Equal(shared, s.SharedWithOrgIDs)
+		s.SharedWithOrgIDs = shared
+		return changed, nil
+	})
+}
+
+// changeSession changes a session by a function, which gets the row that ClickHouse has and what was
+// known of it, and reports whether it changed the row. It is called in the turn of the session's
+// device.
+func (r *Registry) changeSession(ctx context.Context, orgID string, id schema.ID,
+	change func(s *schema.Session, known session, now time.Time) (changed bool, err error)) error {
+	d, ok := r.deviceOf(orgID, id)
+	if !ok {
+		return ErrNotFound
+	}
+	release, err := r.turn(ctx, d.identity())
+	if err != nil {
+		return err
+	}
+	defer release()
+	row, found, err := r.db.FindSession(ctx, orgID, id)
+	if err == nil && !found {
+		err = fmt.Errorf("the session %s is known and is not there", id)
+	}
+	if err != nil {
+		return Unavailable(err)
+	}
+	r.mu.RLock()
+	known := *r.sessions[id]
+	r.mu.RUnlock()
+	if row.Version > uint64(known.version) {
+		r.adopt(d, row) // an earlier change got through without our being told
+	}
+	changed, err := change(&row, known, r.now().UTC().Truncate(time.Millisecond))
+	if err != nil || !changed {
+		return err
+	}
+	row.Version = max(row.Version, uint64(known.tried)) + 1
+	if err := r.db.SaveSession(ctx, row); err != nil {
+		r.mu.Lock()
+		r.sessions[id].tried = uint32(row.Version)
+		r.mu.Unlock()
+		return Unavailable(err)
+	}
+	r.adopt(d, row)
+	return nil
+}

@@ -1,0 +1,109 @@
+package apikey
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"lastseen/keys"
+	"lastseen/schema"
+)
+
+// cachedKey is a key's record as the cache holds it. All but what notes its use is never changed.
+type cachedKey struct {
+	hash      schema.KeyHash
+	principal keys.Principal
+	expiresAt int64 // Unix milliseconds
+	revoked   bool
+	ended     bool // has expired, whatever the time
+
+	use keyUse
+}
+
+func newCachedKey(record schema.APIKey) *cachedKey {
+	key := &cachedKey{
+		hash:      record.Hash,
+		principal: keys.Principal{Kind: keys.CallerAPIKey, OrgID: record.OrgID, Role: keys.RoleOperator, KeyID: record.ID, ExpiresAt: record.ExpiresAt},
+		expiresAt: record.ExpiresAt.UnixMilli(),
+		revoked:   !record.RevokedAt.IsZero() && !record.Ended(),
+		ended:     record.Ended(),
+	}
+	if record.Kind == schema.KindDeviceCredential {
+		key.principal.Kind, key.principal.Role, key.principal.DeviceID = keys.CallerDeviceCredential, 0, record.DeviceID
+	}
+	return key
+}
+
+// check returns keys.ErrRevoked or keys.ErrExpired for a key that is over at a time (Unix milliseconds).
+func (k *cachedKey) check(now int64) error {
+	switch {
+	case k.revoked:
+		return keys.ErrRevoked
+	case k.ended || now >= k.expiresAt:
+		return keys.ErrExpired
+	}
+	return nil
+}
+
+// load returns a key's record from ClickHouse. However many ask for one key at a time, it is looked
+// up once, and whatever keys are missed at a time are looked up together; whoever's context ends stops
+// waiting and disturbs nobody else.
+func (a *Authenticator) load(ctx context.Context, hash schema.KeyHash) (*cachedKey, error) {
+	wanted, err := a.loads.join(hash)
+	if err != nil {
+		return nil, err
+	}
+	patience := time.NewTimer(a.config.LoadWait)
+	defer patience.Stop()
+	left := ctx.Done()
+	for {
+		select {
+		case <-wanted.done:
+			return wanted.key, wanted.err
+		case <-left:
+			a.loads.leave(wanted)
+			return nil, fmt.Errorf("%w (wait for the look-up of a key: %w)", keys.ErrUnavailable, ctx.Err())
+		case <-patience.C:
+			if a.loads.giveUp(wanted) {
+				return nil, fmt.Errorf("%w (%w)", keys.ErrUnavailable, errTooLate)
+			}
+		}
+	}
+}
+
+// lookUp asks ClickHouse for a batch of keys and remembers the answers, on behalf of everybody who
+// waits for them.
+func (a *Authenticator) lookUp(batch []*lookUp) {
+	defer a.loads.end(batch)
+	hashes := make([]schema.KeyHash, len(batch))
+	for i, wanted := range batch {
+		hashes[i] = wanted.hash
+	}
+	generation := a.unknown.generation()
+	ctx, cancel := context.WithTimeout(a.closing, a.config.LoadTimeout)
+	defer cancel()
+	records, err := a.config.Store.FindAPIKeys(ctx, hashes)
+	if err != nil {
+		a.loads.failed.Add(1)
+		err = fmt.Errorf("%w (look up %d keys: %w)", keys.ErrUnavailable, len(batch), err)
+		for _, wanted := range batch {
+			wanted.err = err
+		}
+		return
+	}
+	found := make(map[schema.KeyHash]*cachedKey, len(records))
+	for i := range records {
+		found[records[i].Hash] = newCachedKey(records[i])
+	}
+	forgotten := a.config.Now().Add(a.config.UnknownFor).UnixMilli()
+	for _, wanted := range batch {
+		key := found[wanted.hash]
+		if key == nil {
+			a.unknown.add(wanted.hash, generation, forgotten)
+			wanted.err = keys.ErrInvalid
+			continue
+		}
+		a.cache.Set(cacheSlot(&wanted.hash), key, 1) // ristretto may drop it; then the next request looks it up again
+		wanted.key = key
+	}
+}

@@ -1,0 +1,216 @@
+package apikey
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"lastseen/keys"
+	"lastseen/schema"
+	"lastseen/schema/measure"
+)
+
+// DeviceDirectory says whose devices are whose.
+type DeviceDirectory interface {
+	// OwnsDevice reports whether a device is registered to an organisation.
+	OwnsDevice(orgID string, deviceID schema.ID) bool
+}
+
+// ServiceConfig says what a Service works with.
+type ServiceConfig struct {
+	DB      *schema.DB        // required
+	Channel RevocationChannel // required
+	// Devices is asked when a credential is to be bound to a device; nil means that none can be.
+	Devices DeviceDirectory
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Logger gets what goes wrong without failing a request; nil means slog.Default.
+	Logger *slog.Logger
+}
+
+// Service makes, lists, rotates and revokes keys. Who may do so is for its caller to decide; it
+// confines everybody to their own organisation. It is safe for concurrent use.
+type Service struct {
+	config   ServiceConfig
+	random   io.Reader
+	changing [64]chan struct{} // locks, by key id, each held by whoever put an element in
+
+	propagation *measure.Histogram // of revocations
+	unannounced atomic.Uint64      // revocations that did not reach everybody
+}
+
+// changeTimeout bounds a change to a key, from the first write to the last.
+const changeTimeout = 15 * time.Second
+
+// NewService makes a Service. It holds nothing that needs to be closed.
+func NewService(config ServiceConfig) *Service {
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.Logger == nil {
+		config.Logger = slog.Default()
+	}
+	s := &Service{config: config, random: rand.Reader, propagation: measure.NewHistogram(measure.DurationBounds())}
+	for i := range s.changing {
+		s.changing[i] = make(chan struct{}, 1)
+	}
+	return s
+}
+
+// NewKey is a key to be made.
+type NewKey struct {
+	Kind      schema.KeyKind
+	Name      string    // 1 to 100 printable characters
+	ExpiresAt time.Time // in the future, at most five years ahead; milliseconds count
+	DeviceID  schema.ID // the one device that a device credential may write for; zero for any
+}
+
+// Create makes a key in the actor's organisation and returns its record and, this once, its text. The
+// key is accepted from the moment that Create returns. It fails with *InvalidError or ErrUnavailable.
+func (s *Service) Create(ctx context.Context, actor *keys.Principal, wanted NewKey) (Record, string, error) {
+	if err := s.validate(actor, wanted); err != nil {
+		return Record{}, "", err
+	}
+	ctx, cancel := beginChange(ctx)
+	defer cancel()
+	key, text, err := s.create(ctx, actor, wanted)
+	if err != nil {
+		return Record{}, "", err
+	}
+	return recordOf(key, s.config.Now()), text, nil
+}
+
+func (s *Service) validate(actor *keys.Principal, wanted NewKey) error {
+	if wanted.Kind != schema.KindAPIKey && wanted.Kind != schema.KindDeviceCredential {
+		return &keys.InvalidError{Field: "kind", Detail: "Give one of the kinds api_key and device_credential."}
+	}
+	if err := checkName(wanted.Name); err != nil {
+		return err
+	}
+	if err := checkExpiry(wanted.ExpiresAt, s.config.Now()); err != nil {
+		return err
+	}
+	if wanted.DeviceID == (schema.ID{}) {
+		return nil
+	}
+	if wanted.Kind != schema.KindDeviceCredential || s.config.Devices == nil || !s.config.Devices.OwnsDevice(actor.OrgID, wanted.DeviceID) {
+		return &keys.InvalidError{Field: "device_id", Detail: "Give the id of a device that is registered to your organisation, or leave it out."}
+	}
+	return nil
+}
+
+// create writes a key whose particulars have been checked. The event is written first: there is then
+// no key without one, whatever fails.
+func (s *Service) create(ctx context.Context, actor *keys.Principal, wanted NewKey) (schema.APIKey, string, error) {
+	text, err := newKey(wanted.Kind, s.random)
+	if err != nil {
+		return schema.APIKey{}, "", err
+	}
+	key := schema.APIKey{
+		Hash: sha256.Sum256(text), ID: schema.NewID(), Kind: wanted.Kind, OrgID: actor.OrgID,
+		Name: wanted.Name, Prefix: string(text[:shownLength]), DeviceID: wanted.DeviceID,
+		CreatedByUserID: actor.UserID, CreatedAt: s.now(), ExpiresAt: wanted.ExpiresAt.UTC().Truncate(time.Millisecond),
+	}
+	if err := s.recordEvent(ctx, key, schema.KeyCreated, actor.UserID, key.CreatedAt); err != nil {
+		return schema.APIKey{}, "", err
+	}
+	if err := s.config.DB.InsertAPIKey(ctx, key); err != nil {
+		return schema.APIKey{}, "", fmt.Errorf("%w (create a key: %w)", keys.ErrUnavailable, err)
+	}
+	notice := Notice{Kind: NoticeCreated, Hash: key.Hash, ExpiresAt: key.ExpiresAt}
+	if err := s.config.Channel.Publish(ctx, notice); err != nil {
+		// The key exists, and whoever believes that it does not will ask again within seconds.
+		s.config.Logger.Warn("could not announce a new key", "key_id", key.ID.String(), "error", err)
+	}
+	return key, string(text), nil
+}
+
+// List returns an organisation's keys of a kind, newest first, expired and revoked ones included. It
+// fails with ErrUnavailable.
+func (s *Service) List(ctx context.Context, orgID string, kind schema.KeyKind) ([]Record, error) {
+	found, err := s.config.DB.ListAPIKeys(ctx, orgID, kind)
+	if err != nil {
+		return nil, fmt.Errorf("%w (list keys: %w)", keys.ErrUnavailable, err)
+	}
+	now := s.config.Now()
+	records := make([]Record, len(found))
+	for i, key := range found {
+		records[i] = recordOf(key, now)
+	}
+	return records, nil
+}
+
+// Revoke ends a key of the actor's organisation and returns its record: no request that starts after
+// Revoke has returned is accepted with that key. Revoking it again gives the same record. It fails
+// with ErrNotFound, or with ErrUnavailable when the key may still be accepted; then call it again.
+func (s *Service) Revoke(ctx context.Context, actor *keys.Principal, kind schema.KeyKind, id schema.ID) (Record, error) {
+	ctx, cancel := beginChange(ctx)
+	defer cancel()
+	unlock, err := s.lock(ctx, id)
+	if err != nil {
+		return Record{}, err
+	}
+	defer unlock()
+	key, err := s.find(ctx, actor.OrgID, kind, id)
+	if err != nil {
+		return Record{}, err
+	}
+	if key.RevokedAt.IsZero() {
+		key.RevokedAt, key.RevokedByUserID = s.now(), actor.UserID
+		if err := s.config.DB.RevokeAPIKey(ctx, key.Hash, key.RevokedAt, key.RevokedByUserID); err != nil {
+			return Record{}, fmt.Errorf("%w (revoke a key: %w)", keys.ErrUnavailable, err)
+		}
+	}
+	// The rest is repeated for a key that is revoked already, since an earlier attempt may have
+	// failed half way.
+	notice := Notice{Kind: NoticeRevoked, Hash: key.Hash, ExpiresAt: key.ExpiresAt}
+	published := time.Now()
+	if err := s.config.Channel.Publish(ctx, notice); err != nil {
+		s.unannounced.Add(1)
+		return Record{}, fmt.Errorf("%w (announce a revocation: %w)", keys.ErrUnavailable, err)
+	}
+	s.propagation.ObserveSince(published)
+	if err := s.recordEvent(ctx, key, schema.KeyRevoked, key.RevokedByUserID, key.RevokedAt); err != nil {
+		return Record{}, err
+	}
+	return recordOf(key, s.config.Now()), nil
+}
+
+// find returns an organisation's key, or ErrNotFound.
+func (s *Service) find(ctx context.Context, orgID string, kind schema.KeyKind, id schema.ID) (schema.APIKey, error) {
+	key, found, err := s.config.DB.FindAPIKeyByID(ctx, orgID, kind, id)
+	switch {
+	case err != nil:
+		return schema.APIKey{}, fmt.Errorf("%w (find a key: %w)", keys.ErrUnavailable, err)
+	case !found:
+		return schema.APIKey{}, keys.ErrNotFound
+	}
+	return key, nil
+}
+
+// beginChange gives a change its own deadline and lets it finish when its caller goes away: a
+// revocation that is written must also be announced.
+func beginChange(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), changeTimeout)
+}
+
+// lock keeps other changes to a key away, so that of two revocations the second sees the first.
+func (s *Service) lock(ctx context.Context, id schema.ID) (unlock func(), err error) {
+	held := s.changing[int(id[len(id)-1])%len(s.changing)]
+	select {
+	case held <- struct{}{}:
+		return func() { <-held }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w (wait for another change to a key: %w)", keys.ErrUnavailable, ctx.Err())
+	}
+}
+
+// now is the time as it is stored.
+func (s *Service) now() time.Time {
+	return s.config.Now().UTC().Truncate(time.Millisecond)
+}

@@ -1,0 +1,335 @@
+package people
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"lastseen/keys"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// Tokens that browsers carry are signed with the local issuer's key like user tokens, but each kind
+// is for an audience of its own, so that none can be used in place of another.
+const (
+	audienceLink    = "lastseen/sign-in-link"
+	audienceSession = "lastseen/session"
+	audienceFlow    = "lastseen/sign-in-flow"
+
+	// flowTTL is the time that a person has to sign in at the identity provider.
+	flowTTL = 15 * time.Minute
+	// maxLinkTTL bounds the life of a sign-in link.
+	maxLinkTTL = 24 * time.Hour
+	// maxSessionToken bounds a session's token, in bytes: browsers keep cookies of 4096 with their
+	// name and attributes.
+	maxSessionToken = 3800
+)
+
+// ErrLinkUsed means that a sign-in link was good and has signed somebody in already.
+var ErrLinkUsed = errors.New("the sign-in link has been used")
+
+// SignInConfig says what a SignIn works with.
+type SignInConfig struct {
+	Issuer *Issuer // required
+	// DataDir is where is kept which links and sessions are spent; one process at a time may use it.
+	DataDir string
+	// SessionTTL is how long a browser stays signed in; 0 means 8 hours.
+	SessionTTL time.Duration
+}
+
+// SignIn signs browsers in and out. A session is a signed token that the browser keeps in a cookie:
+// who, in which organisations and roles, until when, and the token against cross-site requests. It
+// is safe for concurrent use.
+type SignIn struct {
+	issuer     *Issuer
+	sessionTTL time.Duration
+	spent      *spentTokens
+	links      *jwt.Parser
+	sessions   *jwt.Parser
+	flows      *jwt.Parser
+}
+
+// OpenSignIn reads which links and sessions are spent. Close releases the file.
+func OpenSignIn(config SignInConfig) (*SignIn, error) {
+	if config.Issuer == nil {
+		return nil, errors.New("set up sign-in: an issuer is required")
+	}
+	if config.SessionTTL <= 0 {
+		config.SessionTTL = 8 * time.Hour
+	}
+	spent, err := openSpent(filepath.Join(config.DataDir, "sign-in.spent"), config.Issuer.now)
+	if err != nil {
+		return nil, fmt.Errorf("set up sign-in: %w", err)
+	}
+	return &SignIn{
+		issuer: config.Issuer, sessionTTL: config.SessionTTL, spent: spent,
+		links:    config.Issuer.parserFor(audienceLink),
+		sessions: config.Issuer.parserFor(audienceSession),
+		flows:    config.Issuer.parserFor(audienceFlow),
+	}, nil
+}
+
+// Close releases the file. Sessions can still be checked afterwards, but nothing else.
+func (s *SignIn) Close() error { return s.spent.close() }
+
+// browserClaims are what a link or a session says. The first membership stands in the names that
+// user tokens have.
+type browserClaims struct {
+	jwt.RegisteredClaims
+	OrgID   string            `json:"org_id"`
+	OrgRole string            `json:"org_role"`
+	More    []membershipClaim `json:"memberships,omitempty"`
+	CSRF    string            `json:"csrf,omitempty"`
+}
+
+type membershipClaim struct {
+	OrgID string `json:"org_id"`
+	Role  string `json:"org_role"`
+}
+
+func claimsOf(person Person) browserClaims {
+	first := person.Memberships[0]
+	said := browserClaims{OrgID: first.OrgID, OrgRole: first.Role.String()}
+	said.Subject = person.UserID
+	for _, m := range person.Memberships[1:] {
+		said.More = append(said.More, membershipClaim{m.OrgID, m.Role.String()})
+	}
+	return said
+}
+
+// person returns whom the claims speak for. They were signed here, so that only a key in other hands
+// can make them wrong.
+func (c *browserClaims) person() (Person, error) {
+	person := Person{UserID: c.Subject}
+	for _, m := range append([]membershipClaim{{c.OrgID, c.OrgRole}}, c.More...) {
+		role, _ := keys.ParseRole(m.Role)
+		person.Memberships = append(person.Memberships, Membership{m.OrgID, role})
+	}
+	if person.Check() != nil {
+		return Person{}, keys.ErrInvalid
+	}
+	return person, nil
+}
+
+// SignLink makes the token of a link that signs a person in once, within a time of at most a day. It
+// fails with *InvalidError.
+func (i *Issuer) SignLink(person Person, ttl time.Duration) (string, error) {
+	if err := person.Check(); err != nil {
+		return "", err
+	}
+	if ttl < time.Second || ttl > maxLinkTTL {
+		return "", &keys.InvalidError{Field: "ttl", Detail: "Give a time of one second to one day for which the link is good."}
+	}
+	said := claimsOf(person)
+	return i.signFor(audienceLink, &said, &said.RegisteredClaims, ttl)
+}
+
+// Redeem signs in whom a link's token is for and spends the token. It returns the new session's token.
+// It fails with ErrInvalid, ErrExpired, ErrLinkUsed and ErrUnavailable.
+func (s *SignIn) Redeem(link string) (string, *Session, error) {
+	var said browserClaims
+	if err := s.issuer.verifyFor(s.links, link, &said, &said.RegisteredClaims); err != nil {
+		return "", nil, err
+	}
+	person, err := said.person()
+	if err != nil {
+		return "", nil, err
+	}
+	first, err := s.spent.add(said.ID, said.ExpiresAt.Time)
+	switch {
+	case err != nil:
+		return "", nil, err
+	case !first:
+		return "", nil, ErrLinkUsed
+	}
+	return s.Begin(person)
+}
+
+// Begin makes a session for a person who has proved who they are, and returns its token, of at most
+// 3800 bytes: of very many organisations the last are left out. It fails with *InvalidError.
+func (s *SignIn) Begin(person Person) (string, *Session, error) {
+	if err := person.Check(); err != nil {
+		return "", nil, err
+	}
+	for {
+		said := claimsOf(person)
+		said.CSRF = randomToken()
+		token, err := s.issuer.signFor(audienceSession, &said, &said.RegisteredClaims, s.sessionTTL)
+		if err != nil {
+			return "", nil, err
+		}
+		if len(token) <= maxSessionToken || len(person.Memberships) == 1 {
+			return token, sessionOf(&said, person), nil
+		}
+		person.Memberships = person.Memberships[:len(person.Memberships)-1]
+	}
+}
+
+// Session tells whose session a token is. It fails with ErrInvalid, with ErrExpired, and with
+// ErrRevoked for one that was ended.
+func (s *SignIn) Session(token []byte) (*Session, error) {
+	if len(token) > keys.MaxTokenLength {
+		return nil, keys.ErrInvalid
+	}
+	var said browserClaims
+	if err := s.issuer.verifyFor(s.sessions, string(token), &said, &said.RegisteredClaims); err != nil {
+		return nil, err
+	}
+	if s.spent.has(said.ID) {
+		return nil, keys.ErrRevoked
+	}
+	person, err := said.person()
+	if err != nil {
+		return nil, err
+	}
+	return sessionOf(&said, person), nil
+}
+
+// End ends a session for good. It fails with ErrUnavailable, and then the session goes on.
+func (s *SignIn) End(session *Session) error {
+	_, err := s.spent.add(session.id, session.ExpiresAt)
+	return err
+}
+
+// Session is a browser's. It is shared: nobody may change it.
+type Session struct {
+	Person
+	// CSRFToken must come with every request that changes something, in a header, which no page
+	// of another site can set.
+	CSRFToken string
+	ExpiresAt time.Time
+
+	id string
+}
+
+func sessionOf(said *browserClaims, person Person) *Session {
+	return &Session{Person: person, CSRFToken: said.CSRF, ExpiresAt: said.ExpiresAt.UTC(), id: said.ID}
+}
+
+// CheckCSRF reports whether a token is the session's, in constant time.
+func (s *Session) CheckCSRF(token []byte) bool {
+	return s.CSRFToken != "" && subtle.ConstantTimeCompare([]byte(s.CSRFToken), token) == 1
+}
+
+// Principal returns the person as a caller of one of their organisations, the first when orgID is
+// empty, and false when they have no role in it.
+func (s *Session) Principal(orgID string) (*keys.Principal, bool) {
+	for _, m := range s.Memberships {
+		if orgID == "" || m.OrgID == orgID {
+			return &keys.Principal{Kind: keys.CallerUser, OrgID: m.OrgID, UserID: s.UserID, Role: m.Role, ExpiresAt: s.ExpiresAt}, true
+		}
+	}
+	return nil, false
+}
+
+// Flow is one way to the identity provider and back. Its State and Nonce go to the provider in the
+// open; Verifier is PKCE's secret, which the provider sees only at the end.
+type Flow struct {
+	State, Nonce, Verifier string
+	ReturnTo               string // a page of the console
+}
+
+type flowClaims struct {
+	jwt.RegisteredClaims
+	State    string `json:"state"`
+	Nonce    string `json:"nonce"`
+	Verifier string `json:"verifier"`
+	ReturnTo string `json:"return_to"`
+}
+
+// BeginFlow makes a flow and the token in which the browser keeps it. A returnTo that is not a page
+// of the console is replaced by the console's first.
+func (s *SignIn) BeginFlow(returnTo string) (string, Flow, error) {
+	flow := Flow{State: randomToken(), Nonce: randomToken(), Verifier: randomToken() + randomToken(), ReturnTo: pageOfConsole(returnTo)}
+	said := flowClaims{State: flow.State, Nonce: flow.Nonce, Verifier: flow.Verifier, ReturnTo: flow.ReturnTo}
+	token, err := s.issuer.signFor(audienceFlow, &said, &said.RegisteredClaims, flowTTL)
+	return token, flow, err
+}
+
+// OpenFlow returns the flow that a browser comes back from. state is what the provider sent along. It
+// fails with ErrInvalid and ErrExpired.
+func (s *SignIn) OpenFlow(token []byte, state string) (Flow, error) {
+	if len(token) > keys.MaxTokenLength {
+		return Flow{}, keys.ErrInvalid
+	}
+	var said flowClaims
+	if err := s.issuer.verifyFor(s.flows, string(token), &said, &said.RegisteredClaims); err != nil {
+		return Flow{}, err
+	}
+	if said.State == "" || subtle.ConstantTimeCompare([]byte(said.State), []byte(state)) != 1 {
+		return Flow{}, keys.ErrInvalid
+	}
+	return Flow{State: said.State, Nonce: said.Nonce, Verifier: said.Verifier, ReturnTo: pageOfConsole(said.ReturnTo)}, nil
+}
+
+const consolePath = "/console/"
+
+// pageOfConsole returns an address of the console as it is, and the console's own for any other.
+func pageOfConsole(address string) string {
+	rest, inside := strings.CutPrefix(address, consolePath)
+	if !inside || rest != "" && !strings.HasPrefix(rest, "#/") || len(address) > 1000 {
+		return consolePath
+	}
+	for i := range len(rest) {
+		if rest[i] <= ' ' || rest[i] > '~' || rest[i] == '\\' {
+			return consolePath
+		}
+	}
+	return address
+}
+
+// randomToken returns 43 characters of 256 random bits that nothing in a URL escapes.
+func randomToken() string {
+	var random [32]byte
+	rand.Read(random[:]) // never fails since Go 1.24: it aborts the program instead
+	return base64.RawURLEncoding.EncodeToString(random[:])
+}
+
+func validTokenID(id string) bool {
+	random, err := base64.RawURLEncoding.Strict().DecodeString(id)
+	return err == nil && len(random) == 32
+}
+
+// parserFor returns a parser of tokens of this issuer for an audience.
+func (i *Issuer) parserFor(audience string) *jwt.Parser {
+	return jwt.NewParser(
+		jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}),
+		jwt.WithIssuer(issuerName), jwt.WithAudience(audience),
+		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(ClockLeeway),
+		jwt.WithTimeFunc(i.now), jwt.WithStrictDecoding(),
+	)
+}
+
+// signFor fills in a token's registered claims and signs it.
+func (i *Issuer) signFor(audience string, said jwt.Claims, registered *jwt.RegisteredClaims, ttl time.Duration) (string, error) {
+	now := i.now()
+	registered.ID = randomToken()
+	registered.Issuer = issuerName
+	registered.Audience = jwt.ClaimStrings{audience}
+	registered.IssuedAt = jwt.NewNumericDate(now)
+	registered.ExpiresAt = jwt.NewNumericDate(now.Add(ttl + time.Second - 1)) // which drops the fraction of a second
+	signed, err := jwt.NewWithClaims(jwt.SigningMethodEdDSA, said).SignedString(i.key)
+	if err != nil {
+		return "", fmt.Errorf("sign a token for a browser: %w", err)
+	}
+	return signed, nil
+}
+
+// verifyFor reads a token of this issuer. It fails with ErrInvalid and ErrExpired.
+func (i *Issuer) verifyFor(parser *jwt.Parser, token string, said jwt.Claims, registered *jwt.RegisteredClaims) error {
+	parsed, err := parser.ParseWithClaims(token, said, func(*jwt.Token) (any, error) { return i.key.Public(), nil })
+	switch {
+	case errors.Is(err, jwt.ErrTokenExpired): // the signature has been checked by then
+		return keys.ErrExpired
+	case err != nil || parsed.Header["crit"] != nil || !validTokenID(registered.ID):
+		return keys.ErrInvalid
+	case !i.now().Before(registered.ExpiresAt.Time): // the leeway is for clocks that are ahead, not for the end
+		return keys.ErrExpired
+	}
+	return nil
+}

@@ -1,0 +1,37 @@
+package history
+
+import (
+	"testing"
+
+	"lastseen/schema"
+)
+
+// FuzzCursor: a text is a cursor of a request only if signing its place again gives the same text, and
+// it is then none of another organisation's request.
+func FuzzCursor(f *testing.F) {
+	c := cursors{[]byte("0123456789abcdef0123456789abcdef")}
+	request := Request{OrgID: "org_a", Start: 1, End: 2}
+	session := schema.ID{1}
+	f.Add(c.sign(&request, session, schema.Receipt{ReceivedAt: 3, Timestamp: -4}), "org_b")
+	f.Add("", "org_a")
+	f.Add("AQAAAAAAAAADAAAAAAAAAAQAAAAAAAAAAAAAAAAAAAAA", "")
+	f.Fuzz(func(t *testing.T, text, org string) {
+		place, ok := c.parse(text, &request, session)
+		if !ok {
+			return
+		}
+		if again := c.sign(&request, session, place); again != text {
+			t.Errorf("%q is signed as %q", text, again)
+		}
+		for _, other := range []Request{
+			{OrgID: org, Start: 1, End: 2}, {OrgID: "org_a", Public: true, Start: 1, End: 2}, {OrgID: "org_a", Start: 1, End: 3},
+		} {
+			if _, ok := c.parse(text, &other, session); ok && other != request {
+				t.Errorf("the cursor is good for %+v too", other)
+			}
+		}
+		if _, ok := c.parse(text, &request, schema.ID{2}); ok {
+			t.Error("the cursor is good for another session too")
+		}
+	})
+}

@@ -1,0 +1,167 @@
+package history
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"lastseen/query/history/format"
+	"lastseen/query/history/stays"
+	"lastseen/query/latest"
+	"lastseen/schema"
+)
+
+// MaxBucketSeconds bounds the length of a bucket: a week.
+const MaxBucketSeconds = 604_800
+
+const maxClusterTime = MaxSeconds * time.Second
+
+// The bounds of a ClusterRule.
+const (
+	// MaxMeters keeps the points of a stay on less than a hemisphere, where they have a hull.
+	MaxMeters = 1_000_000
+	// MinMeters is below what coordinates can tell apart, and above where squares are lost.
+	MinMeters = 0.001
+	// MaxSeconds is 366 days.
+	MaxSeconds = 366 * 24 * 60 * 60
+)
+
+// Request says which points of which session are wanted, by whom.
+type Request struct {
+	SessionID string // its text; any text is allowed
+	OrgID     string // the caller's organisation
+	Public    bool   // the caller has no credential and sees public sessions only; OrgID is ignored
+	// Start <= timestamp < End, Unix milliseconds.
+	Start, End int64
+	// BucketSeconds is the length of the buckets of which only the newest point is wanted, 1 to
+	// 604800, or 0 for every point.
+	BucketSeconds int
+	// Clusters is usually DefaultClusterRule(). Its distance is positive and at most 1,000,000 m,
+	// its times are 1 second to 366 days.
+	Clusters stays.Rule
+	// Format is how the history is written.
+	Format format.Format
+	// Order is the order of the points. OrderReceived goes without buckets and has no clusters.
+	Order Order
+	// Limit is the most points, or buckets, of the answer, 1 to MaxPageLimit, or 0 for all.
+	Limit int
+	// Cursor is NextCursor of the stream that gave the page before, or empty for the first page.
+	Cursor string
+}
+
+// Validate returns an *InvalidError that names the first parameter that cannot be served.
+func (r *Request) Validate() error {
+	switch rule := r.Clusters; {
+	case r.Start >= r.End:
+		return &latest.InvalidError{Field: "end_timestamp", Detail: "This must be later than start_timestamp."}
+	case r.BucketSeconds < 0 || r.BucketSeconds > MaxBucketSeconds:
+		return &latest.InvalidError{Field: "bucket_seconds", Detail: "This must be a whole number from 1 to 604800."}
+	case !(rule.DistanceMeters >= MinMeters && rule.DistanceMeters <= MaxMeters):
+		return &latest.InvalidError{Field: "stationary_distance_meters", Detail: "This must be from 0.001 to 1000000."}
+	case rule.Minimum < time.Second || rule.Minimum > maxClusterTime:
+		return &latest.InvalidError{Field: "stationary_minimum_seconds", Detail: "This must be from 1 to 31622400."}
+	case rule.Gap < time.Second || rule.Gap > maxClusterTime:
+		return &latest.InvalidError{Field: "stationary_gap_seconds", Detail: "This must be from 1 to 31622400."}
+	case r.Order >= orderCount:
+		return &latest.InvalidError{Field: "order", Detail: "This must be one of timestamp, received."}
+	case r.Order == OrderReceived && r.BucketSeconds > 0:
+		return &latest.InvalidError{Field: "bucket_seconds", Detail: "Leave this or order=received out: they do not go together."}
+	case r.Limit < 0 || r.Limit > MaxPageLimit:
+		return &latest.InvalidError{Field: "limit", Detail: "This must be a whole number from 1 to 1000000."}
+	case !r.Format.Valid():
+		return &latest.InvalidError{Field: "format", Detail: "This must be one of json, ndjson, csv, geojson, gpx, parquet, arrow."}
+	}
+	return nil
+}
+
+// Reader streams the data points of sessions. It is safe for concurrent use.
+type Reader struct {
+	db       *schema.DB
+	lastSeen *latest.Table
+	streams  chan struct{} // holds a token for each stream that is open
+	cursors  cursors
+	receipts Receipts
+	limits   Limits
+	retained time.Duration
+}
+
+// Options tune a History. Streams must be set.
+type Options struct {
+	// Streams is how many answers are streamed at a time. Each holds a connection to ClickHouse while its
+	// reader keeps up with it, and files always, so it should leave some of schema.Options.Connections to others.
+	Streams int
+	// CursorKey signs cursors, with at least 32 secret bytes; when it is shorter, a key is made and
+	// cursors are good for as long as the History.
+	CursorKey []byte
+	// Receipts is who writes points in this process; nil means nobody, and that points that arrive
+	// later than now are not in the feed of OrderReceived.
+	Receipts Receipts
+	// Limits bound each answer.
+	Limits Limits
+	// Retention is how long points are kept after their timestamp; 0 means for ever. Older ones, which
+	// ClickHouse drops only when it merges, are in no answer.
+	Retention time.Duration
+}
+
+// New returns a History.
+func New(db *schema.DB, lastSeen *latest.Table, options Options) *Reader {
+	if len(options.CursorKey) < cursorKeySize {
+		options.CursorKey = make([]byte, cursorKeySize)
+		rand.Read(options.CursorKey)
+	}
+	if options.Receipts == nil {
+		options.Receipts = fixedReceipts(time.Now().UnixMilli())
+	}
+	return &Reader{
+		db: db, lastSeen: lastSeen, streams: make(chan struct{}, options.Streams),
+		cursors: cursors{options.CursorKey}, receipts: options.Receipts, limits: options.Limits,
+		retained: options.Retention,
+	}
+}
+
+// admissionWait is how long a request waits for a stream to end.
+const admissionWait = time.Second
+
+// Open starts a history. Its errors match ErrNotFound, *InvalidError, ErrBusy, ErrUnavailable, or are
+// that of ctx, which must last as long as the stream: when it ends, so does the query. The caller
+// calls WriteTo once, or Close.
+func (h *Reader) Open(ctx context.Context, request Request) (*Stream, error) {
+	if err := request.Validate(); err != nil {
+		return nil, err
+	}
+	id, ok := schema.ParseID(request.SessionID)
+	if !ok || !h.lastSeen.Exists(id, latest.Viewer{OrgID: request.OrgID, Public: request.Public}) {
+		return nil, latest.ErrNotFound
+	}
+	if err := h.admit(ctx); err != nil {
+		return nil, err
+	}
+	s := &Stream{history: h, ctx: ctx, session: id, request: request, began: time.Now(), clusters: stays.NewFinder(request.Clusters)}
+	s.from = request.Start
+	if h.retained > 0 {
+		s.from = max(s.from, s.began.Add(-h.retained).UnixMilli())
+	}
+	if err := s.openPage(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	// What fails before the first point can still become a proper answer.
+	if err := s.start(); err != nil {
+		return nil, errors.Join(s.failure(err), s.Close())
+	}
+	return s, nil
+}
+
+func (h *Reader) admit(ctx context.Context) error {
+	wait := time.NewTimer(admissionWait)
+	defer wait.Stop()
+	select {
+	case h.streams <- struct{}{}:
+		return nil
+	case <-wait.C:
+		return latest.ErrBusy
+	case <-ctx.Done():
+		return fmt.Errorf("wait for another history to end: %w", context.Cause(ctx))
+	}
+}

@@ -1,0 +1,134 @@
+package history
+
+import (
+	"cmp"
+	"math"
+
+	"lastseen/query/latest"
+	"lastseen/schema"
+)
+
+// Order is the order in which a history gives its points.
+type Order uint8
+
+// The orders of a history.
+const (
+	// OrderTimestamp is by when the points were recorded. Its pages one after the other are the answer
+	// without pages, as long as no points arrive that lie before what was given already.
+	OrderTimestamp Order = iota
+	// OrderReceived is by when the points arrived, a feed that never ends: who goes on from its cursor
+	// gets every point, however late it arrives, and every replacement.
+	OrderReceived
+	orderCount
+)
+
+// MaxPageLimit is the most points that a page may have, and that an answer of OrderReceived has without
+// a limit.
+const MaxPageLimit = 1_000_000
+
+const cursorAdvice = "Use a cursor as it came, with the session_id, start_timestamp, end_timestamp, bucket_seconds and order of the request that it came from, or leave it out to begin anew."
+
+// Receipts says how far the order of arrival is settled.
+type Receipts interface {
+	// ReceivedThrough returns a time (Unix milliseconds) such that each point that was received by
+	// then is in ClickHouse or never will be. It never decreases and is safe for concurrent use.
+	ReceivedThrough() int64
+}
+
+// page is the part of a history that one answer gives.
+type page struct {
+	start, end int64            // timestamps, the start inclusive, Unix milliseconds
+	receipts   *schema.Receipts // of OrderReceived, nil otherwise
+	first      bool             // no other is before it
+	whole      bool             // it is all that was asked for
+	next       string           // the cursor of the page that follows, empty for none
+}
+
+// openPage finds out what a request's page is. Without a limit, a cursor and OrderReceived it asks
+// nothing of ClickHouse.
+func (s *Stream) openPage() error {
+	r := &s.request
+	s.page = page{start: s.from, end: r.End, first: r.Cursor == "", whole: r.Cursor == ""}
+	var place schema.Receipt
+	if r.Cursor != "" {
+		var ok bool
+		if place, ok = s.history.cursors.parse(r.Cursor, r, s.session); !ok {
+			return &latest.InvalidError{Field: "cursor", Detail: cursorAdvice}
+		}
+	}
+	if r.Order == OrderReceived {
+		return s.openFeed(place)
+	}
+	if r.Cursor != "" {
+		s.page.start = max(s.from, place.Timestamp)
+	}
+	if r.Limit == 0 {
+		return nil
+	}
+	end, more, err := s.pageEnd()
+	if err != nil {
+		return s.failure(err)
+	}
+	if !more {
+		return nil
+	}
+	s.page.end, s.page.whole = end, false
+	s.page.next = s.history.cursors.sign(r, s.session, schema.Receipt{Timestamp: end})
+	return nil
+}
+
+func (s *Stream) pageEnd() (int64, bool, error) {
+	r, db := &s.request, s.history.db
+	if r.BucketSeconds > 0 {
+		return db.BucketPageEnd(s.ctx, s.session, s.page.start, s.page.end, r.BucketSeconds, r.Limit)
+	}
+	return db.PageEnd(s.ctx, s.session, s.page.start, s.page.end, r.Limit)
+}
+
+// openFeed finds out what a page of the order of arrival is. It ends no later than what is settled: of
+// an insert that is under way some months may be visible and others not, and who were given the ones
+// would have passed the others.
+func (s *Stream) openFeed(after schema.Receipt) error {
+	r := &s.request
+	if s.page.first {
+		after = schema.FirstReceipt
+	}
+	settled := schema.Receipt{ReceivedAt: s.history.receipts.ReceivedThrough(), Timestamp: math.MaxInt64}
+	if before(settled, after) {
+		settled = after // the clock of another process was ahead: there is nothing new yet
+	}
+	receipts := &schema.Receipts{After: after, Through: settled}
+	s.page.receipts, s.page.whole = receipts, false
+	// ClickHouse sorts what it gives, which takes memory by the point, so there is always a limit.
+	last, more, err := s.history.db.ReceivedPageEnd(s.ctx, s.session, s.from, r.End, *receipts, cmp.Or(r.Limit, s.history.feedPage()))
+	if err != nil {
+		return s.failure(err)
+	}
+	if more {
+		receipts.Through = last
+	}
+	s.page.next = s.history.cursors.sign(r, s.session, receipts.Through)
+	return nil
+}
+
+func before(a, b schema.Receipt) bool {
+	return a.ReceivedAt < b.ReceivedAt || a.ReceivedAt == b.ReceivedAt && a.Timestamp < b.Timestamp
+}
+
+// NextCursor returns the cursor of the page that follows, and an empty text when there is none. It is
+// known from the beginning.
+func (s *Stream) NextCursor() string { return s.page.next }
+
+// fixedReceipts is ReceivedThrough of a process that writes no points.
+type fixedReceipts int64
+
+// ReceivedThrough returns the time.
+func (f fixedReceipts) ReceivedThrough() int64 { return int64(f) }
+
+// feedPage is how many points an answer of OrderReceived has without a limit: as many as it may have.
+func (h *Reader) feedPage() int {
+	if h.limits.Points > 0 {
+		return int(min(h.limits.Points, MaxPageLimit))
+	}
+	return MaxPageLimit
+}

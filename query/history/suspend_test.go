@@ -1,0 +1,148 @@
+package history_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"lastseen/query/history"
+	"lastseen/query/history/format"
+	"lastseen/query/latest"
+	"lastseen/query/querytest"
+	"lastseen/schema"
+	"lastseen/schema/schematest"
+)
+
+// scattered has 20,000 points of two months in several parts, with replaced ones, outliers and late ones.
+func scattered(t *testing.T, rng *rand.Rand) (*history.Reader, *schema.DB, schema.Session) {
+	t.Helper()
+	s := querytest.NewSession()
+	h, db := historyOf(t, s)
+	schematest.Exec(t, db, "SYSTEM STOP MERGES session_by_device_data_points")
+	var groups [4][]schema.OwnedPoint
+	put := func(p schema.OwnedPoint) {
+		at := rng.IntN(len(groups))
+		groups[at] = append(groups[at], p)
+	}
+	for i := range int64(20_000) {
+		p := querytest.At(s.ID, i*200)
+		p.Latitude += int32(i / 1000 * 100_000) // stays of a thousand points
+		p.ReceivedAt += rng.Int64N(100) * 60_000
+		put(p)
+		switch rng.IntN(10) {
+		case 0:
+			put(querytest.Version(p, 1, schema.OutlierByUser))
+		case 1:
+			p = querytest.Version(p, 1, schema.NotOutlier)
+			p.ReceivedAt += 3_600_000
+			put(p)
+		}
+	}
+	for _, group := range groups {
+		querytest.Insert(t, db, group...)
+	}
+	return h, db, s
+}
+
+// suspending writes a history and suspends it at some of the pieces.
+func suspending(h *history.Reader, request history.Request, rng *rand.Rand, suspended func()) (string, error) {
+	stream, err := h.Open(context.Background(), request)
+	if err != nil {
+		return "", err
+	}
+	var out bytes.Buffer
+	_, err = stream.WriteTo(writerFunc(func(p []byte) (int, error) {
+		out.Write(p)
+		if rng.IntN(8) == 0 {
+			if _, err := stream.Suspend(); err != nil {
+				return 0, err
+			}
+			suspended()
+		}
+		return len(p), nil
+	}))
+	return out.String(), err
+}
+
+func TestASuspendedHistoryIsTheSame(t *testing.T) {
+	t.Parallel()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	h, _, s := scattered(t, rng)
+	suspensions := 0
+	for _, kind := range format.All() {
+		for name, change := range map[string]func(*history.Request){
+			"all":     func(*history.Request) {},
+			"buckets": func(r *history.Request) { r.BucketSeconds = 450 },
+			"a page":  func(r *history.Request) { r.Limit = 12_345 },
+			"arrival": func(r *history.Request) { r.Order = history.OrderReceived },
+		} {
+			request := wanted(s.ID)
+			request.Format = kind
+			change(&request)
+			got, err := suspending(h, request, rng, func() { suspensions++ })
+			if want := pull(t, h, request); err != nil || got != want {
+				t.Errorf("%s in %v: %d bytes, want the same %d (%v)", name, kind, len(got), len(want), err)
+			}
+		}
+	}
+	if suspensions < 10 {
+		t.Errorf("%d suspensions in all", suspensions)
+	}
+}
+
+// TestASuspendedHistoryHoldsNoQuery asks ClickHouse which statements it runs.
+func TestASuspendedHistoryHoldsNoQuery(t *testing.T) {
+	t.Parallel()
+	s := querytest.NewSession()
+	h, db := historyOf(t, s, manyPoints(s)...)
+	stream, err := h.Open(t.Context(), wanted(s.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if querytest.Running(t, db) == 0 {
+		t.Error("ClickHouse runs nothing for a history that is open")
+	}
+	pieces := 0
+	_, err = stream.WriteTo(writerFunc(func(p []byte) (int, error) {
+		if pieces++; pieces == 3 {
+			if _, err := stream.Suspend(); err != nil {
+				t.Error(err)
+			}
+			if n := querytest.Running(t, db); n > 0 {
+				t.Errorf("ClickHouse runs %d statements for a history that is suspended", n)
+			}
+		}
+		return len(p), nil
+	}))
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestASuspendedHistoryThatCannotGoOnFails(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(1, 2))
+	h, db, s := scattered(t, rng)
+	stream, err := h.Open(t.Context(), wanted(s.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	querytest.BreakTable(t, db, "session_by_device_data_points", func() {
+		_, err = stream.WriteTo(writerFunc(func(p []byte) (int, error) { _, err := stream.Suspend(); return len(p), err }))
+	})
+	if !errors.Is(err, latest.ErrUnavailable) {
+		t.Errorf("the error is %v, want %v", err, latest.ErrUnavailable)
+	}
+	for range 2 { // as many as there are places
+		next, err := h.Open(t.Context(), wanted(s.ID))
+		if err != nil {
+			t.Fatalf("its place is not free: %v", err)
+		}
+		defer next.Close()
+	}
+}

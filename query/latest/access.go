@@ -1,0 +1,83 @@
+package latest
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"lastseen/schema"
+)
+
+// organisations numbers organisation ids from 1, so that records need no pointer to say who owns
+// them. Comparing a number with a name takes no lock. Names are never removed: there are as many as
+// organisations that own a session.
+type organisations struct {
+	mu      sync.Mutex // held by writers
+	numbers map[string]uint32
+	names   atomic.Pointer[[]string] // only ever appended to
+}
+
+func newOrganisations() *organisations {
+	o := &organisations{numbers: make(map[string]uint32)}
+	o.names.Store(&[]string{""})
+	return o
+}
+
+// number returns the number of an organisation, a new one if it has none.
+func (o *organisations) number(orgID string) uint32 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if n, ok := o.numbers[orgID]; ok {
+		return n
+	}
+	names := *o.names.Load()
+	n := uint32(len(names))
+	// Readers hold the shorter slice and never look past its end.
+	names = append(names, orgID)
+	o.names.Store(&names)
+	o.numbers[orgID] = n
+	return n
+}
+
+// name returns the organisation with a number, "" for 0.
+func (o *organisations) name(number uint32) string {
+	return (*o.names.Load())[number]
+}
+
+// shares says with which organisations sessions are shared, for the few that are.
+type shares struct {
+	shards [64]sharesShard
+}
+
+type sharesShard struct {
+	mu       sync.RWMutex
+	sessions map[schema.ID][]string
+}
+
+// shard spreads by the id's last byte, which is random.
+func (s *shares) shard(id schema.ID) *sharesShard {
+	return &s.shards[int(id[len(id)-1])%len(s.shards)]
+}
+
+// set replaces a session's organisations; it keeps orgIDs.
+func (s *shares) set(id schema.ID, orgIDs []string) {
+	shard := s.shard(id)
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	if len(orgIDs) == 0 {
+		delete(shard.sessions, id)
+		return
+	}
+	if shard.sessions == nil {
+		shard.sessions = make(map[schema.ID][]string)
+	}
+	shard.sessions[id] = orgIDs
+}
+
+// has reports whether a session is shared with an organisation.
+func (s *shares) has(id schema.ID, orgID string) bool {
+	shard := s.shard(id)
+	shard.mu.RLock()
+	defer shard.mu.RUnlock()
+	return slices.Contains(shard.sessions[id], orgID)
+}

@@ -1,0 +1,142 @@
+package latest
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"lastseen/schema"
+)
+
+// replayMargin is how long before the watermark the replay begins. A point gets its time of receipt
+// before its insert, which may take half a minute, and enters the table after it; so a save between
+// the two does not have it.
+const replayMargin = time.Minute
+
+// Progress says how far Load has come, in rows.
+type Progress struct {
+	Sessions    int
+	Checkpoints int
+	Replayed    int // data points received since the checkpoint
+	Recomputed  int // sessions whose newest point was asked of the history
+}
+
+// progressStep is how many rows pass from one report of progress to the next.
+const progressStep = 100_000
+
+// loader is one run of Load.
+type loader struct {
+	*Table
+	done   Progress
+	report func(Progress)
+	stale  map[schema.ID]struct{} // sessions whose checkpoint must not be believed
+}
+
+func (l *loader) step(counter *int) {
+	if *counter++; *counter%progressStep == 0 && l.report != nil {
+		l.report(l.done)
+	}
+}
+
+// Load fills the table from ClickHouse: the sessions, their checkpoints, and the points received
+// since. It must return before anything else is called but look-ups, which find what is loaded so
+// far. progress may be nil; it is called every 100,000 rows and at the end. After an error, which
+// matches ErrUnavailable, Load may be called again.
+func (t *Table) Load(ctx context.Context, progress func(Progress)) error {
+	began := time.Now()
+	l := &loader{Table: t, report: progress, stale: make(map[schema.ID]struct{})}
+	for _, stage := range []func(context.Context) error{l.sessions, l.checkpoints, l.replay, l.recompute} {
+		if err := stage(ctx); err != nil {
+			return fmt.Errorf("load the last_seen table: %w", Unavailable(err))
+		}
+	}
+	if progress != nil {
+		progress(l.done)
+	}
+	t.counts.loaded.Store(&loaded{l.done, time.Since(began)})
+	return nil
+}
+
+func (l *loader) sessions(ctx context.Context) error {
+	return l.db.EachSessionAccess(ctx, func(a schema.SessionAccess) {
+		l.putAccess(a)
+		l.step(&l.done.Sessions)
+	})
+}
+
+func (l *loader) checkpoints(ctx context.Context) error {
+	// Before the rows, so that a save by a process that is still on its way out cannot raise it
+	// above what is loaded.
+	state, err := l.db.LastSeenState(ctx)
+	if err != nil {
+		return err
+	}
+	l.saver.version, l.saver.watermark = state.Version, state.Watermark
+	return l.db.LoadCheckpoints(ctx, func(c schema.Checkpoint) {
+		if c.Stale {
+			l.stale[c.Point.SessionID] = struct{}{}
+			l.records.update(c.Point.SessionID, func(r *record) { r.set(isStale, true) })
+		} else {
+			l.records.update(c.Point.SessionID, func(r *record) {
+				r.publish(&c.Point)
+				r.newest = max(r.newest, c.NewestTimestamp)
+			})
+		}
+		l.step(&l.done.Checkpoints)
+	})
+}
+
+func (l *loader) replay(ctx context.Context) error {
+	// A clock that was set back since the save must not hide what was received after it.
+	since := min(l.saver.watermark, l.now().UnixMilli()) - replayMargin.Milliseconds()
+	reader, err := l.db.ReadReceivedSince(ctx, max(since, 0))
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	var last schema.ID
+	for reader.Next() {
+		p := reader.Point()
+		l.records.update(p.SessionID, func(r *record) {
+			r.publish(p)
+			if r.has(isStale) {
+				l.stale[p.SessionID] = struct{}{}
+			}
+		})
+		if p.SessionID != last {
+			last = p.SessionID
+			l.markDirty([]schema.ID{last})
+		}
+		l.step(&l.done.Replayed)
+	}
+	return reader.Err()
+}
+
+// recomputeChunk is how many sessions' newest points are asked of the history at a time.
+const recomputeChunk = 1000
+
+func (l *loader) recompute(ctx context.Context) error {
+	ids := make([]schema.ID, 0, len(l.stale))
+	for id := range l.stale {
+		ids = append(ids, id)
+	}
+	for len(ids) > 0 {
+		chunk := ids[:min(len(ids), recomputeChunk)]
+		ids = ids[len(chunk):]
+		newest, err := l.db.NewestPoints(ctx, chunk)
+		if err != nil {
+			return err
+		}
+		for i := range newest {
+			c := &newest[i]
+			l.records.update(c.Point.SessionID, func(r *record) { r.settle(c) })
+		}
+		// A session without points has nothing that could be stale.
+		for _, id := range chunk {
+			l.records.update(id, func(r *record) { r.set(isStale, false) })
+		}
+		l.markDirty(chunk)
+		l.done.Recomputed += len(chunk)
+	}
+	return nil
+}

@@ -1,0 +1,263 @@
+package latest
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"lastseen/schema"
+)
+
+// records maps sessions to records. Readers take no lock and share no written cache line: a record is
+// a seqlock over atomic words, and the hash index over the records is replaced, never changed, when
+// it grows. Writers lock the shard of the session. Nothing in it is a pointer that the garbage
+// collector must follow, but for one a chunk of records.
+type records struct {
+	seed   maphash.Seed
+	shards [shardCount]shard
+}
+
+const (
+	shardBits  = 8
+	shardCount = 1 << shardBits
+	chunkLen   = 64
+)
+
+// shard holds the sessions whose hash begins with the shard's number.
+type shard struct {
+	mu       sync.Mutex // held by writers
+	index    atomic.Pointer[index]
+	used     int      // records in use; under mu
+	_        [40]byte // keeps the shards' locks on cache lines of their own
+	changing record   // what update works on, under mu
+}
+
+// index finds the records of a shard. Free slots and absent chunks are filled in place; for more of
+// them a larger index takes its place.
+type index struct {
+	slots  []atomic.Uint64 // open addressing: tag of the hash in the high half, number of the record + 1 in the low one
+	chunks []atomic.Pointer[[chunkLen]entry]
+}
+
+// newIndex returns an index of slots, a power of two, three quarters of which may be taken.
+func newIndex(slots int) *index {
+	return &index{
+		slots:  make([]atomic.Uint64, slots),
+		chunks: make([]atomic.Pointer[[chunkLen]entry], (slots*3/4+chunkLen-1)/chunkLen),
+	}
+}
+
+// entry is a record as readers and a writer share it. The sequence number is odd while a writer is at work.
+type entry struct {
+	sequence atomic.Uint64
+	words    [recordWords]atomic.Uint64
+}
+
+func newRecords() *records {
+	return &records{seed: maphash.MakeSeed()}
+}
+
+// find returns the entry of a session, or nil.
+func (t *records) find(id schema.ID) *entry {
+	hash := maphash.Bytes(t.seed, id[:])
+	index := t.shards[hash>>(64-shardBits)].index.Load()
+	if index == nil {
+		return nil
+	}
+	e, _ := index.find(id, hash)
+	return e
+}
+
+// prefetchLen is how many sessions prefetch looks for at a time: more than the misses that a processor
+// works on at once, and few enough to stay in its nearest cache.
+const prefetchLen = 16
+
+// prefetch brings the records of up to prefetchLen sessions into the processor's cache. Each look-up in a
+// large table waits for memory twice, for the slot and for the record; here no wait depends on another's
+// end, so they run side by side.
+func (t *records) prefetch(ids []schema.ID) {
+	var hashes [prefetchLen]uint64
+	var indexes [prefetchLen]*index
+	for i := range ids {
+		hashes[i] = maphash.Bytes(t.seed, ids[i][:])
+		if x := t.shards[hashes[i]>>(64-shardBits)].index.Load(); x != nil {
+			x.slots[hashes[i]&uint64(len(x.slots)-1)].Load()
+			indexes[i] = x
+		}
+	}
+	for i := range ids {
+		if x := indexes[i]; x != nil {
+			x.touch(hashes[i])
+		}
+	}
+}
+
+// touch loads the ends of the first record whose slot has a hash's tag.
+func (x *index) touch(hash uint64) {
+	mask := uint64(len(x.slots) - 1)
+	for at := hash & mask; ; at = (at + 1) & mask {
+		slot := x.slots[at].Load()
+		if slot == 0 {
+			return
+		}
+		if slot>>32 == tag(hash) {
+			e := x.entry(uint32(slot) - 1)
+			e.words[0].Load()
+			e.words[recordWords-1].Load()
+			return
+		}
+	}
+}
+
+// find returns the entry of a session, or nil and the free slot where it belongs.
+func (x *index) find(id schema.ID, hash uint64) (*entry, *atomic.Uint64) {
+	mask := uint64(len(x.slots) - 1)
+	first, last := idWords(id)
+	for at := hash & mask; ; at = (at + 1) & mask {
+		slot := x.slots[at].Load()
+		if slot == 0 {
+			return nil, &x.slots[at]
+		}
+		if slot>>32 != tag(hash) {
+			continue
+		}
+		e := x.entry(uint32(slot) - 1)
+		// An entry keeps its session for good, so these words need no sequence check.
+		if e.words[0].Load() == first && uint32(e.words[1].Load()) == last {
+			return e, nil
+		}
+	}
+}
+
+// entry returns a record by its number; its chunk must be there.
+func (x *index) entry(number uint32) *entry {
+	return &x.chunks[number/chunkLen].Load()[number%chunkLen]
+}
+
+// tag is the part of a hash that a slot repeats, so that probing seldom touches other records. It
+// overlaps neither the shard's bits nor, below 16 million slots, those of the slot's place.
+func tag(hash uint64) uint64 {
+	return hash >> 24 & 0xffffffff
+}
+
+// load copies the words of one moment.
+func (e *entry) load(words *[recordWords]uint64) {
+	for {
+		before := e.sequence.Load()
+		if before&1 == 0 {
+			for i := range words {
+				words[i] = e.words[i].Load()
+			}
+			if e.sequence.Load() == before {
+				return
+			}
+		}
+		runtime.Gosched() // the writer may have been preempted
+	}
+}
+
+// get copies the record of a session and reports whether there is one.
+func (t *records) get(id schema.ID, r *record) bool {
+	e := t.find(id)
+	if e == nil {
+		return false
+	}
+	var words [recordWords]uint64
+	e.load(&words)
+	r.unpack(&words)
+	return true
+}
+
+// update changes the record of a session, a new one if there is none. change must not call the table.
+func (t *records) update(id schema.ID, change func(*record)) {
+	hash := maphash.Bytes(t.seed, id[:])
+	s := &t.shards[hash>>(64-shardBits)]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, slot := t.reserve(s, id, hash)
+	var words [recordWords]uint64
+	for i := range words {
+		words[i] = e.words[i].Load()
+	}
+	r := &s.changing // and not a local one, which would be allocated for every point
+	*r = record{}
+	r.unpack(&words)
+	r.point.SessionID = id
+	change(r)
+	r.pack(&words)
+	e.sequence.Add(1)
+	for i := range words {
+		e.words[i].Store(words[i])
+	}
+	e.sequence.Add(1)
+	if slot != nil {
+		slot.Store(tag(hash)<<32 | uint64(s.used+1))
+		s.used++
+	}
+}
+
+// reserve returns the entry of a session, or an unused one and the slot that is to lead to it. The
+// caller holds the shard's lock.
+func (t *records) reserve(s *shard, id schema.ID, hash uint64) (*entry, *atomic.Uint64) {
+	x := s.index.Load()
+	if x == nil {
+		x = newIndex(16)
+		s.index.Store(x)
+	}
+	e, slot := x.find(id, hash)
+	if e != nil {
+		return e, nil
+	}
+	if 4*(s.used+1) > 3*len(x.slots) {
+		x = t.grow(s, x)
+		_, slot = x.find(id, hash)
+	}
+	if chunk := &x.chunks[s.used/chunkLen]; chunk.Load() == nil {
+		chunk.Store(new([chunkLen]entry))
+	}
+	return x.entry(uint32(s.used)), slot
+}
+
+// grow replaces a shard's index by one with twice the slots; readers of the old one go on undisturbed.
+func (t *records) grow(s *shard, x *index) *index {
+	grown := newIndex(2 * len(x.slots))
+	for i := range x.chunks {
+		grown.chunks[i].Store(x.chunks[i].Load())
+	}
+	for i := range x.slots {
+		slot := x.slots[i].Load()
+		if slot == 0 {
+			continue
+		}
+		e := x.entry(uint32(slot) - 1)
+		id := wordsID(e.words[0].Load(), e.words[1].Load())
+		_, free := grown.find(id, maphash.Bytes(t.seed, id[:]))
+		free.Store(slot)
+	}
+	s.index.Store(grown)
+	return grown
+}
+
+// len counts the records.
+func (t *records) len() (n int) {
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.mu.Lock()
+		n += s.used
+		s.mu.Unlock()
+	}
+	return n
+}
+
+// idWords are an id as it stands in a record's words; wordsID is the reverse.
+func idWords(id schema.ID) (first uint64, last uint32) {
+	return binary.LittleEndian.Uint64(id[:8]), binary.LittleEndian.Uint32(id[8:])
+}
+
+func wordsID(first, second uint64) (id schema.ID) {
+	binary.LittleEndian.PutUint64(id[:8], first)
+	binary.LittleEndian.PutUint32(id[8:], uint32(second))
+	return id
+}

@@ -1,0 +1,94 @@
+package latest
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"lastseen/schema"
+)
+
+// watches are who waits for which session to change. Writers look at nothing but one number while
+// nobody waits.
+//
+// No change is missed: a watch is counted before its owner looks at the session (again), and a writer
+// looks at the count after it has changed the session. So either the owner sees the change or the
+// writer sees the watch.
+type watches struct {
+	count  atomic.Int64
+	shards [watchShards]watchShard
+}
+
+const watchShards = 64
+
+type watchShard struct {
+	mu        sync.Mutex
+	bySession map[schema.ID]map[*Watch]struct{}
+	_         [48]byte // keeps the shards' locks on cache lines of their own
+}
+
+// Watch tells its owner when a session may have changed. It belongs to one goroutine, which stops it.
+type Watch struct {
+	all     *watches
+	session schema.ID
+	changed chan struct{} // has room for one
+}
+
+// Watch begins to watch a session, given by the text of its id, and returns nil for a text that is no
+// id. What changed before it returned is not told: look the session up after that. It checks no
+// access; a look-up does.
+func (t *Table) Watch(sessionID []byte) *Watch {
+	id, ok := schema.ParseID(sessionID)
+	if !ok {
+		return nil
+	}
+	w := &Watch{all: &t.watches, session: id, changed: make(chan struct{}, 1)}
+	t.watches.count.Add(1)
+	shard := t.watches.shard(id)
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	if shard.bySession == nil {
+		shard.bySession = make(map[schema.ID]map[*Watch]struct{})
+	}
+	if shard.bySession[id] == nil {
+		shard.bySession[id] = make(map[*Watch]struct{}, 1)
+	}
+	shard.bySession[id][w] = struct{}{}
+	return w
+}
+
+// Changed receives when what is shown of the session, or who may see it, may have changed since the
+// last receive.
+func (w *Watch) Changed() <-chan struct{} { return w.changed }
+
+// Stop ends the watch. It may be called once.
+func (w *Watch) Stop() {
+	shard := w.all.shard(w.session)
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	of := shard.bySession[w.session]
+	if delete(of, w); len(of) == 0 {
+		delete(shard.bySession, w.session)
+	}
+	w.all.count.Add(-1)
+}
+
+// shard returns the shard of a session. The end of an id is a count, so it spreads.
+func (w *watches) shard(id schema.ID) *watchShard {
+	return &w.shards[id[len(id)-1]%watchShards]
+}
+
+// wake tells everybody who watches a session that it has changed, which it has by now.
+func (w *watches) wake(id schema.ID) {
+	if w.count.Load() == 0 {
+		return
+	}
+	shard := w.shard(id)
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	for watch := range shard.bySession[id] {
+		select {
+		case watch.changed <- struct{}{}:
+		default: // it has yet to look at an earlier change, and will see this one too
+		}
+	}
+}

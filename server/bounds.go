@@ -1,6 +1,9 @@
 package server
 
 import (
+	"time"
+
+	"lastseen/keys/apikey"
 	"lastseen/query/history"
 	"lastseen/server/input"
 )
@@ -10,7 +13,7 @@ var (
 	pageRange        = input.Range{Least: 1, Most: 1_000_000}
 	pageSizeRange    = input.Range{Least: 1, Most: 1000}
 	suggestionsRange = input.Range{Least: 1, Most: 100}
-	graceRange       = input.Range{Least: 0, Most: 604_800} // seconds
+	graceRange       = input.Range{Least: 0, Most: int(apikey.MaxGrace / time.Second)}
 	bucketRange      = input.Range{Least: 1, Most: history.MaxBucketSeconds}
 	pageLimitRange   = input.Range{Least: 1, Most: history.MaxPageLimit}
 	staySecondsRange = input.Range{Least: 1, Most: history.MaxSeconds}

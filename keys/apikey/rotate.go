@@ -24,7 +24,7 @@ type Rotation struct {
 // with ErrNotFound, with *ConflictError when the old key has already ended or was rotated before, and
 // with keys.ErrUnavailable; a new key may then be in the list whose text nobody knows, and the old one may end.
 func (s *Service) Rotate(ctx context.Context, actor *keys.Principal, kind schema.KeyKind, id schema.ID, rotation Rotation) (Record, string, error) {
-	if rotation.Grace < 0 || rotation.Grace > maxGrace {
+	if rotation.Grace < 0 || rotation.Grace > MaxGrace {
 		return Record{}, "", &keys.InvalidError{Field: "grace_seconds", Detail: "Give a grace of 0 to 604800 seconds."}
 	}
 	if !rotation.ExpiresAt.IsZero() {

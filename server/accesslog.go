@@ -81,7 +81,7 @@ func (e *logEntry) fail(p *problem) { e.failure = p }
 
 // cut notes that a streamed answer broke off after its status had been sent.
 func (e *logEntry) cut(err error) {
-	e.failure, e.broken = asProblem(err).because(err), true
+	e.failure, e.broken = asProblem(err, inQuery).because(err), true
 }
 
 // thinnedRate is how many refusals of who asks too much are logged: they come by the thousand, and metrics count them all.

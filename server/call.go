@@ -13,6 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"lastseen/keys"
+	"lastseen/schema"
 )
 
 // call is one request on its way through the server. It is pooled: it lives until end, which serve
@@ -149,7 +150,7 @@ func (c *call) authenticate() error {
 	principal, err = c.server.services.Authenticator.Authenticate(c.server.work, text)
 	if err != nil {
 		c.noteFailure(err)
-		if c.route.probe && errors.Is(err, keys.ErrUnavailable) {
+		if c.route.probe && errors.Is(err, schema.Unavailable) {
 			return nil // the service can tell how it is even when ClickHouse is gone
 		}
 		return err
@@ -191,7 +192,7 @@ func (c *call) context() context.Context {
 
 // fail answers with the problem that an error stands for.
 func (c *call) fail(err error) {
-	p := asProblem(err)
+	p := asProblem(err, c.route.input())
 	c.entry.fail(p)
 	c.server.counts.refuse(p)
 	response := &c.http.Response

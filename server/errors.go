@@ -6,86 +6,65 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"lastseen/ingest/registry"
-	"lastseen/keys"
-	"lastseen/query/history"
-	"lastseen/query/latest"
+	"lastseen/schema"
 )
 
-// domainProblems says which answer each error of the packages below stands for. The first that
-// matches counts, so a sentinel that wraps a cause stands before what the cause may be.
-var domainProblems = []struct {
-	err     error
-	problem *problem
-}{
-	{keys.ErrUnknownCredential, problemNoCredential},
-	{keys.ErrInvalid, problemInvalid},
-	{keys.ErrExpired, problemExpired},
-	{keys.ErrRevoked, problemRevoked},
-	{keys.ErrNotFound, problemNotFound},
-	{latest.ErrNotFound, problemNoSession},
-	{registry.ErrNotFound, problemNotFound},
-	{latest.ErrBusy, problemBusy},
-	{registry.ErrBusy, problemBusy},
-	{keys.ErrUnavailable, problemUnavailable},
-	{latest.ErrUnavailable, problemUnavailable},
-	{registry.ErrDiskFull, problemDiskFull},
-	{registry.ErrUnavailable, problemUnavailable},
-	{errDeparted, problemDeparted},
-	{context.DeadlineExceeded, problemTimeout},
-	{context.Canceled, problemStopping}, // by a shutdown
+// problemOf says which answer each kind of error stands for.
+var problemOf = map[schema.Code]*problem{
+	schema.Invalid:           {status: fasthttp.StatusUnprocessableEntity, detail: "The request cannot be accepted as it is."},
+	schema.NotFound:          problemNotFound,
+	schema.Conflict:          {status: fasthttp.StatusConflict, detail: "The request is in conflict with the state of what it is about."},
+	schema.TooLarge:          problemTooManyPoints,
+	schema.Busy:              problemBusy,
+	schema.DiskFull:          problemDiskFull,
+	schema.Unavailable:       problemUnavailable,
+	schema.NoCredential:      problemNoCredential,
+	schema.InvalidCredential: problemInvalid,
+	schema.ExpiredCredential: problemExpired,
+	schema.RevokedCredential: problemRevoked,
 }
 
 // asProblem returns the answer that an error stands for. It is the only place that turns domain
-// errors into status codes. What is not known here is a fault of ours.
-func asProblem(err error) *problem {
-	if p, ok := err.(*problem); ok { // the usual cases, without a search through a chain
-		return p
-	}
-	for _, known := range domainProblems {
-		if err == known.err {
-			return known.problem
+// errors into status codes. Fields that an error names are in the body or, for a request without one, in the
+// query: in says which. What is not known here is a fault of ours.
+func asProblem(err error, in string) *problem {
+	switch e := err.(type) { // the usual cases, without a search through a chain
+	case *problem:
+		return e
+	case schema.Code:
+		if known := problemOf[e]; known != nil {
+			return known
 		}
 	}
 	var p *problem
 	if errors.As(err, &p) {
 		return p.because(err)
 	}
-	if p := describedProblem(err); p != nil {
-		return p
+	if code, found := schema.CodeOf(err); found && problemOf[code] != nil {
+		return explained(code, err, in)
 	}
-	for _, known := range domainProblems {
-		if errors.Is(err, known.err) {
-			return known.problem.because(err)
-		}
+	switch {
+	case errors.Is(err, errDeparted):
+		return problemDeparted.because(err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return problemTimeout.because(err)
+	case errors.Is(err, context.Canceled): // by a shutdown
+		return problemStopping.because(err)
 	}
 	return problemInternal.because(err)
 }
 
-// describedProblem returns the answer for the errors that bring their own sentence, and nil for
-// others.
-func describedProblem(err error) *problem {
-	var ofIngest *registry.InvalidError
-	var ofKeys *keys.InvalidError
-	var ofQuery *latest.InvalidError
-	var limit *history.LimitError
-	var conflict *registry.ConflictError
-	var keyConflict *keys.ConflictError
+// explained returns the answer for an error of a kind, with the field and the sentence that it brings.
+func explained(code schema.Code, err error, in string) *problem {
+	known := problemOf[code]
+	e, says := errors.AsType[*schema.Error](err)
 	switch {
-	case errors.As(err, &ofIngest):
-		return invalid(bodyField(ofIngest.Field, ofIngest.Detail))
-	case errors.As(err, &ofKeys):
-		return invalid(bodyField(ofKeys.Field, ofKeys.Detail))
-	case errors.As(err, &ofQuery):
-		return invalid(fieldError{loc: []string{"query", ofQuery.Field}, msg: ofQuery.Detail})
-	case errors.As(err, &limit):
-		return invalid(fieldError{loc: []string{"query", "limit"}, msg: limit.Error()})
-	case errors.As(err, &conflict):
-		return &problem{status: fasthttp.StatusConflict, detail: conflict.Detail}
-	case errors.As(err, &keyConflict):
-		return &problem{status: fasthttp.StatusConflict, detail: keyConflict.Detail}
-	case errors.Is(err, registry.ErrTooLarge):
-		return problemTooManyPoints
+	case !says || e.Code != code || e.Sentence == "":
+		return known.because(err)
+	case code == schema.Invalid:
+		return invalid(fieldIn(in, e.Field, e.Sentence))
 	}
-	return nil
+	p := known.because(err)
+	p.detail = e.Sentence
+	return p
 }

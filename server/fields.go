@@ -23,13 +23,22 @@ func (f *fields) problem() error {
 	return invalid(f.errors...)
 }
 
-// bodyField is an error about a field of the body, or about the body as a whole when name is empty.
-func bodyField(name, msg string) fieldError {
+// Where a request's fields are.
+const (
+	inBody  = "body"
+	inQuery = "query"
+)
+
+// fieldIn is an error about a field of the body or the query, or about the whole of it when name is empty.
+func fieldIn(place, name, msg string) fieldError {
 	if name == "" {
-		return fieldError{loc: []string{"body"}, msg: msg}
+		return fieldError{loc: []string{place}, msg: msg}
 	}
-	return fieldError{loc: []string{"body", name}, msg: msg}
+	return fieldError{loc: []string{place, name}, msg: msg}
 }
+
+// bodyField is fieldIn of the body.
+func bodyField(name, msg string) fieldError { return fieldIn(inBody, name, msg) }
 
 const required = "This field is required."
 

@@ -14,6 +14,7 @@ import (
 
 	"lastseen/keys"
 	"lastseen/keys/ratelimit"
+	"lastseen/schema"
 )
 
 // limits bound how many requests one caller may make and how often one address may come with
@@ -141,7 +142,7 @@ func (c *call) checkFailures(text []byte) (*keys.Principal, error) {
 // noteFailure counts a credential that was not good against the address it came from. One that has
 // expired or was revoked was good once and is no guess.
 func (c *call) noteFailure(err error) {
-	if !errors.Is(err, keys.ErrInvalid) && !errors.Is(err, keys.ErrUnknownCredential) || c.decided() {
+	if !errors.Is(err, schema.InvalidCredential) && !errors.Is(err, schema.NoCredential) || c.decided() {
 		return
 	}
 	l := c.server.limits

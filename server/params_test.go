@@ -155,7 +155,7 @@ func FuzzJSONBody(f *testing.F) {
 			}
 			return
 		}
-		p := asProblem(err)
+		p := asProblem(err, inQuery)
 		if p.status != fasthttp.StatusUnprocessableEntity || p.fields[0].loc[0] != "body" {
 			t.Fatalf("%q: %d %v", body, p.status, p.fields)
 		}

@@ -42,6 +42,14 @@ const (
 	pointsBody
 )
 
+// input returns where the route's requests have what they ask for.
+func (r *route) input() string {
+	if r.body == noBody {
+		return inQuery
+	}
+	return inBody
+}
+
 // queue is what a request waits for before it runs.
 type queue uint8
 

@@ -91,8 +91,8 @@ func TestEveryProblemIsCounted(t *testing.T) {
 	for status := 400; status < 600; status++ {
 		counts.refuse(&problem{status: status})
 	}
-	for _, known := range domainProblems {
-		counts.refuse(known.problem)
+	for _, known := range problemOf {
+		counts.refuse(known)
 	}
 	for _, p := range []*problem{problemCrossSite, problemConnections, problemAddressConnections, problemSecretInURL, problemAPIKey, problemDeviceCredential, problemRole, problemNoRoute} {
 		counts.refuse(p)

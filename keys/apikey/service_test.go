@@ -20,9 +20,8 @@ import (
 // wantInvalid checks that a request was refused for a field.
 func wantInvalid(t *testing.T, err error, field string) {
 	t.Helper()
-	var invalid *keys.InvalidError
-	if !errors.As(err, &invalid) || invalid.Field != field || !strings.HasSuffix(invalid.Error(), ".") {
-		t.Errorf("got %v, want an InvalidError about %s with a sentence", err, field)
+	if schematest.InvalidField(err) != field || !strings.HasSuffix(err.Error(), ".") {
+		t.Errorf("got %v, want schema.Invalid about %s with a sentence", err, field)
 	}
 }
 
@@ -171,7 +170,7 @@ func TestRevoke(t *testing.T) {
 				return f.service.Revoke(t.Context(), f.admin, schema.KindAPIKey, schema.NewID())
 			},
 		} {
-			if got, err := revoke(); !errors.Is(err, keys.ErrNotFound) || got != (apikey.Record{}) {
+			if got, err := revoke(); !errors.Is(err, schema.NotFound) || got != (apikey.Record{}) {
 				t.Errorf("%s: got %+v, %v", name, got, err)
 			}
 		}
@@ -200,10 +199,10 @@ func TestRotate(t *testing.T) {
 		f.clock.Advance(time.Minute - time.Millisecond)
 		f.want(t, oldText, nil)
 		f.clock.Advance(time.Millisecond)
-		f.want(t, oldText, keys.ErrExpired)
+		f.want(t, oldText, schema.ExpiredCredential)
 		f.want(t, []byte(newText), nil)
 		restarted := f.newAuthenticator(t, nil)
-		if _, err := restarted.Authenticate(t.Context(), oldText); !errors.Is(err, keys.ErrExpired) {
+		if _, err := restarted.Authenticate(t.Context(), oldText); !errors.Is(err, schema.ExpiredCredential) {
 			t.Errorf("after a restart: %v", err)
 		}
 	})
@@ -212,16 +211,16 @@ func TestRotate(t *testing.T) {
 		held := newGate()
 		f.store.set(nil, held.pass, nil)
 		var early sync.WaitGroup
-		early.Go(func() { f.want(t, oldText, keys.ErrExpired) })
+		early.Go(func() { f.want(t, oldText, schema.ExpiredCredential) })
 		<-held.reached
 		if _, _, err := rotate(old.ID, apikey.Rotation{}); err != nil {
 			t.Fatal(err)
 		}
 		f.store.set(nil, nil, nil)
-		f.want(t, oldText, keys.ErrExpired)
+		f.want(t, oldText, schema.ExpiredCredential)
 		close(held.open)
 		early.Wait()
-		f.want(t, oldText, keys.ErrExpired)
+		f.want(t, oldText, schema.ExpiredCredential)
 	})
 	t.Run("never makes the old key last longer", func(t *testing.T) {
 		short, _, err := f.service.Create(t.Context(), f.admin, apikey.NewKey{Kind: schema.KindAPIKey, Name: "short", ExpiresAt: f.clock.Now().Add(time.Second)})
@@ -261,13 +260,12 @@ func TestRotate(t *testing.T) {
 		}
 		_, _, err := rotate(old.ID, apikey.Rotation{ExpiresAt: f.clock.Now()})
 		wantInvalid(t, err, "expires_at_timestamp")
-		if _, _, err := rotate(schema.NewID(), apikey.Rotation{}); !errors.Is(err, keys.ErrNotFound) {
+		if _, _, err := rotate(schema.NewID(), apikey.Rotation{}); !errors.Is(err, schema.NotFound) {
 			t.Errorf("a key that never was: %v", err)
 		}
 		f.want(t, oldText, nil)
 		f.revoke(t, old.ID)
-		var conflict *keys.ConflictError
-		if _, _, err := rotate(old.ID, apikey.Rotation{}); !errors.As(err, &conflict) {
+		if _, _, err := rotate(old.ID, apikey.Rotation{}); !errors.Is(err, schema.Conflict) {
 			t.Errorf("a revoked key: %v", err)
 		}
 	})
@@ -382,7 +380,7 @@ func TestWithoutClickHouse(t *testing.T) {
 
 func wantUnavailable(t *testing.T, what string, err error) {
 	t.Helper()
-	if !errors.Is(err, keys.ErrUnavailable) {
+	if !errors.Is(err, schema.Unavailable) {
 		t.Errorf("%s: got %v, want ErrUnavailable", what, err)
 	}
 }

@@ -34,6 +34,7 @@ test: engine lint
 	@if [ -z "$(RACE)" ]; then echo "No C compiler was found, which the race detector needs: the tests run without it."; fi
 	@if [ -z "$(CHROMIUM)" ]; then echo "No Chromium was found: the browser tests of the console are skipped (on Debian: apt-get install chromium)."; fi
 	go test $(RACE) -timeout 30m ./...
+	$(MAKE) --no-print-directory test-baselines
 
 ## screenshots: take the pictures of the console in docs/screenshots anew, with Chromium
 .PHONY: screenshots
@@ -47,7 +48,7 @@ test-quick: engine
 
 ## lint: gofmt, go vet, staticcheck
 .PHONY: lint
-lint:
+lint: lint-baselines
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not gofmt-clean:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
 	go run $(STATICCHECK) ./...

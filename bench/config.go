@@ -7,53 +7,36 @@ import (
 	"runtime"
 	"slices"
 	"time"
+
+	"lastseen/bench/baseline"
+	"lastseen/bench/scenario"
 )
 
 // Config says what the suite measures and how long. Config{} is not usable: Defaults is.
 type Config struct {
-	// Executable is the lastseen binary to measure; it is also what serves the contenders.
-	Executable string
-	// Scenarios are the names of what to run, in this order; see Scenarios.
-	Scenarios []string
-	// Contenders are the names of what lastseen is compared with; empty means every one that is
-	// there: bare, redis, postgres, naive.
-	Contenders []string
+	scenario.Settings
 
-	// Sessions, Organisations, KeysPerOrganisation and PointsPerSession are the size of the data.
-	Sessions, Organisations, KeysPerOrganisation, PointsPerSession int
-	// Zipf is the exponent of the sessions' popularity.
-	Zipf float64
-	// Seed makes the data and the requests reproducible.
-	Seed uint64
+	// Executable is the lastseen binary to measure, and BaselinesProgram what serves and loads beside it;
+	// see BesideExecutable.
+	Executable, BaselinesProgram string
+	// Scenarios are the names of what to run, in this order; see scenario.Names.
+	Scenarios []string
 
 	// Connections and Workers are those of the load generator; 0 workers means one for every four
 	// processors, at least one.
 	Connections, Workers int
-	// Rounds is how often each contender's turn comes, Duration how long it lasts, and WarmUp how
-	// long each turn runs beforehand without being recorded.
-	Rounds           int
+	// Duration is how long each lane's turn lasts, and WarmUp how long it runs beforehand without being
+	// recorded.
 	Duration, WarmUp time.Duration
-	// Rate is the points a second of the scenarios that write beside the reads.
-	Rate int
-	// Soak is how long the soak lasts.
-	Soak time.Duration
-	// HistoryPoints is the length of the sessions that the history scenarios pull.
-	HistoryPoints int
-	// SizeDirs are data directories that size measures beside the fleet's; nobody has them open.
-	SizeDirs []string
-	// Waiters is the number of waiting requests of the long poll.
-	Waiters int
-	// Revocations is how many keys the revocation scenario revokes.
-	Revocations int
 	// Pin keeps client and servers on different processors.
 	Pin bool
-	// P99 is the latency that the sizing advice keeps to.
-	P99 time.Duration
 
 	// Target is the address of a deployment to measure instead of starting one, such as
 	// https://host, with Keys as its API keys.
 	Target string
 	Keys   []string
+	// P99 is the latency that the sizing advice keeps to.
+	P99 time.Duration
 
 	// Dir is where data goes; empty means a temporary directory that is removed afterwards.
 	Dir string
@@ -72,11 +55,12 @@ type Config struct {
 // Defaults returns a configuration that takes a few minutes on a small machine.
 func Defaults() Config {
 	return Config{
-		Scenarios: DefaultScenarios(),
-		Sessions:  100_000, Organisations: 16, KeysPerOrganisation: 4, PointsPerSession: 5,
-		Zipf: 0.99, Seed: 1,
-		Connections: 64, Rounds: 5, Duration: 4 * time.Second, WarmUp: time.Second,
-		Rate: 20_000, Soak: time.Minute, HistoryPoints: 1_000_000, Waiters: 10_000, Revocations: 50,
+		Settings: scenario.Settings{
+			Sessions: 100_000, Organisations: 16, KeysPerOrganisation: 4, PointsPerSession: 5, Zipf: 0.99, Seed: 1,
+			Rounds: 5, Rate: 20_000, Soak: time.Minute, HistoryPoints: 1_000_000, Waiters: 10_000, Revocations: 50,
+		},
+		Scenarios:   scenario.UsualNames(),
+		Connections: 64, Duration: 4 * time.Second, WarmUp: time.Second,
 		P99:    5 * time.Millisecond,
 		Output: io.Discard, Progress: io.Discard,
 	}
@@ -85,20 +69,20 @@ func Defaults() Config {
 // check refuses what cannot be measured.
 func (c *Config) check() error {
 	for _, name := range c.Scenarios {
-		if !slices.ContainsFunc(scenarios, func(s scenario) bool { return s.name == name }) {
-			return fmt.Errorf("there is no scenario %q: choose from %v", name, ScenarioNames())
+		if !slices.Contains(scenario.Names(), name) {
+			return fmt.Errorf("there is no scenario %q: choose from %v", name, scenario.Names())
 		}
 	}
-	for _, name := range c.Contenders {
-		if !slices.Contains(rivalNames, name) {
-			return fmt.Errorf("there is no contender %q: choose from %v", name, rivalNames)
+	for _, name := range c.Baselines {
+		if !slices.Contains(baseline.Names, name) {
+			return fmt.Errorf("there is no baseline %q: choose from %v", name, baseline.Names)
 		}
 	}
-	if c.Sessions < 2*c.Organisations || c.Organisations < 2 || c.KeysPerOrganisation < 1 || c.PointsPerSession < 1 {
-		return errors.New("the data needs at least two organisations with two sessions, one key and one point each")
+	if err := c.Settings.Check(); err != nil {
+		return err
 	}
-	if c.Connections < 1 || c.Rounds < 1 || c.Duration <= 0 || c.WarmUp < 0 || c.Zipf < 0 || c.Rate < 1 || c.HistoryPoints < 1 || c.Waiters < 1 || c.Revocations < 1 {
-		return errors.New("connections, rounds, durations, rates and counts must be positive")
+	if c.Connections < 1 || c.Duration <= 0 || c.WarmUp < 0 {
+		return errors.New("connections and durations must be positive")
 	}
 	return nil
 }

@@ -2,6 +2,14 @@
 // what else one would use, checks every answer while it measures, and records what it found with
 // the machine, the commit and the command.
 //
-// The load generator is in package loadgen, the data in package dataset, the processes that lastseen
-// is compared with in package rival. Here are the scenarios, and the report.
+//	loadgen    the load generator
+//	dataset    the data, and how they are loaded
+//	traffic    what is asked, and how each answer is checked
+//	process    programs that are started, and what they use
+//	rig        starts lastseen and the baselines, and makes loads against them
+//	scenario   what is measured, a type a scenario
+//	sizing     measures a deployment that somebody else runs: `lastseen bench run --target`
+//	record     what was found, and how it is shown
+//	baseline   what the suite and the program of the baselines say to each other
+//	baselines  that program, a module of its own: only the comparison needs what it needs
 package bench

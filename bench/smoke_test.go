@@ -11,6 +11,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lastseen/bench/record"
+	"lastseen/bench/rig"
+	"lastseen/bench/scenario"
 )
 
 // smallConfig measures next to nothing: these tests are about the suite, not about speed.
@@ -23,11 +27,16 @@ func smallConfig(t *testing.T) Config {
 		t.Skip("the load generator needs Linux")
 	}
 	binary := filepath.Join(t.TempDir(), "lastseen")
-	if out, err := exec.Command("go", "build", "-o", binary, "lastseen/cmd/lastseen").CombinedOutput(); err != nil {
-		t.Fatalf("build the binary: %v\n%s", err, out)
-	}
 	config := Defaults()
-	config.Executable = binary
+	config.Executable, config.BaselinesProgram = binary, BesideExecutable(binary)
+	for _, arguments := range [][]string{
+		{"build", "-o", binary, "lastseen/cmd/lastseen"},
+		{"build", "-C", "baselines", "-o", config.BaselinesProgram, "."},
+	} {
+		if out, err := exec.Command("go", arguments...).CombinedOutput(); err != nil {
+			t.Fatalf("build a program: %v\n%s", err, out)
+		}
+	}
 	config.Sessions, config.Organisations, config.KeysPerOrganisation, config.PointsPerSession = 200, 2, 1, 2
 	config.Connections, config.Rounds, config.Duration, config.WarmUp = 4, 1, 150*time.Millisecond, 20*time.Millisecond
 	config.Rate, config.HistoryPoints, config.Waiters, config.Revocations, config.Soak = 500, 5000, 20, 2, 300*time.Millisecond
@@ -46,7 +55,7 @@ func (l testLog) Write(b []byte) (int, error) {
 
 func TestEveryScenarioRunsAgainstTheRealBinary(t *testing.T) {
 	config := smallConfig(t)
-	config.Scenarios, config.JSON, config.Record = ScenarioNames(), true, t.TempDir()
+	config.Scenarios, config.JSON, config.Record = scenario.Names(), true, t.TempDir()
 	var out bytes.Buffer
 	config.Output = &out
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
@@ -56,7 +65,7 @@ func TestEveryScenarioRunsAgainstTheRealBinary(t *testing.T) {
 	}
 	decoder := json.NewDecoder(&out)
 	for _, name := range config.Scenarios {
-		var o Outcome
+		var o record.Outcome
 		if err := decoder.Decode(&o); err != nil {
 			t.Fatalf("the outcome of %s: %v", name, err)
 		}
@@ -75,33 +84,38 @@ func TestEveryScenarioRunsAgainstTheRealBinary(t *testing.T) {
 			}
 		}
 	}
-	if err := decoder.Decode(new(Outcome)); err != io.EOF {
+	if err := decoder.Decode(new(record.Outcome)); err != io.EOF {
 		t.Errorf("after the last outcome: %v", err)
 	}
 }
 
 func TestADeploymentIsMeasuredByItsAddressAndKeys(t *testing.T) {
 	config := smallConfig(t)
-	s, err := open(config)
+	services := rig.New(rig.Options{
+		Lastseen: config.Executable, Baselines: config.BaselinesProgram, Dir: t.TempDir(), Connections: config.Connections,
+		KeysPerOrganisation: config.KeysPerOrganisation, Say: func(format string, args ...any) { t.Logf(format, args...) },
+	})
+	stage, err := scenario.NewStage(config.Settings, services, &rig.Loads{Connections: 1, Workers: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := s.close(); err != nil {
+		if err := stage.Close(); err != nil {
 			t.Error(err)
 		}
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	main, err := s.lastseen(ctx)
+	on, err := stage.Lastseen(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, keys := range main.catalogue.keys {
+	for _, keys := range on.Catalogue.Keys {
 		config.Keys = append(config.Keys, keys...)
 	}
+	config.BaselinesProgram = "" // a deployment is measured without it
 	var out bytes.Buffer
-	config.Target, config.Output, config.P99 = main.api.base, &out, time.Minute
+	config.Target, config.Output, config.P99 = on.API.Base, &out, time.Minute
 	if err := Run(ctx, config); err != nil {
 		t.Fatal(err)
 	}

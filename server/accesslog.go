@@ -9,6 +9,8 @@ import (
 
 	"lastseen/keys"
 	"lastseen/keys/ratelimit"
+	"lastseen/server/caller"
+	"lastseen/server/problem"
 )
 
 // AccessLog says which requests are logged, one line each.
@@ -49,7 +51,7 @@ type logEntry struct {
 	status       int
 	bytes        int64
 	began        time.Time
-	failure      *problem
+	failure      *problem.Problem
 	broken       bool // the answer was cut after its status
 }
 
@@ -63,7 +65,7 @@ func (e *logEntry) begin(r *route, ctx *fasthttp.RequestCtx, began time.Time) {
 	}
 	if e.path == "" {
 		e.path = "(unknown)"
-		if path := ctx.Path(); !holdsCredential(path) {
+		if path := ctx.Path(); !caller.HoldsCredential(path) {
 			e.path = short(path, 128)
 		}
 	}
@@ -77,11 +79,11 @@ func short(text []byte, length int) string {
 	return string(text)
 }
 
-func (e *logEntry) fail(p *problem) { e.failure = p }
+func (e *logEntry) fail(p *problem.Problem) { e.failure = p }
 
 // cut notes that a streamed answer broke off after its status had been sent.
 func (e *logEntry) cut(err error) {
-	e.failure, e.broken = asProblem(err, inQuery).because(err), true
+	e.failure, e.broken = problem.From(err, problem.Query).Because(err), true
 }
 
 // thinnedRate is how many refusals of who asks too much are logged: they come by the thousand, and metrics count them all.
@@ -90,14 +92,14 @@ var thinnedRate = ratelimit.Rate{Quota: 1, Window: time.Second}
 // wanted reports whether a call is to be logged.
 func (s *Server) wanted(c *call) bool {
 	status := c.entry.status
-	if status >= fasthttp.StatusInternalServerError && c.entry.failure != nil && c.entry.failure.cause != nil {
+	if status >= fasthttp.StatusInternalServerError && c.entry.failure != nil && c.entry.failure.Cause != nil {
 		return true
 	}
 	if s.config.AccessLog == LogAll {
 		return true
 	}
 	if c.entry.failure != nil {
-		if thinned := s.thinned[c.entry.failure.reason]; thinned != nil && thinned.Take(thinnedRate, c.entry.began) > 0 {
+		if thinned := s.thinned[c.entry.failure.Reason]; thinned != nil && thinned.Take(thinnedRate, c.entry.began) > 0 {
 			return false
 		}
 	}
@@ -139,8 +141,8 @@ func (s *Server) logCall(c *call) {
 	if entry.broken {
 		attributes = append(attributes, slog.Bool("cut", true))
 	}
-	if entry.failure != nil && entry.failure.cause != nil {
-		attributes = append(attributes, slog.String("cause", entry.failure.cause.Error()))
+	if entry.failure != nil && entry.failure.Cause != nil {
+		attributes = append(attributes, slog.String("cause", entry.failure.Cause.Error()))
 	}
 	s.config.Logger.LogAttrs(context.Background(), level, "request", attributes...)
 }

@@ -7,6 +7,8 @@ import (
 
 	"lastseen/keys/apikey"
 	"lastseen/schema"
+	"lastseen/server/input"
+	"lastseen/server/problem"
 )
 
 // keyKind is what the routes of API keys and of device credentials differ in.
@@ -33,11 +35,11 @@ type keyRecord struct {
 	Prefix          string        `json:"prefix"`
 	DeviceID        string        `json:"device_id,omitempty"`
 	CreatedByUserID string        `json:"created_by_user_id"`
-	CreatedAt       wireTime      `json:"created_at_timestamp"`
-	ExpiresAt       wireTime      `json:"expires_at_timestamp"`
-	RevokedAt       *wireTime     `json:"revoked_at_timestamp,omitempty"`
+	CreatedAt       input.Time    `json:"created_at_timestamp"`
+	ExpiresAt       input.Time    `json:"expires_at_timestamp"`
+	RevokedAt       *input.Time   `json:"revoked_at_timestamp,omitempty"`
 	RevokedByUserID string        `json:"revoked_by_user_id,omitempty"`
-	LastUsedAt      *wireTime     `json:"last_used_at_timestamp,omitempty"`
+	LastUsedAt      *input.Time   `json:"last_used_at_timestamp,omitempty"`
 	Status          apikey.Status `json:"status"`
 	Key             string        `json:"key,omitempty"`
 }
@@ -45,9 +47,9 @@ type keyRecord struct {
 func wireRecord(record apikey.Record, text string) keyRecord {
 	wire := keyRecord{
 		ID: record.ID.String(), OrgID: record.OrgID, Name: record.Name, Prefix: record.Prefix,
-		CreatedByUserID: record.CreatedByUserID, CreatedAt: wireTime(record.CreatedAt), ExpiresAt: wireTime(record.ExpiresAt),
-		RevokedAt: wireTimeOrNothing(record.RevokedAt), RevokedByUserID: record.RevokedByUserID,
-		LastUsedAt: wireTimeOrNothing(record.LastUsedAt), Status: record.Status, Key: text,
+		CreatedByUserID: record.CreatedByUserID, CreatedAt: input.Time(record.CreatedAt), ExpiresAt: input.Time(record.ExpiresAt),
+		RevokedAt: input.TimeOrNothing(record.RevokedAt), RevokedByUserID: record.RevokedByUserID,
+		LastUsedAt: input.TimeOrNothing(record.LastUsedAt), Status: record.Status, Key: text,
 	}
 	if record.DeviceID != (schema.ID{}) {
 		wire.DeviceID = record.DeviceID.String()
@@ -65,12 +67,12 @@ func (k keyKind) create(c *call) error {
 	if err := c.readJSON(&body); err != nil {
 		return err
 	}
-	f := fields{}
-	wanted := apikey.NewKey{Kind: k.kind, Name: f.text("name", body.Name), ExpiresAt: f.timestamp("expires_at_timestamp", body.ExpiresAt, true)}
+	f := input.Fields{}
+	wanted := apikey.NewKey{Kind: k.kind, Name: f.Text("name", body.Name), ExpiresAt: f.Timestamp("expires_at_timestamp", body.ExpiresAt, true)}
 	if k.kind == schema.KindDeviceCredential && body.DeviceID != nil {
-		wanted.DeviceID = f.id("device_id", *body.DeviceID)
+		wanted.DeviceID = f.ID("device_id", *body.DeviceID)
 	}
-	if err := f.problem(); err != nil {
+	if err := f.Problem(); err != nil {
 		return err
 	}
 	record, text, err := c.server.services.Keys.Create(c.context(), c.principal, wanted)
@@ -119,12 +121,12 @@ func (k keyKind) rotate(c *call) error {
 	if err := c.readJSON(&body); err != nil {
 		return err
 	}
-	f := fields{}
+	f := input.Fields{}
 	rotation := apikey.Rotation{
-		Grace:     time.Duration(f.integer("grace_seconds", body.GraceSeconds, 0, 604_800)) * time.Second,
-		ExpiresAt: f.timestamp("expires_at_timestamp", body.ExpiresAt, false),
+		Grace:     time.Duration(f.Integer("grace_seconds", body.GraceSeconds, graceRange)) * time.Second,
+		ExpiresAt: f.Timestamp("expires_at_timestamp", body.ExpiresAt, false),
 	}
-	if err := f.problem(); err != nil {
+	if err := f.Problem(); err != nil {
 		return err
 	}
 	record, text, err := c.server.services.Keys.Rotate(c.context(), c.principal, k.kind, id, rotation)
@@ -142,14 +144,14 @@ type keyEvent struct {
 	Prefix string           `json:"prefix"`
 	Action schema.KeyAction `json:"action"`
 	UserID string           `json:"user_id"`
-	At     wireTime         `json:"at_timestamp"`
+	At     input.Time       `json:"at_timestamp"`
 }
 
 // events answers with a page of what was done to the organisation's keys, newest first.
 func (k keyKind) events(c *call) error {
-	p := parameters{args: c.http.QueryArgs()}
-	page, size := p.integer("page", 1, 1, maxPage), p.integer("page_size", 50, 1, 1000)
-	if err := p.problem(); err != nil {
+	p := input.Of(c.http)
+	page, size := p.Integer("page", 1, pageRange), p.Integer("page_size", 50, pageSizeRange)
+	if err := p.Problem(); err != nil {
 		return err
 	}
 	found, err := c.server.services.Keys.Events(c.context(), c.principal.OrgID, k.kind, page, size)
@@ -158,7 +160,7 @@ func (k keyKind) events(c *call) error {
 	}
 	items := make([]keyEvent, len(found.Events))
 	for i, e := range found.Events {
-		items[i] = keyEvent{e.ID.String(), e.KeyID.String(), e.Name, e.Prefix, e.Action, e.UserID, wireTime(e.At)}
+		items[i] = keyEvent{e.ID.String(), e.KeyID.String(), e.Name, e.Prefix, e.Action, e.UserID, input.Time(e.At)}
 	}
 	return c.json(fasthttp.StatusOK, struct {
 		Items      []keyEvent `json:"items"`
@@ -168,14 +170,14 @@ func (k keyKind) events(c *call) error {
 
 // id reads the parameter that names a key. A text that is no id names none.
 func (k keyKind) id(c *call) (schema.ID, error) {
-	p := parameters{args: c.http.QueryArgs()}
-	text := p.required(k.idParameter)
-	if err := p.problem(); err != nil {
+	p := input.Of(c.http)
+	text := p.Required(k.idParameter)
+	if err := p.Problem(); err != nil {
 		return schema.ID{}, err
 	}
 	id, ok := schema.ParseID(text)
 	if !ok {
-		return schema.ID{}, problemNotFound
+		return schema.ID{}, problem.NotFound
 	}
 	return id, nil
 }

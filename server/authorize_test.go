@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"lastseen/keys"
+	"lastseen/server/problem"
 )
 
 // The kinds of callers of the matrix below, in the order of its columns.
@@ -62,25 +63,22 @@ var matrix = map[string][7]int{
 	"GET /auth/callback":                                               {0, 403, 0, 0, 0, 0, 0},
 	"GET /auth/link":                                                   {0, 403, 0, 0, 0, 0, 0},
 	"GET /console/":                                                    {0, 403, 0, 0, 0, 0, 0},
-	"GET /console/actions.js":                                          {0, 403, 0, 0, 0, 0, 0},
-	"GET /console/activity.js":                                         {0, 403, 0, 0, 0, 0, 0},
-	"GET /console/api.js":                                              {0, 403, 0, 0, 0, 0, 0},
+	"GET /console/app.css":                                             {0, 403, 0, 0, 0, 0, 0},
 	"GET /console/base.css":                                            {0, 403, 0, 0, 0, 0, 0},
 	"GET /console/chevron.svg":                                         {0, 403, 0, 0, 0, 0, 0},
-	"GET /console/console.css":                                         {0, 403, 0, 0, 0, 0, 0},
-	"GET /console/credentials.js":                                      {0, 403, 0, 0, 0, 0, 0},
-	"GET /console/dialog.js":                                           {0, 403, 0, 0, 0, 0, 0},
-	"GET /console/dom.js":                                              {0, 403, 0, 0, 0, 0, 0},
-	"GET /console/expiry.js":                                           {0, 403, 0, 0, 0, 0, 0},
-	"GET /console/format.js":                                           {0, 403, 0, 0, 0, 0, 0},
+	"GET /console/docs.js":                                             {0, 403, 0, 0, 0, 0, 0},
 	"GET /console/icon.svg":                                            {0, 403, 0, 0, 0, 0, 0},
-	"GET /console/kinds.js":                                            {0, 403, 0, 0, 0, 0, 0},
 	"GET /console/link.js":                                             {0, 403, 0, 0, 0, 0, 0},
 	"GET /console/main.js":                                             {0, 403, 0, 0, 0, 0, 0},
-	"GET /console/navigation.js":                                       {0, 403, 0, 0, 0, 0, 0},
-	"GET /console/overview.js":                                         {0, 403, 0, 0, 0, 0, 0},
-	"GET /console/settings.js":                                         {0, 403, 0, 0, 0, 0, 0},
-	"GET /console/signin.js":                                           {0, 403, 0, 0, 0, 0, 0},
+	"GET /console/map.json":                                            {0, 403, 0, 0, 0, 0, 0},
+	"GET /console/map.pmtiles":                                         {0, 403, 0, 0, 0, 0, 0},
+	"GET /console/track.js":                                            {0, 403, 0, 0, 0, 0, 0},
+	"GET /console/vendor/land-10m.json":                                {0, 403, 0, 0, 0, 0, 0},
+	"GET /console/vendor/land-50m.json":                                {0, 403, 0, 0, 0, 0, 0},
+	"GET /console/vendor/licences.txt":                                 {0, 403, 0, 0, 0, 0, 0},
+	"GET /console/vendor/map.js":                                       {0, 403, 0, 0, 0, 0, 0},
+	"GET /console/vendor/tiles.js":                                     {0, 403, 0, 0, 0, 0, 0},
+	"GET /track/":                                                      {0, 403, 0, 0, 0, 0, 0},
 }
 
 func TestAuthorizeDecidesByTheMatrix(t *testing.T) {
@@ -94,13 +92,13 @@ func TestAuthorizeDecidesByTheMatrix(t *testing.T) {
 			continue
 		}
 		seen[name] = true
-		for i, caller := range callers {
+		for i, by := range callers {
 			got := 0
-			if refusal := authorize(&r, caller.principal); refusal != nil {
-				got = refusal.status
+			if refusal := r.Authorize(by.principal); refusal != nil {
+				got = problem.From(refusal, problem.Query).Status
 			}
 			if got != row[i] {
-				t.Errorf("%s by %s: %d, want %d", name, caller.name, got, row[i])
+				t.Errorf("%s by %s: %d, want %d", name, by.name, got, row[i])
 			}
 		}
 	}
@@ -109,17 +107,17 @@ func TestAuthorizeDecidesByTheMatrix(t *testing.T) {
 			t.Errorf("%s is in the matrix and not in the table", name)
 		}
 	}
-	for _, caller := range callers {
+	for _, by := range callers {
 		want := 0
-		if caller.name == "API key" {
+		if by.name == "API key" {
 			want = 403
 		}
 		got := 0
-		if refusal := authorize(&noRoute, caller.principal); refusal != nil {
-			got = refusal.status
+		if refusal := noRoute.Authorize(by.principal); refusal != nil {
+			got = problem.From(refusal, problem.Query).Status
 		}
 		if got != want {
-			t.Errorf("a path that does not exist by %s: %d, want %d", caller.name, got, want)
+			t.Errorf("a path that does not exist by %s: %d, want %d", by.name, got, want)
 		}
 	}
 }
@@ -127,7 +125,7 @@ func TestAuthorizeDecidesByTheMatrix(t *testing.T) {
 func TestAPrincipalOfNoKnownKindIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, r := range routes() {
-		if refusal := authorize(&r, &keys.Principal{Role: keys.RoleOwner}); refusal == nil {
+		if refusal := r.Authorize(&keys.Principal{Role: keys.RoleOwner}); refusal == nil {
 			t.Errorf("%s let it in", r.path)
 		}
 	}

@@ -2,17 +2,13 @@ package server
 
 import (
 	"bytes"
-	"encoding/json"
-	"errors"
 	"io"
-	"net"
-	"reflect"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
 
 	"lastseen/ingest/decode"
+	"lastseen/server/input"
+	"lastseen/server/problem"
 )
 
 // checkBodyHeaders refuses a body that its headers show to be of the wrong kind or too long.
@@ -25,18 +21,18 @@ func (c *call) checkBodyHeaders() error {
 		if request.ContentLength() == 0 {
 			return nil // the fields that are missing are the better answer
 		}
-		if !isJSON(mediaType(request.ContentType())) || encodingName(request) != "" {
-			return problemJSONType
+		if !input.IsJSON(input.MediaType(request.ContentType())) || input.EncodingName(request) != "" {
+			return problem.JSONType
 		}
 	case pointsBody:
 		if _, ok := pointsFormat(request.ContentType()); !ok {
-			return problemPointsType
+			return problem.PointsType
 		}
 		if _, ok := pointsEncoding(request); !ok {
-			return problemEncoding
+			return problem.Encoding
 		}
-		if c.impatient() || !c.server.services.Writer.Accepts(c.principal.OrgID) {
-			return problemBusy // before the body is read, or sent where the client asks first
+		if c.connection().Pipelined() || !c.server.services.Writer.Accepts(c.principal.OrgID) {
+			return problem.Busy // before the body is read, or sent where the client asks first
 		}
 	}
 	if int64(request.ContentLength()) > c.route.bodyLimit {
@@ -46,52 +42,25 @@ func (c *call) checkBodyHeaders() error {
 }
 
 // tooLarge is the 413 of a route.
-func tooLarge(r *route) *problem {
+func tooLarge(r *route) *problem.Problem {
 	if r.body == pointsBody {
-		return problemTooManyPoints
+		return problem.TooManyPoints
 	}
-	return problemTooLarge
-}
-
-var (
-	problemTooLarge = &problem{status: fasthttp.StatusRequestEntityTooLarge,
-		detail: "The body is too large for this route; send less."}
-	problemTooManyPoints = &problem{status: fasthttp.StatusRequestEntityTooLarge,
-		detail: "Send at most 100,000 points and 32 MiB, after decompression, in one body; split the batch."}
-)
-
-// mediaType returns a content type without its parameters, in lower case.
-func mediaType(contentType []byte) string {
-	name, _, _ := bytes.Cut(contentType, []byte{';'})
-	return strings.ToLower(string(bytes.TrimSpace(name)))
-}
-
-// isJSON reports whether a media type is JSON, by itself or by its suffix.
-func isJSON(mediaType string) bool {
-	return mediaType == "application/json" || strings.HasPrefix(mediaType, "application/") && strings.HasSuffix(mediaType, "+json")
-}
-
-// encodingName returns the content encoding in lower case, empty for none.
-func encodingName(request *fasthttp.RequestHeader) string {
-	name := strings.ToLower(strings.TrimSpace(string(request.Peek(fasthttp.HeaderContentEncoding))))
-	if name == "identity" {
-		return ""
-	}
-	return name
+	return problem.TooLarge
 }
 
 func pointsFormat(contentType []byte) (decode.Format, bool) {
-	switch name := mediaType(contentType); {
+	switch name := input.MediaType(contentType); {
 	case name == "application/x-ndjson", name == "application/ndjson":
 		return decode.NDJSON, true
-	case isJSON(name):
+	case input.IsJSON(name):
 		return decode.JSON, true
 	}
 	return 0, false
 }
 
 func pointsEncoding(request *fasthttp.RequestHeader) (decode.Encoding, bool) {
-	switch encodingName(request) {
+	switch input.EncodingName(request) {
 	case "":
 		return decode.Identity, true
 	case "gzip", "x-gzip":
@@ -129,29 +98,13 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 	}
 	switch {
 	case err == io.EOF && b.read < b.expected:
-		return n, problemBodyCut
+		return n, problem.BodyCut
 	case err == io.EOF:
 		b.ended = true
 	case err != nil:
-		return n, transportProblem(err)
+		return n, problem.FromReading(err)
 	}
 	return n, err
-}
-
-// transportProblem is the answer to a request that did not arrive whole. The connection is often
-// gone by then.
-func transportProblem(err error) *problem {
-	var small *fasthttp.ErrSmallBuffer
-	var network net.Error
-	switch {
-	case errors.As(err, &small):
-		return problemHeaderTooLarge
-	case errors.As(err, &network) && network.Timeout():
-		return problemBodySlow
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return problemBodyCut
-	}
-	return problemMalformed
 }
 
 // droppedBody is the longest body that is read although it is refused: what a new connection would cost
@@ -168,7 +121,7 @@ func (c *call) abandonBody() {
 		return
 	}
 	c.http.SetConnectionClose()
-	lingerOnClose(c.http)
+	c.connection().Linger()
 }
 
 // readJSON reads the body, a JSON object, into a struct. Unknown fields are ignored.
@@ -177,41 +130,5 @@ func (c *call) readJSON(target any) error {
 	if err != nil {
 		return err
 	}
-	return decodeJSON(body, target)
-}
-
-// decodeJSON reads a JSON object into a struct. What is wrong comes back as a 422.
-func decodeJSON(body []byte, target any) error {
-	body = bytes.TrimSpace(body)
-	switch {
-	case len(body) == 0 || body[0] != '{':
-		return invalid(bodyField("", "Send a JSON object."))
-	case !utf8.Valid(body):
-		return invalid(bodyField("", "Send JSON in UTF-8."))
-	}
-	err := json.Unmarshal(body, target)
-	var wrong *json.UnmarshalTypeError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &wrong):
-		// The path may begin with the name of an embedded struct.
-		return invalid(bodyField(wrong.Field[strings.LastIndexByte(wrong.Field, '.')+1:], "Send "+jsonName(wrong.Type)+" here."))
-	}
-	return invalid(bodyField("", "Send well-formed JSON; this one cannot be read to its end."))
-}
-
-// jsonName is what JSON calls the values of a Go type.
-func jsonName(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.String:
-		return "a string"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Int:
-		return "a whole number"
-	case reflect.Slice:
-		return "a list"
-	}
-	return "a value of another kind"
+	return input.DecodeJSON(body, target)
 }

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -13,7 +12,9 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"lastseen/keys"
-	"lastseen/schema"
+	"lastseen/server/limit"
+	"lastseen/server/problem"
+	"lastseen/server/transport"
 )
 
 // call is one request on its way through the server. It is pooled: it lives until end, which serve
@@ -30,13 +31,13 @@ type call struct {
 
 	work      context.Context // nil until somebody asks
 	cancel    context.CancelFunc
-	entered   *admission      // to leave at the end
-	streaming *string         // the owner of the stream's place, likewise
-	departure *departureWatch // nil unless the route streams
+	entered   *limit.Admission     // to leave at the end
+	streaming *string              // the owner of the stream's place, likewise
+	departure *transport.Departure // nil unless the route streams
 	reader    bodyReader
 	waited    time.Duration // for a change, which is no time that the answer took
 	retry     time.Duration // until a limit on a rate lets the caller go on
-	deciding  bool          // about a request with Expect: 100-continue
+	previews  bool          // a request with Expect: 100-continue
 	streams   bool          // end comes with the answer's last byte
 	interim   bool          // another call for the same request follows, which is the one to log
 }
@@ -58,35 +59,6 @@ func (s *Server) serve(r *route, ctx *fasthttp.RequestCtx) {
 	if err != nil {
 		c.fail(err)
 	}
-}
-
-// expect decides about a request with Expect: 100-continue from its headers alone, so that a body
-// that would be refused is never sent. serve runs afterwards when it says yes.
-//
-// fasthttp sends the response as it finds it with the status that is returned here, although it asks
-// in its documentation not to change it: TestExpect watches over that.
-func (s *Server) expect(ctx *fasthttp.RequestCtx) (status int) {
-	s.decide(ctx)
-	if status = ctx.Response.StatusCode(); status < fasthttp.StatusBadRequest {
-		return fasthttp.StatusContinue
-	}
-	return status
-}
-
-// decide answers a request that is not to send its body, and does nothing to one that may.
-func (s *Server) decide(ctx *fasthttp.RequestCtx) {
-	c := s.begin(s.find(ctx), ctx, time.Now()) // fasthttp notes the time only after this
-	defer c.finish()
-	c.deciding = true
-	err := c.admit()
-	if err == nil && c.route.method == "" { // a refusal
-		err = c.route.handle(c)
-	}
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	c.interim = true
 }
 
 // begin sets up a call and the headers that every answer has.
@@ -111,59 +83,11 @@ var (
 	noStore                  = []byte("no-store")
 )
 
-// admit checks all that can be checked before the body is read.
-func (c *call) admit() error {
-	if len(c.http.Request.Header.RequestURI()) > c.server.config.MaxURIBytes {
-		return problemURITooLong
-	}
-	if !c.route.codeInURL && credentialInURL(c.http.QueryArgs()) {
-		return problemSecretInURL
-	}
-	if err := c.authenticate(); err != nil {
-		return err
-	}
-	if refusal := authorize(c.route, c.principal); refusal != nil {
-		return refusal
-	}
-	if err := c.checkRate(); err != nil {
-		return err
-	}
-	return c.checkBodyHeaders()
-}
-
-// authenticate finds out who is calling. Where no credential is needed only API keys are looked at,
-// because they are refused there.
-func (c *call) authenticate() error {
-	text := credential(c.http)
-	if text == nil {
-		return c.authenticateBrowser()
-	}
-	if c.route.public && !claimsToBeAPIKey(text) {
-		return nil
-	}
-	principal, err := c.checkFailures(text)
-	if principal != nil || err != nil {
-		c.principal = principal
-		return err
-	}
-	// Look-ups have time limits of their own, so that a known credential costs no context.
-	principal, err = c.server.services.Authenticator.Authenticate(c.server.work, text)
-	if err != nil {
-		c.noteFailure(err)
-		if c.route.probe && errors.Is(err, schema.Unavailable) {
-			return nil // the service can tell how it is even when ClickHouse is gone
-		}
-		return err
-	}
-	c.principal = principal
-	return nil
-}
-
 // enter waits for the request's turn.
 func (c *call) enter() error {
 	switch c.route.queue {
 	case queryQueue:
-		if err := c.server.queries.enter(c.context()); err != nil {
+		if err := c.server.queries.Enter(c.context()); err != nil {
 			return err
 		}
 		c.entered = c.server.queries
@@ -173,12 +97,17 @@ func (c *call) enter() error {
 		if c.principal != nil {
 			owner = c.principal.OrgID
 		}
-		if err := c.server.streams.enter(c.context(), owner); err != nil {
+		if err := c.server.streams.Enter(c.context(), owner); err != nil {
 			return err
 		}
 		c.streaming = &owner
 	}
 	return nil
+}
+
+// watchDeparture makes the call's context end when the client goes away. The call's end stops the watch and waits for it.
+func (c *call) watchDeparture() {
+	c.work, c.departure = transport.WatchDeparture(c.context(), c.http.Conn())
 }
 
 // context returns the request's context: it ends at the route's time limit, when the answer is done,
@@ -192,22 +121,33 @@ func (c *call) context() context.Context {
 
 // fail answers with the problem that an error stands for.
 func (c *call) fail(err error) {
-	p := asProblem(err, c.route.input())
+	p := problem.From(err, c.route.input())
 	c.entry.fail(p)
 	c.server.counts.refuse(p)
 	response := &c.http.Response
 	response.ResetBody()
 	response.Header.Del(headerNextCursor) // there is no page that another could follow
-	setProblemHeaders(response, p)
-	if p.policy != "" {
+	p.SetHeaders(response)
+	if p.Policy != "" {
 		c.setRateLimit(p)
 	}
 	c.writer.Reset()
-	writeProblem(&c.writer, p, c.id.bytes())
+	p.Write(&c.writer, c.id.bytes())
 	response.SetBody(c.writer.Buf)
 	c.abandonBody()
-	if p == problemBusy && c.route.body == pointsBody || p == problemSeats {
-		c.holdConnection()
+	if p == problem.Busy && c.route.body == pointsBody || p == problem.Slots {
+		c.hold()
+	}
+}
+
+// connection is the connection on which the request came; nil for one that is not ours.
+func (c *call) connection() *transport.Conn { return transport.Of(c.http.Conn()) }
+
+// hold makes the connection pause after this call's answer, a refusal, unless a proxy shares it among clients. One whose
+// client does not wait for answers ends.
+func (c *call) hold() {
+	if !c.server.proxies.Shared(c.http) && c.connection().Hold() {
+		c.http.SetConnectionClose()
 	}
 }
 
@@ -236,7 +176,7 @@ func (c *call) finish() {
 	if fault := recover(); fault != nil {
 		c.logPanic(fault)
 		c.streams, c.interim = false, false
-		c.fail(problemInternal)
+		c.fail(problem.Internal)
 	}
 	c.entry.status = c.http.Response.StatusCode()
 	if !c.streams {
@@ -257,16 +197,16 @@ func (c *call) end() {
 		c.server.logCall(c)
 		c.server.counts.of(c.route).done(c.entry.status, c.entry.began.Add(c.waited))
 		if c.entry.broken {
-			c.server.counts.refused[reasonCut].Add(1)
+			c.server.counts.refused[problem.ReasonCut].Add(1)
 		}
 	}
 	c.server.counts.inFlight.Add(-1)
-	c.departure.end()
+	c.departure.Stop()
 	if c.entered != nil {
-		c.entered.leave()
+		c.entered.Leave()
 	}
 	if c.streaming != nil {
-		c.server.streams.leave(*c.streaming)
+		c.server.streams.Leave(*c.streaming)
 	}
 	if c.cancel != nil {
 		c.cancel()
@@ -281,17 +221,17 @@ func (c *call) end() {
 
 // unreadable answers a request that could not be read; there is no call for it.
 func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
-	p := transportProblem(err)
+	p := problem.FromReading(err)
 	s.counts.refuse(p)
 	var id requestID
 	s.ids.next(&id)
 	ctx.Response.Header.SetBytesV(headerRequestID, id.bytes())
 	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
-	setProblemHeaders(&ctx.Response, p)
-	ctx.Response.SetBody(problemBody(p, &id))
-	lingerOnClose(ctx) // fasthttp closes the connection, in which the rest of the request may be
+	p.SetHeaders(&ctx.Response)
+	ctx.Response.SetBody(p.Body(id.bytes()))
+	transport.Of(ctx.Conn()).Linger() // fasthttp closes the connection, in which the rest of the request may be
 	if s.config.AccessLog != LogNothing {
 		s.config.Logger.LogAttrs(context.Background(), slog.LevelInfo, "unreadable request",
-			slog.String("request_id", string(id.bytes())), slog.Int("status", p.status))
+			slog.String("request_id", string(id.bytes())), slog.Int("status", p.Status))
 	}
 }

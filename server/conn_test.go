@@ -199,7 +199,7 @@ func TestShutdown(t *testing.T) {
 		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Errorf("the work ended with %v", err)
 		}
-		if n := len(s.listener.open); n != 0 {
+		if n := s.listener.Stats().InUse; n != 0 {
 			t.Errorf("%d connections are open", n)
 		}
 	})

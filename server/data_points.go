@@ -8,6 +8,7 @@ import (
 	"lastseen/query/history"
 	"lastseen/query/history/format"
 	"lastseen/query/history/stays"
+	"lastseen/server/input"
 )
 
 // dataPoints streams the history of a session that the caller's organisation may see.
@@ -23,25 +24,25 @@ func dataPointsPublic(c *call) error {
 func (c *call) history(request history.Request) error {
 	header := &c.http.Request.Header
 	c.http.Response.Header.SetCanonical(headerVary, varyHistory)
-	p := parameters{args: c.http.QueryArgs()}
-	request.SessionID = p.required("session_id")
-	start, end := p.requiredTimestamp("start_timestamp"), p.requiredTimestamp("end_timestamp")
-	request.BucketSeconds = p.integer("bucket_seconds", 0, 1, history.MaxBucketSeconds)
-	request.Clusters = p.clusterRule()
-	request.Limit = p.integer("limit", 0, 1, history.MaxPageLimit)
-	if p.choice("order", "timestamp", "received") == "received" {
+	p := input.Of(c.http)
+	request.SessionID = p.Required("session_id")
+	start, end := p.RequiredTimestamp("start_timestamp"), p.RequiredTimestamp("end_timestamp")
+	request.BucketSeconds = p.Integer("bucket_seconds", 0, bucketRange)
+	request.Clusters = clusterRule(p)
+	request.Limit = p.Integer("limit", 0, pageLimitRange)
+	if p.Choice("order", "timestamp", "received") == "received" {
 		request.Order = history.OrderReceived
 	}
-	if cursor, present := p.optional("cursor"); present {
+	if cursor, present := p.Optional("cursor"); present {
 		if request.Cursor = cursor; cursor == "" {
-			p.reject("cursor", "Use a cursor as it came, or leave the parameter out to begin anew.")
+			p.Reject("cursor", "Use a cursor as it came, or leave the parameter out to begin anew.")
 		}
 	}
-	request.Format = p.format(header)
-	if len(p.errors) == 0 && !start.Before(end) {
-		p.reject("start_timestamp", "Use a start_timestamp that lies before end_timestamp.")
+	request.Format = historyFormat(p, header)
+	if p.Good() && !start.Before(end) {
+		p.Reject("start_timestamp", "Use a start_timestamp that lies before end_timestamp.")
 	}
-	if err := p.problem(); err != nil {
+	if err := p.Problem(); err != nil {
 		return err
 	}
 	request.Start, request.End = ceilMilli(start), ceilMilli(end)
@@ -66,21 +67,21 @@ func historyCoding(as format.Format, header *fasthttp.RequestHeader) coding {
 	if as == format.Parquet || as == format.Arrow {
 		return identity
 	}
-	return acceptedCoding(preferences(header.PeekAll(fasthttp.HeaderAcceptEncoding)))
+	return acceptedCoding(input.Preferences(header.PeekAll(fasthttp.HeaderAcceptEncoding)))
 }
 
 // clusterRule reads what makes points a stationary cluster.
-func (p *parameters) clusterRule() stays.Rule {
+func clusterRule(p *input.Parameters) stays.Rule {
 	rule := stays.DefaultRule()
-	rule.DistanceMeters = p.number("stationary_distance_meters", rule.DistanceMeters)
-	rule.Minimum = p.seconds("stationary_minimum_seconds", rule.Minimum)
-	rule.Gap = p.seconds("stationary_gap_seconds", rule.Gap)
+	rule.DistanceMeters = p.Number("stationary_distance_meters", rule.DistanceMeters)
+	rule.Minimum = seconds(p, "stationary_minimum_seconds", rule.Minimum)
+	rule.Gap = seconds(p, "stationary_gap_seconds", rule.Gap)
 	return rule
 }
 
 // seconds returns a whole number of seconds as a duration, and fallback when it is not there.
-func (p *parameters) seconds(name string, fallback time.Duration) time.Duration {
-	number := p.integer(name, int(fallback/time.Second), 1, history.MaxSeconds)
+func seconds(p *input.Parameters, name string, fallback time.Duration) time.Duration {
+	number := p.Integer(name, int(fallback/time.Second), staySecondsRange)
 	return time.Duration(number) * time.Second
 }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lastseen/server/transport"
 )
 
 // waits is a source that writes some bytes and then waits for its context, as one does whose
@@ -60,7 +62,7 @@ func TestAClientThatGoesAwayEndsTheWorkBeforeAnythingIsWritten(t *testing.T) {
 			<-from.started
 			left := time.Now()
 			c.Close()
-			if err := <-from.ended; !errors.Is(err, errDeparted) {
+			if err := <-from.ended; !errors.Is(err, transport.ErrDeparted) {
 				t.Errorf("the work ended with %v", err)
 			}
 			// The promise is a second; this machine does other things too.
@@ -88,7 +90,7 @@ func TestAClientThatStaysIsLeftAlone(t *testing.T) {
 		select {
 		case <-work.Done():
 			t.Errorf("the work ended with %v", context.Cause(work))
-		case <-time.After(3 * departurePeriod):
+		case <-time.After(3 * transport.DeparturePeriod):
 		}
 	}
 	if answer := raw(t, s.address, anyRequest); !strings.Contains(answer, "last") {

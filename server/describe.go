@@ -8,6 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"lastseen/server/console"
+	"lastseen/server/input"
 	"lastseen/server/openapi"
 )
 
@@ -45,8 +46,8 @@ func operations(table []route) (described []openapi.Operation) {
 			Method: r.method, Path: r.path, Summary: r.summary, Tag: d.tag, Callers: callersOf(r),
 			Parameters: d.parameters, Body: d.body, Answers: d.answers, Refusals: refusalsOf(r, &d),
 		}
-		if !r.public {
-			o.Role = r.role.String()
+		if !r.Public {
+			o.Role = r.Role.String()
 		}
 		described = append(described, o)
 	}
@@ -55,18 +56,18 @@ func operations(table []route) (described []openapi.Operation) {
 
 // isFile reports whether a route is a file of the console.
 func isFile(r *route) bool {
-	return strings.HasPrefix(r.path, console.Path) || r.path == console.LinkPath
+	return strings.HasPrefix(r.path, console.Path) || r.path == console.LinkPath || r.path == console.TrackPath
 }
 
 func callersOf(r *route) []openapi.Caller {
-	if r.public {
+	if r.Public {
 		return []openapi.Caller{openapi.Nobody}
 	}
 	callers := []openapi.Caller{openapi.UserToken, openapi.Browser}
-	if r.apiKeys {
+	if r.APIKeys {
 		callers = append(callers, openapi.APIKey)
 	}
-	if r.deviceCredentials {
+	if r.DeviceCredentials {
 		callers = append(callers, openapi.DeviceCredential)
 	}
 	return callers
@@ -118,6 +119,9 @@ func optional(name, meaning string, schema openapi.Schema) openapi.Parameter {
 	return openapi.Parameter{Name: name, Description: meaning, Schema: schema}
 }
 
+// whole is a whole number within a range.
+func whole(within input.Range) openapi.Schema { return openapi.Integer(within.Least, within.Most) }
+
 func jsonBodyOf(name string) *openapi.Body {
 	return &openapi.Body{ContentTypes: []string{typeJSON}, Schema: openapi.Ref(name)}
 }
@@ -146,7 +150,7 @@ func readingDescriptions() map[string]description {
 			answers: answered("A page of sessions.", openapi.Ref("SessionPage"))},
 		pathTypeahead: {tag: tagReading, parameters: []openapi.Parameter{
 			wanted("query", "Plain text that the values must contain.", openapi.Text(1, 0)), scope,
-			optional("limit", "Values of each field; 10 when left out.", openapi.Integer(1, 100)),
+			optional("limit", "Values of each field; 10 when left out.", whole(suggestionsRange)),
 		}, answers: answered("Distinct values, those that begin with the text first.", openapi.Ref("Suggestions"))},
 	}
 }
@@ -155,8 +159,8 @@ func listParameters() []openapi.Parameter {
 	parameters := []openapi.Parameter{
 		optional("sort_by", "", openapi.Choice("created_at_timestamp", "last_seen_at_timestamp", "termination_scheduled_for_timestamp", "terminated_at_timestamp")),
 		optional("sort_order", "", openapi.Choice("desc", "asc")),
-		optional("page", "1 when left out.", openapi.Integer(1, maxPage)),
-		optional("page_size", "50 when left out.", openapi.Integer(1, 1000)),
+		optional("page", "1 when left out.", whole(pageRange)),
+		optional("page_size", "50 when left out.", whole(pageSizeRange)),
 		optional("search", "Text in the reference, the device's address or the comments, whatever its case.", openapi.Text(0, 0)),
 	}
 	for _, name := range []string{"terminated", "public", "has_last_seen"} {
@@ -200,7 +204,7 @@ func keyDescriptions(kind keyKind, prefix, tag string) map[string]description {
 		prefix + "/revoke/v1": {tag: tag, parameters: which, answers: answered("It is refused everywhere from now on.", openapi.Ref("Key")), refusals: []int{404}},
 		prefix + "/list/v1":   {tag: tag, answers: answered("The records, newest first.", openapi.Ref("Keys"))},
 		prefix + "/events/v1": {tag: tag, parameters: []openapi.Parameter{
-			optional("page", "1 when left out.", openapi.Integer(1, maxPage)), optional("page_size", "50 when left out.", openapi.Integer(1, 1000)),
+			optional("page", "1 when left out.", whole(pageRange)), optional("page_size", "50 when left out.", whole(pageSizeRange)),
 		}, answers: answered("A page of what was done, newest first.", openapi.Ref("KeyEvents"))},
 	}
 }

@@ -13,7 +13,7 @@ import (
 func historyParameters() []openapi.Parameter {
 	rule := stays.DefaultRule()
 	seconds := func(fallback float64) openapi.Schema {
-		s := openapi.Integer(1, history.MaxSeconds)
+		s := whole(staySecondsRange)
 		s["default"] = int(fallback)
 		return s
 	}
@@ -21,8 +21,8 @@ func historyParameters() []openapi.Parameter {
 		wanted("session_id", "", openapi.ID()),
 		wanted("start_timestamp", "Inclusive.", openapi.Timestamp()),
 		wanted("end_timestamp", "Exclusive, after the start.", openapi.Timestamp()),
-		optional("bucket_seconds", "One point for each so many seconds: the newest that is no outlier.", openapi.Integer(1, history.MaxBucketSeconds)),
-		optional("limit", "The most points, or buckets, of this answer. While there are more, the header Next-Cursor and in JSON next_cursor say how to go on.", openapi.Integer(1, history.MaxPageLimit)),
+		optional("bucket_seconds", "One point for each so many seconds: the newest that is no outlier.", whole(bucketRange)),
+		optional("limit", "The most points, or buckets, of this answer. While there are more, the header Next-Cursor and in JSON next_cursor say how to go on.", whole(pageLimitRange)),
 		optional("cursor", "The Next-Cursor of the page before. The session, the range, the buckets and the order must be the same; limit and format may differ.", openapi.Text(1, 200)),
 		optional("order", "By when the points were recorded, or by when they arrived: a feed that always has a next cursor and goes without buckets and clusters.", openapi.Choice("timestamp", "received")),
 		optional("format", "How the points are written; the header Accept decides when it is left out.", openapi.Choice(formatNames()...)),

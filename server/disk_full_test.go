@@ -7,6 +7,7 @@ import (
 	"lastseen/keys"
 	"lastseen/schema"
 	"lastseen/schema/schematest"
+	"lastseen/server/problem"
 )
 
 func TestAFullDiskRefusesPointsAndNothingElse(t *testing.T) {
@@ -42,7 +43,7 @@ func TestAFullDiskRefusesPointsAndNothingElse(t *testing.T) {
 
 	reserve(0)
 	s.ingest("org_a", point(session, 2))
-	if s.Stats().Refused[reasonDiskFull] != 1 {
-		t.Errorf("%d refusals for a full disk are counted, want 1", s.Stats().Refused[reasonDiskFull])
+	if s.Stats().Refused[problem.ReasonDiskFull] != 1 {
+		t.Errorf("%d refusals for a full disk are counted, want 1", s.Stats().Refused[problem.ReasonDiskFull])
 	}
 }

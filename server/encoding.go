@@ -9,6 +9,8 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"lastseen/server/input"
 )
 
 // coding is a content coding of answers.
@@ -26,19 +28,19 @@ var codingNames = [...]string{identity: "identity", gzipCoding: "gzip", zstdCodi
 // acceptedCoding returns the coding that a client likes best of those that it names; of two that it
 // likes equally zstd wins, which is both the faster and the smaller. A client that names none gets
 // the answer as it is, unless it refuses that and takes whatever else there is (*).
-func acceptedCoding(accepted []preference) coding {
+func acceptedCoding(accepted []input.Preference) coding {
 	const unnamed = -1
 	weights, any := [...]int{unnamed, unnamed, unnamed}, unnamed
 	for _, p := range accepted {
-		switch p.value {
+		switch p.Value {
 		case "*":
-			any = max(any, p.weight)
+			any = max(any, p.Weight)
 		case "identity":
-			weights[identity] = max(weights[identity], p.weight)
+			weights[identity] = max(weights[identity], p.Weight)
 		case "gzip", "x-gzip":
-			weights[gzipCoding] = max(weights[gzipCoding], p.weight)
+			weights[gzipCoding] = max(weights[gzipCoding], p.Weight)
 		case "zstd":
-			weights[zstdCoding] = max(weights[zstdCoding], p.weight)
+			weights[zstdCoding] = max(weights[zstdCoding], p.Weight)
 		}
 	}
 	best := identity

@@ -6,6 +6,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"lastseen/query/history/format"
+	"lastseen/server/input"
 )
 
 // mediaTypes are the formats by the media types that ask for them: those that answers carry, and what
@@ -32,11 +33,11 @@ func formatNames() []string {
 
 // format returns the format that a request wants its points in: that of the parameter format, or else
 // that of the header Accept.
-func (p *parameters) format(header *fasthttp.RequestHeader) format.Format {
-	if _, present := lastArg(p.args, "format"); !present {
-		return acceptedFormat(preferences(header.PeekAll(fasthttp.HeaderAccept)))
+func historyFormat(p *input.Parameters, header *fasthttp.RequestHeader) format.Format {
+	if !p.Present("format") {
+		return acceptedFormat(input.Preferences(header.PeekAll(fasthttp.HeaderAccept)))
 	}
-	name := p.choice("format", formatNames()...)
+	name := p.Choice("format", formatNames()...)
 	for _, kind := range format.All() {
 		if kind.String() == name {
 			return kind
@@ -49,7 +50,7 @@ func (p *parameters) format(header *fasthttp.RequestHeader) format.Format {
 // that it names itself wins over one of a range such as */*, and then the one that is earlier in
 // query.Formats. What a client accepts need not name any: then it gets JSON, as it would without the
 // header, because clients that take nothing else are more often careless than serious.
-func acceptedFormat(accepted []preference) format.Format {
+func acceptedFormat(accepted []input.Preference) format.Format {
 	best, bestWeight, bestDetail := format.JSON, 0, 0
 	for _, kind := range format.All() {
 		weight, detail := formatWeight(kind, accepted)
@@ -62,21 +63,21 @@ func acceptedFormat(accepted []preference) format.Format {
 
 // formatWeight returns how much a client likes a format, by the most detailed element that covers it:
 // 3 for its media type, 2 for a range such as text/*, 1 for */*, 0 for none.
-func formatWeight(kind format.Format, accepted []preference) (weight, detail int) {
+func formatWeight(kind format.Format, accepted []input.Preference) (weight, detail int) {
 	family, _, _ := strings.Cut(kind.ContentType(), "/")
 	for _, p := range accepted {
-		named, isNamed := mediaTypes[p.value]
+		named, isNamed := mediaTypes[p.Value]
 		covers := 0
 		switch {
 		case isNamed && named == kind:
 			covers = 3
-		case p.value == family+"/*":
+		case p.Value == family+"/*":
 			covers = 2
-		case p.value == "*/*":
+		case p.Value == "*/*":
 			covers = 1
 		}
-		if covers > detail || covers == detail && covers > 0 && p.weight > weight {
-			weight, detail = p.weight, covers
+		if covers > detail || covers == detail && covers > 0 && p.Weight > weight {
+			weight, detail = p.Weight, covers
 		}
 	}
 	return weight, detail

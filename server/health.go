@@ -6,6 +6,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"lastseen/server/console"
+	"lastseen/server/problem"
 )
 
 // health says that the process lives.
@@ -17,10 +18,10 @@ func health(c *call) error {
 // ready says whether the service can serve, and if not, why not.
 func ready(c *call) error {
 	if c.server.draining.Load() {
-		return problemStopping
+		return problem.Stopping
 	}
 	if err := c.server.services.Ready(c.context()); err != nil {
-		return &problem{status: fasthttp.StatusServiceUnavailable, retryAfter: 1, detail: err.Error()}
+		return &problem.Problem{Status: fasthttp.StatusServiceUnavailable, RetryAfter: 1, Detail: err.Error()}
 	}
 	c.reply(fasthttp.StatusOK, []byte(`{"status":"ready"}`))
 	return nil

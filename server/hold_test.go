@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lastseen/keys"
+	"lastseen/server/transport"
 )
 
 // keptOpen is one connection of a client.
@@ -68,7 +69,7 @@ func TestAConnectionWhosePointsWereRefusedIsNotReadForAWhile(t *testing.T) {
 		t.Fatalf("points that nobody takes are answered %d, want 503", status)
 	}
 	began := time.Now()
-	if status := connection.ask("GET", target, owner, ""); status != 200 || time.Since(began) < holdTime/2 {
-		t.Errorf("who does not wait as told is answered %d after %v, want 200 after %v or more", status, time.Since(began), holdTime/2)
+	if status := connection.ask("GET", target, owner, ""); status != 200 || time.Since(began) < transport.HoldTime/2 {
+		t.Errorf("who does not wait as told is answered %d after %v, want 200 after %v or more", status, time.Since(began), transport.HoldTime/2)
 	}
 }

@@ -7,6 +7,8 @@ import (
 
 	"lastseen/ingest/decode"
 	"lastseen/ingest/registry"
+	"lastseen/server/input"
+	"lastseen/server/problem"
 )
 
 // bodyMemory is what reading a body may take beside its points, in bytes: a body is decoded as it
@@ -39,11 +41,11 @@ func (c *call) readPoints() (*decode.Batch, error) {
 		memory = min(memory, length)
 	}
 	if !budget.TryAcquire(memory) {
-		return nil, problemBusy
+		return nil, problem.Busy
 	}
 	defer budget.Release(memory)
 	if err := c.http.SetReadDeadline(time.Now().Add(c.server.config.BodyTimeout)); err != nil {
-		return nil, transportProblem(err)
+		return nil, problem.FromReading(err)
 	}
 	return decode.Body(c.body(), format, encoding, decode.Limits{Budget: budget})
 }
@@ -59,9 +61,9 @@ func markOutliers(c *call) error {
 	}
 	switch {
 	case body.Outlier == nil:
-		return missingField("outlier")
+		return input.MissingField("outlier")
 	case body.IDs == nil:
-		return missingField("tracking_session_by_device_data_point_ids")
+		return input.MissingField("tracking_session_by_device_data_point_ids")
 	}
 	successful, failed, err := c.server.services.Writer.MarkOutliers(c.context(), c.principal.OrgID, body.IDs, *body.Outlier)
 	if err != nil {

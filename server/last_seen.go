@@ -8,13 +8,13 @@ import (
 	"lastseen/query/latest"
 	"lastseen/query/wire"
 	"lastseen/schema"
+	"lastseen/server/input"
+	"lastseen/server/problem"
 )
 
 var (
-	problemSessionIDMissing = invalid(fieldError{loc: []string{"query", "session_id"}, msg: "This parameter is required."})
-	problemNoSession        = &problem{status: fasthttp.StatusNotFound,
-		detail: "There is no such session that you may see; check the session_id."}
-	jsonNull = []byte("null")
+	problemNoSessionID = problem.Invalid(problem.InQuery("session_id", "This parameter is required."))
+	jsonNull           = []byte("null")
 )
 
 // lastSeen answers with the newest point of a session that the caller's organisation may see. It is
@@ -27,9 +27,9 @@ func lastSeenPublic(c *call) error { return c.poll() }
 // poll answers with the newest point of the session that the request names, at once or, for one that
 // prefers to wait, when it has changed.
 func (c *call) poll() error {
-	id, _ := lastArg(c.http.QueryArgs(), "session_id")
+	id, _ := input.LastArg(c.http.QueryArgs(), "session_id")
 	if len(id) == 0 {
-		return problemSessionIDMissing
+		return problemNoSessionID
 	}
 	var point schema.DataPoint
 	status, waited := c.look(id, &point), false
@@ -40,7 +40,11 @@ func (c *call) poll() error {
 		}
 	}
 	if !waited { // who waits comes seldom, and many of them at once when what they wait for happens
-		if err := c.takeSeat(); err != nil {
+		var organisation string // those who ask without a credential count as one
+		if c.principal != nil {
+			organisation = c.principal.OrgID
+		}
+		if err := c.server.slots.Enter(c.connection().Slot(), organisation, c.entry.began); err != nil {
 			return err
 		}
 	}
@@ -49,7 +53,7 @@ func (c *call) poll() error {
 
 // look fills in the newest point of a session as the caller sees it.
 func (c *call) look(id []byte, point *schema.DataPoint) latest.Status {
-	if c.route.public {
+	if c.route.Public {
 		return c.server.services.LastSeen.LookupPublic(id, point)
 	}
 	return c.server.services.LastSeen.Lookup(id, c.principal.OrgID, point)
@@ -58,7 +62,7 @@ func (c *call) look(id []byte, point *schema.DataPoint) latest.Status {
 // replyPoint answers with what a look-up found, or with 304 when the caller has that already.
 func (c *call) replyPoint(status latest.Status, point *schema.DataPoint) error {
 	if status == latest.NotFound {
-		return problemNoSession
+		return problem.NoSession
 	}
 	tag := appendTag(c.scratch[:0], status, point)
 	response := &c.http.Response

@@ -11,6 +11,7 @@ import (
 
 	"lastseen/keys"
 	"lastseen/schema"
+	"lastseen/server/transport"
 )
 
 // replay is a connection on which a client sends one request again and again, each when it has got
@@ -49,8 +50,8 @@ func (c *replay) SetReadDeadline(time.Time) error  { return nil }
 func (c *replay) SetWriteDeadline(time.Time) error { return nil }
 
 // accepted returns a connection as a server's listener hands it out.
-func accepted(s *Server, c net.Conn) *conn {
-	return &conn{Conn: c, listener: newListener(nil, 1, 0, s.ids, s.direct, s.stopping)}
+func accepted(s *Server, c net.Conn) *transport.Conn {
+	return transport.Listen(nil, transport.Options{MaxConnections: 1, Direct: s.direct.way(), Stopping: s.stopping}).Wrap(c)
 }
 
 // ways are the two ways of a poll: where the server does not know the connection there is no direct one.

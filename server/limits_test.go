@@ -1,19 +1,15 @@
 package server
 
 import (
-	"bufio"
 	"bytes"
-	"net/netip"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"lastseen/keys"
 	"lastseen/keys/ratelimit"
 	"lastseen/schema"
+	"lastseen/server/transport"
 )
 
 // handClock is a clock that a test sets.
@@ -138,51 +134,6 @@ func TestARequestThatAsksFirstCountsOnce(t *testing.T) {
 	}
 }
 
-func TestTheAddressThatIsCounted(t *testing.T) {
-	t.Parallel()
-	l := newLimits(&Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}})
-	for _, test := range []struct {
-		name      string
-		forwarded []string
-		want      string
-	}{
-		{"nothing was forwarded", nil, "10.0.0.1/32"},
-		{"one client", []string{"192.0.2.7"}, "192.0.2.7/32"},
-		{"what the client wrote does not count", []string{"198.51.100.1, 192.0.2.7"}, "192.0.2.7/32"},
-		{"nor does a line of its own", []string{"198.51.100.1", "192.0.2.7"}, "192.0.2.7/32"},
-		{"several proxies", []string{"192.0.2.7, 10.1.1.1", "fd00::1"}, "192.0.2.7/32"},
-		{"an IPv6 client counts by its network", []string{"2001:db8:1:2:3:4:5:6"}, "2001:db8:1:2::/64"},
-		{"IPv4 in IPv6", []string{"::ffff:192.0.2.7"}, "192.0.2.7/32"},
-		{"nonsense ends the search", []string{"192.0.2.7, unknown"}, "10.0.0.1/32"},
-		{"nonsense before a proxy", []string{"x, 10.9.9.9"}, "10.9.9.9/32"},
-		{"only proxies", []string{"10.2.2.2"}, "10.2.2.2/32"},
-		{"empty", []string{"", ","}, "10.0.0.1/32"},
-	} {
-		var lines [][]byte
-		for _, line := range test.forwarded {
-			lines = append(lines, []byte(line))
-		}
-		if got := l.forwardedFor(lines, netip.MustParsePrefix("10.0.0.1/32")); got.String() != test.want {
-			t.Errorf("%s: %s, want %s", test.name, got, test.want)
-		}
-	}
-	trusting := func(trusted []netip.Prefix, forwarded string) uint64 {
-		limits := &limits{seed: l.seed, trusted: trusted}
-		var ctx fasthttp.RequestCtx
-		if err := ctx.Request.Header.Read(bufio.NewReader(strings.NewReader("GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: " + forwarded + "\r\n\r\n"))); err != nil {
-			t.Fatal(err)
-		}
-		return limits.address(&ctx) // from 0.0.0.0
-	}
-	if trusting(nil, "192.0.2.1") != trusting(nil, "192.0.2.2") {
-		t.Error("a header counts that nobody vouches for")
-	}
-	here := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/32")}
-	if trusting(here, "192.0.2.1") == trusting(here, "192.0.2.2") {
-		t.Error("two clients behind a trusted proxy count as one")
-	}
-}
-
 // TestLimitedPollsDoNotAllocate is TestPollsDoNotAllocate with limits, within and past them.
 func TestLimitedPollsDoNotAllocate(t *testing.T) {
 	if raceDetector {
@@ -201,7 +152,7 @@ func TestLimitedPollsDoNotAllocate(t *testing.T) {
 		c := &replay{request: []byte(p.request), answer: make([]byte, 0, 4<<10)}
 		allocations := testing.AllocsPerRun(3, func() {
 			c.left = requests
-			s.Server.http.ServeConn(&conn{Conn: c, listener: newListener(nil, 1, 0, nil, nil, nil)})
+			s.Server.http.ServeConn(transport.Listen(nil, transport.Options{MaxConnections: 1}).Wrap(c))
 		}) / requests
 		if p.name != "hit" && !bytes.HasPrefix(c.answer, []byte("HTTP/1.1 429 ")) {
 			t.Errorf("%s: %.60q", p.name, c.answer)

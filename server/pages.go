@@ -1,50 +1,79 @@
 package server
 
 import (
+	"slices"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
+	"lastseen/server/caller"
 	"lastseen/server/console"
+	"lastseen/server/input"
+	"lastseen/server/openapi"
 )
 
-// pageRoutes are the console's files. Everybody may read them: what they show they ask the other
-// routes for.
+// pageRoutes are the files of the pages for people. Everybody may read them: what they show they ask
+// the other routes for.
 func pageRoutes() (table []route) {
 	for _, file := range console.Files() {
 		summary := "A part of the console"
 		switch file.Path {
 		case console.Path:
-			summary = "The console, where an organisation manages its keys"
+			summary = "The console, where an organisation sees its sessions and manages its keys"
 		case console.LinkPath:
 			summary = "The page of a sign-in link"
+		case console.TrackPath:
+			summary = "The page of a public session"
 		}
 		table = append(table, quiet(public(file.Path, summary, noQueue, 5*time.Second, page(file))))
 	}
 	return table
 }
 
-// page answers with a file.
+// misspelled are the addresses of pages as people type them, with a slash too many or too few.
+var misspelled = map[string]string{
+	"/console": console.Path, "/track": console.TrackPath, openapi.PagePath + "/": openapi.PagePath,
+}
+
+// leadTo stands for a misspelled address. The router takes it for the right one's and finds no route.
+func leadTo(meant string) *route {
+	return &route{Access: caller.Access{Public: true}, timeout: refusalTimeout, handle: func(c *call) error { return c.redirect(meant) }}
+}
+
+// page answers with a file, in gzip where the browser takes that.
 func page(file console.File) func(*call) error {
-	tag := []byte(file.ETag)
 	return func(c *call) error {
-		response := &c.http.Response
-		response.Header.SetCanonical(headerETag, tag)
+		response, header := &c.http.Response, &c.http.Request.Header
+		body, tag, coded := file.Body, file.ETag, false
+		if takesGzip(input.Preferences(header.PeekAll(fasthttp.HeaderAcceptEncoding))) && len(file.Gzipped()) > 0 {
+			body, tag = file.Gzipped(), file.GzipETag()
+			coded = true
+		}
+		response.Header.SetCanonical(headerETag, []byte(tag))
 		response.Header.Set(fasthttp.HeaderCacheControl, file.CacheControl)
+		response.Header.Set(fasthttp.HeaderVary, fasthttp.HeaderAcceptEncoding)
 		response.Header.Set(fasthttp.HeaderContentSecurityPolicy, console.ContentSecurityPolicy)
 		response.Header.Set(fasthttp.HeaderReferrerPolicy, "no-referrer")
-		if c.server.secure() { // without TLS browsers ignore it, and say so on their console
+		if c.server.browsers.Secure() { // without TLS browsers ignore it, and say so on their console
 			response.Header.Set("Cross-Origin-Opener-Policy", "same-origin")
 		}
 		response.Header.Set("Cross-Origin-Resource-Policy", "same-origin")
-		if holdsTag(c.http.Request.Header.PeekAll(fasthttp.HeaderIfNoneMatch), tag) {
+		if holdsTag(header.PeekAll(fasthttp.HeaderIfNoneMatch), []byte(tag)) {
 			response.SetStatusCode(fasthttp.StatusNotModified)
 			return nil
 		}
+		if coded {
+			response.Header.Set(fasthttp.HeaderContentEncoding, codingNames[gzipCoding])
+		}
 		response.Header.SetContentType(file.ContentType)
-		response.SetBodyRaw(file.Body)
+		response.SetBodyRaw(body)
 		return nil
 	}
+}
+
+// takesGzip reports whether a browser takes answers in gzip.
+func takesGzip(accepted []input.Preference) bool {
+	return slices.ContainsFunc(accepted, func(p input.Preference) bool { return p.Value == "gzip" && p.Weight > 0 })
 }
 
 // redirect sends a browser on by a GET. The address is one of ours or the identity provider's, never

@@ -13,13 +13,14 @@ import (
 	"lastseen/query/latest"
 	"lastseen/query/wire"
 	"lastseen/schema"
+	"lastseen/server/transport"
 )
 
-// directPolls answers polls of last_seen from the bytes that arrive on a connection. Who polls sends
+// directPolls answers polls of last_seen on the direct way of connections (transport.Direct). Who polls sends
 // the same few headers again and again, and the general way with them, through fasthttp's request and
 // response, costs several times what they ask for.
 //
-// It answers only what it understands completely (see parsePlainPoll), when the answer is 200 or 304 and
+// It answers only what it understands completely (see transport.ParsePlain), when the answer is 200 or 304 and
 // comes from memory. All else goes the general way as if nobody had looked at it. Both ways give the
 // same answer to the byte, the request's id aside: TestDirectPolls holds them against each other.
 type directPolls struct {
@@ -51,22 +52,24 @@ func newDirectPolls(s *Server) *directPolls {
 	return d
 }
 
-// answer answers a request that begins and ends with request, and reports whether it did. An error is
-// one of the connection. The caller gives what was not answered to fasthttp.
-//
-// A shutdown closes connections that are between requests, which fasthttp takes this one for. So while
-// an answer is on its way the connection says so, and once the server drains nothing is answered here.
-func (d *directPolls) answer(c *conn, request []byte) (answered bool, err error) {
-	poll, plain := parsePlainPoll(request)
-	if !plain {
-		return false, nil
+// directStart is how a poll begins that may go the direct way.
+var directStart = []byte(fasthttp.MethodGet + " " + pathLastSeen + "?session_id=")
+
+// way is the direct way that leads here.
+func (d *directPolls) way() *transport.Direct {
+	if d == nil {
+		return nil
 	}
-	c.answering.Store(true)
+	return &transport.Direct{Start: directStart, Answer: d.answer}
+}
+
+// answer answers a poll and reports whether it did. Once the server drains nothing is answered here: a shutdown waits
+// only for what has begun before.
+func (d *directPolls) answer(c *transport.Conn, poll transport.Plain) (answered bool, err error) {
 	defer func() {
 		if fault := recover(); fault != nil { // the general way meets it too, and answers
 			d.server.config.Logger.Error("panic", "route", d.route.path, "fault", fmt.Sprint(fault), "stack", string(debug.Stack()))
 		}
-		c.answering.Store(false)
 	}()
 	if d.server.draining.Load() {
 		return false, nil
@@ -78,32 +81,45 @@ func (d *directPolls) answer(c *conn, request []byte) (answered bool, err error)
 	if status == 0 {
 		return false, nil
 	}
-	if err := c.SetWriteDeadline(began.Add(d.server.config.WriteTimeout)); err != nil {
-		return true, err
-	}
-	if _, err := c.Write(answer.buffer); err != nil {
+	if err := c.Reply(answer.buffer, began, d.server.config.WriteTimeout, d.server.config.IdleTimeout); err != nil {
 		return true, err
 	}
 	d.server.counts.of(d.route).done(status, began)
-	return true, c.SetReadDeadline(began.Add(d.server.config.IdleTimeout))
+	return true, nil
 }
 
-// look fills in the answer to a poll and returns its status, or 0 when the poll must go the general way.
-func (d *directPolls) look(a *directAnswer, c *conn, poll *plainPoll, now time.Time) (status int) {
+// look fills in the answer to a poll and returns its status, or 0 when the poll must go the general way, which is told
+// whether the poll was counted here.
+func (d *directPolls) look(a *directAnswer, c *transport.Conn, poll *transport.Plain, now time.Time) (status int) {
 	s := d.server
-	principal, known := s.services.Authenticator.Known(poll.credential)
-	if !known || authorize(d.route, principal) != nil || !s.seats.keep(c, now) {
+	session, ok := schema.ParseID(poll.Parameter)
+	if !ok {
 		return 0
 	}
-	found := s.services.LastSeen.Peek(poll.session, principal.OrgID, &a.point)
-	if found == latest.NotFound || s.limits.takeRequest(principal, now) > 0 {
+	principal, known := s.services.Authenticator.Known(poll.Credential)
+	if !known {
 		return 0
 	}
-	s.services.Authenticator.CountKnown(principal)
-	s.services.LastSeen.CountLookup(found)
-	s.ids.next(&a.id)
+	wait, refusal := s.decide(d.route, principal, now, transport.Handover{})
+	if refusal == nil {
+		found := s.services.LastSeen.Peek(session, principal.OrgID, &a.point)
+		if found != latest.NotFound && s.slots.Keep(c.Slot(), now) {
+			s.services.Authenticator.CountKnown(principal)
+			s.services.LastSeen.CountLookup(found)
+			return d.compose(a, found, poll.Tags, now)
+		}
+	}
+	if refusal == nil || wait > 0 {
+		c.HandOver(transport.Handover{Counted: true, Retry: wait})
+	}
+	return 0
+}
+
+// compose writes the answer with what was found and returns its status.
+func (d *directPolls) compose(a *directAnswer, found latest.Status, tags []byte, now time.Time) (status int) {
+	d.server.ids.next(&a.id)
 	a.tag = appendTag(a.tag[:0], found, &a.point)
-	if len(poll.tags) > 0 && holdsTag([][]byte{poll.tags}, a.tag) {
+	if len(tags) > 0 && holdsTag([][]byte{tags}, a.tag) {
 		a.buffer = d.appendDate(append(a.buffer[:0], "HTTP/1.1 304 Not Modified\r\nDate: "...), now)
 		a.appendHeaders()
 		return fasthttp.StatusNotModified

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"regexp"
 	"strings"
@@ -18,10 +19,21 @@ import (
 
 	"lastseen/keys"
 	"lastseen/schema"
+	"lastseen/server/caller"
+	"lastseen/server/transport"
 )
 
 // perRequest are the fields in which two answers to the same request differ.
 var perRequest = regexp.MustCompile(`(X-Request-Id|Date): [^\r]+`)
+
+// directly answers a request on the direct way if it is plain.
+func (s *service) directly(c net.Conn, request string) (answered bool, err error) {
+	plain, ok := transport.ParsePlain([]byte(request), directStart)
+	if !ok {
+		return false, nil
+	}
+	return s.direct.answer(accepted(s.Server, c), plain)
+}
 
 // TestDirectPolls answers polls both ways and compares.
 func TestDirectPolls(t *testing.T) {
@@ -48,7 +60,7 @@ func TestDirectPolls(t *testing.T) {
 			general := &replay{request: []byte(p.request), left: 1}
 			s.Server.http.ServeConn(general)
 			direct := &replay{}
-			answered, err := s.direct.answer(accepted(s.Server, direct), []byte(p.request))
+			answered, err := s.directly(direct, p.request)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -71,7 +83,7 @@ func TestDirectPolls(t *testing.T) {
 		request := polls(s)[0].request
 		s.Drain()
 		c := &replay{}
-		if answered, err := s.direct.answer(accepted(s.Server, c), []byte(request)); answered || err != nil {
+		if answered, err := s.directly(c, request); answered || err != nil {
 			t.Errorf("a draining server answers directly: %v", err)
 		}
 	})
@@ -128,7 +140,7 @@ func FuzzPlainPoll(f *testing.F) {
 		f.Add([]byte(start + rest))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		p, plain := parsePlainPoll(text)
+		p, plain := transport.ParsePlain(text, directStart)
 		if !plain {
 			return
 		}
@@ -145,13 +157,13 @@ func FuzzPlainPoll(f *testing.F) {
 			t.Error("something follows")
 		case !header.IsGet() || !header.IsHTTP11() || header.ConnectionClose() || header.ContentLength() > 0 || ctx.Request.MayContinue():
 			t.Error("it is no plain GET")
-		case string(ctx.Path()) != pathLastSeen || asked() != "session_id="+p.session.String():
+		case string(ctx.Path()) != pathLastSeen || asked() != "session_id="+strings.ToLower(string(p.Parameter)):
 			t.Errorf("it asks for %s", ctx.Request.URI())
-		case string(credential(&ctx)) != string(p.credential):
-			t.Errorf("its credential is %q, not %q", credential(&ctx), p.credential)
+		case string(caller.Credential(&ctx)) != string(p.Credential):
+			t.Errorf("its credential is %q, not %q", caller.Credential(&ctx), p.Credential)
 		}
-		if tags := header.PeekAll(fasthttp.HeaderIfNoneMatch); len(tags) > 1 || string(bytes.Join(tags, nil)) != string(p.tags) {
-			t.Errorf("its tags are %q, not %q", tags, p.tags)
+		if tags := header.PeekAll(fasthttp.HeaderIfNoneMatch); len(tags) > 1 || string(bytes.Join(tags, nil)) != string(p.Tags) {
+			t.Errorf("its tags are %q, not %q", tags, p.Tags)
 		}
 		for _, name := range []string{headerPrefer, headerRequestID, fasthttp.HeaderCookie, fasthttp.HeaderExpect, fasthttp.HeaderTransferEncoding, fasthttp.HeaderUpgrade} {
 			if len(header.Peek(name)) > 0 {

@@ -7,6 +7,7 @@ import (
 
 	"lastseen/keys"
 	"lastseen/schema"
+	"lastseen/server/problem"
 )
 
 func TestBadParametersAreAllNamed(t *testing.T) {
@@ -181,7 +182,7 @@ func TestARefusalNamesNoNextPage(t *testing.T) {
 	s := start(t, func(with *setup) {
 		with.handle = func(c *call) error {
 			c.http.Response.Header.Set(headerNextCursor, "x")
-			return problemNoSession
+			return problem.NoSession
 		}
 	})
 	if got := s.get("/", "", 404).Header.Get(headerNextCursor); got != "" {

@@ -5,10 +5,13 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"sync/atomic"
+
+	"lastseen/server/caller"
+	"lastseen/server/transport"
 )
 
 const (
-	headerRequestID      = "X-Request-Id"
+	headerRequestID      = transport.HeaderRequestID
 	maxRequestIDLength   = 64
 	generatedIDLength    = 24
 	requestIDPunctuation = "-_.:+/=~@,"
@@ -47,7 +50,7 @@ func (s *idSource) next(id *requestID) {
 // choose fills id with the one that the caller proposes, when it is short, plain and no credential
 // that somebody put into the wrong header, and with a fresh one otherwise.
 func (s *idSource) choose(id *requestID, proposed []byte) {
-	if len(proposed) == 0 || len(proposed) > maxRequestIDLength || holdsCredential(proposed) {
+	if len(proposed) == 0 || len(proposed) > maxRequestIDLength || caller.HoldsCredential(proposed) {
 		s.next(id)
 		return
 	}
@@ -57,7 +60,7 @@ func (s *idSource) choose(id *requestID, proposed []byte) {
 			return
 		}
 	}
-	s.count.Add(1) // every request counts; see pacer
+	s.count.Add(1) // every request counts; see limit.Pacer
 	id.length = uint8(copy(id.text[:], proposed))
 }
 

@@ -7,6 +7,8 @@ import (
 
 	"lastseen/ingest/decode"
 	"lastseen/keys"
+	"lastseen/server/caller"
+	"lastseen/server/problem"
 )
 
 // route is one row of the table from which the router, the authorisation, the limits and the
@@ -15,13 +17,9 @@ type route struct {
 	method, path string // method is empty for what stands for a request that no row is for
 	summary      string
 
-	role              keys.Role // the least role of a user token
-	apiKeys           bool      // an API key is accepted
-	deviceCredentials bool      // a device credential is accepted
-	public            bool      // no credential is needed
-	probe             bool      // answers about the service itself, even when ClickHouse is gone
-	quiet             bool      // its successes are not logged unless all is
-	codeInURL         bool      // its parameters hold what may look like a token and is none
+	caller.Access
+	quiet     bool // its successes are not logged unless all is
+	codeInURL bool // its parameters hold what may look like a token and is none
 
 	body      bodyKind
 	bodyLimit int64         // bytes on the wire
@@ -43,11 +41,11 @@ const (
 )
 
 // input returns where the route's requests have what they ask for.
-func (r *route) input() string {
+func (r *route) input() problem.Place {
 	if r.body == noBody {
-		return inQuery
+		return problem.Query
 	}
-	return inBody
+	return problem.Body
 }
 
 // queue is what a request waits for before it runs.
@@ -102,8 +100,8 @@ func routes() []route {
 
 		{
 			method: fasthttp.MethodPost, path: pathIngest, summary: "Send data points",
-			role: keys.RoleDriver, deviceCredentials: true,
-			body: pointsBody, bodyLimit: decode.MaxBytes, timeout: 2 * time.Minute, handle: ingestPoints,
+			Access: caller.Access{Role: keys.RoleDriver, DeviceCredentials: true},
+			body:   pointsBody, bodyLimit: decode.MaxBytes, timeout: 2 * time.Minute, handle: ingestPoints,
 		},
 
 		probe("/healthz", "Whether the process lives", health),
@@ -113,29 +111,30 @@ func routes() []route {
 	table = append(table, keyRoutes(pathAPIKeys, apiKeys)...)
 	table = append(table, keyRoutes(pathDeviceCredentials, deviceCredentials)...)
 	table = append(table, signInRoutes()...)
+	table = append(table, mapRoutes()...)
 	return describedRoutes(append(table, pageRoutes()...))
 }
 
 // noRoute stands for every path that is not in the table.
-var noRoute = route{public: true, timeout: refusalTimeout, handle: func(*call) error { return problemNoRoute }}
+var noRoute = route{Access: caller.Access{Public: true}, timeout: refusalTimeout, handle: func(*call) error { return problem.NoRoute }}
 
 // read is a route that an API key may call.
 func read(path, summary string, queue queue, timeout time.Duration, handle func(*call) error) route {
 	return route{
-		method: fasthttp.MethodGet, path: path, summary: summary, role: keys.RoleOperator, apiKeys: true,
+		method: fasthttp.MethodGet, path: path, summary: summary, Access: caller.Access{Role: keys.RoleOperator, APIKeys: true},
 		timeout: timeout, queue: queue, handle: handle,
 	}
 }
 
 // public is a route that needs no credential.
 func public(path, summary string, queue queue, timeout time.Duration, handle func(*call) error) route {
-	return route{method: fasthttp.MethodGet, path: path, summary: summary, public: true, timeout: timeout, queue: queue, handle: handle}
+	return route{method: fasthttp.MethodGet, path: path, summary: summary, Access: caller.Access{Public: true}, timeout: timeout, queue: queue, handle: handle}
 }
 
 // probe is a route that tells a machine how the service is.
 func probe(path, summary string, handle func(*call) error) route {
 	r := quiet(public(path, summary, noQueue, 5*time.Second, handle))
-	r.probe = true
+	r.Probe = true
 	return r
 }
 
@@ -148,7 +147,7 @@ func quiet(r route) route {
 // write is a route for user tokens that changes something.
 func write(path, summary string, role keys.Role, handle func(*call) error) route {
 	return route{
-		method: fasthttp.MethodPost, path: path, summary: summary, role: role,
+		method: fasthttp.MethodPost, path: path, summary: summary, Access: caller.Access{Role: role},
 		body: jsonBody, bodyLimit: maxJSONBody, timeout: 30 * time.Second, queue: queryQueue, handle: handle,
 	}
 }
@@ -170,7 +169,7 @@ func keyRoutes(prefix string, kind keyKind) []route {
 	admin := keys.RoleAdministrator
 	query := func(path, summary string, handle func(*call) error) route {
 		return route{
-			method: fasthttp.MethodGet, path: prefix + path, summary: summary, role: admin,
+			method: fasthttp.MethodGet, path: prefix + path, summary: summary, Access: caller.Access{Role: admin},
 			timeout: 20 * time.Second, queue: queryQueue, handle: handle,
 		}
 	}
@@ -185,8 +184,8 @@ func keyRoutes(prefix string, kind keyKind) []route {
 
 // notAllowed answers a method that the path does not have.
 func notAllowed(c *call) error {
-	return &problem{
-		status: fasthttp.StatusMethodNotAllowed, allow: c.route.allow,
-		detail: "This path does not have that method; use one of " + c.route.allow + ".",
+	return &problem.Problem{
+		Status: fasthttp.StatusMethodNotAllowed, Allow: c.route.allow,
+		Detail: "This path does not have that method; use one of " + c.route.allow + ".",
 	}
 }

@@ -1,13 +1,13 @@
 package server
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
-	"net/url"
 	"runtime"
 	"strings"
 	"sync"
@@ -26,6 +26,10 @@ import (
 	"lastseen/query/history"
 	"lastseen/query/latest"
 	"lastseen/query/sessions"
+	"lastseen/server/caller"
+	"lastseen/server/limit"
+	"lastseen/server/problem"
+	"lastseen/server/transport"
 )
 
 // Config sets the limits of a Server. Zero values mean the defaults, except where a field says
@@ -38,6 +42,8 @@ type Config struct {
 	// PublicURL is where browsers reach the service, such as https://tracking.example; with https,
 	// cookies are sent over TLS only. Empty means that it is reached without TLS.
 	PublicURL string
+	// MapTiles is the street map that the pages draw; nil for none. It is the caller's to close.
+	MapTiles *MapTiles
 
 	// MaxConnections bounds the open connections; past it a connection is answered 503 and closed.
 	// Default 16,384; each costs about 30 KB.
@@ -76,7 +82,7 @@ type Config struct {
 	// LongPolls bounds the polls of last_seen that wait for a change (Prefer: wait); past it they are
 	// answered at once. Default 50,000, of which MaxConnections lets in as many as it does.
 	LongPolls int
-	// PollWait is how long nine of ten goroutines may wait for a processor while more than CrowdPerProcessor connections
+	// PollWait is how long nine of ten goroutines may wait for a processor while more than limit.CrowdPerProcessor connections
 	// a processor poll last_seen. When they have waited longer for some tenths of a second, only as many connections as
 	// keep the processors busy go on; polls of the others are answered 503 and they are not read for up to a second.
 	// 0 means that all are answered, each when its turn comes.
@@ -134,30 +140,33 @@ type Services struct {
 
 // Server answers HTTP requests. Its methods are safe for concurrent use.
 type Server struct {
-	config   Config
-	services Services
-	public   *url.URL // nil when Config.PublicURL is empty
-	http     *fasthttp.Server
-	routes   []route
-	byPath   map[string][]*route // for refusals and for Expect; the router does the rest
-	calls    sync.Pool           // of *call
-	direct   *directPolls        // nil when every request is logged
-	ids      *idSource
-	queries  *admission
-	streams  *fairAdmission
-	waiting  *admission                   // polls that wait for a change
-	seats    *seats                       // connections that poll under overload
-	thinned  map[string]*ratelimit.Bucket // by reason: refusals of which not all are logged
-	stopping chan struct{}
-	counts   *serverCounts
-	limits   *limits
-	draining atomic.Bool
+	config       Config
+	services     Services
+	http         *fasthttp.Server
+	routes       []route
+	byPath       map[string][]*route // for refusals and for Expect; the router does the rest
+	calls        sync.Pool           // of *call
+	direct       *directPolls        // nil when every request is logged
+	ids          *idSource
+	queries      *limit.Admission
+	streams      *limit.Fair
+	waiting      *limit.Admission             // polls that wait for a change
+	slots        *limit.Slots                 // connections that poll under overload
+	thinned      map[string]*ratelimit.Bucket // by reason: refusals of which not all are logged
+	stopping     chan struct{}
+	counts       *serverCounts
+	rates        *limit.Rates
+	proxies      caller.Proxies
+	browsers     *caller.Browsers
+	identifier   *caller.Identifier
+	rateProblems rateProblems
+	draining     atomic.Bool
 
 	work     context.Context // ends when a shutdown's time is up
 	stopWork context.CancelFunc
 
 	mu       sync.Mutex
-	listener *listener
+	listener *transport.Listener
 	stopped  bool
 }
 
@@ -165,26 +174,28 @@ type Server struct {
 func New(config Config, services Services) *Server {
 	config.setDefaults()
 	s := &Server{
-		config: config, services: services, public: parsePublicURL(config.PublicURL), routes: routes(), byPath: map[string][]*route{}, ids: newIDSource(),
-		queries: newAdmission(config.Queries, 10*config.Queries, config.QueueWait),
-		streams: newFairAdmission(config.Histories, 5*config.Histories, config.QueueWait),
-		waiting: newAdmission(config.LongPolls, 0, 0), stopping: make(chan struct{}),
-		thinned: map[string]*ratelimit.Bucket{reasonBusy: {}, reasonRate: {}},
+		config: config, services: services, routes: routes(), byPath: map[string][]*route{}, ids: newIDSource(),
+		queries: limit.NewAdmission(config.Queries, 10*config.Queries, config.QueueWait),
+		streams: limit.NewFair(config.Histories, 5*config.Histories, config.QueueWait),
+		waiting: limit.NewAdmission(config.LongPolls, 0, 0), stopping: make(chan struct{}),
+		thinned: map[string]*ratelimit.Bucket{problem.ReasonBusy: {}, problem.ReasonRate: {}},
 	}
 	s.counts = newServerCounts(s.routes)
-	s.limits = newLimits(&s.config)
-	s.seats = newSeats(config.PollWait)
+	s.slots = limit.NewSlots(config.PollWait)
+	s.rates, s.rateProblems = limit.NewRates(config.RequestRate, config.FailureRate, config.Now), newRateProblems(&config)
+	s.proxies, s.browsers = config.TrustedProxies, caller.NewBrowsers(services.SignIn, config.PublicURL)
+	s.identifier = caller.NewIdentifier(services.Authenticator, s.browsers, s.rates, s.proxies)
 	s.work, s.stopWork = context.WithCancel(context.Background())
 	s.calls.New = func() any { return &call{server: s} }
 	s.http = &fasthttp.Server{
 		Handler:            s.router().Handler,
 		ExpectHandler:      s.expect,
 		ErrorHandler:       s.unreadable,
-		ConnState:          changed,
+		ConnState:          func(c net.Conn, state fasthttp.ConnState) { transport.Idle(c, state == fasthttp.StateIdle) },
 		Logger:             connectionLog{config.Logger},
-		Concurrency:        2 * config.MaxConnections, // ours is the limit that counts; see listener
+		Concurrency:        2 * config.MaxConnections, // ours is the limit that counts; see transport.Listener
 		ReadBufferSize:     config.MaxHeaderBytes,
-		WriteBufferSize:    shortPart,
+		WriteBufferSize:    transport.ShortPart,
 		ReadTimeout:        config.HeaderTimeout,
 		WriteTimeout:       config.WriteTimeout,
 		IdleTimeout:        config.IdleTimeout,
@@ -225,17 +236,20 @@ func (s *Server) router() *router.Router {
 // credential is treated as everywhere.
 func (s *Server) refusal(ctx *fasthttp.RequestCtx) *route {
 	known := s.byPath[string(ctx.Request.URI().PathOriginal())]
+	if meant := misspelled[string(ctx.Request.URI().PathOriginal())]; meant != "" {
+		return leadTo(meant)
+	}
 	if len(known) == 0 {
 		return &noRoute
 	}
-	refused := &route{public: true, timeout: refusalTimeout, path: known[0].path, handle: notAllowed, counts: known[0].counts}
+	refused := &route{Access: caller.Access{Public: true}, timeout: refusalTimeout, path: known[0].path, handle: notAllowed, counts: known[0].counts}
 	var methods []string
 	for _, r := range known {
 		methods = append(methods, r.method)
 		if r.method == fasthttp.MethodGet {
 			methods = append(methods, fasthttp.MethodHead)
 		}
-		refused.apiKeys = refused.apiKeys || r.apiKeys
+		refused.APIKeys = refused.APIKeys || r.APIKeys
 	}
 	refused.allow = strings.Join(methods, ", ")
 	return refused
@@ -263,12 +277,15 @@ func (s *Server) Serve(inner net.Listener) error {
 		s.mu.Unlock()
 		return errors.Join(errors.New("serve: the server was started or stopped before"), inner.Close())
 	}
-	s.listener = newListener(inner, s.config.MaxConnections, s.config.MaxConnectionsPerAddress, s.ids, s.direct, s.stopping)
+	s.listener = transport.Listen(inner, transport.Options{
+		MaxConnections: s.config.MaxConnections, MaxPerAddress: s.config.MaxConnectionsPerAddress,
+		Refuse: s.refuseConnection, Direct: s.direct.way(), Stopping: s.stopping,
+	})
 	s.mu.Unlock()
 	if s.config.PollWait > 0 {
 		watching, stop := context.WithCancel(s.work)
 		var watcher sync.WaitGroup
-		watcher.Go(func() { s.seats.watch(watching) })
+		watcher.Go(func() { s.slots.Watch(watching) })
 		defer watcher.Wait()
 		defer stop()
 	}
@@ -299,20 +316,37 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if listener == nil {
 		return nil
 	}
-	listener.settle(ctx)
+	listener.Settle(ctx)
 	err := s.http.ShutdownWithContext(ctx)
 	if err == nil {
-		err = listener.wait(ctx)
+		err = listener.Wait(ctx)
 	}
 	if err == nil {
 		return nil
 	}
 	s.stopWork()
-	listener.cut()
+	listener.Cut()
 	// Every request's work ends with s.work and every connection has failed, so this is short.
 	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.WriteTimeout)
 	defer cancel()
-	return fmt.Errorf("stop serving HTTP: %w", errors.Join(err, listener.wait(cleanup)))
+	return fmt.Errorf("stop serving HTTP: %w", errors.Join(err, listener.Wait(cleanup)))
+}
+
+// refuseConnection answers a connection past a limit.
+func (s *Server) refuseConnection(c net.Conn, why error) {
+	p := problem.From(why, problem.Query)
+	var id requestID
+	s.ids.next(&id)
+	response := fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseResponse(response)
+	p.SetHeaders(response)
+	response.Header.SetBytesV(headerRequestID, id.bytes())
+	response.SetConnectionClose()
+	response.SetBody(p.Body(id.bytes()))
+	w := bufio.NewWriter(c)
+	if response.Write(w) == nil {
+		_ = w.Flush() // the client is cut off in any case
+	}
 }
 
 // connectionLog takes what fasthttp has to say of connections that broke. It may quote what clients

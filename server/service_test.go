@@ -27,6 +27,7 @@ import (
 	"lastseen/query/sessions"
 	"lastseen/schema"
 	"lastseen/schema/schematest"
+	"lastseen/server/caller"
 )
 
 // service is the server of a test: the real services on the real engine, behind a loopback port.
@@ -67,7 +68,7 @@ func start(tb testing.TB, adjust ...func(*setup)) *service {
 	s.Server = New(with.config, with.services)
 	s.Server.direct = newDirectPolls(s.Server) // although all is logged, which turns it off
 	if s.undescribed = with.handle != nil; s.undescribed {
-		only := &route{path: "/", method: "GET", public: true, timeout: time.Minute, handle: with.handle}
+		only := &route{path: "/", method: "GET", Access: caller.Access{Public: true}, timeout: time.Minute, handle: with.handle}
 		s.Server.http.Handler = func(ctx *fasthttp.RequestCtx) { s.serve(only, ctx) }
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -6,21 +6,21 @@ import (
 	"lastseen/ingest/registry"
 	"lastseen/query/sessions"
 	"lastseen/schema"
+	"lastseen/server/input"
+	"lastseen/server/problem"
 )
-
-const maxPage = 1_000_000
 
 // listSessions answers with a page of the sessions that the caller's organisation may see.
 func listSessions(c *call) error {
-	p := parameters{args: c.http.QueryArgs()}
+	p := input.Of(c.http)
 	request := sessions.ListRequest{
-		SortBy:     sortBy(&p),
-		Descending: p.choice("sort_order", "desc", "asc") == "desc",
-		Page:       p.integer("page", 1, 1, maxPage),
-		PageSize:   p.integer("page_size", 50, 1, 1000),
-		Filter:     sessionFilter(&p),
+		SortBy:     sortBy(p),
+		Descending: p.Choice("sort_order", "desc", "asc") == "desc",
+		Page:       p.Integer("page", 1, pageRange),
+		PageSize:   p.Integer("page_size", 50, pageSizeRange),
+		Filter:     sessionFilter(p),
 	}
-	if err := p.problem(); err != nil {
+	if err := p.Problem(); err != nil {
 		return err
 	}
 	page, err := c.server.services.Sessions.List(c.context(), c.principal.OrgID, request)
@@ -32,8 +32,8 @@ func listSessions(c *call) error {
 	return nil
 }
 
-func sortBy(p *parameters) schema.SessionSort {
-	switch p.choice("sort_by", "created_at_timestamp", "last_seen_at_timestamp", "termination_scheduled_for_timestamp", "terminated_at_timestamp") {
+func sortBy(p *input.Parameters) schema.SessionSort {
+	switch p.Choice("sort_by", "created_at_timestamp", "last_seen_at_timestamp", "termination_scheduled_for_timestamp", "terminated_at_timestamp") {
 	case "last_seen_at_timestamp":
 		return schema.SortByLastSeenAt
 	case "termination_scheduled_for_timestamp":
@@ -44,17 +44,17 @@ func sortBy(p *parameters) schema.SessionSort {
 	return schema.SortByCreatedAt
 }
 
-func sessionFilter(p *parameters) schema.SessionFilter {
+func sessionFilter(p *input.Parameters) schema.SessionFilter {
 	return schema.SessionFilter{
 		Scope:                   orgScope(p),
-		Search:                  p.text("search"),
-		Terminated:              p.boolean("filter_terminated"),
-		Public:                  p.boolean("filter_public"),
-		HasLastSeen:             p.boolean("filter_has_last_seen"),
-		DeviceID:                p.textOrNothing("filter_device_id"),
-		OffChrtReferenceID:      p.textOrNothing("filter_off_chrt_reference_id"),
-		FlightNumber:            p.textOrNothing("filter_flight_number"),
-		FlightLoadedStatus:      p.textOrNothing("filter_flight_loaded_status"),
+		Search:                  p.Text("search"),
+		Terminated:              p.Boolean("filter_terminated"),
+		Public:                  p.Boolean("filter_public"),
+		HasLastSeen:             p.Boolean("filter_has_last_seen"),
+		DeviceID:                p.TextOrNothing("filter_device_id"),
+		OffChrtReferenceID:      p.TextOrNothing("filter_off_chrt_reference_id"),
+		FlightNumber:            p.TextOrNothing("filter_flight_number"),
+		FlightLoadedStatus:      p.TextOrNothing("filter_flight_loaded_status"),
 		CreatedAt:               timeRange(p, "filter_created_at_timestamp"),
 		LastSeenAt:              timeRange(p, "filter_last_seen_at_timestamp"),
 		TerminationScheduledFor: timeRange(p, "filter_termination_scheduled_for_timestamp"),
@@ -62,8 +62,8 @@ func sessionFilter(p *parameters) schema.SessionFilter {
 	}
 }
 
-func orgScope(p *parameters) schema.OrgScope {
-	switch p.choice("org_scope", "owned_and_shared", "owned", "shared") {
+func orgScope(p *input.Parameters) schema.OrgScope {
+	switch p.Choice("org_scope", "owned_and_shared", "owned", "shared") {
 	case "owned":
 		return schema.Owned
 	case "shared":
@@ -72,12 +72,12 @@ func orgScope(p *parameters) schema.OrgScope {
 	return schema.OwnedAndShared
 }
 
-func timeRange(p *parameters, prefix string) schema.TimeRange {
+func timeRange(p *input.Parameters, prefix string) schema.TimeRange {
 	var times schema.TimeRange
-	if from := p.timestamp(prefix + "_gte"); from != nil {
+	if from := p.Timestamp(prefix + "_gte"); from != nil {
 		times.From = *from
 	}
-	if to := p.timestamp(prefix + "_lte"); to != nil {
+	if to := p.Timestamp(prefix + "_lte"); to != nil {
 		times.To = *to
 	}
 	return times
@@ -85,9 +85,9 @@ func timeRange(p *parameters, prefix string) schema.TimeRange {
 
 // getSession answers with one session.
 func getSession(c *call) error {
-	p := parameters{args: c.http.QueryArgs()}
-	id := p.required("session_id")
-	if err := p.problem(); err != nil {
+	p := input.Of(c.http)
+	id := p.Required("session_id")
+	if err := p.Problem(); err != nil {
 		return err
 	}
 	session, err := c.server.services.Sessions.Get(c.context(), c.principal.OrgID, id)
@@ -101,9 +101,9 @@ func getSession(c *call) error {
 
 // typeahead answers with suggestions for a text.
 func typeahead(c *call) error {
-	p := parameters{args: c.http.QueryArgs()}
-	text, limit, scope := p.required("query"), p.integer("limit", 10, 1, 100), orgScope(&p)
-	if err := p.problem(); err != nil {
+	p := input.Of(c.http)
+	text, limit, scope := p.Required("query"), p.Integer("limit", 10, suggestionsRange), orgScope(p)
+	if err := p.Problem(); err != nil {
 		return err
 	}
 	suggestions, err := c.server.services.Sessions.Typeahead(c.context(), c.principal.OrgID, text, scope, limit)
@@ -117,9 +117,9 @@ func typeahead(c *call) error {
 
 // createSession begins a session and answers with its id.
 func createSession(c *call) error {
-	p := parameters{args: c.http.QueryArgs()}
-	device := p.required("device_id")
-	if err := p.problem(); err != nil {
+	p := input.Of(c.http)
+	device := p.Required("device_id")
+	if err := p.Problem(); err != nil {
 		return err
 	}
 	var wanted registry.NewSession
@@ -128,7 +128,7 @@ func createSession(c *call) error {
 	}
 	id, ok := schema.ParseID(device)
 	if !ok {
-		return problemNotFound
+		return problem.NotFound
 	}
 	session, err := c.server.services.Registry.CreateSession(c.context(), c.principal.OrgID, id, wanted)
 	if err != nil {
@@ -168,9 +168,9 @@ func terminateSession(c *call) error {
 // sessionID reads the parameter session_id. A text that is no id names a session that is not there:
 // the zero id, which no session has.
 func (c *call) sessionID() (schema.ID, error) {
-	p := parameters{args: c.http.QueryArgs()}
-	text := p.required("session_id")
-	if err := p.problem(); err != nil {
+	p := input.Of(c.http)
+	text := p.Required("session_id")
+	if err := p.Problem(); err != nil {
 		return schema.ID{}, err
 	}
 	id, _ := schema.ParseID(text)
@@ -188,7 +188,7 @@ func updateSharedOrgs(c *call) error {
 		return err
 	}
 	if body.SessionID == nil {
-		return missingField("session_id")
+		return input.MissingField("session_id")
 	}
 	id, _ := schema.ParseID(*body.SessionID)
 	err := c.server.services.Registry.UpdateSharedOrgs(c.context(), c.principal.OrgID, id, body.AddOrgIDs, body.RemoveOrgIDs)

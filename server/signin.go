@@ -10,7 +10,10 @@ import (
 	"lastseen/keys/people"
 	"lastseen/keys/people/oidc"
 	"lastseen/schema"
+	"lastseen/server/caller"
 	"lastseen/server/console"
+	"lastseen/server/input"
+	"lastseen/server/problem"
 )
 
 const (
@@ -26,7 +29,7 @@ const (
 func signInRoutes() []route {
 	post := func(path, summary string, handle func(*call) error) route {
 		return route{
-			method: fasthttp.MethodPost, path: path, summary: summary, public: true,
+			method: fasthttp.MethodPost, path: path, summary: summary, Access: caller.Access{Public: true},
 			body: jsonBody, bodyLimit: maxJSONBody, timeout: 10 * time.Second, handle: handle,
 		}
 	}
@@ -35,7 +38,7 @@ func signInRoutes() []route {
 	return []route{
 		{
 			method: fasthttp.MethodGet, path: pathSession, summary: "Who is calling, and in which organisations",
-			role: keys.RoleDriver, timeout: 5 * time.Second, handle: showSession,
+			Access: caller.Access{Role: keys.RoleDriver}, timeout: 5 * time.Second, handle: showSession,
 		},
 		public(pathOptions, "How to sign in with a browser", noQueue, 5*time.Second, showOptions),
 		bodiless(post(pathSignOut, "Sign this browser out", signOut)),
@@ -57,14 +60,14 @@ type sessionView struct {
 	Role          string           `json:"role"`
 	Organisations []membershipView `json:"organisations"`
 	CSRFToken     string           `json:"csrf_token,omitempty"` // of a browser's session
-	ExpiresAt     wireTime         `json:"expires_at_timestamp"`
+	ExpiresAt     input.Time       `json:"expires_at_timestamp"`
 	Provider      bool             `json:"provider"` // whether an identity provider signs people in
 }
 
 func (c *call) viewOf(session *people.Session) sessionView {
 	view := sessionView{
 		UserID: session.UserID, OrgID: session.Memberships[0].OrgID, Role: session.Memberships[0].Role.String(),
-		CSRFToken: session.CSRFToken, ExpiresAt: wireTime(session.ExpiresAt), Provider: c.server.services.Provider != nil,
+		CSRFToken: session.CSRFToken, ExpiresAt: input.Time(session.ExpiresAt), Provider: c.server.services.Provider != nil,
 	}
 	for _, m := range session.Memberships {
 		view.Organisations = append(view.Organisations, membershipView{m.OrgID, m.Role.String()})
@@ -75,7 +78,7 @@ func (c *call) viewOf(session *people.Session) sessionView {
 // showSession tells who is calling: with a browser what its session says, with a user token what that
 // says.
 func showSession(c *call) error {
-	session, err := c.session()
+	session, err := c.server.browsers.Session(c.http)
 	switch {
 	case err != nil:
 		return err
@@ -95,20 +98,11 @@ func showOptions(c *call) error {
 	}{c.server.services.Provider != nil})
 }
 
-var (
-	problemLinkInvalid = &problem{status: fasthttp.StatusUnauthorized, authenticate: challengeInvalid,
-		detail: "This is not a sign-in link of this service; make a new one on the machine that it runs on."}
-	problemLinkExpired = &problem{status: fasthttp.StatusUnauthorized, authenticate: challengeInvalid,
-		detail: "This sign-in link has expired; make a new one."}
-	problemLinkUsed = &problem{status: fasthttp.StatusUnauthorized, authenticate: challengeInvalid,
-		detail: "This sign-in link has been used already; make a new one."}
-)
-
 // redeemLink signs in with a link's token. It is a POST from a page, so that programs that look at
 // links do not spend them.
 func redeemLink(c *call) error {
-	if !c.fromOurPage() {
-		return problemCrossSite
+	if !c.server.browsers.FromOurPage(c.http) {
+		return problem.CrossSite
 	}
 	var body struct {
 		Token *string `json:"token"`
@@ -116,42 +110,42 @@ func redeemLink(c *call) error {
 	if err := c.readJSON(&body); err != nil {
 		return err
 	}
-	f := fields{}
-	token := f.text("token", body.Token)
-	if err := f.problem(); err != nil {
+	f := input.Fields{}
+	token := f.Text("token", body.Token)
+	if err := f.Problem(); err != nil {
 		return err
 	}
-	if _, err := c.checkFailures(nil); err != nil {
-		return err
+	if _, wait, err := c.server.identifier.CheckFailures(c.asked(), nil); err != nil {
+		return c.limited(err, wait)
 	}
 	cookie, session, err := c.server.services.SignIn.Redeem(token)
-	c.noteFailure(err)
+	c.server.identifier.NoteFailure(c.asked(), err)
 	switch {
 	case errors.Is(err, people.ErrLinkUsed):
-		return problemLinkUsed
+		return problem.LinkUsed
 	case errors.Is(err, schema.ExpiredCredential):
-		return problemLinkExpired
+		return problem.LinkExpired
 	case errors.Is(err, schema.InvalidCredential):
-		return problemLinkInvalid
+		return problem.LinkInvalid
 	case err != nil:
 		return err
 	}
-	c.setCookie(sessionCookie, cookie, session.ExpiresAt, fasthttp.CookieSameSiteStrictMode)
+	c.server.browsers.SetCookie(c.http, caller.SessionCookie, cookie, session.ExpiresAt, fasthttp.CookieSameSiteStrictMode)
 	return c.json(fasthttp.StatusOK, c.viewOf(session))
 }
 
 // signOut ends the session for good. A browser whose session is over already is signed out, too.
 func signOut(c *call) error {
-	session, err := c.session()
+	session, err := c.server.browsers.Session(c.http)
 	if session != nil && err == nil {
-		if err := c.checkCrossSite(session); err != nil {
+		if err := c.server.browsers.CheckCrossSite(c.http, session); err != nil {
 			return err
 		}
 		if err := c.server.services.SignIn.End(session); err != nil {
 			return err
 		}
 	}
-	c.dropCookie(sessionCookie)
+	c.server.browsers.DropCookie(c.http, caller.SessionCookie)
 	c.reply(fasthttp.StatusOK, []byte("true"))
 	return nil
 }
@@ -170,7 +164,7 @@ func beginLogin(c *call) error {
 		return c.loginFailed("unavailable", err)
 	}
 	// The provider sends the browser back from another site, with which strict cookies do not come.
-	c.setCookie(flowCookie, token, time.Now().Add(flowLife), fasthttp.CookieSameSiteLaxMode)
+	c.server.browsers.SetCookie(c.http, caller.FlowCookie, token, time.Now().Add(flowLife), fasthttp.CookieSameSiteLaxMode)
 	return c.redirect(address)
 }
 
@@ -182,12 +176,12 @@ func finishLogin(c *call) error {
 		return c.redirect(console.Path)
 	}
 	args := c.http.QueryArgs()
-	cookie := c.http.Request.Header.Cookie(c.server.cookieName(flowCookie))
+	cookie := c.server.browsers.Cookie(c.http, caller.FlowCookie)
 	flow, err := c.server.services.SignIn.OpenFlow(cookie, string(args.Peek("state")))
 	if err != nil {
 		return c.loginFailed("expired", err)
 	}
-	c.dropCookie(flowCookie)
+	c.server.browsers.DropCookie(c.http, caller.FlowCookie)
 	if refusal := args.Peek("error"); len(refusal) > 0 {
 		return c.loginFailed("denied", errors.New("the identity provider answered "+short(refusal, 64)))
 	}
@@ -206,7 +200,7 @@ func finishLogin(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.setCookie(sessionCookie, token, session.ExpiresAt, fasthttp.CookieSameSiteStrictMode)
+	c.server.browsers.SetCookie(c.http, caller.SessionCookie, token, session.ExpiresAt, fasthttp.CookieSameSiteStrictMode)
 	return c.redirect(flow.ReturnTo)
 }
 

@@ -13,6 +13,7 @@ import (
 	"lastseen/keys/people"
 	"lastseen/keys/people/oidc"
 	"lastseen/keys/people/oidc/oidctest"
+	"lastseen/server/caller"
 	"lastseen/server/console"
 )
 
@@ -149,7 +150,7 @@ func TestABrowserActsForItsPersonInTheOrganisationItNames(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	b := s.signedIn(owner)
-	in := func(org string) header { return header{headerOrganisation, org} }
+	in := func(org string) header { return header{caller.HeaderOrganisation, org} }
 	r := b.send("POST", pathAPIKeys+"/create/v1", newKeyBody("made in a browser"))
 	if made := object(t, r); r.StatusCode != 201 || made["org_id"] != "org_a" || made["created_by_user_id"] != "user_olga" {
 		t.Errorf("%s: %s", r.Status, r.body)

@@ -4,10 +4,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"lastseen/schema/measure"
 	"lastseen/server/console"
+	"lastseen/server/limit"
+	"lastseen/server/problem"
 )
 
 // statusClasses are 1xx to 5xx.
@@ -58,7 +58,7 @@ func newServerCounts(table []route) *serverCounts {
 		}
 		r.counts = byName[r.method+name]
 	}
-	for _, reason := range refusalReasons {
+	for _, reason := range problem.Reasons {
 		c.refused[reason] = new(measure.Counter)
 	}
 	for _, outcome := range waitOutcomes {
@@ -83,74 +83,7 @@ func (c *serverCounts) of(r *route) *routeCounts {
 	return r.counts
 }
 
-func (c *serverCounts) refuse(p *problem) { c.refused[p.countedAs()].Add(1) }
-
-// The words by which refusals are counted.
-const (
-	reasonNoCredential = "no_credential"
-	reasonInvalid      = "invalid_credential"
-	reasonExpired      = "expired_credential"
-	reasonRevoked      = "revoked_credential"
-	reasonSecretInURL  = "credential_in_url"
-	reasonAPIKey       = "api_key_not_accepted"
-	reasonDevice       = "device_credential_not_accepted"
-	reasonRole         = "role_too_low"
-	reasonCrossSite    = "cross_site"
-	reasonForbidden    = "forbidden"
-	reasonNotFound     = "not_found"
-	reasonNoRoute      = "no_route"
-	reasonConflict     = "conflict"
-	reasonInput        = "invalid_input"
-	reasonTooLarge     = "too_large"
-	reasonMalformed    = "malformed"
-	reasonSlow         = "too_slow"
-	reasonConnections  = "connections"
-	reasonRate         = "rate"
-	reasonBusy         = "busy"
-	reasonUnavailable  = "unavailable"
-	reasonDiskFull     = "disk_full"
-	reasonTimeout      = "timeout"
-	reasonInternal     = "internal"
-	reasonCut          = "cut" // an answer that broke off
-)
-
-var refusalReasons = []string{
-	reasonNoCredential, reasonInvalid, reasonExpired, reasonRevoked, reasonSecretInURL, reasonAPIKey, reasonDevice, reasonRole,
-	reasonCrossSite, reasonForbidden, reasonNotFound, reasonNoRoute, reasonConflict, reasonInput, reasonTooLarge, reasonMalformed, reasonSlow,
-	reasonConnections, reasonRate, reasonBusy, reasonUnavailable, reasonDiskFull, reasonTimeout, reasonInternal, reasonCut,
-}
-
-// countedAs is the word by which a problem is counted: its own, or the usual one of its status.
-func (p *problem) countedAs() string {
-	if p.reason != "" {
-		return p.reason
-	}
-	switch p.status {
-	case fasthttp.StatusUnauthorized:
-		return reasonInvalid
-	case fasthttp.StatusForbidden:
-		return reasonForbidden
-	case fasthttp.StatusNotFound:
-		return reasonNotFound
-	case fasthttp.StatusMethodNotAllowed:
-		return reasonNoRoute
-	case fasthttp.StatusConflict:
-		return reasonConflict
-	case fasthttp.StatusUnprocessableEntity, fasthttp.StatusUnsupportedMediaType:
-		return reasonInput
-	case fasthttp.StatusRequestEntityTooLarge, fasthttp.StatusRequestURITooLong, fasthttp.StatusRequestHeaderFieldsTooLarge:
-		return reasonTooLarge
-	case fasthttp.StatusRequestTimeout:
-		return reasonSlow
-	case fasthttp.StatusTooManyRequests:
-		return reasonRate
-	case fasthttp.StatusServiceUnavailable:
-		return reasonUnavailable
-	case fasthttp.StatusInternalServerError:
-		return reasonInternal
-	}
-	return reasonMalformed
-}
+func (c *serverCounts) refuse(p *problem.Problem) { c.refused[p.CountedAs()].Add(1) }
 
 // Stats counts what a Server has done since it was made.
 type Stats struct {
@@ -165,7 +98,7 @@ type Stats struct {
 	// Suspensions counts how often the query of a history was given up because its client was slow to read.
 	Suspensions uint64
 	// Admissions are the limits on what runs at the same time.
-	Admissions []AdmissionStats
+	Admissions []limit.Stats
 }
 
 // RequestStats are the requests of one route with one class of status.
@@ -177,22 +110,14 @@ type RequestStats struct {
 	Duration measure.Distribution
 }
 
-// AdmissionStats are a limit on what runs at the same time.
-type AdmissionStats struct {
-	Name            string
-	Capacity, InUse int
-	Waiting         int    // for a place
-	Refused         uint64 // that found no place in time
-}
-
 // Stats returns the counts, which may be off against each other by what happens meanwhile. It is safe
 // for concurrent use.
 func (s *Server) Stats() Stats {
 	stats := Stats{
-		InFlight: int(s.counts.inFlight.Value()), Refused: make(map[string]uint64, len(refusalReasons)),
+		InFlight: int(s.counts.inFlight.Value()), Refused: make(map[string]uint64, len(problem.Reasons)),
 		LongPolls:   make(map[string]uint64, len(waitOutcomes)),
 		Suspensions: uint64(s.counts.suspends.Value()),
-		Admissions:  []AdmissionStats{s.queries.stats("queries"), s.streams.stats("histories"), s.connectionStats(), s.waiting.stats("long_polls"), s.seats.stats(time.Now())},
+		Admissions:  []limit.Stats{s.queries.Stats("queries"), s.streams.Stats("histories"), s.connectionStats(), s.waiting.Stats("long_polls"), s.slots.Stats(time.Now())},
 	}
 	for _, r := range s.counts.routes {
 		for class, histogram := range r.durations {
@@ -208,22 +133,17 @@ func (s *Server) Stats() Stats {
 	for outcome, count := range s.counts.waits {
 		stats.LongPolls[outcome] = uint64(count.Value())
 	}
-	stats.Refused[reasonConnections] = stats.Admissions[2].Refused
+	stats.Refused[problem.ReasonConnections] = stats.Admissions[2].Refused
 	return stats
 }
 
 // connectionStats are the limit on open connections.
-func (s *Server) connectionStats() AdmissionStats {
-	stats := AdmissionStats{Name: "connections", Capacity: s.config.MaxConnections}
+func (s *Server) connectionStats() limit.Stats {
 	s.mu.Lock()
 	listener := s.listener
 	s.mu.Unlock()
-	if listener != nil {
-		stats.InUse, stats.Refused = listener.size(), listener.refused.Load()
+	if listener == nil {
+		return limit.Stats{Name: "connections", Capacity: s.config.MaxConnections}
 	}
-	return stats
-}
-
-func (a *admission) stats(name string) AdmissionStats {
-	return AdmissionStats{Name: name, Capacity: cap(a.running), InUse: len(a.running), Waiting: len(a.waiting), Refused: a.refused.Load()}
+	return listener.Stats()
 }

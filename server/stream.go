@@ -7,6 +7,10 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"lastseen/server/limit"
+	"lastseen/server/problem"
+	"lastseen/server/transport"
 )
 
 // source is an answer that is written in pieces, such as a *query.Stream. WriteTo is called at most
@@ -49,7 +53,7 @@ func (c *call) stream(from source, as coding) error {
 		c.reply(fasthttp.StatusOK, s.first)
 	} else if !c.http.Request.Header.IsHTTP11() {
 		s.free()
-		return problemHTTP10
+		return problem.HTTP10
 	} else {
 		c.streams = true
 		c.http.SetStatusCode(fasthttp.StatusOK)
@@ -141,9 +145,11 @@ func (s *answerStream) SupportsBodyWriteTo() bool { return true }
 // WriteTo sends the whole answer. The client has a bounded time to accept each piece.
 func (s *answerStream) WriteTo(w io.Writer) (int64, error) {
 	piece, more := s.first, true
-	pace := pacer{call: s.call, seen: s.call.server.ids.count.Load()}
+	server := s.call.server
+	pace := limit.NewPacer(server.streams, &server.ids.count)
+	answer := s.call.connection().BeginAnswer(server.config.WriteTimeout, s.from.Ends())
 	for more {
-		if s.failed = s.send(w, piece); s.failed != nil {
+		if s.failed = s.send(answer, w, piece); s.failed != nil {
 			return s.sent, s.failed
 		}
 		if s.second != nil {
@@ -152,26 +158,28 @@ func (s *answerStream) WriteTo(w io.Writer) (int64, error) {
 		}
 		began := time.Now()
 		piece, more = s.next()
-		pace.produced(time.Since(began))
+		pace.Produced(s.call.context(), time.Since(began))
 	}
 	s.failed = s.err
 	return s.sent, s.failed
 }
 
-func (s *answerStream) send(w io.Writer, piece []byte) error {
-	patience := s.call.server.config.WriteTimeout
-	write := func() error {
+// send sends a piece. While the client is slow to read it, the source is suspended.
+func (s *answerStream) send(answer *transport.Answer, w io.Writer, piece []byte) error {
+	err := answer.Collect(func() error {
 		n, err := w.Write(piece)
 		s.sent += int64(n)
 		return err
+	})
+	if err == nil {
+		err = answer.Send()
 	}
-	if connection, ours := s.call.http.Conn().(*conn); ours {
-		return connection.gather(consumer{patience, s.from.Ends()}, s.suspend, write)
+	if err == transport.ErrStalled {
+		if err = s.suspend(); err == nil {
+			err = answer.Send()
+		}
 	}
-	if err := s.call.http.SetWriteDeadline(time.Now().Add(patience)); err != nil {
-		return err
-	}
-	return write()
+	return err
 }
 
 // suspend frees what the source can do without while the client is slow to read.

@@ -9,6 +9,8 @@ import (
 
 	"lastseen/query/latest"
 	"lastseen/schema"
+	"lastseen/server/input"
+	"lastseen/server/transport"
 )
 
 // Long polls: a poll of last_seen with If-None-Match may say `Prefer: wait=N` (RFC 7240) and is then
@@ -48,11 +50,11 @@ func (c *call) awaitChange(id []byte, status latest.Status, point *schema.DataPo
 	}
 	outcome := waitChanged
 	defer func() { c.server.counts.waits[outcome].Add(1) }()
-	if !c.server.waiting.tryEnter() {
+	if !c.server.waiting.TryEnter() {
 		outcome = waitNoPlace
 		return status, false, nil
 	}
-	defer c.server.waiting.leave()
+	defer c.server.waiting.Leave()
 	watch := c.server.services.LastSeen.Watch(id)
 	defer watch.Stop()
 	end := time.NewTimer(patience)
@@ -66,7 +68,7 @@ func (c *call) awaitChange(id []byte, status latest.Status, point *schema.DataPo
 		select {
 		case <-watch.Changed():
 		case <-departures.C:
-			if departed(c.http.Conn()) {
+			if transport.Departed(c.http.Conn()) {
 				outcome = waitDeparted
 			}
 		case <-end.C:
@@ -81,7 +83,7 @@ func (c *call) awaitChange(id []byte, status latest.Status, point *schema.DataPo
 			outcome = waitRefused
 			return status, true, err
 		}
-		if refusal := authorize(c.route, c.principal); refusal != nil {
+		if refusal := c.route.Authorize(c.principal); refusal != nil {
 			outcome = waitRefused
 			return status, true, refusal
 		}
@@ -104,8 +106,8 @@ func waitPreference(lines [][]byte) time.Duration {
 	for _, line := range lines {
 		for len(line) > 0 {
 			var preference []byte
-			preference, line = cutOutsideQuotes(line, ',')
-			preference, _ = cutOutsideQuotes(preference, ';') // what follows are parameters, of which wait has none
+			preference, line = input.CutOutsideQuotes(line, ',')
+			preference, _ = input.CutOutsideQuotes(preference, ';') // what follows are parameters, of which wait has none
 			name, value, _ := bytes.Cut(preference, []byte{'='})
 			if !bytes.EqualFold(bytes.TrimSpace(name), []byte("wait")) {
 				continue

@@ -58,7 +58,7 @@ func BenchmarkLongPolls(b *testing.B) {
 			clients.Go(func() { pollOn(b, conn, id, key, tag, &answers[i]) })
 		}
 	}
-	inUse := func() int { return waiting.waiting.stats("").InUse }
+	inUse := func() int { return waiting.waiting.Stats("").InUse }
 	await(func() bool { return inUse() == sessions*each })
 	memory := float64(heap()-before) / (sessions * each)
 	var waking time.Duration

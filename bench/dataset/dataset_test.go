@@ -36,14 +36,15 @@ func TestALoadedDataSetIsWhatTheSpecSays(t *testing.T) {
 	t.Parallel()
 	engine := schematest.Engine(t)
 	ctx := context.Background()
-	if err := dataset.LoadOn(ctx, engine, spec); err != nil {
-		t.Fatal(err)
-	}
-	db, err := schema.OpenOn(ctx, engine, schema.Options{Database: dataset.Database})
+	store, err := dataset.OpenOn(ctx, engine)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	defer store.Close()
+	if err := dataset.Load(ctx, store, spec); err != nil {
+		t.Fatal(err)
+	}
+	db := store.DB
 
 	sessions := 0
 	if err := db.EachSessionAccess(ctx, func(schema.SessionAccess) { sessions++ }); err != nil || sessions != spec.Sessions {

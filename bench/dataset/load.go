@@ -2,53 +2,26 @@ package dataset
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"lastseen/schema"
-	"lastseen/schema/embedded"
 )
 
 // rowsPerInsert bounds the memory that loading takes.
 const rowsPerInsert = 100_000
 
-// Database is the database that Load fills, which is the service's default.
-const Database = "lastseen"
-
-// Load writes the data set into a data directory of the embedded engine, as the service would have:
-// devices, sessions, points and the last_seen checkpoint. The directory must not be in use and is
-// free again afterwards. Through the public routes, a row a request, a million sessions would take
-// hours.
-func Load(ctx context.Context, dataDir string, s Spec) error {
-	engine, err := embedded.Open(filepath.Join(dataDir, "clickhouse"), embedded.Options{Connections: 2})
-	if err != nil {
-		return fmt.Errorf("open the data directory to load: %w", err)
-	}
-	return errors.Join(LoadOn(ctx, engine, s), engine.Close())
-}
-
-// LoadOn is Load on an engine that the caller owns and closes.
-func LoadOn(ctx context.Context, engine *embedded.Engine, s Spec) error {
-	db, err := schema.OpenOn(ctx, engine, schema.Options{Database: Database})
-	if err != nil {
-		return err
-	}
-	defer db.Close() // the engine's data is complete without it
+// Load writes the data set into a store, as the service would have: devices, sessions, points and the
+// last_seen checkpoint. Through the public routes, a row a request, a million sessions would take hours.
+func Load(ctx context.Context, into *Opened, s Spec) error {
+	db, conn := into.DB, into.Conn
 	if err := db.Migrate(ctx); err != nil {
 		return err
 	}
-	conn, err := clickhouse.Open(engine.ClientOptions(Database))
-	if err != nil {
-		return fmt.Errorf("connect to the engine: %w", err)
-	}
-	defer conn.Close()
 	created := time.UnixMilli(s.NewestAt - int64(s.PointsPerSession)*s.Interval).UTC()
-	err = insertStructs(ctx, conn, "devices", s.Sessions, func(i int) any {
+	err := insertStructs(ctx, conn, "devices", s.Sessions, func(i int) any {
 		return &schema.Device{ID: s.DeviceID(i), OrgID: s.OrgID(s.Organisation(i)), MACAddress: s.MAC(i), CreatedAt: created}
 	})
 	if err != nil {

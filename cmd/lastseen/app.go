@@ -32,10 +32,11 @@ import (
 
 // appConfig says how an App is put together.
 type appConfig struct {
-	addr   string // HOST:PORT to listen on; port 0 takes any
-	schema schema.Options
-	server server.Config
-	admin  adminConfig
+	addr     string // HOST:PORT to listen on; port 0 takes any
+	mapTiles string // a PMTiles file, or empty
+	schema   schema.Options
+	server   server.Config
+	admin    adminConfig
 
 	ingestBytes    int64         // of memory for points in flight
 	ingestQueue    int           // points that may wait for the next insert
@@ -109,8 +110,25 @@ func (a *App) onStop(name string, stop func(context.Context) error) {
 	a.stops = append(a.stops, stopStep{name, stop})
 }
 
+// openMap opens the street map, if there is to be one.
+func (a *App) openMap() error {
+	if a.config.mapTiles == "" {
+		return nil
+	}
+	tiles, err := server.OpenMapTiles(a.config.mapTiles)
+	if err != nil {
+		return err
+	}
+	a.config.server.MapTiles = tiles
+	a.onStop("the street map", func(context.Context) error { return tiles.Close() })
+	return nil
+}
+
 // start builds the service from the bottom up. Every step says how it is undone.
 func (a *App) start(ctx context.Context) error {
+	if err := a.openMap(); err != nil {
+		return err
+	}
 	listener, err := listen(ctx, a.config.addr)
 	if err != nil {
 		return err

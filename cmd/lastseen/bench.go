@@ -3,28 +3,26 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
 	"time"
 
 	"lastseen/bench"
-	"lastseen/bench/rival"
 )
 
 // benchCommand is the load suite.
 type benchCommand struct {
-	Measure   benchRunCommand       `cmd:"" name:"run" default:"withargs" help:"Measure the service beside what else one would use, or a deployment by --target."`
-	Contender benchContenderCommand `cmd:"" hidden:"" help:"Serve what the service is compared with; the suite starts it."`
+	Measure benchRunCommand `cmd:"" name:"run" default:"withargs" help:"Measure the service beside what else one would use, or a deployment by --target."`
 }
 
 // benchRunCommand runs scenarios.
 type benchRunCommand struct {
 	Scenarios []string `arg:"" optional:"" name:"scenario" help:"What to measure: last-seen, last-seen-304, mixed, long-poll, revocation, ingest, overload, cold-start, history, bulk, size, soak; all but soak when none is named."`
 
-	Contenders          []string `placeholder:"NAME" help:"What to compare with: bare, redis, postgres, naive; all that are installed when none is named."`
+	Baselines           []string `placeholder:"NAME" help:"What to compare with: bare, redis, postgres, naive; all that are installed when none is named."`
 	Sessions            int      `default:"100000" help:"Sessions in memory (default ${default})."`
 	Organisations       int      `default:"16" help:"Organisations that they belong to (default ${default})."`
 	KeysPerOrganisation int      `default:"4" help:"API keys of each organisation (default ${default})."`
@@ -36,7 +34,7 @@ type benchRunCommand struct {
 
 	Connections int           `default:"64" help:"Connections of the load generator (default ${default})."`
 	Workers     int           `default:"0" help:"Its threads; 0 for one for every four processors (default ${default})."`
-	Rounds      int           `default:"5" help:"Turns of each contender (default ${default})."`
+	Rounds      int           `default:"5" help:"Turns of everything that is compared (default ${default})."`
 	Duration    time.Duration `default:"4s" help:"Length of a turn (default ${default})."`
 	WarmUp      time.Duration `default:"1s" help:"What runs before each turn and is not recorded (default ${default})."`
 	Rate        int           `default:"20000" placeholder:"POINTS" help:"Points a second that are written beside polls (default ${default})."`
@@ -49,6 +47,8 @@ type benchRunCommand struct {
 	Key      []string      `placeholder:"KEY" help:"API keys for --target. Whoever can list this machine's processes can read them here: prefer the environment variable or --keys-file."`
 	KeysFile string        `placeholder:"FILE" help:"File that holds API keys for --target, one a line."`
 	P99      time.Duration `name:"p99" default:"5ms" help:"Latency that 99 of 100 requests must keep to in the sizing advice (default ${default})."`
+
+	BaselinesProgram string `placeholder:"FILE" help:"Program that loads data and serves what is compared with; lastseen-baselines beside this one when none is given. Not needed with --target."`
 
 	WorkDir string `placeholder:"DIR" help:"Where the measured data goes; a temporary directory that is removed afterwards when none is given."`
 	Record  string `placeholder:"DIR" help:"Bring benchmarks.md in this directory up to date, with benchmarks.json and benchmarks.svg."`
@@ -63,13 +63,14 @@ func (c *benchRunCommand) Run(ctx context.Context, std streams) error {
 	if config.Executable, err = os.Executable(); err != nil {
 		return fmt.Errorf("find this program's own file: %w", err)
 	}
+	config.BaselinesProgram = cmp.Or(c.BaselinesProgram, bench.BesideExecutable(config.Executable))
 	if config.Keys, err = c.keys(); err != nil {
 		return err
 	}
 	if len(c.Scenarios) > 0 {
 		config.Scenarios = c.Scenarios
 	}
-	config.Contenders, config.Target, config.P99 = c.Contenders, c.Target, c.P99
+	config.Baselines, config.Target, config.P99 = c.Baselines, c.Target, c.P99
 	config.Sessions, config.Organisations, config.KeysPerOrganisation = c.Sessions, c.Organisations, c.KeysPerOrganisation
 	config.PointsPerSession, config.HistoryPoints, config.Zipf, config.Seed = c.PointsPerSession, c.HistoryPoints, c.Zipf, c.Seed
 	config.SizeDirs = c.SizeDirs
@@ -113,22 +114,4 @@ func withoutKeys(args []string) string {
 		}
 	}
 	return strings.Join(shown, " ")
-}
-
-// benchContenderCommand serves a contender.
-type benchContenderCommand struct {
-	File string `arg:"" help:"Settings of the contender."`
-}
-
-// Run implements the command.
-func (c *benchContenderCommand) Run(ctx context.Context) error {
-	text, err := os.ReadFile(c.File)
-	if err != nil {
-		return fmt.Errorf("read the contender's settings: %w", err)
-	}
-	var config rival.Config
-	if err := json.Unmarshal(text, &config); err != nil {
-		return fmt.Errorf("decode the contender's settings: %w", err)
-	}
-	return rival.Serve(ctx, config)
 }

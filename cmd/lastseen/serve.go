@@ -19,7 +19,8 @@ import (
 
 // serviceFlags are what serve and demo have in common.
 type serviceFlags struct {
-	Addr string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen; port 0 takes any free one (default ${default})."`
+	Addr     string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen; port 0 takes any free one (default ${default})."`
+	MapTiles string `placeholder:"FILE.pmtiles" help:"A street map for the console, a PMTiles file of the Protomaps basemap; without one it shows land, tracks and no streets."`
 
 	ShutdownTimeout time.Duration `default:"30s" help:"How long requests in flight may take after SIGTERM (default ${default})."`
 	DrainDelay      time.Duration `default:"0s" help:"How long to go on serving after SIGTERM with /readyz at 503, for load balancers to notice (default ${default})."`
@@ -125,7 +126,7 @@ func (f *serviceFlags) config(log *slog.Logger, accessLog string, storage schema
 		storage.Connections = queries + f.Histories + others
 	}
 	return appConfig{
-		addr: f.Addr, schema: storage, log: log,
+		addr: f.Addr, mapTiles: f.MapTiles, schema: storage, log: log,
 		server: server.Config{
 			AccessLog: access, MaxConnections: f.MaxConnections, MaxConnectionsPerAddress: f.MaxConnectionsPerAddress,
 			Queries: queries, Histories: f.Histories, LongPolls: f.LongPolls, QueueWait: f.QueueWait, PollWait: f.PollWait,

@@ -1,6 +1,7 @@
-// Package console is the page on which an organisation manages its API keys and device credentials,
-// and the page of a one-time sign-in link. They are static files without a build step, in the binary;
-// the page speaks to the same routes as every other client.
+// Package console is the pages for people: the sessions on a map, the management of an organisation's
+// API keys and device credentials, the page of a one-time sign-in link, and the page behind the link
+// of a public session. They are static files without a build step, in the binary; the pages speak to
+// the same routes as every other client.
 package console
 
 import (
@@ -21,67 +22,65 @@ const ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 
 
 // The addresses of the pages.
 const (
-	Path     = "/console/"
-	LinkPath = "/auth/link" // followed by # and a sign-in token
+	Path      = "/console/"
+	LinkPath  = "/auth/link" // followed by # and a sign-in token
+	TrackPath = "/track/"    // followed by # and the id of a public session
 )
 
 //go:embed static
 var static embed.FS
 
-// File is one file of the console. It is shared: nobody may change its bytes.
-type File struct {
-	Path        string // where it is served
-	ContentType string
-	// ETag is a strong validator, quoted, of the bytes.
-	ETag string
-	// CacheControl is no-store for pages, so that a browser does not bring one back with what was
-	// on it, and no-cache for all else: a new version of the service is seen at once, and an old
-	// file costs a 304.
-	CacheControl string
-	Body         []byte
+// bundles are the files that pages load, each made of several: every request costs a page that is far
+// away the time of a way there and back.
+var bundles = map[string]func(read func(string) string) string{
+	"main.js":  func(read func(string) string) string { return joinModules("main.js", read) },
+	"link.js":  func(read func(string) string) string { return joinModules("link.js", read) },
+	"track.js": func(read func(string) string) string { return joinModules("track.js", read) },
+	"docs.js":  func(read func(string) string) string { return joinModules("docs.js", read) },
+	"app.css": func(read func(string) string) string {
+		return read("vendor/leaflet.css") + read("vendor/uplot.css") + read("base.css") + read("console.css") + read("sessions.css") + read("detail.css")
+	},
 }
-
-var contentTypes = map[string]string{
-	".html": "text/html; charset=utf-8",
-	".css":  "text/css; charset=utf-8",
-	".js":   "text/javascript; charset=utf-8",
-	".svg":  "image/svg+xml",
-}
-
-var files = load()
-
-// Files returns the console's files, ordered by path.
-func Files() []File { return slices.Clone(files) }
 
 // load reads the embedded files. They are part of the program, so that a failure is a mistake in it.
 func load() []File {
-	entries, err := fs.ReadDir(static, "static")
+	var loaded []File
+	bundled := map[string]bool{}
+	read := func(name string) string {
+		body, err := static.ReadFile("static/" + name)
+		if err != nil {
+			panic(fmt.Errorf("read the console's file %s: %w", name, err))
+		}
+		bundled[name] = true
+		return string(body)
+	}
+	for name, bundle := range bundles {
+		loaded = append(loaded, newNamed(name, []byte(bundle(read))))
+	}
+	delete(bundled, "base.css") // which the page of the API uses, too
+	err := fs.WalkDir(static, "static", func(full string, entry fs.DirEntry, err error) error {
+		name := strings.TrimPrefix(full, "static/")
+		if err != nil || entry.IsDir() || bundled[name] {
+			return err
+		}
+		body, err := static.ReadFile(full)
+		loaded = append(loaded, newNamed(name, body))
+		return err
+	})
 	if err != nil {
 		panic(fmt.Errorf("read the console's files: %w", err))
-	}
-	loaded := make([]File, len(entries))
-	for i, entry := range entries {
-		body, err := static.ReadFile("static/" + entry.Name())
-		if err != nil {
-			panic(fmt.Errorf("read the console's file %s: %w", entry.Name(), err))
-		}
-		file := NewFile(address(entry.Name()), contentTypes[path.Ext(entry.Name())], body)
-		if strings.HasSuffix(entry.Name(), ".html") {
-			file.CacheControl = "no-store"
-		}
-		loaded[i] = file
 	}
 	slices.SortFunc(loaded, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return loaded
 }
 
-// NewFile returns a file with its validator, which browsers are to ask about every time. It keeps body.
-func NewFile(path, contentType string, body []byte) File {
-	sum := sha256.Sum256(body)
-	return File{
-		Path: path, ContentType: contentType, CacheControl: "no-cache", Body: body,
-		ETag: `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`,
+// newNamed returns a file of the folder static by its name there.
+func newNamed(name string, body []byte) File {
+	file := NewFile(address(name), contentTypes[path.Ext(name)], body)
+	if strings.HasSuffix(name, ".html") {
+		file.CacheControl = "no-store"
 	}
+	return file
 }
 
 // address returns where a file is served.
@@ -91,6 +90,31 @@ func address(name string) string {
 		return Path
 	case "link.html":
 		return LinkPath
+	case "track.html":
+		return TrackPath
 	}
 	return Path + name
+}
+
+var contentTypes = map[string]string{
+	".html": "text/html; charset=utf-8",
+	".css":  "text/css; charset=utf-8",
+	".js":   "text/javascript; charset=utf-8",
+	".json": "application/json",
+	".svg":  "image/svg+xml",
+	".txt":  "text/plain; charset=utf-8",
+}
+
+var files = load()
+
+// Files returns the console's files, ordered by path.
+func Files() []File { return slices.Clone(files) }
+
+// NewFile returns a file with its validator, which browsers are to ask about every time. It keeps body.
+func NewFile(path, contentType string, body []byte) File {
+	sum := sha256.Sum256(body)
+	return File{
+		Path: path, ContentType: contentType, CacheControl: "no-cache", Body: body,
+		ETag: `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`, gzipped: compressOnce(body),
+	}
 }

@@ -1,7 +1,9 @@
 package console_test
 
 import (
-	"path"
+	"bytes"
+	"compress/gzip"
+	"io"
 	"regexp"
 	"strings"
 	"testing"
@@ -28,30 +30,26 @@ func TestEveryFileHasATypeAndAValidator(t *testing.T) {
 			t.Errorf("%s is served with Cache-Control %s, want %s", file.Path, file.CacheControl, want)
 		}
 	}
-	for _, page := range []string{console.Path, console.LinkPath} {
+	for _, page := range []string{console.Path, console.LinkPath, console.TrackPath} {
 		if find(page) == nil {
 			t.Errorf("there is no page at %s", page)
 		}
 	}
 }
 
-// reference finds what a page, a module or a style sheet loads.
-var reference = regexp.MustCompile(`(?:href|src)="([^"#]+)"|from "([^"]+)"|url\("([^"]+)"\)`)
+// reference finds what a page, a script or a style sheet loads.
+var reference = regexp.MustCompile(`(?:href|src|import\(|url\(|"|'|\x60)"?((?:/console/|/track/|/auth/link)[^"'\x60#?$]*)["'\x60#?]`)
 
 func TestEveryReferenceLeadsToAFileOfOurs(t *testing.T) {
 	t.Parallel()
-	used := map[string]bool{console.Path: true, console.LinkPath: true}
+	// These are named by the page of the API, and the map is a route.
+	used := map[string]bool{console.Path: true, console.LinkPath: true, console.TrackPath: true, "/console/base.css": true, "/console/docs.js": true}
+	routes := map[string]bool{"/console/map.json": true, "/auth/link/v1": true}
 	for _, file := range console.Files() {
 		for _, match := range reference.FindAllStringSubmatch(string(file.Body), -1) {
-			target := match[1] + match[2] + match[3]
-			if strings.HasPrefix(target, "./") {
-				target = path.Join(path.Dir(file.Path), target)
-			}
-			if target == "/console/#/" {
-				continue
-			}
+			target := match[1]
 			used[target] = true
-			if find(target) == nil {
+			if find(target) == nil && !routes[target] {
 				t.Errorf("%s refers to %s, which is not there", file.Path, target)
 			}
 		}
@@ -89,7 +87,7 @@ func TestScriptsNeverParseTextAsMarkup(t *testing.T) {
 	t.Parallel()
 	dangerous := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|setHTMLUnsafe|createContextualFragment|localStorage|sessionStorage|indexedDB`)
 	for _, file := range console.Files() {
-		if !strings.HasSuffix(file.Path, ".js") {
+		if !strings.HasSuffix(file.Path, ".js") || strings.HasPrefix(file.Path, "/console/vendor/") {
 			continue
 		}
 		if found := dangerous.Find(file.Body); found != nil {
@@ -116,12 +114,44 @@ func find(path string) *console.File {
 	return nil
 }
 
-func TestThePageLoadsItsModulesAtOnce(t *testing.T) {
+// TestScriptsAreWhole: what a page loads is one file, in which nothing is left that joining the modules
+// should have taken out.
+func TestScriptsAreWhole(t *testing.T) {
 	t.Parallel()
-	page := string(find(console.Path).Body)
-	for _, file := range console.Files() {
-		if strings.HasSuffix(file.Path, ".js") && file.Path != "/console/link.js" && !strings.Contains(page, `"`+file.Path+`"`) {
-			t.Errorf("the page does not name %s, so a browser finds it only after reading other modules", file.Path)
+	left := regexp.MustCompile(`(?m)^\s*(import\s|export\s)`)
+	for _, path := range []string{"/console/main.js", "/console/link.js", "/console/track.js", "/console/docs.js"} {
+		file := find(path)
+		if file == nil {
+			t.Fatalf("%s is not there", path)
 		}
+		if found := left.Find(file.Body); found != nil {
+			t.Errorf("%s holds %q, a form that joining modules does not know", path, found)
+		}
+	}
+	if find("/console/dom.js") != nil || find("/console/sessions/map.js") != nil {
+		t.Error("a module is also served by itself")
+	}
+}
+
+func TestFilesAreCompressedWhereThatHelps(t *testing.T) {
+	t.Parallel()
+	for _, file := range console.Files() {
+		coded := file.Gzipped()
+		if coded == nil {
+			continue
+		}
+		if len(coded) >= len(file.Body) || file.GzipETag() == file.ETag {
+			t.Errorf("%s has %d bytes, and %d in gzip as %s", file.Path, len(file.Body), len(coded), file.GzipETag())
+		}
+		r, err := gzip.NewReader(bytes.NewReader(coded))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if plain, err := io.ReadAll(r); err != nil || !bytes.Equal(plain, file.Body) {
+			t.Errorf("%s in gzip is another file (%v)", file.Path, err)
+		}
+	}
+	if first := len(find("/console/main.js").Gzipped()) + len(find("/console/app.css").Gzipped()); first > 48<<10 {
+		t.Errorf("what the page needs to show something has %d bytes", first)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"lastseen/schema"
 	"lastseen/schema/measure"
 	"lastseen/server"
+	"lastseen/server/limit"
 )
 
 // stats is what a source says, whatever is asked of it.
@@ -35,7 +36,7 @@ func sources() Sources {
 		Server: stats[server.Stats]{server.Stats{
 			Requests: []server.RequestStats{{Method: "GET", Route: "/x", Class: "2xx", Duration: once}},
 			InFlight: 1, Refused: map[string]uint64{"busy": 2}, LongPolls: map[string]uint64{"changed": 6}, Suspensions: 8,
-			Admissions: []server.AdmissionStats{{Name: "queries", Capacity: 8, InUse: 3, Waiting: 1, Refused: 4}},
+			Admissions: []limit.Stats{{Name: "queries", Capacity: 8, InUse: 3, Waiting: 1, Refused: 4}},
 		}},
 		Authenticator: stats[apikey.AuthenticatorStats]{apikey.AuthenticatorStats{Hits: 5, Misses: 3, Unknown: 1, Loads: 2, KeysLoaded: 7}},
 		Keys:          stats[apikey.ServiceStats]{apikey.ServiceStats{Propagation: once}},

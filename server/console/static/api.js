@@ -25,30 +25,45 @@ export function use({ csrfToken, organisation }) {
   if (organisation !== undefined) credentials.organisation = organisation;
 }
 
+/** address is a path with its query: what is undefined is left out. */
+export function address(path, query) {
+  const given = Object.entries(query ?? {}).filter(([, value]) => value !== undefined);
+  return given.length > 0 ? `${path}?${new URLSearchParams(given)}` : path;
+}
+
 /**
  * call sends a request with the session cookie and returns the answer's JSON. It throws an ApiError
  * for everything but success. An answer 401 also fires "signed-out" on the document.
  */
-export async function call(method, path, { query, body, signal } = {}) {
-  const headers = { Accept: "application/json" };
-  if (credentials.organisation) headers["Lastseen-Organisation"] = credentials.organisation;
-  if (method !== "GET" && credentials.csrfToken) headers["X-CSRF-Token"] = credentials.csrfToken;
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  const timeout = AbortSignal.timeout(timeoutMilliseconds);
-  let answer;
+export async function call(method, path, options = {}) {
+  return (await ask(method, path, options)).value;
+}
+
+/**
+ * ask is call for who needs more of the answer: it returns { value, status, headers, bytes }. With
+ * read: "blob" the value is the body as it came. An answer 304 is a success without a value.
+ */
+export async function ask(method, path, { query, body, signal, headers = {}, timeout = timeoutMilliseconds, read = "json" } = {}) {
+  const sent = { Accept: "application/json", ...headers };
+  if (credentials.organisation) sent["Lastseen-Organisation"] = credentials.organisation;
+  if (method !== "GET" && credentials.csrfToken) sent["X-CSRF-Token"] = credentials.csrfToken;
+  if (body !== undefined) sent["Content-Type"] = "application/json";
+  const limit = AbortSignal.timeout(timeout);
   try {
-    answer = await fetch(query ? `${path}?${new URLSearchParams(query)}` : path, {
+    const answer = await fetch(address(path, query), {
       method,
-      headers,
+      headers: sent,
       body: body === undefined ? undefined : JSON.stringify(body),
       cache: "no-store",
       credentials: "same-origin",
       redirect: "error",
-      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      signal: signal ? AbortSignal.any([signal, limit]) : limit,
     });
+    const { status, headers: received } = answer;
+    if (answer.ok && read === "blob") return { value: await answer.blob(), status, headers: received };
     const text = await answer.text();
-    if (answer.ok) return text === "" ? null : JSON.parse(text);
-    throw new ApiError(answer.status, parseProblem(text));
+    if (answer.ok || status === 304) return { value: text === "" ? null : JSON.parse(text), status, headers: received };
+    throw new ApiError(status, parseProblem(text));
   } catch (error) {
     if (signal?.aborted) throw error;
     const failure = error instanceof ApiError ? error : unreachable(error);
@@ -66,8 +81,9 @@ function parseProblem(text) {
 }
 
 function unreachable(error) {
-  const detail = error.name === "TimeoutError"
+  const timedOut = error.name === "TimeoutError";
+  const detail = timedOut
     ? "The service did not answer in time. Try again in a moment."
     : "The service cannot be reached. Check your connection and try again.";
-  return new ApiError(0, { detail });
+  return new ApiError(0, { detail, timedOut });
 }

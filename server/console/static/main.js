@@ -4,7 +4,7 @@ import { ApiError, call, use } from "./api.js";
 import { announce } from "./dom.js";
 import { kinds } from "./kinds.js";
 import { topBar } from "./navigation.js";
-import { overview } from "./overview.js";
+import { sessionsPage } from "./sessions/page.js";
 import { settings } from "./settings.js";
 import { signIn, signInFailed } from "./signin.js";
 
@@ -12,40 +12,62 @@ const main = document.getElementById("main");
 
 let session = null; // what GET /auth/session/v1 answered
 let stopView = () => {};
+let sessions = null; // the sessions page, while it is shown, and its organisation
 
 /** show replaces the view. The heading gets the focus, so that a screen reader starts there. */
 function show(title, { element, stop = () => {} }, { moveFocus = true } = {}) {
   stopView();
   stopView = stop;
+  sessions = null;
   document.title = `${title} · lastseen`;
   main.replaceChildren(element);
   scrollTo(0, 0);
   if (moveFocus) main.querySelector("h1")?.focus();
 }
 
-/** route reads the address: #/ORGANISATION, #/ORGANISATION/settings, #/ORGANISATION/settings/TAB. */
+/**
+ * route reads the address: #/ORGANISATION and #/ORGANISATION/sessions, …/sessions/ID?from&to,
+ * #/ORGANISATION/settings, …/settings/TAB. Any other leads to the sessions.
+ */
 function route({ moveFocus = true } = {}) {
-  if (!session || (location.hash !== "" && !location.hash.startsWith("#/"))) return;
-  const [wanted = "", page = "", tab = ""] = location.hash.slice(2).split("/").map(decode);
+  if (!session || skipping()) return;
+  const [path] = (location.hash.startsWith("#/") ? location.hash.slice(2) : "").split("?");
+  const [wanted = "", page = "", rest = ""] = path.split("/").map(decode);
   const membership = session.organisations.find(({ org_id }) => org_id === wanted);
-  if (!membership) {
+  if (!membership || !["", "sessions", "settings"].includes(page)) {
     // An organisation that is not the person's and one that does not exist look the same.
-    redirect(`#/${encodeURIComponent(session.org_id)}`, { moveFocus });
+    redirect(`#/${encodeURIComponent(membership ? wanted : session.org_id)}/sessions`, { moveFocus });
     return;
   }
   use({ organisation: membership.org_id });
-  topBar({ session, membership, onSignOut: signOut });
-  if (page === "settings") {
-    const allowed = ["owner", "administrator"].includes(membership.role);
-    const kind = allowed ? kinds.find(({ slug }) => slug === tab) : undefined;
-    if (tab !== "" && !kind) {
-      redirect(`#/${encodeURIComponent(membership.org_id)}/settings`, { moveFocus });
-      return;
-    }
-    show(kind ? kind.tab : "Settings", settings({ session, membership, allowed, kind }), { moveFocus });
-  } else {
-    show(membership.org_id, overview({ session, membership }), { moveFocus });
+  topBar({ session, membership, page: page || "sessions", onSignOut: signOut });
+  if (page === "settings") showSettings(membership, rest, moveFocus);
+  else showSessions(membership, rest, moveFocus);
+}
+
+/** skipping reports whether the address only names a place on this page, to which its link leads. */
+function skipping() {
+  return location.hash === "#main";
+}
+
+/** showSessions shows the sessions of an organisation, and goes from one to another without starting anew. */
+function showSessions(membership, id, moveFocus) {
+  if (sessions?.organisation !== membership.org_id) {
+    const view = sessionsPage({ membership });
+    show("Sessions", view, { moveFocus });
+    sessions = { organisation: membership.org_id, view };
   }
+  sessions.view.go?.(id);
+}
+
+function showSettings(membership, tab, moveFocus) {
+  const allowed = ["owner", "administrator"].includes(membership.role);
+  const kind = allowed ? kinds.find(({ slug }) => slug === tab) : undefined;
+  if (tab !== "" && !kind) {
+    redirect(`#/${encodeURIComponent(membership.org_id)}/settings`, { moveFocus });
+    return;
+  }
+  show(kind ? kind.tab : "Settings", settings({ session, membership, allowed, kind }), { moveFocus });
 }
 
 function redirect(address, options) {

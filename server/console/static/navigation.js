@@ -7,10 +7,22 @@ const bar = document.getElementById("top-bar");
 
 /** topBar fills the bar for a signed-in person, or empties it for nobody. */
 export function topBar(state) {
-  bar.querySelectorAll(".menu").forEach((menu) => menu.remove());
+  const focused = bar.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  bar.querySelectorAll(".menu, .bar-links").forEach((part) => part.remove());
   bar.querySelector(".brand").href = state ? `#/${encodeURIComponent(state.membership.org_id)}` : "/console/";
   if (!state) return;
-  bar.append(organisationMenu(state), personMenu(state));
+  bar.append(organisationMenu(state), links(state), personMenu(state));
+  if (focused) [...bar.querySelectorAll("a")].find((link) => link.getAttribute("href") === focused)?.focus();
+}
+
+/** links lead to the parts of the console, and to the description of the API. */
+function links({ membership, page }) {
+  const base = `#/${encodeURIComponent(membership.org_id)}`;
+  const manages = ["owner", "administrator"].includes(membership.role);
+  const parts = [["sessions", `${base}/sessions`, "Sessions"], ["settings", `${base}/settings${manages ? "/api-keys" : ""}`, manages ? "Keys" : "Settings"]];
+  return el("nav", { class: "bar-links", "aria-label": "Console" },
+    parts.map(([name, href, text]) => el("a", { class: "bar-link", href, "aria-current": page === name ? "page" : null }, text)),
+    el("a", { class: "bar-link", href: "/docs" }, "API"));
 }
 
 function organisationMenu({ session, membership }) {

@@ -1,7 +1,7 @@
 // The way in: the identity provider's, or a one-time link from the command line.
 
 import { el, icon } from "./dom.js";
-import { snippet } from "./overview.js";
+import { snippet } from "./snippet.js";
 
 /** signIn makes the view for somebody who is not signed in. */
 export function signIn({ provider, message }) {

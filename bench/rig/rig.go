@@ -1,0 +1,48 @@
+// Package rig starts what the load suite measures and what it compares with, each as a process of its own
+// with a folder of its own: lastseen on a data set, the baselines, Redis and PostgreSQL.
+package rig
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"lastseen/bench/dataset"
+)
+
+// Options say what to start and where.
+type Options struct {
+	// Lastseen and Baselines are the files of the two programs.
+	Lastseen, Baselines string
+	// Dir is where folders are made.
+	Dir string
+	// ServerCPUs pins what is started; empty leaves it to the kernel.
+	ServerCPUs []int
+	// Connections is how many connections loads have, for which services are set up.
+	Connections int
+	// KeysPerOrganisation is how many API keys are made for each organisation.
+	KeysPerOrganisation int
+	// Say reports progress.
+	Say func(format string, args ...any)
+}
+
+// Rig starts services. One goroutine uses it.
+type Rig struct{ Options }
+
+// New makes a rig.
+func New(options Options) *Rig { return &Rig{options} }
+
+// Folder makes a folder for a process's data and log.
+func (r *Rig) Folder(name string) (string, error) {
+	dir := filepath.Join(r.Dir, name)
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return "", fmt.Errorf("make a folder for %s: %w", name, err)
+	}
+	return dir, nil
+}
+
+// dataDir is the data directory of a service.
+func (r *Rig) dataDir(name string) string { return filepath.Join(r.Dir, name, "data") }
+
+// Store is where the data of a service lie.
+func (r *Rig) Store(name string) dataset.Store { return dataset.Store{DataDir: r.dataDir(name)} }

@@ -1,0 +1,222 @@
+package scenario
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"lastseen/bench/dataset"
+	"lastseen/bench/record"
+	"lastseen/bench/rig"
+	"lastseen/bench/traffic"
+)
+
+const (
+	leastOfJSONEachRow = 3.0 // rows a second, of what ClickHouse's own JSON brings
+	leastWithGzip      = 1.0 // the same, compressed
+	mostOfBareQuery    = 1.3 // latency of the last hour, of the bare query's
+	shortPulls         = 100 // a round
+)
+
+// history compares whole histories and the last hour with what ClickHouse itself and the usual Go
+// code do.
+type history struct {
+	*Stage
+	o *record.Outcome
+
+	long   dataset.Spec
+	on     *rig.Service // lastseen
+	engine *rig.Service // ClickHouse itself
+}
+
+// Run implements Runner.
+func (s *history) Run(ctx context.Context) (err error) {
+	s.long = s.longSpec()
+	s.on, err = s.rig.StartLastseen(ctx, "history", s.long)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.on.Stop()) }()
+	s.engine, err = s.rig.StartNaive(ctx, "history-yardstick", s.long, s.on)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.engine.Stop()) }()
+	s.o.Versions = append(s.o.Versions, s.engine.Version)
+	s.o.Describe(fmt.Sprintf("sessions of %s points, every column filled, merged once loaded; one pull at a time over loopback to a client that discards; %d rounds in turn, medians",
+		record.Thousands(float64(s.long.PointsPerSession)), s.Rounds))
+	if err := s.longPulls(ctx); err != nil {
+		return err
+	}
+	return s.shortPulls(ctx)
+}
+
+// pullLane is one way to get a history.
+type pullLane struct {
+	name, label    string
+	address, key   string
+	path, encoding string
+	count          bool // its points, in the first round
+}
+
+func (s *history) pullLanes() []pullLane {
+	spec, on, engine := &s.long, s.on, s.engine
+	start, end := spec.NewestTimestamp(0)-int64(spec.PointsPerSession)*spec.Interval, spec.NewestTimestamp(0)+1
+	key := on.Catalogue.Keys[0][0]
+	yardstick := url.Values{"session": {spec.SessionID(0).String()}, "start": {fmt.Sprint(start)}, "end": {fmt.Sprint(end)}}.Encode()
+	whole := traffic.HistoryPath(on.Catalogue.ID(0), start, end)
+	return []pullLane{
+		{"JSONEachRow", "ClickHouse's own JSONEachRow", engine.Host, "", "/json_each_row?" + yardstick, "identity", false},
+		{"lastseen", "**lastseen** data_points", on.Host, key, whole, "identity", true},
+		{"lastseen gzip", "**lastseen** data_points, gzip", on.Host, key, whole, "gzip", false},
+		{"lastseen Parquet", "**lastseen** data_points, Parquet", on.Host, key, traffic.AsParquet(whole), "identity", false},
+		{"encoding/json", "Rows.Scan and encoding/json", engine.Host, "", "/scan?" + yardstick, "identity", true},
+	}
+}
+
+// laneFound is what the rounds of a lane found.
+type laneFound struct {
+	rates []float64 // points a second
+	grown []int64   // bytes of the service's memory
+	last  traffic.Pulled
+}
+
+// longPulls measures whole histories.
+func (s *history) longPulls(ctx context.Context) error {
+	lanes := s.pullLanes()
+	found := make([]laneFound, len(lanes))
+	for round := range s.Rounds {
+		for i, l := range lanes {
+			if err := s.onePull(ctx, l, l.count && round == 0, &found[i]); err != nil {
+				return fmt.Errorf("pull %s: %w", l.name, err)
+			}
+			s.rig.Say("round %d: %-16s %.2f M points/s, first byte after %v", round+1, l.name, found[i].rates[round]/1e6, found[i].last.FirstByte.Round(time.Microsecond))
+		}
+	}
+	s.reportLong(lanes, found)
+	return nil
+}
+
+// reportLong tabulates and judges whole histories.
+func (s *history) reportLong(lanes []pullLane, found []laneFound) {
+	o := s.o
+	t := record.Table{Title: fmt.Sprintf("A whole history of %s points", record.Thousands(float64(s.long.PointsPerSession))), Header: []string{"", "points/s", "of ClickHouse's own", "MB on the wire", "first byte"}}
+	for i, l := range lanes {
+		f := found[i]
+		shares := make([]float64, len(f.rates))
+		for round := range shares {
+			shares[round] = f.rates[round] / found[0].rates[round]
+		}
+		t.Rows = append(t.Rows, []string{l.label, record.Thousands(median(f.rates)), record.Times(median(shares)), fmt.Sprintf("%.1f", float64(f.last.Bytes)/1e6), record.Span(float64(f.last.FirstByte))})
+		o.Figure(l.name+"/points_per_second", median(f.rates))
+		switch l.name {
+		case "lastseen":
+			o.Judge("points a second beside ClickHouse's JSONEachRow", "at least "+record.Times(leastOfJSONEachRow)+" ×", record.Times(median(shares))+" ×", median(shares) >= leastOfJSONEachRow)
+			judgeMemory(o, "one pull of JSON", "pull_memory_bytes", 1, slices.Max(f.grown))
+		case "lastseen gzip":
+			if f.last.Encoding != "gzip" {
+				o.Note("gzip was asked for and not given; its row is uncompressed.")
+			}
+			o.Judge("the same with gzip", "at least "+record.Times(leastWithGzip)+" ×", record.Times(median(shares))+" ×", median(shares) >= leastWithGzip && f.last.Encoding == "gzip")
+		case "lastseen Parquet":
+			judgeMemory(o, "one pull of Parquet", "pull_parquet_memory_bytes", 1, slices.Max(f.grown))
+		}
+	}
+	o.Add(t)
+}
+
+// onePull pulls a history once and watches the service's memory meanwhile.
+func (s *history) onePull(ctx context.Context, l pullLane, count bool, found *laneFound) error {
+	p, err := traffic.NewPuller(ctx, l.address, l.key)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	var got traffic.Pulled
+	grown, err := memoryAdded(ctx, s.on, func() (err error) {
+		got, err = p.Pull(ctx, l.path, l.encoding, count)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	points := s.long.PointsPerSession
+	found.rates = append(found.rates, float64(points)/got.Took.Seconds())
+	found.grown = append(found.grown, grown)
+	found.last = got
+	if l.name == "lastseen Parquet" {
+		return got.CheckParquet(points)
+	}
+	if count {
+		return got.CheckPoints(points)
+	}
+	return nil
+}
+
+// shortPulls measures the last hour, in turn with the bare query for the same rows.
+func (s *history) shortPulls(ctx context.Context) error {
+	spec, on, engine := &s.long, s.on, s.engine
+	p, err := traffic.NewPuller(ctx, on.Host, on.Catalogue.Keys[0][0])
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	end := spec.NewestTimestamp(0) + 1
+	start := end - time.Hour.Milliseconds()
+	path := traffic.HistoryPath(on.Catalogue.ID(0), start, end)
+	bareURL := fmt.Sprintf("http://%s/bare_query?session=%s&start=%d&end=%d", engine.Host, spec.SessionID(0), start, end)
+	var service, bare []float64
+	for range s.Rounds * shortPulls {
+		got, err := p.Pull(ctx, path, "identity", true)
+		if err != nil {
+			return fmt.Errorf("pull the last hour: %w", err)
+		}
+		if err := got.CheckPoints(min(3600, spec.PointsPerSession)); err != nil {
+			return fmt.Errorf("pull the last hour: %w", err)
+		}
+		service = append(service, float64(got.Took))
+		took, err := bareQuery(ctx, bareURL)
+		if err != nil {
+			return err
+		}
+		bare = append(bare, float64(took))
+	}
+	o := s.o
+	slower := median(service) / median(bare)
+	o.Add(record.Table{Title: "The last hour of a session, 3,600 points", Header: []string{"", "median"}, Rows: [][]string{
+		{"the bare ClickHouse query, inside its process", record.Span(median(bare))},
+		{"**lastseen** data_points, over HTTP", record.Span(median(service))},
+	}})
+	o.Figure("last_hour/lastseen_p50", median(service))
+	o.Figure("last_hour/bare_query_p50", median(bare))
+	o.Judge("latency of the last hour beside the bare query's", "at most "+record.Times(mostOfBareQuery)+" ×", record.Times(slower)+" ×", slower <= mostOfBareQuery)
+	return nil
+}
+
+// bareQuery returns how long the engine took, by its own process's clock.
+func bareQuery(ctx context.Context, address string) (time.Duration, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return 0, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err
+	}
+	var took struct{ Nanoseconds int64 }
+	if err := json.Unmarshal(text, &took); err != nil || response.StatusCode != http.StatusOK {
+		return 0, fmt.Errorf("the bare query answered %s: %.300s", response.Status, text)
+	}
+	return time.Duration(took.Nanoseconds), nil
+}

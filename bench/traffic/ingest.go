@@ -1,0 +1,133 @@
+package traffic
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"lastseen/bench/loadgen"
+)
+
+// pointTemplate is a line of an ingest body. All its values have a fixed width, so that what changes
+// is written over it.
+const pointTemplate = `{"session_id":"000000000000000000000000","timestamp":"2006-01-02T15:04:05.000Z","latitude":47.3700000,"longitude":8.5400000,"altitude":430.5,"accuracy":4.5,"speed":12.34,"heading":123.4,"temperature":4.5,"battery":0.93}` + "\n"
+
+var (
+	pointSessionAt   = bytes.Index([]byte(pointTemplate), []byte("0000"))
+	pointStampAt     = bytes.Index([]byte(pointTemplate), []byte("2006"))
+	pointLatitudeAt  = bytes.Index([]byte(pointTemplate), []byte("47.37")) + len("47.")
+	pointLongitudeAt = bytes.Index([]byte(pointTemplate), []byte("8.54")) + len("8.")
+)
+
+// Ingest makes sources that send NDJSON bodies of new points, so many points a body and each body for one
+// organisation's sessions in turn, as one of several workers. refusals allows for 429 and 503.
+func Ingest(c *Catalogue, host, prefix string, points, workers int, refusals bool) func(worker int) loadgen.Source {
+	return func(worker int) loadgen.Source {
+		g := newIngester(c, host, prefix, points, worker, workers)
+		g.refusals = refusals
+		return g
+	}
+}
+
+// ingester sends NDJSON bodies of new points, each body for one organisation's sessions in turn.
+type ingester struct {
+	catalogue *Catalogue
+	heads     [][]byte // of requests, by organisation
+	points    int      // a body
+	now       func() time.Time
+	// refusals allows for 429 and 503.
+	refusals bool
+
+	organisation int
+	worker, step int     // of several workers each writes for every step-th session
+	cursors      []int   // into each organisation's sessions
+	last         []int64 // a session's newest timestamp that was sent
+	serial       int
+	stamp        stamper
+	batches      []batch
+}
+
+// batch is what one body says.
+type batch struct {
+	sessions   []int
+	timestamps []int64
+}
+
+func newIngester(c *Catalogue, host, prefix string, points, worker, workers int) *ingester {
+	g := &ingester{
+		catalogue: c, points: points, now: time.Now, worker: worker, step: workers,
+		heads: make([][]byte, len(c.Writers)), cursors: make([]int, len(c.Writers)), last: make([]int64, c.Sessions()),
+	}
+	for organisation, credential := range c.Writers {
+		g.cursors[organisation] = worker
+		g.heads[organisation] = fmt.Appendf(nil,
+			"POST %s%s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n",
+			prefix, PathIngest, host, credential, points*len(pointTemplate))
+	}
+	return g
+}
+
+// Prepare implements loadgen.Source.
+func (g *ingester) Prepare(x *loadgen.Exchange) bool {
+	if x.Subject == 0 { // the first request of a connection: give it a batch of its own
+		g.batches = append(g.batches, batch{})
+		x.Subject = len(g.batches)
+	}
+	b := &g.batches[x.Subject-1]
+	b.sessions, b.timestamps = b.sessions[:0], b.timestamps[:0]
+	g.organisation = (g.organisation + 1) % len(g.heads)
+	x.Request = append(x.Request[:0], g.heads[g.organisation]...)
+	now := g.now().UnixMilli()
+	for range g.points {
+		session := g.nextSession()
+		timestamp := max(now, g.last[session]+1, g.catalogue.Newest(session)+1) // every point must be new
+		g.last[session] = timestamp
+		b.sessions, b.timestamps = append(b.sessions, session), append(b.timestamps, timestamp)
+		x.Request = g.appendPoint(x.Request, session, timestamp)
+	}
+	return true
+}
+
+// nextSession goes round the sessions of the organisation that are this worker's.
+func (g *ingester) nextSession() int {
+	own, cursor := g.catalogue.Own[g.organisation], g.cursors[g.organisation]
+	if cursor >= len(own) {
+		cursor = g.worker % len(own)
+	}
+	g.cursors[g.organisation] = cursor + g.step
+	return own[cursor]
+}
+
+func (g *ingester) appendPoint(b []byte, session int, timestamp int64) []byte {
+	b = append(b, pointTemplate...)
+	line := b[len(b)-len(pointTemplate):]
+	copy(line[pointSessionAt:], g.catalogue.ID(session))
+	g.stamp.put(line[pointStampAt:], timestamp)
+	g.serial++
+	putDigits(line[pointLatitudeAt:][:7], 3_700_000+g.serial*37%100_000)
+	putDigits(line[pointLongitudeAt:][:7], 5_400_000+g.serial*53%100_000)
+	return b
+}
+
+// putDigits fills b with the last digits of n.
+func putDigits(b []byte, n int) {
+	for i := len(b) - 1; i >= 0; i-- {
+		b[i] = '0' + byte(n%10)
+		n /= 10
+	}
+}
+
+// Check implements loadgen.Source. An acknowledged body raises what polls must show from now on.
+func (g *ingester) Check(x *loadgen.Exchange, a *loadgen.Answer) (loadgen.Outcome, error) {
+	if g.refusals && (a.Status == 429 || a.Status == 503) {
+		return loadgen.Refused, nil
+	}
+	if want := fmt.Sprintf(`{"accepted":%d,"rejected":[]}`, g.points); a.Status != 200 || string(bytes.TrimSpace(a.Body)) != want {
+		return 0, fmt.Errorf("a body of %d good points got status %d: %.600s", g.points, a.Status, a.Body)
+	}
+	b := &g.batches[x.Subject-1]
+	for i, session := range b.sessions {
+		g.catalogue.Seen(session, b.timestamps[i])
+	}
+	return loadgen.Served, nil
+}

@@ -1,0 +1,99 @@
+// Land and sea from Natural Earth, drawn into Leaflet's tiles. The coarse land is there at once; the
+// fine one is fetched when somebody comes close enough to see the difference.
+
+import { colours, onSchemeChange } from "./colours.js";
+import { world } from "./geo.js";
+
+const fineFrom = 6;
+const tileSize = 512;
+
+/** landLayer makes the layer. */
+export function landLayer(L, feature, { maxZoom, signal }) {
+  const detail = { coarse: null, fine: null };
+  let paint = colours();
+  const fetchLand = async (which, file) => {
+    detail[which] ??= fetch(file, { signal }).then((answer) => answer.json()).then((topology) => rings(feature(topology, topology.objects.land)));
+    return detail[which];
+  };
+  const land = (zoom) => (zoom >= fineFrom ? fetchLand("fine", "/console/vendor/land-10m.json") : fetchLand("coarse", "/console/vendor/land-50m.json"));
+  const Layer = L.GridLayer.extend({
+    createTile(coords, done) {
+      const ratio = Math.min(2, devicePixelRatio || 1);
+      const canvas = document.createElement("canvas");
+      canvas.width = tileSize * ratio;
+      canvas.height = tileSize * ratio;
+      land(coords.z).then((shapes) => {
+        draw(canvas, shapes, coords, paint);
+        done(null, canvas);
+      }, () => {
+        detail.coarse = null;
+        detail.fine = null;
+        done(null, canvas);
+      });
+      return canvas;
+    },
+  });
+  const layer = new Layer({ tileSize, maxZoom, maxNativeZoom: maxZoom, updateWhenZooming: false, keepBuffer: 1 });
+  onSchemeChange(() => {
+    paint = colours();
+    layer.redraw();
+  }, signal);
+  return layer;
+}
+
+/** rings takes the outlines out of the land, in the coordinates of the map of the world, with their bounds. */
+function rings(collection) {
+  const found = [];
+  const geometries = (collection.features ?? [collection]).map(({ geometry }) => geometry);
+  for (const geometry of geometries) {
+    const polygons = geometry.type === "Polygon" ? [geometry.coordinates] : geometry.coordinates;
+    for (const ring of polygons.flat()) {
+      const points = new Float64Array(ring.length * 2);
+      const bounds = { left: 1, right: 0, top: 1, bottom: 0 };
+      ring.forEach(([lon, lat], i) => {
+        const { x, y } = world({ lat, lon });
+        points[2 * i] = x;
+        points[2 * i + 1] = y;
+        bounds.left = Math.min(bounds.left, x);
+        bounds.right = Math.max(bounds.right, x);
+        bounds.top = Math.min(bounds.top, y);
+        bounds.bottom = Math.max(bounds.bottom, y);
+      });
+      found.push({ points, ...bounds });
+    }
+  }
+  return found;
+}
+
+function draw(canvas, shapes, coords, paint) {
+  const tiles = (256 * 2 ** coords.z) / tileSize;
+  const size = canvas.width;
+  const margin = 0.02 / tiles;
+  const column = ((coords.x % tiles) + tiles) % tiles;
+  const [left, top] = [column / tiles, coords.y / tiles];
+  const [right, bottom] = [left + 1 / tiles, top + 1 / tiles];
+  const context = canvas.getContext("2d");
+  const scale = tiles * size;
+  // What lies outside may be moved along the tile's edge: nobody sees it, and it need not be drawn.
+  const clampX = (x) => Math.min(right + margin, Math.max(left - margin, x));
+  const clampY = (y) => Math.min(bottom + margin, Math.max(top - margin, y));
+  context.beginPath();
+  for (const { points, ...bounds } of shapes) {
+    if (bounds.left > right || bounds.right < left || bounds.top > bottom || bounds.bottom < top) continue;
+    let [lastX, lastY] = [NaN, NaN];
+    for (let i = 0; i < points.length; i += 2) {
+      const x = Math.round((clampX(points[i]) - left) * scale * 2) / 2;
+      const y = Math.round((clampY(points[i + 1]) - top) * scale * 2) / 2;
+      if (x === lastX && y === lastY) continue;
+      if (i === 0) context.moveTo(x, y);
+      else context.lineTo(x, y);
+      [lastX, lastY] = [x, y];
+    }
+    context.closePath();
+  }
+  context.fillStyle = paint.land;
+  context.fill("evenodd");
+  context.strokeStyle = paint.coast;
+  context.lineWidth = 1;
+  context.stroke();
+}

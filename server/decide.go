@@ -1,0 +1,102 @@
+package server
+
+import (
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"lastseen/keys"
+	"lastseen/server/caller"
+	"lastseen/server/problem"
+	"lastseen/server/transport"
+)
+
+// decide says whether a caller may have an answer of a route: first whether the route is open to it, then whether its
+// rate leaves it a request, of which one is then taken. Every request goes through it once, on whichever way it comes;
+// after it, a poll looks its session up and then needs a slot, on both ways in this order.
+//
+// A request that was counted before is not counted again: what came of it then is in note.
+func (s *Server) decide(r *route, principal *keys.Principal, began time.Time, note transport.Handover) (wait time.Duration, _ error) {
+	if err := r.Authorize(principal); err != nil {
+		return 0, err
+	}
+	if principal == nil {
+		return 0, nil
+	}
+	if wait = note.Retry; !note.Counted {
+		wait = s.rates.TakeRequest(principal, began)
+	}
+	if wait > 0 {
+		return wait, errRequests
+	}
+	return 0, nil
+}
+
+// admit checks all that can be checked before the body is read.
+func (c *call) admit() error {
+	if len(c.http.Request.Header.RequestURI()) > c.server.config.MaxURIBytes {
+		return problem.URITooLong
+	}
+	if !c.route.codeInURL && caller.InURL(c.http.QueryArgs()) {
+		return problem.SecretInURL
+	}
+	note := c.connection().TakeHandover()
+	if err := c.authenticate(); err != nil {
+		return err
+	}
+	if c.decidedBefore() {
+		note.Counted = true
+	}
+	wait, err := c.server.decide(c.route, c.principal, c.entry.began, note)
+	if err != nil {
+		return c.limited(err, wait)
+	}
+	return c.checkBodyHeaders()
+}
+
+// authenticate finds out who is calling.
+func (c *call) authenticate() error {
+	principal, wait, err := c.server.identifier.Identify(c.server.work, c.asked())
+	if err != nil {
+		return c.limited(err, wait)
+	}
+	c.principal = principal
+	return nil
+}
+
+// asked is the request as those see it who find out who is calling.
+func (c *call) asked() caller.Request {
+	return caller.Request{HTTP: c.http, Access: &c.route.Access, Began: c.entry.began, Again: c.decidedBefore()}
+}
+
+// decidedBefore reports whether preview has let this request in before, and has counted it.
+func (c *call) decidedBefore() bool { return !c.previews && c.http.Request.MayContinue() }
+
+// expect decides about a request with Expect: 100-continue from its headers alone, so that a body
+// that would be refused is never sent. serve runs afterwards when it says yes.
+//
+// fasthttp sends the response as it finds it with the status that is returned here, although it asks
+// in its documentation not to change it: TestExpect watches over that.
+func (s *Server) expect(ctx *fasthttp.RequestCtx) (status int) {
+	s.preview(ctx)
+	if status = ctx.Response.StatusCode(); status < fasthttp.StatusBadRequest {
+		return fasthttp.StatusContinue
+	}
+	return status
+}
+
+// preview answers a request that is not to send its body, and does nothing to one that may.
+func (s *Server) preview(ctx *fasthttp.RequestCtx) {
+	c := s.begin(s.find(ctx), ctx, time.Now()) // fasthttp notes the time only after this
+	defer c.finish()
+	c.previews = true
+	err := c.admit()
+	if err == nil && c.route.method == "" { // a refusal
+		err = c.route.handle(c)
+	}
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	c.interim = true
+}

@@ -1,0 +1,69 @@
+package limit
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"time"
+
+	"lastseen/keys"
+	"lastseen/keys/ratelimit"
+)
+
+// Rates bound how many requests one caller may make and how often one address may come with
+// credentials that are not good. Nothing here takes a lock, and its memory is fixed. It is safe for concurrent use.
+type Rates struct {
+	seed     maphash.Seed
+	clock    func() time.Time // nil: the requests tell the time
+	requests *ratelimit.Table // by who is calling
+	failures *ratelimit.Table // by address
+}
+
+const (
+	limitedCallers   = 1 << 16 // 1 MiB
+	limitedAddresses = 1 << 15 // 512 KiB
+)
+
+// NewRates makes the two limits. The clock may be nil; then the time of each request counts.
+func NewRates(requests, failures ratelimit.Rate, clock func() time.Time) *Rates {
+	return &Rates{
+		seed: maphash.MakeSeed(), clock: clock,
+		requests: ratelimit.NewTable(requests, limitedCallers), failures: ratelimit.NewTable(failures, limitedAddresses),
+	}
+}
+
+// TakeRequest counts a request that began at a time against who makes it, and returns 0, or, when there may be none,
+// how long it will be until there may be one.
+func (r *Rates) TakeRequest(p *keys.Principal, began time.Time) (wait time.Duration) {
+	if !r.requests.Rate().Limits() {
+		return 0
+	}
+	var id uint64
+	if p.Kind == keys.CallerUser {
+		id = maphash.String(r.seed, p.UserID) ^ maphash.String(r.seed, p.OrgID)<<1
+	} else {
+		id = maphash.Bytes(r.seed, p.KeyID[:])
+	}
+	return r.requests.Take(id, r.now(began))
+}
+
+// LimitFailures reports whether there is a limit on bad credentials, so that an address is worth knowing.
+func (r *Rates) LimitFailures() bool { return r.failures.Rate().Limits() }
+
+// FailureWait returns how long an address must wait before it may come with another bad credential, at the time of a
+// request; 0 for not at all.
+func (r *Rates) FailureWait(address netip.Prefix, began time.Time) time.Duration {
+	return r.failures.Wait(maphash.Comparable(r.seed, address), r.now(began))
+}
+
+// TakeFailure counts a bad credential of a request against the address it came from.
+func (r *Rates) TakeFailure(address netip.Prefix, began time.Time) {
+	r.failures.Take(maphash.Comparable(r.seed, address), r.now(began))
+}
+
+// now is the time by which the rates of a request that began at a time are measured.
+func (r *Rates) now(began time.Time) time.Time {
+	if r.clock != nil {
+		return r.clock()
+	}
+	return began
+}

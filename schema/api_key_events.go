@@ -102,3 +102,14 @@ ORDER BY at DESC, event_id DESC LIMIT {limit:UInt64} OFFSET {offset:UInt64}`,
 	err = eachStruct(rows, "list key events", func(r keyEventRow) { events = append(events, r.event()) })
 	return events, int(total), err
 }
+
+// HasKeyEvent reports whether something was done to an organisation's key.
+func (db *DB) HasKeyEvent(ctx context.Context, orgID string, keyID ID, action KeyAction) (bool, error) {
+	var count uint64
+	err := db.conn.QueryRow(ctx, `SELECT count() FROM api_key_events WHERE org_id = {org:String} AND key_id = {key:String} AND action = {action:String}`,
+		clickhouse.Named("org", orgID), clickhouse.Named("key", keyID.String()), clickhouse.Named("action", string(action))).Scan(&count)
+	if err != nil {
+		return false, fmt.Errorf("look for a key event: %w", err)
+	}
+	return count > 0, nil
+}

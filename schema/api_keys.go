@@ -135,6 +135,23 @@ SELECT {hash:String}, fromUnixTimestamp64Milli({at:Int64}, 'UTC'), fromUnixTimes
 	return nil
 }
 
+// EndAPIKey ends a key at once, whatever a clock that is set back may say later: it expires, and counts as
+// ended by its owner, at the same time. Ended tells such a key.
+func (db *DB) EndAPIKey(ctx context.Context, hash KeyHash, at time.Time, userID string) error {
+	err := db.conn.Exec(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at, revoked_by_user_id)
+SELECT {hash:String}, fromUnixTimestamp64Milli({at:Int64}, 'UTC'), fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {user:String}`,
+		clickhouse.Named("hash", hex.EncodeToString(hash[:])), clickhouse.Named("at", at.UnixMilli()), clickhouse.Named("user", userID))
+	if err != nil {
+		return fmt.Errorf("end an API key: %w", err)
+	}
+	return nil
+}
+
+// Ended reports whether the key was ended by EndAPIKey: it has expired for good, and was not revoked.
+func (k *APIKey) Ended() bool {
+	return !k.RevokedAt.IsZero() && k.RevokedAt.Equal(k.ExpiresAt)
+}
+
 // KeyUse is when a key was last used.
 type KeyUse struct {
 	Hash KeyHash
@@ -185,12 +202,11 @@ type apiKeyRow struct {
 
 func (r apiKeyRow) key() APIKey {
 	k := APIKey{
-		ID: r.ID, Kind: KeyKind(r.Kind), OrgID: r.OrgID, Name: r.Name, Prefix: r.Prefix,
+		Hash: keyHash(r.Hash), ID: r.ID, Kind: KeyKind(r.Kind), OrgID: r.OrgID, Name: r.Name, Prefix: r.Prefix,
 		CreatedByUserID: r.CreatedByUserID, CreatedAt: r.CreatedAt.UTC(), ExpiresAt: r.ExpiresAt.UTC(),
 		RevokedByUserID: r.RevokedByUserID,
 	}
-	hex.Decode(k.Hash[:], []byte(r.Hash)) // written by us: always 64 digits
-	k.DeviceID, _ = ParseID(r.DeviceID)   // empty for any device
+	k.DeviceID, _ = ParseID(r.DeviceID) // empty for any device
 	if r.RevokedAt.Before(never) {
 		k.RevokedAt = r.RevokedAt.UTC()
 	}
@@ -198,6 +214,12 @@ func (r apiKeyRow) key() APIKey {
 		k.LastUsedAt = r.LastUsedAt.UTC()
 	}
 	return k
+}
+
+// keyHash reads a hash as it is stored.
+func keyHash(text string) (hash KeyHash) {
+	hex.Decode(hash[:], []byte(text)) // written by us: always 64 digits
+	return hash
 }
 
 // FindAPIKey returns the key with a hash, and false when there is none.

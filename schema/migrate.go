@@ -23,7 +23,7 @@ type migration struct {
 var migrations = []migration{
 	{1, "tables", func(l layout) []string {
 		var statements []string
-		for _, t := range []table{dataPointsTable, lastSeenTable, sessionsTable, devicesTable, apiKeysTable, apiKeyEventsTable} {
+		for _, t := range tables {
 			statements = append(statements, l.ddl(t)...)
 		}
 		return statements
@@ -50,7 +50,7 @@ var schemaMigrationsTable = table{
 	shardBy: "version",
 }
 
-// Migrate brings the tables to this binary's version and to the retention and disk reserve of Options. It may run
+// Migrate brings the tables to this binary's version and to the fsync, retention and disk reserve of Options. It may run
 // again, and from several nodes at once. It refuses a database that a newer version of lastseen has
 // migrated.
 func (db *DB) Migrate(ctx context.Context) error {
@@ -78,6 +78,9 @@ func (db *DB) Migrate(ctx context.Context) error {
 		if err := db.apply(ctx, step); err != nil {
 			return fmt.Errorf("migrate to schema version %d (%s): %w", step.version, step.name, err)
 		}
+	}
+	if err := db.setDurability(ctx); err != nil {
+		return err
 	}
 	definition, err := db.definition(ctx, dataPointsTable)
 	if err != nil {

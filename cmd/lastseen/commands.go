@@ -15,15 +15,16 @@ import (
 // commandLine is everything that can be typed. Every flag has an environment variable: LASTSEEN_ and
 // the flag's name.
 type commandLine struct {
-	Serve   serveCommand     `cmd:"" help:"Run the service."`
-	Demo    demoCommand      `cmd:"" help:"Run the service with a simulated fleet, and print an API key and what to try."`
-	Token   tokenCommand     `cmd:"" help:"Print a user token of the local issuer. Works while the service runs."`
-	Login   loginCommand     `cmd:"" help:"Print a link that signs a browser in to the console, once. Works while the service runs."`
-	Keys    keysCommand      `cmd:"" help:"Create, list, rotate and revoke API keys."`
-	Import  importCommand    `cmd:"" help:"Import positions from CSV, NDJSON, JSON, GPX and GeoJSON files."`
-	Export  exportCommand    `cmd:"" help:"Export the histories of sessions to files, many at a time; goes on after a kill."`
-	Bench   benchCommand     `cmd:"" help:"Run the load suite."`
-	Version kong.VersionFlag `env:"-" help:"Print the version and exit."`
+	Serve      serveCommand      `cmd:"" help:"Run the service."`
+	Demo       demoCommand       `cmd:"" help:"Run the service with a simulated fleet, and print an API key and what to try."`
+	Token      tokenCommand      `cmd:"" help:"Print a user token of the local issuer. Works while the service runs."`
+	Login      loginCommand      `cmd:"" help:"Print a link that signs a browser in to the console, once. Works while the service runs."`
+	Keys       keysCommand       `cmd:"" help:"Create, list, rotate and revoke API keys."`
+	Import     importCommand     `cmd:"" help:"Import positions from CSV, NDJSON, JSON, GPX and GeoJSON files."`
+	Export     exportCommand     `cmd:"" help:"Export the histories of sessions to files, many at a time; goes on after a kill."`
+	ClickHouse clickhouseCommand `cmd:"" name:"clickhouse" help:"Run the data directory as a ClickHouse server, for any ClickHouse client or for serve --clickhouse."`
+	Bench      benchCommand      `cmd:"" help:"Run the load suite."`
+	Version    kong.VersionFlag  `env:"-" help:"Print the version and exit."`
 }
 
 // version tells the module's version and the commit, as far as the build knows them.

@@ -27,7 +27,7 @@ const (
 type Notice struct {
 	Kind NoticeKind
 	Hash schema.KeyHash
-	// EndsAt is when a NoticeEnds takes effect.
+	// EndsAt is when a NoticeEnds takes effect; the zero time means at once and for good.
 	EndsAt time.Time
 	// ExpiresAt is when the key would have expired without the notice. Whoever keeps the notice may
 	// forget it after that, for the key's own expiry then refuses it.

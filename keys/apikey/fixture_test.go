@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -180,6 +181,20 @@ func (f *fixture) revoke(t testing.TB, id schema.ID) apikey.Record {
 		t.Fatalf("revoke a key: %v", err)
 	}
 	return record
+}
+
+// listed returns a key's record as the list shows it.
+func (f *fixture) listed(t testing.TB, id schema.ID) apikey.Record {
+	t.Helper()
+	all, err := f.service.List(t.Context(), "org_a", schema.KindAPIKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(all, func(r apikey.Record) bool { return r.ID == id })
+	if at < 0 {
+		t.Fatalf("the key %s is not in the list", id)
+	}
+	return all[at]
 }
 
 // warm authenticates until the cache answers. Ristretto takes up records a little later than it is

@@ -15,6 +15,7 @@ type cachedKey struct {
 	principal keys.Principal
 	expiresAt int64 // Unix milliseconds
 	revoked   bool
+	ended     bool // has expired, whatever the time
 
 	use keyUse
 }
@@ -24,7 +25,8 @@ func newCachedKey(record schema.APIKey) *cachedKey {
 		hash:      record.Hash,
 		principal: keys.Principal{Kind: keys.CallerAPIKey, OrgID: record.OrgID, Role: keys.RoleOperator, KeyID: record.ID, ExpiresAt: record.ExpiresAt},
 		expiresAt: record.ExpiresAt.UnixMilli(),
-		revoked:   !record.RevokedAt.IsZero(),
+		revoked:   !record.RevokedAt.IsZero() && !record.Ended(),
+		ended:     record.Ended(),
 	}
 	if record.Kind == schema.KindDeviceCredential {
 		key.principal.Kind, key.principal.Role, key.principal.DeviceID = keys.CallerDeviceCredential, 0, record.DeviceID
@@ -37,7 +39,7 @@ func (k *cachedKey) check(now int64) error {
 	switch {
 	case k.revoked:
 		return schema.RevokedCredential
-	case now >= k.expiresAt:
+	case k.ended || now >= k.expiresAt:
 		return schema.ExpiredCredential
 	}
 	return nil

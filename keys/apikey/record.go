@@ -38,6 +38,8 @@ type Record struct {
 func recordOf(key schema.APIKey, now time.Time) Record {
 	status := StatusActive
 	switch {
+	case key.Ended():
+		status, key.RevokedAt, key.RevokedByUserID = StatusExpired, time.Time{}, ""
 	case !key.RevokedAt.IsZero():
 		status = StatusRevoked
 	case !now.Before(key.ExpiresAt):

@@ -21,8 +21,8 @@ type Rotation struct {
 
 // Rotate makes a key with the name and the scope of an old one, and lets the old one expire when the
 // grace ends. It returns the new key's record and, this once, its text. It fails with schema.Invalid,
-// with schema.NotFound, with schema.Conflict when the old key has already ended, and with schema.Unavailable;
-// a new key may then be in the list whose text nobody knows, and the old one may end.
+// with schema.NotFound, with schema.Conflict when the old key has already ended or was rotated before, and
+// with schema.Unavailable; a new key may then be in the list whose text nobody knows, and the old one may end.
 func (s *Service) Rotate(ctx context.Context, actor *keys.Principal, kind schema.KeyKind, id schema.ID, rotation Rotation) (Record, string, error) {
 	if rotation.Grace < 0 || rotation.Grace > maxGrace {
 		return Record{}, "", schema.Invalid.About("grace_seconds", "Give a grace of 0 to 604800 seconds.")
@@ -47,6 +47,13 @@ func (s *Service) Rotate(ctx context.Context, actor *keys.Principal, kind schema
 	if recordOf(old, now).Status != StatusActive {
 		return Record{}, "", schema.Conflict.Say("This key has expired or was revoked, so it cannot be rotated: create a new one.")
 	}
+	rotated, err := s.config.DB.HasKeyEvent(ctx, old.OrgID, old.ID, schema.KeyRotated)
+	switch {
+	case err != nil:
+		return Record{}, "", schema.Unavailable.Because(fmt.Errorf("look whether a key was rotated: %w", err))
+	case rotated:
+		return Record{}, "", schema.Conflict.Say("This key was rotated already and is good only until its grace ends: use the key that replaced it.")
+	}
 	if rotation.ExpiresAt.IsZero() {
 		rotation.ExpiresAt = now.Add(old.ExpiresAt.Sub(old.CreatedAt))
 	}
@@ -68,10 +75,17 @@ func (s *Service) end(ctx context.Context, actor *keys.Principal, key schema.API
 	if !endsAt.Before(key.ExpiresAt) {
 		return nil
 	}
-	if err := s.config.DB.ExpireAPIKey(ctx, key.Hash, endsAt); err != nil {
+	notice := Notice{Kind: NoticeEnds, Hash: key.Hash, EndsAt: endsAt, ExpiresAt: key.ExpiresAt}
+	var err error
+	if endsAt.After(now) {
+		err = s.config.DB.ExpireAPIKey(ctx, key.Hash, endsAt)
+	} else { // for good: a clock that is set back brings nothing back
+		notice.EndsAt = time.Time{}
+		err = s.config.DB.EndAPIKey(ctx, key.Hash, endsAt, actor.UserID)
+	}
+	if err != nil {
 		return schema.Unavailable.Because(fmt.Errorf("end the key that was rotated: %w", err))
 	}
-	notice := Notice{Kind: NoticeEnds, Hash: key.Hash, EndsAt: endsAt, ExpiresAt: key.ExpiresAt}
 	if err := s.config.Channel.Publish(ctx, notice); err != nil {
 		return schema.Unavailable.Because(fmt.Errorf("announce the end of a key: %w", err))
 	}

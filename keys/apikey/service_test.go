@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -222,6 +223,50 @@ func TestRotate(t *testing.T) {
 		early.Wait()
 		f.want(t, oldText, schema.ExpiredCredential)
 	})
+	t.Run("without grace ends the old key for good, though the clock is set back", func(t *testing.T) {
+		old, oldText := f.create(t, schema.KindAPIKey)
+		f.warm(t, oldText)
+		f.clock.Advance(2 * time.Hour)
+		if _, _, err := rotate(old.ID, apikey.Rotation{}); err != nil {
+			t.Fatal(err)
+		}
+		f.clock.Advance(-time.Hour)
+		defer f.clock.Advance(-time.Hour)
+		f.want(t, oldText, schema.ExpiredCredential)
+		restarted := f.newAuthenticator(t, nil)
+		if _, err := restarted.Authenticate(t.Context(), oldText); !errors.Is(err, schema.ExpiredCredential) {
+			t.Errorf("after a restart: %v", err)
+		}
+		if record := f.listed(t, old.ID); record.Status != apikey.StatusExpired || !record.RevokedAt.IsZero() || record.RevokedByUserID != "" {
+			t.Errorf("the old key is listed as %+v", record)
+		}
+	})
+	t.Run("makes one new key however many ask at once", func(t *testing.T) {
+		old, _ := f.create(t, schema.KindAPIKey)
+		before, err := f.service.List(t.Context(), "org_a", schema.KindAPIKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var made, refused atomic.Int64
+		var all sync.WaitGroup
+		for range 12 {
+			all.Go(func() {
+				switch _, _, err := rotate(old.ID, apikey.Rotation{Grace: time.Hour}); {
+				case err == nil:
+					made.Add(1)
+				case errors.Is(err, schema.Conflict):
+					refused.Add(1)
+				default:
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		after, err := f.service.List(t.Context(), "org_a", schema.KindAPIKey)
+		if err != nil || made.Load() != 1 || refused.Load() != 11 || len(after) != len(before)+1 {
+			t.Errorf("%d made, %d refused, %d more in the list, error %v", made.Load(), refused.Load(), len(after)-len(before), err)
+		}
+	})
 	t.Run("never makes the old key last longer", func(t *testing.T) {
 		short, _, err := f.service.Create(t.Context(), f.admin, apikey.NewKey{Kind: schema.KindAPIKey, Name: "short", ExpiresAt: f.clock.Now().Add(time.Second)})
 		if err != nil {
@@ -230,14 +275,8 @@ func TestRotate(t *testing.T) {
 		if _, _, err := rotate(short.ID, apikey.Rotation{Grace: time.Hour}); err != nil {
 			t.Fatal(err)
 		}
-		listed, err := f.service.List(t.Context(), "org_a", schema.KindAPIKey)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, record := range listed {
-			if record.ID == short.ID && !record.ExpiresAt.Equal(short.ExpiresAt) {
-				t.Errorf("the old key expires at %v, want %v", record.ExpiresAt, short.ExpiresAt)
-			}
+		if record := f.listed(t, short.ID); !record.ExpiresAt.Equal(short.ExpiresAt) {
+			t.Errorf("the old key expires at %v, want %v", record.ExpiresAt, short.ExpiresAt)
 		}
 	})
 	t.Run("keeps a credential's device", func(t *testing.T) {

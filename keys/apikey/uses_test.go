@@ -12,17 +12,7 @@ import (
 // lastUse returns when the list says that a key was last used.
 func (f *fixture) lastUse(t *testing.T, id schema.ID) time.Time {
 	t.Helper()
-	records, err := f.service.List(t.Context(), "org_a", schema.KindAPIKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, record := range records {
-		if record.ID == id {
-			return record.LastUsedAt
-		}
-	}
-	t.Fatalf("the key %v is not listed", id)
-	return time.Time{}
+	return f.listed(t, id).LastUsedAt
 }
 
 func (f *fixture) flush(t *testing.T) {

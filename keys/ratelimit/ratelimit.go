@@ -1,6 +1,7 @@
 // package ratelimit limits how often something may happen, by the generic cell rate algorithm: a token
 // bucket whose whole state is one number, so that it costs one atomic exchange and no lock. Time is
-// given by the caller.
+// given by the caller; where its times carry a monotonic reading, as those of time.Now do, a wall clock
+// that is set back or forth changes nothing.
 package ratelimit
 
 import (
@@ -66,9 +67,17 @@ func (r Rate) interval() int64 { return max(1, int64(r.Window)/int64(r.Quota)) }
 
 // Bucket is what is left of a quota. The zero value is a full one. It is safe for concurrent use.
 type Bucket struct {
-	// full is when the whole quota will be there again, in nanoseconds on the caller's clock.
+	// full is when the whole quota will be there again, in nanoseconds since epoch; 0 is before any time
+	// that a caller may give.
 	full atomic.Int64
 }
+
+// epoch is what buckets count from. It has a monotonic reading, and lies so far back that times which
+// have none, of tests above all, come after it.
+var epoch = time.Now().Add(-80 * 365 * 24 * time.Hour)
+
+// sinceEpoch returns a time in nanoseconds since epoch, by the monotonic clock where the time has it.
+func sinceEpoch(at time.Time) int64 { return int64(at.Sub(epoch)) }
 
 // Take takes one of the quota at a time and returns 0, or takes nothing and returns how long it will
 // be until there is one.
@@ -80,7 +89,7 @@ func (b *Bucket) Take(r Rate, now time.Time) (wait time.Duration) {
 // It returns when the caller may go ahead: after a wait of at most patience, or, when it is longer,
 // not at all, for then nothing was taken.
 func (b *Bucket) Reserve(r Rate, now time.Time, patience time.Duration) (wait time.Duration) {
-	at, interval := now.UnixNano(), r.interval()
+	at, interval := sinceEpoch(now), r.interval()
 	for {
 		full := b.full.Load()
 		next := max(full, at) + interval
@@ -94,6 +103,6 @@ func (b *Bucket) Reserve(r Rate, now time.Time, patience time.Duration) (wait ti
 // Wait returns how long it is until there is one of the quota, 0 when there is one now. It takes
 // nothing.
 func (b *Bucket) Wait(r Rate, now time.Time) time.Duration {
-	at, interval := now.UnixNano(), r.interval()
+	at, interval := sinceEpoch(now), r.interval()
 	return max(0, time.Duration(max(b.full.Load(), at)+interval-at-interval*int64(r.Quota)))
 }

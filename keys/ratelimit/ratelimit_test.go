@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"lastseen/keys/ratelimit"
 )
@@ -68,6 +69,16 @@ func TestBucket(t *testing.T) {
 			t.Errorf("the one that would have waited too long has taken something: %s", wait)
 		}
 	})
+	t.Run("goes by the monotonic clock when the wall clock is set back", func(t *testing.T) {
+		var b ratelimit.Bucket
+		now := time.Now()
+		for range 5 {
+			b.Take(rate, now)
+		}
+		if wait := b.Take(rate, setBack(now.Add(2*time.Second), time.Hour)); wait != 0 {
+			t.Errorf("two seconds later it waits %s", wait)
+		}
+	})
 	t.Run("gives no more however many ask at once", func(t *testing.T) {
 		var b ratelimit.Bucket
 		var given atomic.Int64
@@ -86,6 +97,14 @@ func TestBucket(t *testing.T) {
 			t.Errorf("it gave %d", given.Load())
 		}
 	})
+}
+
+// setBack returns what time.Now would say had the wall clock been set back by whole seconds: only the
+// system can make such a time otherwise. The wall's seconds lie above its 30 bits of nanoseconds.
+func setBack(at time.Time, by time.Duration) time.Time {
+	wall := (*uint64)(unsafe.Pointer(&at))
+	*wall -= uint64(by/time.Second) << 30
+	return at
 }
 
 func TestTable(t *testing.T) {

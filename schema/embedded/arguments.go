@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"fmt"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -32,10 +31,25 @@ func engineArguments(dir string, options Options) []string {
 		"--config-file=" + filepath.Join(dir, lockName, "none.xml"),
 	}
 	args = append(args, logArguments(dir)...)
-	if options.MaxMemory > 0 {
-		args = append(args, "--max_server_memory_usage="+strconv.FormatInt(options.MaxMemory, 10))
-	} else {
-		args = append(args, "--max_server_memory_usage_to_ram_ratio=0.5")
+	for _, setting := range engineSettings(options.MaxMemory) {
+		args = append(args, "--"+setting.name+"="+setting.value)
+	}
+	return append(args, sessionArguments...)
+}
+
+// sessionArguments take back what libchdb changes from what a server has, so
+// that a mistyped statement is an error on either engine.
+var sessionArguments = []string{"--implicit_select=0", "--allow_introspection_functions=0"}
+
+// engineSetting is one of the settings that ClickHouse calls a server's.
+type engineSetting struct{ name, value string }
+
+// engineSettings are what the engine may use, of which maxMemory is in bytes, 0
+// for half of the machine's.
+func engineSettings(maxMemory int64) []engineSetting {
+	settings := []engineSetting{{"max_server_memory_usage_to_ram_ratio", "0.5"}}
+	if maxMemory > 0 {
+		settings = []engineSetting{{"max_server_memory_usage", strconv.FormatInt(maxMemory, 10)}}
 	}
 	// A server's caches fill up to gigabytes; these are for one process among
 	// others, whose tables are narrow.
@@ -49,15 +63,12 @@ func engineArguments(dir string, options Options) []string {
 		{"query_condition_cache_size", 16},
 		{"compiled_expression_cache_size", 16},
 	} {
-		args = append(args, fmt.Sprintf("--%s=%d", cache.name, cache.mib*mebibyte))
+		settings = append(settings, engineSetting{cache.name, strconv.Itoa(cache.mib * mebibyte)})
 	}
 	// As many merges may be under way as on a server, but they share half of the processors: more of them
 	// at once made the inserts beside them up to four times slower.
 	threads, mergesEach := mergePool(runtime.NumCPU())
-	args = append(args,
-		fmt.Sprintf("--background_pool_size=%d", threads),
-		fmt.Sprintf("--background_merges_mutations_concurrency_ratio=%d", mergesEach))
-	// libchdb changes these from what a server has: take them back, so that a
-	// mistyped statement is an error on either engine.
-	return append(args, "--implicit_select=0", "--allow_introspection_functions=0")
+	return append(settings,
+		engineSetting{"background_pool_size", strconv.Itoa(threads)},
+		engineSetting{"background_merges_mutations_concurrency_ratio", strconv.Itoa(mergesEach)})
 }

@@ -26,6 +26,7 @@ type library struct {
 	setSignalHandlers func(enabled int32)
 	connect           func(argc int32, argv **byte) *uintptr
 	closeConn         func(conn *uintptr)
+	commandLine       func(argc int32, argv **byte) uintptr // runs clickhouse-local to its end
 
 	classify func(conn uintptr, sql *byte, sqlLen uintptr, database *byte, databaseLen uintptr, out *analysis) int32
 
@@ -80,6 +81,7 @@ var loadLibrary = sync.OnceValues(func() (*library, error) {
 		"chdb_set_signal_handlers_enabled": &lib.setSignalHandlers,
 		"chdb_connect":                     &lib.connect,
 		"chdb_close_conn":                  &lib.closeConn,
+		"chdb_query_cmdline":               &lib.commandLine,
 		"chdb_classify_query_n":            &lib.classify,
 		"chdb_query_with_params_n":         &lib.query,
 		"chdb_stream_query_with_params_n":  &lib.streamQuery,

@@ -7,18 +7,23 @@ import "path/filepath"
 // three of these are kept.
 const LogName = "engine.log"
 
-// logArguments send the engine's log to its file. Left alone, the engine logs to standard error when that
+// logSettings send the engine's log to its file. Left alone, the engine logs to standard error when that
 // or standard input is a terminal, in the middle of what somebody reads there.
+func logSettings(dir string) []engineSetting {
+	return []engineSetting{{"console", "0"}, {"log", filepath.Join(dir, LogName)}, {"size", "10M"}, {"count", "3"}}
+}
+
+// logLevel is the argument that says what is logged.
+const logLevel = "--log-level=warning"
+
+// logArguments are logSettings as arguments of chdb_connect.
 func logArguments(dir string) []string {
-	return []string{
-		"--logger.console=0",
-		"--logger.log=" + filepath.Join(dir, LogName),
-		"--logger.size=10M",
-		"--logger.count=3",
-		"--log-level=warning",
-		// Every insert makes the engine complain of something that is harmless, see insert.
-		"--logger.levels.ThreadStatus=none",
+	// Every insert makes the engine complain of something that is harmless, see insert.
+	args := []string{logLevel, "--logger.levels.ThreadStatus=none"}
+	for _, setting := range logSettings(dir) {
+		args = append(args, "--logger."+setting.name+"="+setting.value)
 	}
+	return args
 }
 
 // logNotice is how the line begins that the engine writes to standard error when it opens its log.

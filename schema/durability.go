@@ -1,0 +1,41 @@
+package schema
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+)
+
+// fsyncAfterInsert reads from a table's definition, as ClickHouse gives it, whether inserts are synced.
+var fsyncAfterInsert = regexp.MustCompile(`\bfsync_after_insert = (\d+)`)
+
+// tables are those that hold what was acknowledged, in the order in which they are made.
+var tables = []table{dataPointsTable, lastSeenTable, sessionsTable, devicesTable, apiKeysTable, apiKeyEventsTable}
+
+// setDurability makes every table sync its inserts, or none, as the layout says: a table keeps the settings
+// that it was made with, so that a directory that was once opened without fsync would stay without.
+// Nothing is changed in a table that is so already.
+func (db *DB) setDurability(ctx context.Context) error {
+	for _, t := range tables {
+		definition, err := db.definition(ctx, t)
+		if err != nil {
+			return err
+		}
+		has, err := numberIn(definition, fsyncAfterInsert)
+		if err != nil {
+			return fmt.Errorf("read whether the table %s is synced: %w", t.name, err)
+		}
+		if (has == 1) == db.layout.fsync {
+			continue
+		}
+		wanted := "0"
+		if db.layout.fsync {
+			wanted = "1"
+		}
+		change := "MODIFY SETTING fsync_after_insert = " + wanted + ", fsync_part_directory = " + wanted
+		if err := db.alter(ctx, t, change); err != nil {
+			return fmt.Errorf("set whether the table %s is synced: %w", t.name, err)
+		}
+	}
+	return nil
+}

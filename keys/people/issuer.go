@@ -37,13 +37,16 @@ type Issuer struct {
 	parser *jwt.Parser
 }
 
-// OpenIssuer reads the key from issuer.key in the data directory, or makes both when they are absent;
+// IssuerFile is the file in the data directory that holds the issuer's key.
+const IssuerFile = "issuer.key"
+
+// OpenIssuer reads the key from IssuerFile in the data directory, or makes both when they are absent;
 // of several processes that make it at once all get the same. now is the clock; nil means time.Now.
 func OpenIssuer(dataDir string, now func() time.Time) (*Issuer, error) {
 	if now == nil {
 		now = time.Now
 	}
-	key, err := openIssuerKey(filepath.Join(dataDir, "issuer.key"))
+	key, err := openIssuerKey(filepath.Join(dataDir, IssuerFile))
 	if err != nil {
 		return nil, fmt.Errorf("open the key that signs user tokens: %w", err)
 	}

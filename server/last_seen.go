@@ -31,6 +31,11 @@ func (c *call) poll() error {
 	if len(id) == 0 {
 		return problemNoSessionID
 	}
+	if session, ok := schema.ParseID(id); ok {
+		if err := c.server.services.Owner.Own(session); err != nil {
+			return err
+		}
+	}
 	var point schema.DataPoint
 	status, waited := c.look(id, &point), false
 	if preferences := c.http.Request.Header.Peek(headerPrefer); len(preferences) > 0 {

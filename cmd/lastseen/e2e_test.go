@@ -255,7 +255,7 @@ func meters(a, b position) float64 {
 
 // checkClusters finds the stays by the definition: runs within 100 m of their first point, without a
 // gap of more than 15 minutes, that last at least 5.
-func checkClusters(t *testing.T, what string, got []cluster, track []position) {
+func checkClusters(t *testing.T, what string, got []wireCluster, track []position) {
 	t.Helper()
 	var want [][]position
 	for i := 0; i < len(track); {

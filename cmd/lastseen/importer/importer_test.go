@@ -151,7 +151,7 @@ func TestWhatIsRejectedIsReportedWithItsPlaceAndTheRestIsKept(t *testing.T) {
 		Read: 9, Accepted: 4, Rejected: 5, Sessions: 2, SessionsCreated: 1,
 		Reasons: []string{
 			"a.csv:3: the latitude 91 is not from -90 to 90",
-			`a.csv:4: the timestamp (column ts) "soon" is not a time such as 2026-01-15T09:30:00Z, or Unix seconds or milliseconds`,
+			`a.csv:4: the timestamp (column ts) "soon" is not a time such as 2026-01-15T09:30:00Z, 2026-01-15T11:30:00+02:00, or Unix seconds or milliseconds`,
 			"a.csv:8: latitude must be less than 1.5.",
 		},
 		Refused: []importer.Refusal{{

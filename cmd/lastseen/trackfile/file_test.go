@@ -176,7 +176,7 @@ func TestABadRowIsReportedWithItsLineAndTheRestIsRead(t *testing.T) {
 	}{
 		"CSV": {"d.csv", "ts,lat,lon\n1768469400,1,2\nyesterday,1,2\n1768469400,,2\n1768469400,1,NaN\n1768469400,1\n1768469400,x,2\n1768469400,1e999,2\n1768469400,3,4\n",
 			[]string{
-				`line 3: the timestamp (column ts) "yesterday" is not a time such as 2026-01-15T09:30:00Z, or Unix seconds or milliseconds`,
+				`line 3: the timestamp (column ts) "yesterday" is not a time such as 2026-01-15T09:30:00Z, 2026-01-15T11:30:00+02:00, or Unix seconds or milliseconds`,
 				`line 4: the latitude is missing`,
 				`line 5: the longitude (column lon) is missing`,
 				`line 6: the row has 2 columns where the first row has 3`,
@@ -187,7 +187,7 @@ func TestABadRowIsReportedWithItsLineAndTheRestIsRead(t *testing.T) {
 			[]string{
 				"line 2: the line is not a JSON object: unexpected end of JSON input",
 				"line 3: the line is not a JSON object: json: cannot unmarshal array into Go value of type map[string]json.RawMessage",
-				`line 4: the timestamp (column ts) "99999999999999999999" is not in the years 1 to 9999`,
+				`line 4: the timestamp (column ts) "99999999999999999999" is not a time such as 2026-01-15T09:30:00Z, 2026-01-15T11:30:00+02:00, or Unix seconds or milliseconds`,
 			}, 2},
 		"JSON": {"d.json", "[{\"ts\":1,\"lat\":1,\"lon\":2},\n3,\n{\"lat\":1,\"lon\":2}]",
 			[]string{"line 2: the element is not a JSON object", "line 3: the timestamp is missing"}, 1},

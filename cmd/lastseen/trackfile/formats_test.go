@@ -2,6 +2,7 @@ package trackfile_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -164,9 +165,14 @@ func TestTablesAreReadAsTheyAreMeant(t *testing.T) {
 		"a delimiter at the end of the row": {"time,lat,lon\n2026-01-15T09:30:00Z,50.1,8.1,\n", trackfile.Options{}},
 		"UTF-16":                            {"\xff\xfe" + utf16le("time\tlat\tlon\n2026-01-15T09:30:00Z\t50.1\t8.1\n"), trackfile.Options{}},
 		"UTF-16 without a mark":             {utf16le("time\tlat\tlon\n2026-01-15T09:30:00Z\t50.1\t8.1\n"), trackfile.Options{}},
+		"a leap second":                     {"time,lat,lon\n2026-01-14T23:59:60Z,50.1,8.1\n", trackfile.Options{}},
 		"fractions of Unix time are cut":    {"ts,lat,lon\n1768469400.0009999,50.1,8.1\n", trackfile.Options{}},
 	} {
 		test.options.Device = "d"
+		want := slices.Clone(want)
+		if name == "a leap second" {
+			want[0].Timestamp = time.Date(2026, 1, 15, 0, 0, 0, 0, time.UTC).UnixMilli()
+		}
 		if name == "a delimiter that is said" {
 			test.text = "sep=;\r\ntime;lat;lon\r\n2026-01-15T09:30:00Z;50.1;8.1\r\n"
 			want := []trackfile.Fix{fix(3, "d", nine, 50.1, 8.1)}

@@ -201,9 +201,9 @@ func TestNumbersAndTimesThatCannotBeTrustedAreRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		"time;lat;lon\n2026-05-01T10:00:00Z;47,1234;8,5432\n": `line 2: the latitude (column lat) "47,1234" is not a number: if the comma is its decimal mark, say so with --decimal-comma`,
 		"time,lat,lon\n2026-05-01T10:00:00Z,47,1234,8,5432\n": "line 2: the row has 5 columns where the first row has 3",
-		"time,lat,lon\n2026-05-01 10:00:00,47,8\n":            `line 2: the timestamp (column time) "2026-05-01 10:00:00" does not say its time zone: say which one it is with --time-zone, such as --time-zone UTC`,
-		"time,lat,lon\n05/01/2026 10:00:00,47,8\n":            `line 2: the timestamp (column time) "05/01/2026 10:00:00" is not a time such as 2026-01-15T09:30:00Z, or Unix seconds or milliseconds`,
-		"time,lat,lon\n1e13,47,8\n1e99,47,8\n":                `line 3: the timestamp (column time) "1e99" is not in the years 1 to 9999`,
+		"time,lat,lon\n2026-05-01 10:00:00,47,8\n":            `line 2: the timestamp (column time) "2026-05-01 10:00:00" does not say its offset from UTC: say which time zone it is with --time-zone, such as --time-zone UTC`,
+		"time,lat,lon\n05/01/2026 10:00:00,47,8\n":            `line 2: the timestamp (column time) "05/01/2026 10:00:00" is not a time such as 2026-01-15T09:30:00Z, 2026-01-15T11:30:00+02:00, or Unix seconds or milliseconds`,
+		"time,lat,lon\n1e13,47,8\n1e99,47,8\n":                `line 3: the timestamp (column time) "1e99" is not a time such as 2026-01-15T09:30:00Z, 2026-01-15T11:30:00+02:00, or Unix seconds or milliseconds`,
 	} {
 		_, rows, err := readAll(text, "x.csv", trackfile.Options{})
 		if err != nil || len(rows) != 1 || rows[0] != want {

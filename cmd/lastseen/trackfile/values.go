@@ -1,7 +1,6 @@
 package trackfile
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -157,14 +156,10 @@ func (r *resolver) timestamp(by *logger, c *cell, date string) (int64, error) {
 	if date != "" && isTimeOfDay(text) {
 		text = date + " " + text
 	}
-	ms, err := parseTime(text, zone)
-	if errors.Is(err, errNoTime) && r.reading.decimalComma {
-		return unixTime(strings.Replace(text, ",", ".", 1), nil)
+	if r.reading.decimalComma && strings.Trim(text, "0123456789") == "," {
+		text = strings.Replace(text, ",", ".", 1)
 	}
-	if errors.Is(err, errNoTime) {
-		return unixTime(text, nil)
-	}
-	return ms, err
+	return parseTime(text, zone)
 }
 
 // quote quotes a value for a message, cut when it is long.

@@ -28,6 +28,7 @@ function find() {
     const heading = document.getElementById(group.querySelector("h2 a").hash.slice(1));
     if (heading) heading.hidden = group.hidden;
   }
+  for (const part of document.querySelectorAll("section.schema, #schemas")) part.hidden = words.length > 0;
   document.getElementById("found").textContent = words.length === 0 ? "" : `${found} ${found === 1 ? "route" : "routes"} found.`;
   if (words.length > 0) contents.open = true;
 }

@@ -78,8 +78,9 @@ const (
 
 // spreadTypes are the types whose methods may lie in more files, and why.
 var spreadTypes = map[string]string{
-	"schema.DB":             "it is the handle of all tables, and a file owns a table",
-	"schema/embedded.lease": "a file for each way in which a statement reaches the engine",
+	"schema.DB":                   "it is the handle of all tables, and a file owns a table",
+	"schema/embedded.lease":       "a file for each way in which a statement reaches the engine",
+	"cmd/lastseen/trackfile.file": "a file for each format of recorded tracks, and each reads this one",
 }
 
 // source is one parsed Go file.

@@ -13,59 +13,31 @@ const (
 	lastYear  = 2200
 )
 
-// ParseTimestamp reads an RFC 3339 date-time. As the reference service does, it also accepts what a time of a point must
-// not be (see schema.ParseTimestamp, which reads the rest): a time without seconds, and a date-time without an offset,
-// which is taken as UTC. A space before the offset is read as a plus: an
-// unescaped + in a URL arrives as a space. The result is in UTC, exact to the nanosecond, and between the years 1970 and
-// 2200.
+// ParseTimestamp reads an instant in every form that schema.ParseTimestamp takes, and in the words of
+// import and ingest says nothing else of one that it refuses: see timestampAdvice. A space before the
+// offset is read as a plus: an unescaped + in a URL arrives as a space. The result is in UTC, in
+// milliseconds, and between the years 1970 and 2200.
 func ParseTimestamp(text string) (time.Time, bool) {
-	const toMinutes = len("2006-01-02T15:04")
-	if len(text) < toMinutes {
-		return time.Time{}, false
-	}
-	minutes, seconds, fraction, offset := text[:toMinutes], ":00", "", text[toMinutes:]
-	if strings.HasPrefix(offset, ":") {
-		length := min(len(":05"), len(offset))
-		seconds, offset = offset[:length], offset[length:]
-		fraction, offset = cutFraction(offset)
-	}
-	switch {
-	case offset == "":
-		offset = "Z"
-	case offset[0] == ' ':
-		offset = "+" + offset[1:]
-	case offset[0] == '.':
-		return time.Time{}, false // too long, or of a minute
-	}
-	milliseconds, ok := schema.ParseTimestamp(minutes + seconds + fraction + offset)
-	if !ok {
-		return time.Time{}, false
-	}
-	instant := time.UnixMilli(milliseconds).UTC().Add(beyondMilliseconds(fraction))
-	return instant, instant.Year() >= firstYear && instant.Year() <= lastYear
+	ms, ok := schema.ParseTimestamp(withPlus(text))
+	instant := time.UnixMilli(ms).UTC()
+	return instant, ok && instant.Year() >= firstYear && instant.Year() <= lastYear
 }
 
-// cutFraction returns the fraction of a second with which a text begins, a point and one to nine digits, or an empty text
-// where there is none, and what comes after it.
-func cutFraction(text string) (fraction, after string) {
-	digits := len(text) - len(strings.TrimLeft(text[min(1, len(text)):], "0123456789")) - 1
-	if !strings.HasPrefix(text, ".") || digits < 1 || digits > 9 {
-		return "", text
+// withPlus puts back the plus of an offset that a URL has made a space.
+func withPlus(text string) string {
+	last := strings.LastIndexByte(text, ' ')
+	if last < len("2026-01-15T09") {
+		return text // the space between date and time
 	}
-	return text[:1+digits], text[1+digits:]
+	return text[:last] + "+" + text[last+1:]
 }
 
-// beyondMilliseconds returns what a fraction of a second has beyond its milliseconds.
-func beyondMilliseconds(fraction string) time.Duration {
-	const ofMilliseconds = len(".000")
-	if len(fraction) <= ofMilliseconds {
-		return 0
+// timestampAdvice says what to send in place of a text that ParseTimestamp has refused.
+func timestampAdvice(text string) string {
+	if _, ok := schema.ParseTimestamp(withPlus(text)); ok {
+		return "The timestamp must lie between the years 1970 and 2200."
 	}
-	nanoseconds := 0
-	for _, digit := range (fraction[ofMilliseconds:] + "000000")[:6] {
-		nanoseconds = nanoseconds*10 + int(digit-'0')
-	}
-	return time.Duration(nanoseconds)
+	return "The timestamp " + schema.TimestampProblem(withPlus(text)) + "."
 }
 
 // AppendTimestamp appends an instant as the wire wants it: RFC 3339 in UTC with Z, three decimals

@@ -112,11 +112,10 @@ func (s *service) services(ctx context.Context) Services {
 	}
 	s.issuer = issuer
 	cursorKey := issuer.DeriveKey("history cursors")
-	signIn, err := people.OpenSignIn(people.SignInConfig{Issuer: issuer, DataDir: s.dataDir})
+	signIn, err := people.OpenSignIn(ctx, people.SignInConfig{Issuer: issuer, Store: s.db, DataDir: s.dataDir})
 	if err != nil {
 		s.Fatal(err)
 	}
-	s.Cleanup(func() { signIn.Close() })
 	channel := &apikey.LocalChannel{}
 	authenticator, err := apikey.NewAuthenticator(apikey.AuthenticatorConfig{Store: s.db, Users: issuer, Channel: channel})
 	if err != nil {

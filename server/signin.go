@@ -118,7 +118,7 @@ func redeemLink(c *call) error {
 	if _, wait, err := c.server.identifier.CheckFailures(c.asked(), nil); err != nil {
 		return c.limited(err, wait)
 	}
-	cookie, session, err := c.server.services.SignIn.Redeem(token)
+	cookie, session, err := c.server.services.SignIn.Redeem(c.context(), token)
 	c.server.identifier.NoteFailure(c.asked(), err)
 	switch {
 	case errors.Is(err, people.ErrLinkUsed):
@@ -141,7 +141,7 @@ func signOut(c *call) error {
 		if err := c.server.browsers.CheckCrossSite(c.http, session); err != nil {
 			return err
 		}
-		if err := c.server.services.SignIn.End(session); err != nil {
+		if err := c.server.services.SignIn.End(c.context(), session); err != nil {
 			return err
 		}
 	}

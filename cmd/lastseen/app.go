@@ -178,7 +178,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	if err != nil {
 		return services, err
 	}
-	signIn, provider, err := a.startSignIn(issuer)
+	signIn, provider, err := a.startSignIn(ctx, issuer)
 	if err != nil {
 		return services, err
 	}

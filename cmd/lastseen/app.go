@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -45,6 +46,7 @@ type appConfig struct {
 	cachedKeys     int // API keys and device credentials
 	keyLookUpRate  ratelimit.Rate
 	signIn         signInConfig
+	acceptDamage   bool          // go on although parts of tables are missing
 	drainDelay     time.Duration // from /readyz's 503 to the refusal of connections
 	drainTimeout   time.Duration // for requests in flight at the end
 	log            *slog.Logger
@@ -58,7 +60,9 @@ type App struct {
 	server   *server.Server
 	db       *schema.DB
 	stops    []stopStep
-	served   chan error // what Serve returned
+	// keysDenied says that all keys are refused for damage.
+	keysDenied atomic.Bool
+	served     chan error // what Serve returned
 }
 
 // stopStep undoes one step of the start.
@@ -191,6 +195,9 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	if err != nil {
 		return services, err
 	}
+	if err := a.watchDamage(ctx, authenticator, keyService, signIn); err != nil {
+		return services, err
+	}
 	a.startCheckpoints(lastSeen)
 	writer := ingest.NewWriter(db, registry, lastSeen, lastSeen, ingest.WriterOptions{
 		Budget: decode.NewBudget(a.config.ingestBytes), Queue: a.config.ingestQueue,
@@ -300,13 +307,19 @@ type publicError string
 // Error implements error.
 func (e publicError) Error() string { return string(e) }
 
-const errNotReady publicError = "ClickHouse is out of reach; try again in a moment."
+const (
+	errNotReady   publicError = "ClickHouse is out of reach; try again in a moment."
+	errKeysDenied publicError = "A part of the stored keys is damaged, so that all keys are refused; the service's log says what to do."
+)
 
 // ready says in a sentence for the public why the service cannot serve.
 func (a *App) ready(ctx context.Context, db *schema.DB) error {
 	if err := db.Ping(ctx); err != nil {
 		a.config.log.Warn("not ready", "error", err)
 		return errNotReady
+	}
+	if a.keysDenied.Load() {
+		return errKeysDenied
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dgraph-io/ristretto/v2"
@@ -69,6 +70,7 @@ type Authenticator struct {
 	config      AuthenticatorConfig
 	cache       *ristretto.Cache[uint64, *cachedKey]
 	revoked     revokedSet
+	denied      atomic.Bool // all keys; see Deny
 	unknown     unknownKeys
 	tokens      recent[*keys.Principal]
 	uses        useLog
@@ -177,6 +179,9 @@ func (a *Authenticator) authenticateKey(ctx context.Context, text []byte) (*keys
 	if len(text) != keyLength {
 		return nil, schema.InvalidCredential
 	}
+	if a.denied.Load() {
+		return nil, errDamaged
+	}
 	hash := schema.KeyHash(sha256.Sum256(text))
 	now := a.config.Now().UnixMilli()
 	key, cached := a.cache.Get(cacheSlot(&hash))
@@ -221,7 +226,7 @@ func (a *Authenticator) Known(credential []byte) (*keys.Principal, bool) {
 		return principal, known && now < principal.ExpiresAt.UnixMilli()
 	}
 	key, cached := a.cache.Get(cacheSlot(&hash))
-	if !cached || key.hash != hash || a.revoked.check(&hash, now) != nil || key.check(now) != nil {
+	if !cached || key.hash != hash || a.denied.Load() || a.revoked.check(&hash, now) != nil || key.check(now) != nil {
 		return nil, false
 	}
 	a.uses.note(key, now)

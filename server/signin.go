@@ -164,11 +164,9 @@ func beginLogin(c *call) error {
 		return c.loginFailed("unavailable", err)
 	}
 	// The provider sends the browser back from another site, with which strict cookies do not come.
-	c.server.browsers.SetCookie(c.http, caller.FlowCookie, token, time.Now().Add(flowLife), fasthttp.CookieSameSiteLaxMode)
+	c.server.browsers.SetCookie(c.http, caller.FlowCookie, token, time.Now().Add(people.FlowLife), fasthttp.CookieSameSiteLaxMode)
 	return c.redirect(address)
 }
-
-const flowLife = 15 * time.Minute
 
 // finishLogin signs in whom the identity provider has sent back.
 func finishLogin(c *call) error {

@@ -10,7 +10,9 @@ import (
 const (
 	maxNameLength  = 100 // characters
 	maxExpiryYears = 5
-	maxGrace       = 7 * 24 * time.Hour
+
+	// MaxGrace bounds how long a key that was rotated stays good.
+	MaxGrace = 7 * 24 * time.Hour
 )
 
 // checkName accepts 1 to 100 printable characters of any script, not only spaces.

@@ -22,14 +22,15 @@ const (
 	audienceSession = "lastseen/session"
 	audienceFlow    = "lastseen/sign-in-flow"
 
-	// flowTTL is the time that a person has to sign in at the identity provider.
-	flowTTL = 15 * time.Minute
 	// maxLinkTTL bounds the life of a sign-in link.
 	maxLinkTTL = 24 * time.Hour
 	// maxSessionToken bounds a session's token, in bytes: browsers keep cookies of 4096 with their
 	// name and attributes.
 	maxSessionToken = 3800
 )
+
+// FlowLife is the time that a person has to sign in at the identity provider.
+const FlowLife = 15 * time.Minute
 
 // ErrLinkUsed means that a sign-in link was good and has signed somebody in already.
 var ErrLinkUsed = errors.New("the sign-in link has been used")
@@ -248,7 +249,7 @@ type flowClaims struct {
 func (s *SignIn) BeginFlow(returnTo string) (string, Flow, error) {
 	flow := Flow{State: randomToken(), Nonce: randomToken(), Verifier: randomToken() + randomToken(), ReturnTo: pageOfConsole(returnTo)}
 	said := flowClaims{State: flow.State, Nonce: flow.Nonce, Verifier: flow.Verifier, ReturnTo: flow.ReturnTo}
-	token, err := s.issuer.signFor(audienceFlow, &said, &said.RegisteredClaims, flowTTL)
+	token, err := s.issuer.signFor(audienceFlow, &said, &said.RegisteredClaims, FlowLife)
 	return token, flow, err
 }
 

@@ -2,13 +2,14 @@ package caller
 
 import (
 	"bytes"
+	"lastseen/keys/apikey"
 
 	"github.com/valyala/fasthttp"
 )
 
 var (
-	apiKeyPrefix           = []byte("ak_")
-	deviceCredentialPrefix = []byte("dk_")
+	apiKeyPrefix           = []byte(apikey.Prefix)
+	deviceCredentialPrefix = []byte(apikey.DevicePrefix)
 	tokenPrefix            = []byte("eyJ") // the beginning of `{"` in base64, so of every JWT
 )
 

@@ -17,7 +17,7 @@ const statementTimeout = 30 * time.Second
 // those that are there. A point goes through these stages; the first two run side by side for all requests, the
 // others in the Writer's one goroutine, a group at a time.
 //
-//  1. Admit (Writer.Ingest). The batch's memory is taken from the budget; its points' sessions are resolved by Owners,
+//  1. Admit (Writer.Ingest). The batch's memory is taken from the budget; its points' sessions are resolved by the Directory,
 //     and each point that may not be written is rejected by itself. The rest waits in the queue, or is refused.
 //  2. Gather (Writer.gather). The group begins when it is due (pace), and takes what waits, up to its bound.
 //  3. Assemble (group.add). Of several points of a group with one identity the last stays. A point may be stored
@@ -37,7 +37,7 @@ const statementTimeout = 30 * time.Second
 // schema.Unavailable or schema.DiskFull. The same call may then be made again, since the look-up finds what may have
 // been stored. Marks of outliers take the same way, alone, with Notices told before the insert too (see mark).
 //
-// What the stages call outside of this package are the interfaces Owners, Newest and Notices, and the functions of a
+// What the stages call outside of this package are the interfaces Directory, Newest and Notices, and the functions of a
 // store, so that tests can put faults at each of these seams.
 type committer struct {
 	store   store

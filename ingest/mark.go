@@ -48,7 +48,7 @@ func (w *Writer) MarkOutliers(ctx context.Context, orgID string, ids []string, o
 	}
 	for _, id := range ids {
 		session, timestamp, ok := schema.ParsePointID(id)
-		device, owned := w.owners.DeviceOf(orgID, session)
+		device, owned := w.directory.DeviceOf(orgID, session)
 		if !ok || !owned {
 			wanted.failed++
 			continue

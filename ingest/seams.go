@@ -7,8 +7,8 @@ import (
 	"lastseen/schema"
 )
 
-// Owners tells who owns what points name. It is safe for concurrent use, and a *registry.Registry is one.
-type Owners interface {
+// Directory tells which session a point means and whose it is. It is safe for concurrent use, and a *registry.Registry is one.
+type Directory interface {
 	// Resolve fills in the owner of each target, for a caller at a time (Unix milliseconds).
 	Resolve(caller registry.Caller, targets []registry.Target, now int64)
 	// DeviceOf returns the device of a session that an organisation owns, and false when it owns none with that id.

@@ -53,11 +53,11 @@ const MaxMarks = 10_000
 // Writer writes points to ClickHouse in groups: what arrives while an insert runs shares the next
 // one. It is safe for concurrent use.
 type Writer struct {
-	owners   Owners
-	budget   *decode.Budget
-	now      func() time.Time
-	retained int64  // milliseconds for which points are kept; 0 for ever
-	expired  string // why an older one is rejected
+	directory Directory
+	budget    *decode.Budget
+	now       func() time.Time
+	retained  int64  // milliseconds for which points are kept; 0 for ever
+	expired   string // why an older one is rejected
 
 	queue     *queue
 	pace      pace
@@ -77,12 +77,12 @@ type request struct {
 	done   chan error // has room for one
 }
 
-// NewWriter returns a Writer that runs until Close. What owners and newest tell of must be loaded.
-func NewWriter(db *schema.DB, owners Owners, newest Newest, notices Notices, options WriterOptions) *Writer {
-	return newWriter(storeIn(db), owners, newest, notices, options)
+// NewWriter returns a Writer that runs until Close. What directory and newest tell of must be loaded.
+func NewWriter(db *schema.DB, directory Directory, newest Newest, notices Notices, options WriterOptions) *Writer {
+	return newWriter(storeIn(db), directory, newest, notices, options)
 }
 
-func newWriter(store store, owners Owners, newest Newest, notices Notices, options WriterOptions) *Writer {
+func newWriter(store store, directory Directory, newest Newest, notices Notices, options WriterOptions) *Writer {
 	if options.Budget == nil {
 		options.Budget = decode.NewBudget(decode.DefaultBudget)
 	}
@@ -93,7 +93,7 @@ func newWriter(store store, owners Owners, newest Newest, notices Notices, optio
 		options.Interval = DefaultInterval
 	}
 	w := &Writer{
-		owners: owners, budget: options.Budget, now: options.Now, retained: options.Retention.Milliseconds(),
+		directory: directory, budget: options.Budget, now: options.Now, retained: options.Retention.Milliseconds(),
 		expired: fmt.Sprintf(detailExpired, options.Retention/(24*time.Hour)),
 		queue:   newQueue(options.Queue, options.Now), pace: pace{interval: options.Interval},
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
@@ -129,7 +129,7 @@ func (w *Writer) Ingest(ctx context.Context, caller registry.Caller, batch *deco
 		return Result{}, err
 	}
 	now := w.now().UnixMilli()
-	w.owners.Resolve(caller, batch.Targets, now)
+	w.directory.Resolve(caller, batch.Targets, now)
 	batch.Keep(func(p *decode.Point) string {
 		o := &batch.Targets[p.Target].Owner
 		switch {

@@ -1,61 +1,57 @@
 package schema
 
-import "time"
-
-// ParseTimestamp reads an RFC 3339 date and time and returns it as Unix milliseconds; what is finer
-// is cut off towards the past. As RFC 3339 allows, "t" and "z" may be small and a space may stand
-// for the "T"; the offset may also be written +hhmm. A time without an offset is refused, since
-// nobody knows where its device's clock was set. Years 0000 to 9999.
+// ParseTimestamp reads an instant and returns it as Unix milliseconds; what is finer is cut off towards
+// the past. It takes everything that RFC 3339 and ISO 8601 have for an instant: small "t" and "z", a
+// space for the "T", a comma before the fraction, the offsets Z, +hh:mm, +hhmm and +hh, the basic forms
+// without separators, ordinal and week dates, times to the minute, 24:00; and Unix time as a number, of
+// seconds below 1e11 (the year 5138) and of milliseconds from there on. The leap second 23:59:60 UTC is
+// the second after it. Years 0000 to 9999.
 //
-// It returns false for any other text.
-func ParseTimestamp[T string | []byte](text T) (ms int64, ok bool) {
-	seconds, nanoseconds, ok := parseTimestamp(text, false)
-	return seconds*1000 + nanoseconds/1_000_000, ok
+// A time without an offset is refused, since nobody knows where its device's clock was set. It returns
+// false for any other text; TimestampProblem says what is wrong with it.
+func ParseTimestamp[T string | []byte](text T) (int64, bool) {
+	if ms, ok := parseExtended(text); ok {
+		return ms, true
+	}
+	if ms, ok := parseUnixByMagnitude(text); ok {
+		return ms, true
+	}
+	return parseISO(string(text[:min(len(text), maxISO+1)]), nil)
 }
 
-// ParseLooseTimestamp reads a date and time as the reference service reads parameters: like ParseTimestamp, but the
-// seconds may be left out, and the offset too, which is then UTC; a space stands for the plus of an offset, since an
-// unescaped + in a URL arrives as one; and a fraction has at most nine digits. The result is in UTC.
-func ParseLooseTimestamp(text string) (time.Time, bool) {
-	seconds, nanoseconds, ok := parseTimestamp(text, true)
-	return time.Unix(seconds, nanoseconds).UTC(), ok
-}
-
-// parseTimestamp reads what both of the above read, into Unix seconds and what is finer.
-func parseTimestamp[T string | []byte](text T, loose bool) (seconds, nanoseconds int64, ok bool) {
-	// 2026-01-15T09:30:00Z is the shortest form, and 2026-01-15T09:30 the shortest loose one.
-	if len(text) < 16 || !loose && len(text) < 20 || text[4] != '-' || text[7] != '-' || text[13] != ':' {
-		return 0, 0, false
+// parseExtended reads the form in which nearly all times are written, without an allocation.
+func parseExtended[T string | []byte](text T) (int64, bool) {
+	// 2026-01-15T09:30:00Z is the shortest form.
+	if len(text) < 20 || text[4] != '-' || text[7] != '-' || text[13] != ':' || text[16] != ':' {
+		return 0, false
 	}
 	if c := text[10]; c != 'T' && c != 't' && c != ' ' {
-		return 0, 0, false
+		return 0, false
 	}
 	century, year := twoDigits(text, 0), twoDigits(text, 2)
 	month, day := twoDigits(text, 5), twoDigits(text, 8)
-	hour, minute, second := twoDigits(text, 11), twoDigits(text, 14), uint(0)
-	end := 16
-	if !loose || len(text) >= 19 && text[16] == ':' {
-		if text[16] != ':' {
-			return 0, 0, false
-		}
-		second = twoDigits(text, 17)
-		if nanoseconds, end, ok = fraction(text, 19); !ok || loose && end > 19+1+9 {
-			return 0, 0, false
-		}
-	}
+	hour, minute, second := twoDigits(text, 11), twoDigits(text, 14), twoDigits(text, 17)
 	// Something that is no digit shows as a number above 99.
-	if max(century, year) > 99 || month-1 > 11 || hour > 23 || minute > 59 || second > 59 {
-		return 0, 0, false
+	if max(century, year) > 99 || month-1 > 11 || hour > 23 || minute > 59 || second > 60 {
+		return 0, false
 	}
 	year += 100 * century
 	if day-1 >= daysIn(year, month) {
-		return 0, 0, false
+		return 0, false
 	}
-	offset, ok := offsetSeconds(text, end, loose)
+	fraction, end, ok := milliseconds(text, 19)
 	if !ok {
-		return 0, 0, false
+		return 0, false
 	}
-	return daysSinceEpoch(year, month, day)*86400 + int64(hour)*3600 + int64(minute)*60 + int64(second) - offset, nanoseconds, true
+	offset, ok := offsetSeconds(text, end)
+	if !ok {
+		return 0, false
+	}
+	seconds := daysSinceEpoch(year, month, day)*86400 + int64(hour)*3600 + int64(minute)*60 + int64(second) - offset
+	if second == 60 && seconds%86400 != 0 {
+		return 0, false // no leap second: those come before midnight UTC
+	}
+	return seconds*1000 + fraction, true
 }
 
 // twoDigits reads the two digits at i, and returns more than 99 when they are none.
@@ -67,24 +63,24 @@ func twoDigits[T string | []byte](text T, i int) uint {
 	return 10*tens + ones
 }
 
-// fraction reads the fraction of a second at i, if there is one, in nanoseconds, and returns where it ends.
-func fraction[T string | []byte](text T, i int) (nanoseconds int64, end int, ok bool) {
-	if i == len(text) || text[i] != '.' {
+// milliseconds reads the fraction of a second at i, if there is one, and returns where it ends.
+func milliseconds[T string | []byte](text T, i int) (ms int64, end int, ok bool) {
+	if text[i] != '.' && text[i] != ',' {
 		return 0, i, true
 	}
 	i++
 	start := i
-	for weight := int64(100_000_000); i < len(text) && text[i]-'0' <= 9; i++ {
-		nanoseconds += weight * int64(text[i]-'0')
+	for weight := int64(100); i < len(text) && text[i]-'0' <= 9; i++ {
+		ms += weight * int64(text[i]-'0')
 		weight /= 10
 	}
-	return nanoseconds, i, i > start
+	return ms, i, i > start
 }
 
 // offsetSeconds reads the offset from UTC, which is the rest of the text from i.
-func offsetSeconds[T string | []byte](text T, i int, loose bool) (int64, bool) {
+func offsetSeconds[T string | []byte](text T, i int) (int64, bool) {
 	rest := len(text) - i
-	if rest == 1 && (text[i] == 'Z' || text[i] == 'z') || rest == 0 && loose {
+	if rest == 1 && (text[i] == 'Z' || text[i] == 'z') {
 		return 0, true
 	}
 	var hours, minutes uint
@@ -93,6 +89,8 @@ func offsetSeconds[T string | []byte](text T, i int, loose bool) (int64, bool) {
 		hours, minutes = twoDigits(text, i+1), twoDigits(text, i+4)
 	case rest == 5:
 		hours, minutes = twoDigits(text, i+1), twoDigits(text, i+3)
+	case rest == 3:
+		hours = twoDigits(text, i+1)
 	default:
 		return 0, false
 	}
@@ -100,10 +98,10 @@ func offsetSeconds[T string | []byte](text T, i int, loose bool) (int64, bool) {
 		return 0, false
 	}
 	seconds := int64(hours)*3600 + int64(minutes)*60
-	switch c := text[i]; {
-	case c == '+' || c == ' ' && loose:
+	switch text[i] {
+	case '+':
 		return seconds, true
-	case c == '-':
+	case '-':
 		return -seconds, true
 	}
 	return 0, false

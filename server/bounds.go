@@ -1,13 +1,14 @@
 package server
 
 import (
+	"time"
+
 	"lastseen/keys/apikey"
 	"lastseen/query/history"
 	"lastseen/query/history/stays"
 	"lastseen/query/sessions"
 	"lastseen/schema"
 	"lastseen/server/input"
-	"time"
 )
 
 // What whole numbers in requests may be: the readers of requests and the description of the API share them.

@@ -168,6 +168,14 @@ func (c *call) reply(status int, body []byte) {
 	c.http.Response.SetBody(body)
 }
 
+// redirect sends a browser on by a GET. The address is one of ours or the identity provider's, never
+// one that a request brought.
+func (c *call) redirect(address string) error {
+	c.http.Response.Header.Set(fasthttp.HeaderLocation, address)
+	c.http.SetStatusCode(fasthttp.StatusSeeOther)
+	return nil
+}
+
 var contentTypeJSON = []byte("application/json")
 
 // finish ends a call when its handler has returned, or has panicked, which is answered like any

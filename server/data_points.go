@@ -14,15 +14,15 @@ import (
 
 // dataPoints streams the history of a session that the caller's organisation may see.
 func dataPoints(c *call) error {
-	return c.history(history.Request{OrgID: c.principal.OrgID})
+	return streamHistory(c, history.Request{OrgID: c.principal.OrgID})
 }
 
 // dataPointsPublic streams the history of a public session.
 func dataPointsPublic(c *call) error {
-	return c.history(history.Request{Public: true})
+	return streamHistory(c, history.Request{Public: true})
 }
 
-func (c *call) history(request history.Request) error {
+func streamHistory(c *call, request history.Request) error {
 	header := &c.http.Request.Header
 	c.http.Response.Header.SetCanonical(headerVary, varyHistory)
 	p := input.Of(c.http)

@@ -254,7 +254,10 @@ func TestTheDescriptionIsServed(t *testing.T) {
 			t.Errorf("the policy is %q", page.Header.Get("Content-Security-Policy"))
 		}
 	}
-	for _, forbidden := range []string{"<script", "<style", " style=", "http://", "https://", "//"} {
+	if strings.Count(string(html.body), "<script") != 1 {
+		t.Error("the page has other scripts than its own")
+	}
+	for _, forbidden := range []string{"<script>", "<style", " style=", "http://", "https://", "//"} {
 		if text := strings.ReplaceAll(string(html.body), "//github", ""); strings.Contains(text, forbidden) {
 			t.Errorf("the page holds %s", forbidden)
 		}

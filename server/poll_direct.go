@@ -93,7 +93,7 @@ func (d *directPolls) answer(c *transport.Conn, poll transport.Plain) (answered 
 func (d *directPolls) look(a *directAnswer, c *transport.Conn, poll *transport.Plain, now time.Time) (status int) {
 	s := d.server
 	session, ok := schema.ParseID(poll.Parameter)
-	if !ok {
+	if !ok || s.services.Owner.Own(session) != nil {
 		return 0
 	}
 	principal, known := s.services.Authenticator.Known(poll.Credential)

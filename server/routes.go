@@ -88,7 +88,7 @@ func routes() []route {
 		read(pathSessionsGet, "One session", queryQueue, 20*time.Second, getSession),
 		read(pathTypeahead, "Suggestions for a text that is being typed", queryQueue, 20*time.Second, typeahead),
 
-		quiet(public(pathLastSeenPublic, "The newest data point of a public session", noQueue, 5*time.Second, lastSeenPublic)),
+		quiet(public(pathLastSeenPublic, "The newest data point of a public session", noQueue, 5*time.Second, lastSeen)),
 		public(pathPointsPublic, "The data points of a public session in a range of time, and its stationary clusters", streamQueue, 10*time.Minute, dataPointsPublic),
 
 		write(pathRegister, "Register a device to the organisation", keys.RoleOperator, registerDevice),

@@ -27,6 +27,7 @@ import (
 	"lastseen/query/latest"
 	"lastseen/query/sessions"
 	"lastseen/server/caller"
+	"lastseen/server/cluster"
 	"lastseen/server/limit"
 	"lastseen/server/problem"
 	"lastseen/server/transport"
@@ -120,7 +121,7 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// Services are what the routes are made of. All are required but Provider; the Server does
+// Services are what the routes are made of. All are required but Provider and Owner; the Server does
 // not close them.
 type Services struct {
 	Authenticator *apikey.Authenticator
@@ -130,6 +131,8 @@ type Services struct {
 	LastSeen      *latest.Table
 	History       *history.Reader
 	Sessions      *sessions.Reader
+	// Owner knows which sessions this node answers polls of; nil means all.
+	Owner cluster.Owner
 	// SignIn signs browsers in. Provider is where they go for it, nil when there are only sign-in links.
 	SignIn   *people.SignIn
 	Provider *oidc.Provider
@@ -173,6 +176,9 @@ type Server struct {
 // New returns a Server that does not listen yet.
 func New(config Config, services Services) *Server {
 	config.setDefaults()
+	if services.Owner == nil {
+		services.Owner = cluster.Local().Owner
+	}
 	s := &Server{
 		config: config, services: services, routes: routes(), byPath: map[string][]*route{}, ids: newIDSource(),
 		queries: limit.NewAdmission(config.Queries, 10*config.Queries, config.QueueWait),

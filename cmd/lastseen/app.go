@@ -26,6 +26,7 @@ import (
 	"lastseen/query/sessions"
 	"lastseen/schema"
 	"lastseen/server"
+	"lastseen/server/cluster"
 	"lastseen/server/metrics"
 )
 
@@ -181,11 +182,12 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	if err != nil {
 		return services, err
 	}
+	nodes := cluster.Local()
 	received, err := db.NewestReceipt(ctx, time.Now())
 	if err != nil {
 		return services, err
 	}
-	authenticator, keyService, err := a.startKeys(db, registry, oidc.Users{Local: issuer, Provider: provider})
+	authenticator, keyService, err := a.startKeys(db, nodes.Notices.Keys, registry, oidc.Users{Local: issuer, Provider: provider})
 	if err != nil {
 		return services, err
 	}
@@ -202,7 +204,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	})
 	return server.Services{
 		Authenticator: authenticator, Keys: keyService, SignIn: signIn, Provider: provider,
-		Registry: registry, Writer: writer,
+		Registry: registry, Writer: writer, Owner: nodes.Owner,
 		LastSeen: lastSeen,
 		History: history.New(db, lastSeen, history.Options{
 			Streams: a.config.server.Histories, CursorKey: issuer.DeriveKey("history cursors"), Watermark: writer, Limits: a.config.historyLimits,
@@ -248,8 +250,7 @@ func (a *App) load(ctx context.Context, lastSeen *latest.Table, registry *regist
 	return nil
 }
 
-func (a *App) startKeys(db *schema.DB, devices apikey.DeviceDirectory, users apikey.TokenVerifier) (*apikey.Authenticator, *apikey.Service, error) {
-	channel := new(apikey.LocalChannel)
+func (a *App) startKeys(db *schema.DB, channel apikey.RevocationChannel, devices apikey.DeviceDirectory, users apikey.TokenVerifier) (*apikey.Authenticator, *apikey.Service, error) {
 	authenticator, err := apikey.NewAuthenticator(apikey.AuthenticatorConfig{
 		Store: db, Users: users, Channel: channel, CachedKeys: a.config.cachedKeys, LoadRate: a.config.keyLookUpRate, Logger: a.config.log,
 	})

@@ -109,6 +109,10 @@ func TestDecodeOfOnePoint(t *testing.T) {
 		{"takes minus zero", `,"speed":-0,"temperature":-0.0`, value(func(p *schema.DataPoint) { p.Speed, p.Temperature = 0, 0 }), ""},
 		{"reads an offset", `,"timestamp":"2026-01-15 11:30:00.1209+02:00"`, value(func(*schema.DataPoint) {}), ""},
 
+		{"reads Unix seconds", `,"timestamp":1768469400.1209`, value(func(*schema.DataPoint) {}), ""},
+		{"reads Unix milliseconds", `,"timestamp":1768469400120`, value(func(*schema.DataPoint) {}), ""},
+		{"reads a short offset", `,"timestamp":"2026-01-15T11:30:00,1209+02"`, value(func(*schema.DataPoint) {}), ""},
+
 		{"refuses a latitude past the pole", `,"latitude":90.00000000000000000001`, nil, DetailLatitude},
 		{"refuses a latitude that is a string", `,"latitude":"40.7"`, nil, DetailLatitude},
 		{"refuses a missing latitude", `,"latitude":null`, nil, detailNoLatitude},
@@ -117,8 +121,8 @@ func TestDecodeOfOnePoint(t *testing.T) {
 		{"takes a tiny exponent for zero", `,"longitude":1e-999999999999999999999`, value(func(p *schema.DataPoint) { p.Longitude = 0 }), ""},
 		{"refuses a missing longitude", `,"longitude":null`, nil, detailNoLongitude},
 		{"refuses a missing timestamp", `,"timestamp":null`, nil, detailNoTimestamp},
-		{"refuses a naive timestamp", `,"timestamp":"2026-01-15T09:30:00"`, nil, detailTimestamp},
-		{"refuses a timestamp in Unix seconds", `,"timestamp":1768469400`, nil, detailTimestamp},
+		{"refuses a naive timestamp", `,"timestamp":"2026-01-15T09:30:00"`, nil, "timestamp does not say its offset from UTC: end it with Z, or with an offset such as +02:00."},
+		{"refuses a timestamp that is none", `,"timestamp":"soon"`, nil, "timestamp is not a time such as 2026-01-15T09:30:00Z, 2026-01-15T11:30:00+02:00, or Unix seconds or milliseconds."},
 		{"refuses a timestamp before 2000", `,"timestamp":"1999-12-31T23:59:59.999Z"`, nil, DetailTooOld},
 		{"refuses a negative accuracy", `,"accuracy":-1`, nil, DetailAccuracy},
 		{"refuses a negative trifle", `,"accuracy":-0.0001`, nil, DetailAccuracy},

@@ -36,8 +36,8 @@ const (
 const (
 	DetailNotObject   = "A point must be a JSON object."
 	DetailNoReference = "A point needs a session_id, or a device_id or device_mac_address whose active session is meant."
-	detailNoTimestamp = "timestamp is missing: give the time of the position as RFC 3339 with an offset, such as 2026-01-15T09:30:00Z."
-	detailTimestamp   = "timestamp must be RFC 3339 with an offset, such as 2026-01-15T09:30:00Z."
+	detailNoTimestamp = "timestamp is missing: give the time of the position, such as 2026-01-15T09:30:00Z."
+	detailTimestamp   = "timestamp must be a time such as 2026-01-15T09:30:00Z, or a number of Unix seconds or milliseconds."
 	DetailTooOld      = "timestamp lies before the year 2000: set the device's clock."
 	detailNoLatitude  = "latitude is missing: give a number from -90 to 90."
 	detailNoLongitude = "longitude is missing: give a number from -180 to 180."
@@ -144,6 +144,12 @@ func (d *pointDecoder) decodeField(f field) error {
 			d.problems[f] = d.setText(f, text)
 		}
 		return err
+	case f == fieldTimestamp && kind == jx.Number:
+		number, err := d.json.Num()
+		if err == nil {
+			d.problems[f] = d.setText(f, number)
+		}
+		return err
 	case f > fieldTimestamp && kind == jx.Number:
 		number, err := d.json.Num()
 		if err == nil {
@@ -199,7 +205,7 @@ func (d *pointDecoder) setText(f field, text []byte) string {
 		}
 	case fieldTimestamp:
 		if d.point.Timestamp, ok = schema.ParseTimestamp(text); !ok {
-			return detailTimestamp
+			return "timestamp " + schema.TimestampProblem(text) + "."
 		}
 		if d.point.Timestamp < earliestTimestamp {
 			return DetailTooOld

@@ -102,7 +102,7 @@ func (s *NewSession) scheduled(now time.Time) (*time.Time, error) {
 	}
 	ms, ok := schema.ParseTimestamp(*s.TerminationScheduledFor)
 	if !ok {
-		return nil, schema.Invalid.About(nameScheduled, "The time must be RFC 3339 with an offset, such as 2026-01-15T09:30:00Z.")
+		return nil, schema.Invalid.About(nameScheduled, "The time %s.", schema.TimestampProblem(*s.TerminationScheduledFor))
 	}
 	at := time.UnixMilli(ms).UTC()
 	// ClickHouse keeps these times up to the end of 2299.

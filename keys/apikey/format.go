@@ -13,9 +13,8 @@ import (
 // base62 digits of the CRC-32 (IEEE) of all that precedes. The checksum lets a mistyped key be
 // refused without a look-up, and lets scanners for leaked secrets recognise a real one.
 const (
-	// Prefix begins every API key, and DevicePrefix, which is as long, every device credential.
-	Prefix       = "ak_"
-	DevicePrefix = "dk_"
+	// Prefix is how API keys begin, and DevicePrefix how device credentials do.
+	Prefix, DevicePrefix = "ak_", "dk_"
 
 	prefixLength   = len(Prefix)
 	secretDigits   = 43 // 62^42 < 2^256 < 62^43

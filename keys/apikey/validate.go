@@ -10,8 +10,7 @@ import (
 const (
 	maxNameLength  = 100 // characters
 	maxExpiryYears = 5
-
-	// MaxGrace bounds how long a key that was rotated stays good.
+	// MaxGrace is the longest time that a replaced key may go on.
 	MaxGrace = 7 * 24 * time.Hour
 )
 

@@ -22,15 +22,14 @@ const (
 	audienceSession = "lastseen/session"
 	audienceFlow    = "lastseen/sign-in-flow"
 
+	// FlowLife is the time that a person has to sign in at the identity provider.
+	FlowLife = 15 * time.Minute
 	// maxLinkTTL bounds the life of a sign-in link.
 	maxLinkTTL = 24 * time.Hour
 	// maxSessionToken bounds a session's token, in bytes: browsers keep cookies of 4096 with their
 	// name and attributes.
 	maxSessionToken = 3800
 )
-
-// FlowLife is the time that a person has to sign in at the identity provider.
-const FlowLife = 15 * time.Minute
 
 // ErrLinkUsed means that a sign-in link was good and has signed somebody in already.
 var ErrLinkUsed = errors.New("the sign-in link has been used")

@@ -2,9 +2,10 @@ package caller
 
 import (
 	"bytes"
-	"lastseen/keys/apikey"
 
 	"github.com/valyala/fasthttp"
+
+	"lastseen/keys/apikey"
 )
 
 var (

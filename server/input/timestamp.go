@@ -1,8 +1,10 @@
 package input
 
 import (
-	"lastseen/schema"
+	"strings"
 	"time"
+
+	"lastseen/schema"
 )
 
 // The years that a timestamp may lie in. Everything outside is a typing error.
@@ -11,11 +13,31 @@ const (
 	lastYear  = 2200
 )
 
-// ParseTimestamp reads a date and time as schema.ParseLooseTimestamp does. The result is in UTC and between the years
-// 1970 and 2200.
+// ParseTimestamp reads an instant in every form that schema.ParseTimestamp takes, and in the words of
+// import and ingest says nothing else of one that it refuses: see timestampAdvice. A space before the
+// offset is read as a plus: an unescaped + in a URL arrives as a space. The result is in UTC, in
+// milliseconds, and between the years 1970 and 2200.
 func ParseTimestamp(text string) (time.Time, bool) {
-	instant, ok := schema.ParseLooseTimestamp(text)
+	ms, ok := schema.ParseTimestamp(withPlus(text))
+	instant := time.UnixMilli(ms).UTC()
 	return instant, ok && instant.Year() >= firstYear && instant.Year() <= lastYear
+}
+
+// withPlus puts back the plus of an offset that a URL has made a space.
+func withPlus(text string) string {
+	last := strings.LastIndexByte(text, ' ')
+	if last < len("2026-01-15T09") {
+		return text // the space between date and time
+	}
+	return text[:last] + "+" + text[last+1:]
+}
+
+// timestampAdvice says what to send in place of a text that ParseTimestamp has refused.
+func timestampAdvice(text string) string {
+	if _, ok := schema.ParseTimestamp(withPlus(text)); ok {
+		return "The timestamp must lie between the years 1970 and 2200."
+	}
+	return "The timestamp " + schema.TimestampProblem(withPlus(text)) + "."
 }
 
 // AppendTimestamp appends an instant as the wire wants it: RFC 3339 in UTC with Z, three decimals

@@ -75,7 +75,7 @@ func ingestApp(app decode.App) func(*call) error {
 		if c.http.IsHead() {
 			return nil // what looks at an address means nothing by it
 		}
-		batch, reply, err := c.readMessage(app)
+		batch, reply, err := readMessage(c, app)
 		if err != nil {
 			return err
 		}
@@ -85,7 +85,7 @@ func ingestApp(app decode.App) func(*call) error {
 		if err != nil {
 			return err
 		}
-		c.noteMessage(app, result.Rejected, dropped, rolled, unreadable)
+		noteMessage(c, app, result.Rejected, dropped, rolled, unreadable)
 		switch reply {
 		case decode.ReplyArray:
 			c.reply(fasthttp.StatusOK, []byte("[]"))
@@ -99,7 +99,7 @@ func ingestApp(app decode.App) func(*call) error {
 }
 
 // readMessage reads what the app sends into points.
-func (c *call) readMessage(app decode.App) (*decode.Batch, decode.Reply, error) {
+func readMessage(c *call, app decode.App) (*decode.Batch, decode.Reply, error) {
 	budget := c.server.services.Writer.Budget()
 	memory := int64(c.http.Request.Header.ContentLength())
 	if memory < 0 {
@@ -149,7 +149,7 @@ func unreadableMessage(detail string) *problem.Problem {
 
 // noteMessage logs what an app is not told: that not all of its message was taken. The sentences hold
 // nothing of the message.
-func (c *call) noteMessage(app decode.App, rejected []decode.Rejection, dropped, rolled, unreadable int) {
+func noteMessage(c *call, app decode.App, rejected []decode.Rejection, dropped, rolled, unreadable int) {
 	if len(rejected)+rolled+unreadable == 0 {
 		return
 	}

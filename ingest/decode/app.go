@@ -49,12 +49,12 @@ var readers = map[App]struct {
 	read  func(*appReader) error
 	reply Reply
 }{
-	OwnTracks:     {(*appReader).ownTracks, ReplyArray},
-	Overland:      {(*appReader).overland, ReplyOK},
-	OsmAnd:        {(*appReader).osmAnd, ReplyEmpty},
-	TraccarClient: {(*appReader).traccarClient, ReplyEmpty},
-	GPSLogger:     {(*appReader).gpsLogger, ReplyEmpty},
-	Traccar:       {(*appReader).traccar, ReplyEmpty},
+	OwnTracks:     {readOwnTracks, ReplyArray},
+	Overland:      {readOverland, ReplyOK},
+	OsmAnd:        {readOsmAnd, ReplyEmpty},
+	TraccarClient: {readTraccarClient, ReplyEmpty},
+	GPSLogger:     {readGPSLogger, ReplyEmpty},
+	Traccar:       {readForwarded, ReplyEmpty},
 }
 
 // AppMessage reads the positions of an app's message. A message that is no position gives none; a

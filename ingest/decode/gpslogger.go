@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// gpsLogger reads what GPSLogger for Android sends to a custom address: parameters, a form, or a JSON
+// readGPSLogger reads what GPSLogger for Android sends to a custom address: parameters, a form, or a JSON
 // object that its user has typed, with the same names or those of our own ingest body.
-func (r *appReader) gpsLogger() error {
+func readGPSLogger(r *appReader) error {
 	if isBlank(r.message.Body) {
-		return r.gpsLoggerPoint()
+		return readGPSLoggerPoint(r)
 	}
 	var body map[string]json.RawMessage
 	if json.Unmarshal(r.message.Body, &body) != nil {
@@ -18,7 +18,7 @@ func (r *appReader) gpsLogger() error {
 		if err != nil || !form.Has("lat") && !form.Has("latitude") {
 			return errAppJSON
 		}
-		return r.with(form.Get).gpsLoggerPoint() // no content type says that it is a form
+		return readGPSLoggerPoint(r.with(form.Get)) // no content type says that it is a form
 	}
 	var points []map[string]json.RawMessage
 	if json.Unmarshal(body["points"], &points) != nil {
@@ -35,23 +35,15 @@ func (r *appReader) gpsLogger() error {
 			}
 			return text
 		})
-		if err := r.gpsLoggerPoint(); err != nil {
+		if err := readGPSLoggerPoint(r); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// with makes the message's parameters those of another source.
-func (r *appReader) with(parameter func(string) string) *appReader {
-	message := *r.message
-	message.Parameter = parameter
-	r.message = &message
-	return r
-}
-
-// gpsLoggerPoint reads one position. 0.0 is what the app says of what it does not know.
-func (r *appReader) gpsLoggerPoint() error {
+// readGPSLoggerPoint reads one position. 0.0 is what the app says of what it does not know.
+func readGPSLoggerPoint(r *appReader) error {
 	p := knownNothing(r.first("id", "deviceid", "device_mac_address", "device_id", "aid", "ser"))
 	if !r.place(&p) {
 		return nil

@@ -8,10 +8,10 @@ import (
 	"lastseen/schema"
 )
 
-// overland reads a batch: features of which those without an action and of no type "trip" are
+// readOverland reads a batch: features of which those without an action and of no type "trip" are
 // positions, and the current one, which comes again in a later batch. Features are read as they come,
 // for a batch may have a thousand.
-func (r *appReader) overland() error {
+func readOverland(r *appReader) error {
 	d := jx.GetDecoder()
 	defer jx.PutDecoder(d)
 	d.ResetBytes(r.message.Body)
@@ -25,9 +25,9 @@ func (r *appReader) overland() error {
 			if d.Next() != jx.Array {
 				return d.Skip()
 			}
-			return d.Arr(func(d *jx.Decoder) error { return r.overlandFeature(d, &last) })
+			return d.Arr(func(d *jx.Decoder) error { return readOverlandFeature(r, d, &last) })
 		case "current":
-			return r.overlandFeature(d, &last)
+			return readOverlandFeature(r, d, &last)
 		}
 		return d.Skip()
 	})
@@ -50,9 +50,9 @@ type overlandFeature struct {
 	is       bool   // a position
 }
 
-// overlandFeature reads a feature and adds it if it is a position. Its times are whole seconds: a second
+// readOverlandFeature reads a feature and adds it if it is a position. Its times are whole seconds: a second
 // place within one is put a millisecond later, so that both stay.
-func (r *appReader) overlandFeature(d *jx.Decoder, last *overlandFeature) error {
+func readOverlandFeature(r *appReader, d *jx.Decoder, last *overlandFeature) error {
 	if d.Next() != jx.Object {
 		return d.Skip()
 	}

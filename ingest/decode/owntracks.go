@@ -22,9 +22,9 @@ type ownTracksMessage struct {
 // referenceDate is 2001-01-01, from which Overland counts in its OwnTracks mode, in Unix seconds.
 const referenceDate = 978_307_200
 
-// ownTracks reads a message. Only a location is a position: a transition comes beside one, and an
+// readOwnTracks reads a message. Only a location is a position: a transition comes beside one, and an
 // encrypted message cannot be read. An empty body says that a friend is gone.
-func (r *appReader) ownTracks() error {
+func readOwnTracks(r *appReader) error {
 	if isBlank(r.message.Body) {
 		return nil
 	}
@@ -40,7 +40,7 @@ func (r *appReader) ownTracks() error {
 	default:
 		return nil
 	}
-	p := knownNothing(r.ownTracksDevice(&m))
+	p := knownNothing(ownTracksDevice(r, &m))
 	p.latitude, p.longitude = m.Latitude.value(), m.Longitude.value()
 	if seconds := m.Time.value(); seconds > 0 && seconds < 1e11 {
 		if late := float64(r.message.Now.Unix()) - (seconds + referenceDate); late > -86400 && late < 86400 {
@@ -60,7 +60,7 @@ var ownTracksTails = []string{"/event", "/status", "/waypoint", "/waypoints", "/
 
 // ownTracksDevice is the device's name: of the topic, of the headers, of the address, or at last the two
 // letters that the device shows on a map.
-func (r *appReader) ownTracksDevice(m *ownTracksMessage) string {
+func ownTracksDevice(r *appReader, m *ownTracksMessage) string {
 	if topic, ok := strings.CutPrefix(m.Topic, "owntracks/"); ok && topic != "" {
 		for _, tail := range ownTracksTails {
 			topic = strings.TrimSuffix(topic, tail)

@@ -31,9 +31,9 @@ type forwardedMessage struct {
 	} `json:"device"`
 }
 
-// traccar reads a position that a Traccar server forwards. One without a fix, or that repeats an earlier
+// readForwarded reads a position that a Traccar server forwards. One without a fix, or that repeats an earlier
 // place under a new time, is no position, and an event comes beside one.
-func (r *appReader) traccar() error {
+func readForwarded(r *appReader) error {
 	if isBlank(r.message.Body) {
 		return nil
 	}

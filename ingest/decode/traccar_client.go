@@ -21,11 +21,11 @@ type traccarMessage struct {
 	} `json:"location"`
 }
 
-// traccarClient reads the three generations of Traccar Client: parameters of the address (to 7), JSON
+// readTraccarClient reads the three generations of Traccar Client: parameters of the address (to 7), JSON
 // (9), and a form (from 10).
-func (r *appReader) traccarClient() error {
+func readTraccarClient(r *appReader) error {
 	if !isBlank(r.message.Body) {
-		return r.traccarJSON()
+		return readTraccarJSON(r)
 	}
 	p := knownNothing(r.first("id", "deviceid"))
 	if !r.place(&p) || r.message.Parameter("valid") == "false" || r.message.Parameter("valid") == "0" {
@@ -38,8 +38,8 @@ func (r *appReader) traccarClient() error {
 	return r.add(&p)
 }
 
-// traccarJSON reads the message of Traccar Client 9.
-func (r *appReader) traccarJSON() error {
+// readTraccarJSON reads the message of Traccar Client 9.
+func readTraccarJSON(r *appReader) error {
 	var m traccarMessage
 	if err := r.decodeJSON(&m); err != nil {
 		return err

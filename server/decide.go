@@ -34,13 +34,13 @@ func (s *Server) decide(r *route, principal *keys.Principal, began time.Time, no
 
 // admit checks all that can be checked before the body is read.
 func (c *call) admit() error {
+	note := c.connection().TakeHandover()
 	if len(c.http.Request.Header.RequestURI()) > c.server.config.MaxURIBytes {
 		return problem.URITooLong
 	}
 	if !c.route.codeInURL && caller.InURL(c.http.QueryArgs()) {
 		return problem.SecretInURL
 	}
-	note := c.connection().TakeHandover()
 	if err := c.authenticate(); err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ var examples = map[string]any{
 	"start_timestamp": "2026-01-15T00:00:00Z", "end_timestamp": "2026-01-16T00:00:00Z", "expires_at_timestamp": "2027-01-15T00:00:00Z",
 	"query": "load", "search": "load", "grace_seconds": 3600, "accepted": 2, "successful_updates": 1, "failed_updates": 0,
 	"tracking_session_by_device_data_point_ids": []string{"6a5f0c2b9d1e4f7a8b3c6d90.1768469400000"}, "detail": "Give a latitude from -90 to 90.",
-	"values": []string{"load-4711"}, "add_org_ids": []string{"org_partner"}, "shared_with_org_ids": []string{"org_partner"},
+	"values": []string{"AA:BB:CC:00:00:01"}, "add_org_ids": []string{"org_partner"}, "shared_with_org_ids": []string{"org_partner"},
 	"api_key_id": "6a5f0c2b9d1e4f7a8b3c6d91", "device_credential_id": "6a5f0c2b9d1e4f7a8b3c6d92", "csrf_token": "…", "token": "eyJ…",
 	"off_chrt_shipper_org_data_id": "shipper-1", "comments": "left dock 4", "type": "tracker",
 }

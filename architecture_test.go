@@ -55,7 +55,7 @@ var product = []struct {
 	{"keys/ratelimit", ""},
 
 	{"schema", "schema/embedded schema/measure"},
-	{"schema/schematest", "schema schema/embedded"},
+	{"schema/schematest", "schema schema/clickhousetest schema/embedded"},
 	{"schema/clickhousetest", "schema/embedded"},
 	{"schema/embedded", ""},
 	{"schema/keyedlock", ""},

@@ -135,7 +135,7 @@ func (c *call) fail(err error) {
 	p.Write(&c.writer, c.id.bytes())
 	response.SetBody(c.writer.Buf)
 	c.abandonBody()
-	if p == problem.Busy && c.route.body == pointsBody || p == problem.Slots {
+	if p == problem.Busy && c.route.takesPoints() || p == problem.Slots {
 		c.hold()
 	}
 }

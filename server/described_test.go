@@ -99,6 +99,9 @@ func (c *contract) check(method, path string, r reply) error {
 	if strings.HasPrefix(path, console.Path) || path == console.LinkPath || path == console.TrackPath {
 		return nil
 	}
+	if strings.HasPrefix(path, pathApps) && !strings.HasSuffix(path, "/v1") {
+		path = path[:strings.LastIndexByte(path, '/')] // the credential
+	}
 	operation := strings.ToLower(method)
 	if operation == "head" {
 		operation = "get"

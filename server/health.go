@@ -27,8 +27,18 @@ func ready(c *call) error {
 	return nil
 }
 
+var misdirectedPoint = &problem.Problem{
+	Status: fasthttp.StatusNotFound, Reason: problem.ReasonNoRoute,
+	Detail: "Positions are not taken here and this one was not stored: send them to " + pathApps + "APP/v1 with osmand, gpslogger, traccar_client, owntracks, overland or traccar for APP.",
+}
+
 // index tells somebody who opens the address where to look, and leads a browser to the console.
+//
+// A position that comes here is none of ours to take: apps count any 2xx as stored, and would forget it.
 func index(c *call) error {
+	if c.http.QueryArgs().Has("lat") || c.http.QueryArgs().Has("latitude") {
+		return misdirectedPoint
+	}
 	if bytes.Contains(c.http.Request.Header.Peek(fasthttp.HeaderAccept), []byte("text/html")) {
 		return c.redirect(console.Path)
 	}

@@ -159,8 +159,8 @@ func FuzzPlainPoll(f *testing.F) {
 			t.Error("it is no plain GET")
 		case string(ctx.Path()) != pathLastSeen || asked() != "session_id="+strings.ToLower(string(p.Parameter)):
 			t.Errorf("it asks for %s", ctx.Request.URI())
-		case string(caller.Credential(&ctx)) != string(p.Credential):
-			t.Errorf("its credential is %q, not %q", caller.Credential(&ctx), p.Credential)
+		case string(caller.Credential(&ctx, &caller.Access{})) != string(p.Credential):
+			t.Errorf("its credential is %q, not %q", caller.Credential(&ctx, &caller.Access{}), p.Credential)
 		}
 		if tags := header.PeekAll(fasthttp.HeaderIfNoneMatch); len(tags) > 1 || string(bytes.Join(tags, nil)) != string(p.Tags) {
 			t.Errorf("its tags are %q, not %q", tags, p.Tags)

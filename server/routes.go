@@ -38,6 +38,7 @@ const (
 	noBody bodyKind = iota
 	jsonBody
 	pointsBody
+	appBody // whatever an app sends, on a route of its own
 )
 
 // input returns where the route's requests have what they ask for.
@@ -108,6 +109,7 @@ func routes() []route {
 		probe("/readyz", "Whether the service can serve", ready),
 		public("/", "Where to look", noQueue, 5*time.Second, index),
 	}
+	table = append(table, appRoutes()...)
 	table = append(table, keyRoutes(pathAPIKeys, apiKeys)...)
 	table = append(table, keyRoutes(pathDeviceCredentials, deviceCredentials)...)
 	table = append(table, signInRoutes()...)

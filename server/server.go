@@ -241,7 +241,7 @@ func (s *Server) router() *router.Router {
 // exist, or a method that its path does not have. Both go the way of all requests, so that a
 // credential is treated as everywhere.
 func (s *Server) refusal(ctx *fasthttp.RequestCtx) *route {
-	known := s.byPath[string(ctx.Request.URI().PathOriginal())]
+	known := s.routesOf(ctx)
 	if meant := misspelled[string(ctx.Request.URI().PathOriginal())]; meant != "" {
 		return leadTo(meant)
 	}
@@ -261,13 +261,22 @@ func (s *Server) refusal(ctx *fasthttp.RequestCtx) *route {
 	return refused
 }
 
+// routesOf returns the routes of a request's path.
+func (s *Server) routesOf(ctx *fasthttp.RequestCtx) []*route {
+	path := string(ctx.Request.URI().PathOriginal())
+	if known := s.byPath[path]; known != nil {
+		return known
+	}
+	return s.byPath[withoutCredential(path)]
+}
+
 // find returns the route of a request.
 func (s *Server) find(ctx *fasthttp.RequestCtx) *route {
 	method := string(ctx.Method())
 	if method == fasthttp.MethodHead {
 		method = fasthttp.MethodGet
 	}
-	for _, r := range s.byPath[string(ctx.Request.URI().PathOriginal())] {
+	for _, r := range s.routesOf(ctx) {
 		if r.method == method {
 			return r
 		}

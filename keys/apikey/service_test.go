@@ -427,6 +427,9 @@ func wantUnavailable(t *testing.T, what string, err error) {
 func TestALostRevocationIsWrittenAgain(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
+	if schematest.Layout() == schematest.Sharded {
+		t.Skip("no row can be taken out of a Distributed table")
+	}
 	lost, lostText := f.create(t, schema.KindAPIKey)
 	_, good := f.create(t, schema.KindAPIKey)
 	f.revoke(t, lost.ID)

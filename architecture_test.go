@@ -37,12 +37,12 @@ var product = []struct {
 
 	{"ingest", "ingest/decode ingest/registry schema schema/measure"},
 	{"ingest/decode", "ingest/registry schema"},
-	{"ingest/registry", "schema"},
+	{"ingest/registry", "schema schema/keyedlock"},
 
-	{"query/history", "query/history/format query/history/stays query/latest query/wire schema"},
+	{"query/history", "query/history/format query/history/stays query/wire schema"},
 	{"query/history/format", "query/wire schema"},
 	{"query/history/stays", ""},
-	{"query/sessions", "query/latest query/wire schema"},
+	{"query/sessions", "query/wire schema"},
 	{"query/latest", "schema schema/measure"},
 	{"query/wire", "schema"},
 	{"query/querytest", "query/latest schema schema/schematest"},
@@ -50,14 +50,15 @@ var product = []struct {
 	{"keys/people/oidc", "keys keys/people schema"},
 	{"keys/people/oidc/oidctest", ""},
 	{"keys/people", "keys schema"},
-	{"keys/apikey", "keys keys/ratelimit schema schema/measure"},
+	{"keys/apikey", "keys keys/ratelimit schema schema/keyedlock schema/measure"},
 	{"keys", "schema"},
 	{"keys/ratelimit", ""},
 
 	{"schema", "schema/embedded schema/measure"},
-	{"schema/schematest", "schema schema/embedded"},
+	{"schema/schematest", "schema schema/clickhousetest schema/embedded"},
 	{"schema/clickhousetest", "schema/embedded"},
 	{"schema/embedded", ""},
+	{"schema/keyedlock", ""},
 	{"schema/measure", ""},
 }
 

@@ -10,29 +10,6 @@ import (
 	"lastseen/schema"
 )
 
-// LastSeen is what the Writer needs of the read side. The Writer calls it from one goroutine.
-type LastSeen interface {
-	// Prefetch is a hint that NewestTimestamp will be called for the sessions next.
-	Prefetch(sessions []schema.ID)
-	// NewestTimestamp returns the timestamp (Unix milliseconds) of the newest point of a session
-	// that was ever published or loaded, outliers included, and false when it knows of none.
-	NewestTimestamp(session schema.ID) (ms int64, known bool)
-	// Publish shows points that are in ClickHouse. Points may be older than what is shown, may
-	// be there already, and may carry an outlier's mark; of two points with one identity the
-	// higher version counts. The slice is reused after the call.
-	Publish(points []schema.OwnedPoint)
-}
-
-// Marker is what marking outliers needs of the read side. The Writer calls it from the goroutine
-// from which it calls LastSeen, and publishes nothing between the two calls.
-type Marker interface {
-	// BeginMark makes it known, in ClickHouse, that the checkpoints of the sessions are not to be
-	// believed until EndMark.
-	BeginMark(ctx context.Context, sessions []schema.ID) error
-	// EndMark replaces what is known of the sessions by what the history now says.
-	EndMark(ctx context.Context, newest []schema.Checkpoint) error
-}
-
 // WriterOptions tune a Writer. The zero value is good.
 type WriterOptions struct {
 	// Budget bounds the bytes in flight; nil means a new one of DefaultBudget bytes.
@@ -76,11 +53,11 @@ const MaxMarks = 10_000
 // Writer writes points to ClickHouse in groups: what arrives while an insert runs shares the next
 // one. It is safe for concurrent use.
 type Writer struct {
-	registry *registry.Registry
-	budget   *decode.Budget
-	now      func() time.Time
-	retained int64  // milliseconds for which points are kept; 0 for ever
-	expired  string // why an older one is rejected
+	directory Directory
+	budget    *decode.Budget
+	now       func() time.Time
+	retained  int64  // milliseconds for which points are kept; 0 for ever
+	expired   string // why an older one is rejected
 
 	queue     *queue
 	pace      pace
@@ -100,9 +77,12 @@ type request struct {
 	done   chan error // has room for one
 }
 
-// NewWriter returns a Writer that runs until Close. The registry must be loaded, and what lastSeen
-// knows must be too.
-func NewWriter(db *schema.DB, registry *registry.Registry, lastSeen LastSeen, marker Marker, options WriterOptions) *Writer {
+// NewWriter returns a Writer that runs until Close. What directory and newest tell of must be loaded.
+func NewWriter(db *schema.DB, directory Directory, newest Newest, notices Notices, options WriterOptions) *Writer {
+	return newWriter(storeIn(db), directory, newest, notices, options)
+}
+
+func newWriter(store store, directory Directory, newest Newest, notices Notices, options WriterOptions) *Writer {
 	if options.Budget == nil {
 		options.Budget = decode.NewBudget(decode.DefaultBudget)
 	}
@@ -113,13 +93,13 @@ func NewWriter(db *schema.DB, registry *registry.Registry, lastSeen LastSeen, ma
 		options.Interval = DefaultInterval
 	}
 	w := &Writer{
-		registry: registry, budget: options.Budget, now: options.Now, retained: options.Retention.Milliseconds(),
+		directory: directory, budget: options.Budget, now: options.Now, retained: options.Retention.Milliseconds(),
 		expired: fmt.Sprintf(detailExpired, options.Retention/(24*time.Hour)),
 		queue:   newQueue(options.Queue, options.Now), pace: pace{interval: options.Interval},
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
-		committer: newCommitter(db, lastSeen, marker, options.Now),
+		committer: newCommitter(store, newest, notices, options.Now),
 	}
-	w.committer.receipts.begin(options.ReceivedThrough, options.Unsettled, options.Now())
+	w.committer.watermark.begin(options.ReceivedThrough, options.Unsettled, options.Now())
 	go w.run()
 	return w
 }
@@ -149,7 +129,7 @@ func (w *Writer) Ingest(ctx context.Context, caller registry.Caller, batch *deco
 		return Result{}, err
 	}
 	now := w.now().UnixMilli()
-	w.registry.Resolve(caller, batch.Targets, now)
+	w.directory.Resolve(caller, batch.Targets, now)
 	batch.Keep(func(p *decode.Point) string {
 		o := &batch.Targets[p.Target].Owner
 		switch {

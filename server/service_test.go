@@ -133,7 +133,7 @@ func (s *service) services(ctx context.Context) Services {
 		Registry:      registry,
 		Writer:        writer,
 		LastSeen:      lastSeen,
-		History:       history.New(s.db, lastSeen, history.Options{Streams: 4, CursorKey: cursorKey, Receipts: writer}),
+		History:       history.New(s.db, lastSeen, history.Options{Streams: 4, CursorKey: cursorKey, Watermark: writer}),
 		Sessions:      sessions.New(s.db, lastSeen, time.Now),
 		SignIn:        signIn,
 		Ready: func(ctx context.Context) error {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"lastseen/keys"
+	"lastseen/schema/schematest"
 )
 
 func TestMistakesOnTheCommandLineExitWith2AndASentence(t *testing.T) {
@@ -124,6 +125,9 @@ func TestFailuresExitWith1AndASentence(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if name == "the data dir is taken" {
+				schematest.OnlyOn(t, schematest.Embedded, "only the embedded engine holds the directory")
+			}
 			stdout, stderr, code := command(t, nil, test.args...)
 			if code != 1 || stdout != "" || !strings.Contains(stderr, test.want) {
 				t.Errorf("exit code %d, stdout %q, stderr %q, want 1 and %q", code, stdout, stderr, test.want)

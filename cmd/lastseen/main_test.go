@@ -21,6 +21,7 @@ import (
 
 	"lastseen/keys"
 	"lastseen/keys/people"
+	"lastseen/schema/schematest"
 )
 
 // binary is the lastseen that the tests run, built once.
@@ -41,6 +42,10 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	shared.stop()
+	if err := schematest.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "end the ClickHouse under test:", err)
+		code = 1
+	}
 	os.RemoveAll(dir)
 	os.Exit(code)
 }
@@ -89,7 +94,11 @@ func startService(dir string, flags ...string) (*service, error) {
 // launchService starts lastseen serve and returns the lines that it logs, which must be received.
 func launchService(dir string, flags ...string) (*service, <-chan string, error) {
 	s := &service{dir: dir, logged: make(chan struct{})}
-	args := append([]string{"serve", "--addr", "127.0.0.1:0", "--data-dir", dir}, flags...)
+	layout, err := schematest.ServeFlags(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	args := append([]string{"serve", "--addr", "127.0.0.1:0", "--data-dir", dir}, append(layout, flags...)...)
 	s.process = exec.Command(binary, args...)
 	stderr, err := s.process.StderrPipe()
 	if err != nil {

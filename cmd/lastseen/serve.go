@@ -149,7 +149,8 @@ type serveCommand struct {
 	DataDir    string     `default:"lastseen-data" placeholder:"DIR" help:"Where the embedded ClickHouse keeps its data and the local issuer its key; made when absent (default ${default})."`
 	ClickHouse string     `name:"clickhouse" default:"embedded" placeholder:"embedded|URL" help:"Which ClickHouse: embedded, or the HTTP address of a server such as http://user:password@host:8123/database, several hosts separated by commas; put a password into the environment variable, not on the command line (default ${default})."`
 	Database   string     `default:"lastseen" placeholder:"NAME" help:"Database for the tables, made when absent; one that the address names goes before it (default ${default})."`
-	Cluster    string     `placeholder:"NAME" help:"ClickHouse cluster over which to lay the tables out, replicated and distributed; none by default."`
+	Cluster    string     `placeholder:"NAME" help:"ClickHouse cluster over which to lay the tables out; none by default."`
+	Replicated *bool      `help:"Whether a cluster's tables are Replicated ones; by default where its servers have a Keeper and the macros shard and replica. Counts when the tables are made."`
 	LogLevel   slog.Level `default:"info" placeholder:"LEVEL" help:"Least level that is logged: debug, info, warn or error (default ${default})."`
 	AccessLog  string     `default:"usual" enum:"usual,all,errors,off" help:"Which requests are logged: usual leaves out successful polls of last_seen and of the probes; all; errors; off (default ${default})."`
 	Retention  retention  `default:"0d" placeholder:"DAYSd" help:"How long data points are kept after their timestamp, in days such as 400d; ClickHouse drops older ones within hours, and ingest rejects them; 0d for ever (default ${default})."`
@@ -180,7 +181,7 @@ func (c *serveCommand) Validate() error {
 func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	log := terminal.NewLogger(std.err, c.LogLevel)
 	config, err := c.config(log, c.AccessLog, schema.Options{
-		ClickHouse: c.ClickHouse, DataDir: c.DataDir, Database: c.Database, Cluster: c.Cluster, NoFsync: c.NoFsync,
+		ClickHouse: c.ClickHouse, DataDir: c.DataDir, Database: c.Database, Cluster: c.Cluster, Replicated: c.Replicated, NoFsync: c.NoFsync,
 		Retention: time.Duration(c.Retention),
 	})
 	if err != nil {

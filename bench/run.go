@@ -127,20 +127,20 @@ func (r *run) stage(ctx context.Context, dir, where string) (stage *scenario.Sta
 		Lastseen: r.Executable, Baselines: r.BaselinesProgram, Dir: dir, ServerCPUs: r.processors.server,
 		Connections: r.Connections, KeysPerOrganisation: r.KeysPerOrganisation, Say: r.say,
 	}
-	end = func() error { return nil }
+	closeServer := func() error { return nil }
 	if where != OnEmbedded {
 		options.Dir = filepath.Join(dir, "server")
 		options.Say = func(format string, args ...any) { r.say("server: "+format, args...) }
 		if options.Server, err = r.server(ctx, options.Dir, where); err != nil {
 			return nil, nil, err
 		}
-		end = func() error { return options.Server.Close(ctx) }
+		closeServer = func() error { return options.Server.Close(ctx) }
 	}
 	stage, err = scenario.NewStage(r.Settings, rig.New(options), r.loads())
 	if err != nil {
-		return nil, nil, errors.Join(err, end())
+		return nil, nil, errors.Join(err, closeServer())
 	}
-	return stage, func() error { return errors.Join(stage.Close(), end()) }, nil
+	return stage, func() error { return errors.Join(stage.Close(), closeServer()) }, nil
 }
 
 // server starts a ClickHouse server below a folder, or greets the one at an address.

@@ -94,7 +94,7 @@ func TestEveryScenarioRunsAgainstTheRealBinary(t *testing.T) {
 
 func TestTheEmbeddedEngineAndAServerAreMeasuredSideBySide(t *testing.T) {
 	config := smallConfig(t)
-	config.Scenarios, config.ClickHouse, config.JSON = []string{"last-seen", "ingest", "cold-start", "history"}, []string{OnEmbedded, OnServer}, true
+	config.Scenarios, config.ClickHouse, config.JSON = []string{"last-seen", "ingest", "history"}, []string{OnEmbedded, OnServer}, true
 	config.Baselines = []string{baseline.Bare}
 	var out bytes.Buffer
 	config.Output = &out

@@ -2,11 +2,8 @@ package scenario
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"net/url"
 	"slices"
 	"time"
@@ -179,75 +176,4 @@ func (s *history) onePull(ctx context.Context, l pullLane, count bool, found *la
 		return got.CheckPoints(points)
 	}
 	return nil
-}
-
-// shortPulls measures the last hour, in turn with the bare query for the same rows.
-func (s *history) shortPulls(ctx context.Context) error {
-	spec, on, engine := &s.long, s.on, s.engine
-	p, err := traffic.NewPuller(ctx, on.Host, traffic.Bearer(on.Catalogue.Keys[0][0]))
-	if err != nil {
-		return err
-	}
-	defer p.Close()
-	end := spec.NewestTimestamp(0) + 1
-	start := end - time.Hour.Milliseconds()
-	path := traffic.HistoryPath(on.Catalogue.ID(0), start, end)
-	bareURL := fmt.Sprintf("http://%s/bare_query?session=%s&start=%d&end=%d", engine.Host, spec.SessionID(0), start, end)
-	var service, bare []float64
-	for i := range s.Rounds * shortPulls {
-		if i%shortPulls == 0 {
-			if err := s.pause(); err != nil {
-				return err
-			}
-		}
-		got, err := p.Pull(ctx, path, "identity", true)
-		if err != nil {
-			return fmt.Errorf("pull the last hour: %w", err)
-		}
-		if err := got.CheckPoints(min(3600, spec.PointsPerSession)); err != nil {
-			return fmt.Errorf("pull the last hour: %w", err)
-		}
-		service = append(service, float64(got.Took))
-		took, err := bareQuery(ctx, bareURL)
-		if err != nil {
-			return err
-		}
-		bare = append(bare, float64(took))
-	}
-	o := s.o
-	slower := median(service) / median(bare)
-	bareLabel := "the bare ClickHouse query, inside its process"
-	if s.rig.Server != nil {
-		bareLabel = "the bare ClickHouse query, over HTTP by clickhouse-go"
-	}
-	o.Add(record.Table{Title: "The last hour of a session, 3,600 points", Header: []string{"", "median"}, Rows: [][]string{
-		{bareLabel, record.Span(median(bare))},
-		{"**lastseen** data_points, over HTTP", record.Span(median(service))},
-	}})
-	o.Figure("last_hour/lastseen_p50", median(service))
-	o.Figure("last_hour/bare_query_p50", median(bare))
-	o.Judge("latency of the last hour beside the bare query's", "at most "+record.Times(mostOfBareQuery)+" ×", record.Times(slower)+" ×", slower <= mostOfBareQuery)
-	return nil
-}
-
-// bareQuery returns how long the engine took, by its own process's clock.
-func bareQuery(ctx context.Context, address string) (time.Duration, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return 0, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, err
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return 0, err
-	}
-	var took struct{ Nanoseconds int64 }
-	if err := json.Unmarshal(text, &took); err != nil || response.StatusCode != http.StatusOK {
-		return 0, fmt.Errorf("the bare query answered %s: %.300s", response.Status, text)
-	}
-	return time.Duration(took.Nanoseconds), nil
 }

@@ -149,6 +149,7 @@ func (r *Rig) startNaive(ctx context.Context, folder string, config baseline.Con
 	if err != nil {
 		return nil, err
 	}
+	on.others = r.Server.processes()
 	on.PollWithProbes()
 	response, err := http.Get("http://" + on.Host + "/readyz")
 	if err != nil {

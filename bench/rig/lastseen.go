@@ -74,11 +74,8 @@ func (r *Rig) Serve(ctx context.Context, name string, flags ...string) (*Service
 		return nil, err
 	}
 	on := &Service{
-		Name: "lastseen", Label: "**lastseen**", Host: address, processes: []*process.Process{p},
+		Name: "lastseen", Label: "**lastseen**", Host: address, processes: []*process.Process{p}, others: r.Server.processes(),
 		Target: loadgen.Target{Address: address, Codec: loadgen.HTTP{}}, API: NewAPI("http://" + address),
-	}
-	if r.Server != nil && r.Server.process != nil {
-		on.others = append(on.others, r.Server.process)
 	}
 	waiting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()

@@ -71,6 +71,17 @@ func (s *Server) greet(ctx context.Context) error {
 	return err
 }
 
+// CPU returns the processor time that the server has spent, 0 where somebody else runs it.
+func (s *Server) CPU() time.Duration { return process.CPU(s.processes()...) }
+
+// processes are the suite's own, none where somebody else runs the server.
+func (s *Server) processes() []*process.Process {
+	if s == nil || s.process == nil {
+		return nil
+	}
+	return []*process.Process{s.process}
+}
+
 // Describe says in a line what the server is.
 func (s *Server) Describe() string {
 	if s.process == nil {

@@ -69,7 +69,8 @@ type pullLane struct {
 	name, label            string
 	address, authorization string
 	path, encoding         string
-	count                  bool // its points, in the first round
+	count                  bool                 // its points, in the first round
+	cpu                    func() time.Duration // that its servers have spent
 }
 
 func (s *history) pullLanes() []pullLane {
@@ -77,25 +78,26 @@ func (s *history) pullLanes() []pullLane {
 	start, end := spec.NewestTimestamp(0)-int64(spec.PointsPerSession)*spec.Interval, spec.NewestTimestamp(0)+1
 	key := traffic.Bearer(on.Catalogue.Keys[0][0])
 	yardstick := url.Values{"session": {spec.SessionID(0).String()}, "start": {fmt.Sprint(start)}, "end": {fmt.Sprint(end)}}.Encode()
-	own := pullLane{"JSONEachRow", "ClickHouse's own JSONEachRow", engine.Host, "", "/json_each_row?" + yardstick, "identity", false}
+	own := pullLane{"JSONEachRow", "ClickHouse's own JSONEachRow", engine.Host, "", "/json_each_row?" + yardstick, "identity", false, engine.CPU}
 	if s.rig.Server != nil { // which can be asked itself
 		direct := s.rig.Server.Select("history", baseline.SelectRange+" FORMAT JSONEachRow",
 			map[string]string{"session": spec.SessionID(0).String(), "start": fmt.Sprint(start), "end": fmt.Sprint(end)})
-		own.address, own.authorization, own.path = direct.Address, direct.Authorization, direct.Path
+		own.address, own.authorization, own.path, own.cpu = direct.Address, direct.Authorization, direct.Path, s.rig.Server.CPU
 	}
 	whole := traffic.HistoryPath(on.Catalogue.ID(0), start, end)
 	return []pullLane{
 		own,
-		{"lastseen", "**lastseen** data_points", on.Host, key, whole, "identity", true},
-		{"lastseen gzip", "**lastseen** data_points, gzip", on.Host, key, whole, "gzip", false},
-		{"lastseen Parquet", "**lastseen** data_points, Parquet", on.Host, key, traffic.AsParquet(whole), "identity", false},
-		{"encoding/json", "Rows.Scan and encoding/json", engine.Host, "", "/scan?" + yardstick, "identity", true},
+		{"lastseen", "**lastseen** data_points", on.Host, key, whole, "identity", true, on.CPU},
+		{"lastseen gzip", "**lastseen** data_points, gzip", on.Host, key, whole, "gzip", false, on.CPU},
+		{"lastseen Parquet", "**lastseen** data_points, Parquet", on.Host, key, traffic.AsParquet(whole), "identity", false, on.CPU},
+		{"encoding/json", "Rows.Scan and encoding/json", engine.Host, "", "/scan?" + yardstick, "identity", true, engine.CPU},
 	}
 }
 
 // laneFound is what the rounds of a lane found.
 type laneFound struct {
 	rates []float64 // points a second
+	cpu   []float64 // processor time of the servers a point, nanoseconds
 	grown []int64   // bytes of the service's memory
 	last  traffic.Pulled
 }
@@ -125,15 +127,16 @@ func (s *history) reportLong(lanes []pullLane, found []laneFound) {
 	if s.rig.Server != nil {
 		least = leastOfServersJSON
 	}
-	t := record.Table{Title: fmt.Sprintf("A whole history of %s points", record.Thousands(float64(s.long.PointsPerSession))), Header: []string{"", "points/s", "of ClickHouse's own", "MB on the wire", "first byte"}}
+	t := record.Table{Title: fmt.Sprintf("A whole history of %s points", record.Thousands(float64(s.long.PointsPerSession))), Header: []string{"", "points/s", "of ClickHouse's own", "MB on the wire", "first byte", "server CPU a point"}}
 	for i, l := range lanes {
 		f := found[i]
 		shares := make([]float64, len(f.rates))
 		for round := range shares {
 			shares[round] = f.rates[round] / found[0].rates[round]
 		}
-		t.Rows = append(t.Rows, []string{l.label, record.Thousands(median(f.rates)), record.Times(median(shares)), fmt.Sprintf("%.1f", float64(f.last.Bytes)/1e6), record.Span(float64(f.last.FirstByte))})
+		t.Rows = append(t.Rows, []string{l.label, record.Thousands(median(f.rates)), record.Times(median(shares)), fmt.Sprintf("%.1f", float64(f.last.Bytes)/1e6), record.Span(float64(f.last.FirstByte)), record.Micros(median(f.cpu) / 1e3)})
 		o.Figure(l.name+"/points_per_second", median(f.rates))
+		o.Figure(l.name+"/server_cpu_per_point", median(f.cpu))
 		switch l.name {
 		case "lastseen":
 			o.Judge("points a second beside ClickHouse's JSONEachRow", "at least "+record.Times(least)+" ×", record.Times(median(shares))+" ×", median(shares) >= least)
@@ -158,6 +161,7 @@ func (s *history) onePull(ctx context.Context, l pullLane, count bool, found *la
 	}
 	defer p.Close()
 	var got traffic.Pulled
+	spent := l.cpu()
 	grown, err := memoryAdded(ctx, s.on, func() (err error) {
 		got, err = p.Pull(ctx, l.path, l.encoding, count)
 		return err
@@ -165,7 +169,9 @@ func (s *history) onePull(ctx context.Context, l pullLane, count bool, found *la
 	if err != nil {
 		return err
 	}
+	spent = l.cpu() - spent
 	points := s.long.PointsPerSession
+	found.cpu = append(found.cpu, float64(spent)/float64(points))
 	found.rates = append(found.rates, float64(points)/got.Took.Seconds())
 	found.grown = append(found.grown, grown)
 	found.last = got

@@ -134,7 +134,7 @@ func (s *history) reportLong(lanes []pullLane, found []laneFound) {
 		for round := range shares {
 			shares[round] = f.rates[round] / found[0].rates[round]
 		}
-		t.Rows = append(t.Rows, []string{l.label, record.Thousands(median(f.rates)), record.Times(median(shares)), fmt.Sprintf("%.1f", float64(f.last.Bytes)/1e6), record.Span(float64(f.last.FirstByte)), record.Micros(median(f.cpu) / 1e3)})
+		t.Rows = append(t.Rows, []string{l.label, record.Thousands(median(f.rates)), record.Times(median(shares)), fmt.Sprintf("%.1f", float64(f.last.Bytes)/1e6), record.Span(float64(f.last.FirstByte)), record.Nanos(median(f.cpu))})
 		o.Figure(l.name+"/points_per_second", median(f.rates))
 		o.Figure(l.name+"/server_cpu_per_point", median(f.cpu))
 		switch l.name {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"lastseen/bench/dataset"
+	"lastseen/bench/record"
 )
 
 // Options say what to start and where.
@@ -61,4 +62,12 @@ func (r *Rig) emptyStore(ctx context.Context, name string) error {
 		return nil // its folder is new
 	}
 	return r.Server.empty(ctx, name)
+}
+
+// ClickHouse is where the rig's services keep their data, as a record calls it.
+func (r *Rig) ClickHouse() string {
+	if r.Server != nil {
+		return record.Server
+	}
+	return record.Embedded
 }

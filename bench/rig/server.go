@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"lastseen/bench/process"
-	"lastseen/bench/record"
 )
 
 // Server is a ClickHouse server in which services keep their data, each in a database of its own. One
@@ -170,12 +169,4 @@ func (s *Server) Select(name, statement string, parameters map[string]string) Se
 		values.Set("param_"+parameter, value)
 	}
 	return Select{Address: s.address.Host, Authorization: s.authorization(), Path: "/?" + values.Encode()}
-}
-
-// ClickHouse is where the rig's services keep their data, as a record calls it.
-func (r *Rig) ClickHouse() string {
-	if r.Server != nil {
-		return record.Server
-	}
-	return record.Embedded
 }

@@ -40,7 +40,7 @@ type Request struct {
 	Cursor string
 }
 
-// Validate returns an schema.Invalid that names the first parameter that cannot be served.
+// Validate returns a schema.Invalid that names the first parameter that cannot be served.
 func (r *Request) Validate() error {
 	switch rule := r.Clusters; {
 	case r.Start >= r.End:
@@ -102,7 +102,7 @@ type Options struct {
 	Retention time.Duration
 }
 
-// New returns a History.
+// New returns a Reader of the histories in db.
 func New(db *schema.DB, access Access, options Options) *Reader {
 	if len(options.CursorKey) < cursorKeySize {
 		options.CursorKey = make([]byte, cursorKeySize)

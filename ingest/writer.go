@@ -121,8 +121,8 @@ func (w *Writer) Accepts(orgID string) bool {
 // that come from the future (more than five minutes), that come after their session's end or that are
 // older than the retention are rejected one by one.
 //
-// Errors: schema.Busy; schema.Unavailable; schema.DiskFull; or the context's when it ends first, in which case the points may
-// still be written.
+// Errors: schema.Busy; schema.Unavailable; schema.DiskFull; or the context's when it ends first, in which case the
+// points may still be written.
 func (w *Writer) Ingest(ctx context.Context, caller registry.Caller, batch *decode.Batch) (Result, error) {
 	if err := batch.ReserveFrom(w.budget); err != nil {
 		batch.Release()

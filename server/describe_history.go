@@ -25,6 +25,7 @@ func historyParameters() []openapi.Parameter {
 		optional("cursor", "The Next-Cursor of the page before. The session, the range, the buckets and the order must be the same; limit and format may differ.", openapi.Text(1, 200)),
 		optional("order", "By when the points were recorded, or by when they arrived: a feed that always has a next cursor and goes without buckets and clusters.", openapi.Choice("timestamp", "received")),
 		optional("format", "How the points are written; the header Accept decides when it is left out.", openapi.Choice(formatNames()...)),
+		optional("compression", "How an Arrow stream is compressed within; not every reader opens one that is.", openapi.Choice("none", "lz4", "zstd")),
 		optional("stationary_distance_meters", "How near the first point of a stay the others lie; they are less far away than this.",
 			openapi.Schema{"type": "number", "minimum": stays.MinMeters, "maximum": stays.MaxMeters, "default": rule.DistanceMeters}),
 		optional("stationary_minimum_seconds", "How long a stay lasts at least.", seconds(rule.Minimum.Seconds())),

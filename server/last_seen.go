@@ -115,7 +115,7 @@ func holdsTag(lines [][]byte, tag []byte) bool {
 			if end < 2 {
 				break
 			}
-			if bytes.Equal(line[:end], tag) {
+			if bytes.Equal(line[:end], tag) || sameBeforeProxy(line[:end], tag) {
 				return true
 			}
 			line = line[end:]
@@ -125,3 +125,16 @@ func holdsTag(lines [][]byte, tag []byte) bool {
 }
 
 var weakPrefix = []byte("W/")
+
+// sameBeforeProxy reports whether an entity tag is ours with what some proxies add to the tag of an answer that
+// they compress.
+func sameBeforeProxy(sent, tag []byte) bool {
+	for _, suffix := range proxySuffixes {
+		if ours, found := bytes.CutSuffix(sent, suffix); found {
+			return len(tag) > 1 && bytes.Equal(ours, tag[:len(tag)-1])
+		}
+	}
+	return false
+}
+
+var proxySuffixes = [][]byte{[]byte(`-gzip"`), []byte(`;gzip"`)}

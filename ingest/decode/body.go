@@ -54,7 +54,7 @@ type Limits struct {
 // Body reads a body of points. It keeps the good points when others are bad: those are in the
 // Batch as rejections, each with its index and a sentence.
 //
-// It fails, and the body then changes nothing, with an schema.Invalid when the whole cannot be read
+// It fails, and the body then changes nothing, with a schema.Invalid when the whole cannot be read
 // (bad compression, truncated or malformed JSON, another shape at the top), with schema.TooLarge past
 // the limits, with schema.Busy when the budget is used up, and with the reader's own error when the body
 // broke off.

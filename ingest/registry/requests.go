@@ -28,7 +28,7 @@ type NewSession struct {
 }
 
 // SessionUpdate is the body of a session's update: what is nil stays as it is, and what is set to
-// none is cleared. Giving a field and clearing it at once is an schema.Invalid; clearing what is not
+// none is cleared. Giving a field and clearing it at once is a schema.Invalid; clearing what is not
 // set changes nothing.
 type SessionUpdate struct {
 	NewSession // schema_version is optional here

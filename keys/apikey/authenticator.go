@@ -159,8 +159,8 @@ func (c *AuthenticatorConfig) setDefaults() {
 }
 
 // Authenticate tells who a credential speaks for, or why it is not accepted: schema.NoCredential,
-// schema.InvalidCredential, schema.ExpiredCredential, schema.RevokedCredential, or schema.Unavailable when that cannot be told now. It does not
-// keep the credential. For a key that it has seen before it neither allocates nor takes a lock of
+// schema.InvalidCredential, schema.ExpiredCredential, schema.RevokedCredential, or schema.Unavailable when that cannot
+// be told now. It does not keep the credential. For a key that it has seen before it neither allocates nor takes a lock of
 // its own; otherwise it waits for ClickHouse, at most until the context ends.
 func (a *Authenticator) Authenticate(ctx context.Context, credential []byte) (*keys.Principal, error) {
 	if _, isKey := prefixKind(credential); isKey {
@@ -279,7 +279,7 @@ func (a *Authenticator) apply(_ context.Context, notice Notice) error {
 	switch notice.Kind {
 	case NoticeCreated:
 		a.unknown.forget(notice.Hash)
-		// a look-up that is under way may have begun too early to see the key: let nobody join it.
+		// A look-up that is under way may have begun too early to see the key: let nobody join it.
 		a.loads.forget(notice.Hash)
 		return nil
 	case NoticeRevoked, NoticeEnds:

@@ -29,6 +29,9 @@ type Request struct {
 	Clusters stays.Rule
 	// Format is how the history is written.
 	Format format.Format
+	// ArrowCompression is how an Arrow stream is compressed within: lz4, zstd, or empty for not at all, which
+	// every reader opens.
+	ArrowCompression string
 	// Order is the order of the points. OrderReceived goes without buckets and has no clusters.
 	Order Order
 	// Limit is the most points, or buckets, of the answer, 1 to MaxPageLimit, or 0 for all.
@@ -37,7 +40,7 @@ type Request struct {
 	Cursor string
 }
 
-// Validate returns an schema.Invalid that names the first parameter that cannot be served.
+// Validate returns a schema.Invalid that names the first parameter that cannot be served.
 func (r *Request) Validate() error {
 	switch rule := r.Clusters; {
 	case r.Start >= r.End:
@@ -56,6 +59,8 @@ func (r *Request) Validate() error {
 		return schema.Invalid.About("bucket_seconds", "Leave this or order=received out: they do not go together.")
 	case r.Limit < 0 || r.Limit > MaxPageLimit:
 		return schema.Invalid.About("limit", "This must be a whole number from 1 to %d.", MaxPageLimit)
+	case r.ArrowCompression != "" && r.Format != format.Arrow:
+		return schema.Invalid.About("compression", "Leave this out, or ask for format=arrow, which it is about.")
 	case !r.Format.Valid():
 		return schema.Invalid.About("format", "This must be one of json, ndjson, csv, geojson, gpx, parquet, arrow.")
 	}
@@ -97,7 +102,7 @@ type Options struct {
 	Retention time.Duration
 }
 
-// New returns a History.
+// New returns a Reader of the histories in db.
 func New(db *schema.DB, access Access, options Options) *Reader {
 	if len(options.CursorKey) < cursorKeySize {
 		options.CursorKey = make([]byte, cursorKeySize)

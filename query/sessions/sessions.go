@@ -56,8 +56,8 @@ type Reader struct {
 	now    func() time.Time
 }
 
-// New returns Sessions that read from db and take the newest points from newest. now is
-// the clock (time.Now in production).
+// New returns a Reader of the sessions in db, which takes their newest points from newest. now is the clock
+// (time.Now in production).
 func New(db *schema.DB, newest Newest, now func() time.Time) *Reader {
 	return &Reader{db: db, newest: newest, now: now}
 }

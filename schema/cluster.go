@@ -159,7 +159,7 @@ func cannotMake(database string, err error) error {
 	case err == nil:
 		return nil
 	case hasCode(err, accessDenied):
-		return fmt.Errorf("the ClickHouse user may not create the database %s: grant it the right, or create the database and grant it all rights there: %w", database, err)
+		return fmt.Errorf("the ClickHouse user may not create the database %s: grant it the right, or create the database and grant it all rights there", database)
 	}
-	return fmt.Errorf("create the database %s: %w", database, err)
+	return fmt.Errorf("create the database %s: %w", database, reason(err))
 }

@@ -180,5 +180,8 @@ func TestBadAddressesGetASentenceThatSaysWhatToDo(t *testing.T) {
 		if !strings.Contains(got, want) || strings.Contains(got, "secret") || strings.Contains(got, "wrong") || strings.Contains(strings.TrimSpace(got), "\n") {
 			t.Errorf("%s: %q, want one line with %q", address, got, want)
 		}
+		if strings.Contains(got, "sendQuery") || strings.Contains(got, "DB::Exception") || len(got) > 250 {
+			t.Errorf("%s: %q is not what went wrong but how the driver came to it", address, got)
+		}
 	}
 }

@@ -77,7 +77,11 @@ func (l layout) settings() clickhouse.Settings {
 	case !l.replicated:
 		return clickhouse.Settings{"distributed_foreground_insert": 1}
 	}
-	return clickhouse.Settings{"distributed_foreground_insert": 1, "insert_quorum": "auto", "select_sequential_consistency": 1}
+	return clickhouse.Settings{
+		"distributed_foreground_insert": 1, "insert_quorum": "auto",
+		// A select waits for what a quorum has only where quorum inserts come one after the other.
+		"insert_quorum_parallel": 0, "select_sequential_consistency": 1,
+	}
 }
 
 // table is a table's definition, from which its DDL follows for either layout.

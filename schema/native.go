@@ -35,7 +35,7 @@ func (db *DB) insertBlock(ctx context.Context, table string, rows int, input pro
 func blockRevision(conn driver.Conn) (int, error) {
 	server, err := conn.ServerVersion()
 	if err != nil {
-		return 0, fmt.Errorf("reach ClickHouse: %w", err)
+		return 0, cannotReach(err)
 	}
 	return int(min(server.Revision, clickhouse.ClientTCPProtocolVersion)), nil
 }

@@ -3,6 +3,7 @@ package schema
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -40,7 +41,20 @@ func cannotReach(err error) error {
 	if !exception && (refused || strings.Contains(err.Error(), "block decode")) {
 		return errors.New("what answers at the ClickHouse address is no ClickHouse server: give the address of its HTTP interface, usually port 8123")
 	}
-	return fmt.Errorf("reach ClickHouse: %w", err)
+	return fmt.Errorf("start ClickHouse or correct its address, since it cannot be reached: %w", reason(err))
+}
+
+// reason is what went wrong in an error of the driver's, in one line, without the driver's account of how it
+// came to it.
+func reason(err error) error {
+	if request, is := errors.AsType[*url.Error](err); is {
+		return request.Err
+	}
+	if exception, is := errors.AsType[*clickhouse.Exception](err); is {
+		line, _, _ := strings.Cut(exception.Message, "\n")
+		return errors.New(line)
+	}
+	return err
 }
 
 func checkVersion(version proto.Version) error {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/ch-go/proto"
 )
 
 // sessionsTable holds the sessions: what people say of a device's journey. A change inserts the whole
@@ -70,42 +70,27 @@ func (s *Session) EndedAt(now time.Time) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// SaveSession writes a session; of two rows with one id the higher version counts.
+// SaveSession writes a session; of two rows with one id the higher version counts. It is sent as data, since
+// its lists may be longer than a server lets a parameter be.
 func (db *DB) SaveSession(ctx context.Context, s Session) error {
-	err := db.conn.Exec(ctx, `INSERT INTO sessions
-(session_id, org_id, device_id, device_mac_address, created_at, comments, off_chrt_reference_id,
- off_chrt_shipper_org_data_id, public, shared_with_org_ids, termination_scheduled_for, terminated_at,
- flight_numbers, flight_loaded_statuses, flight_leg_ids, version)
-SELECT {session_id:String}, {org_id:String}, {device_id:String}, {mac:String}, fromUnixTimestamp64Milli({created_at:Int64}, 'UTC'),
- {comments:Nullable(String)}, {reference:Nullable(String)}, {shipper:Nullable(String)}, {public:Nullable(Bool)},
- {shared:Array(String)}, fromUnixTimestamp64Milli({scheduled:Nullable(Int64)}, 'UTC'), fromUnixTimestamp64Milli({terminated:Nullable(Int64)}, 'UTC'),
- {flight_numbers:Array(String)}, {flight_loaded_statuses:Array(String)}, {flight_leg_ids:Array(String)}, {version:UInt64}`,
-		clickhouse.Named("session_id", s.ID.String()), clickhouse.Named("org_id", s.OrgID),
-		clickhouse.Named("device_id", s.DeviceID.String()), clickhouse.Named("mac", s.DeviceMACAddress),
-		clickhouse.Named("created_at", s.CreatedAt.UnixMilli()), clickhouse.Named("comments", s.Comments),
-		clickhouse.Named("reference", s.OffChrtReferenceID), clickhouse.Named("shipper", s.OffChrtShipperOrgDataID),
-		clickhouse.Named("public", s.Public), clickhouse.Named("shared", notNil(s.SharedWithOrgIDs)),
-		clickhouse.Named("scheduled", unixMilli(s.TerminationScheduledFor)), clickhouse.Named("terminated", unixMilli(s.TerminatedAt)),
-		clickhouse.Named("flight_numbers", notNil(s.FlightNumbers)), clickhouse.Named("flight_loaded_statuses", notNil(s.FlightLoadedStatuses)),
-		clickhouse.Named("flight_leg_ids", notNil(s.FlightLegIDs)), clickhouse.Named("version", s.Version))
+	createdAt := proto.ColDateTime64{}
+	createdAt.AppendRaw(proto.DateTime64(s.CreatedAt.UnixMilli()))
+	public := new(proto.ColBool).Nullable()
+	public.Append(nullable(s.Public))
+	err := db.insertNative(ctx, sessionsTable.name, 1, proto.Input{
+		{Name: "session_id", Data: textColumn(s.ID.String())}, {Name: "org_id", Data: textColumn(s.OrgID)},
+		{Name: "device_id", Data: textColumn(s.DeviceID.String())}, {Name: "device_mac_address", Data: textColumn(s.DeviceMACAddress)},
+		{Name: "created_at", Data: createdAt.WithPrecision(proto.PrecisionMilli)},
+		{Name: "comments", Data: nullableTextColumn(s.Comments)}, {Name: "off_chrt_reference_id", Data: nullableTextColumn(s.OffChrtReferenceID)},
+		{Name: "off_chrt_shipper_org_data_id", Data: nullableTextColumn(s.OffChrtShipperOrgDataID)}, {Name: "public", Data: public},
+		{Name: "shared_with_org_ids", Data: listColumn(s.SharedWithOrgIDs)},
+		{Name: "termination_scheduled_for", Data: nullableTimeColumn(s.TerminationScheduledFor)},
+		{Name: "terminated_at", Data: nullableTimeColumn(s.TerminatedAt)},
+		{Name: "flight_numbers", Data: listColumn(s.FlightNumbers)}, {Name: "flight_loaded_statuses", Data: listColumn(s.FlightLoadedStatuses)},
+		{Name: "flight_leg_ids", Data: listColumn(s.FlightLegIDs)}, {Name: "version", Data: proto.ColUInt64{s.Version}},
+	})
 	if err != nil {
 		return fmt.Errorf("save a session: %w", err)
 	}
 	return nil
-}
-
-// notNil lets a nil list be bound as an empty array instead of NULL.
-func notNil(list []string) []string {
-	if list == nil {
-		return []string{}
-	}
-	return list
-}
-
-func unixMilli(t *time.Time) *int64 {
-	if t == nil {
-		return nil
-	}
-	ms := t.UnixMilli()
-	return &ms
 }

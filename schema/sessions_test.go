@@ -1,6 +1,7 @@
 package schema_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -58,6 +59,28 @@ func TestSaveSession(t *testing.T) {
 		if diff := cmp.Diff(s, inUTC(got)); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
+	}
+}
+
+// TestASessionIsSharedWithAsManyAsMayBe saves the longest lists, which are longer than a server lets a
+// parameter be.
+func TestASessionIsSharedWithAsManyAsMayBe(t *testing.T) {
+	t.Parallel()
+	db := schematest.Open(t)
+	want := schema.Session{ID: schema.NewID(), OrgID: "org_a", DeviceID: schema.NewID(), CreatedAt: time.UnixMilli(1768469400120).UTC()}
+	for i := range 1000 {
+		want.SharedWithOrgIDs = append(want.SharedWithOrgIDs, fmt.Sprintf("org_%0124d", i))
+	}
+	want.FlightNumbers = want.SharedWithOrgIDs
+	if err := db.SaveSession(t.Context(), want); err != nil {
+		t.Fatal(err)
+	}
+	got, found, err := db.FindSession(t.Context(), want.OrgID, want.ID)
+	if err != nil || !found {
+		t.Fatalf("FindSession: %v, %v", found, err)
+	}
+	if diff := schematest.Diff(want, inUTC(got)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

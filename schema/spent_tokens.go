@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
@@ -31,13 +32,13 @@ type SpentToken struct {
 
 // InsertSpentTokens remembers that tokens are spent. It may be repeated.
 func (db *DB) InsertSpentTokens(ctx context.Context, tokens []SpentToken) error {
-	ids, seconds := make([]string, len(tokens)), make([]uint32, len(tokens))
-	for i, t := range tokens {
-		ids[i], seconds[i] = t.ID, uint32(t.ExpiresAt.Unix())
+	var id proto.ColStr
+	var expiresAt proto.ColDateTime
+	for _, t := range tokens {
+		id.Append(t.ID)
+		expiresAt.Append(t.ExpiresAt)
 	}
-	err := db.conn.Exec(ctx, `INSERT INTO spent_tokens (token_id, expires_at)
-SELECT pair.1, toDateTime(pair.2, 'UTC') FROM (SELECT arrayJoin(arrayZip({ids:Array(String)}, {seconds:Array(UInt32)})) AS pair)`,
-		clickhouse.Named("ids", ids), clickhouse.Named("seconds", seconds))
+	err := db.insertNative(ctx, spentTokensTable.name, len(tokens), proto.Input{{Name: "token_id", Data: &id}, {Name: "expires_at", Data: &expiresAt}})
 	if err != nil {
 		return fmt.Errorf("record that sign-in tokens are spent: %w", err)
 	}

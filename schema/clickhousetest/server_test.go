@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -45,6 +46,24 @@ func TestAFrozenServerAnswersAgainWhenItIsThawed(t *testing.T) {
 		t.Error("a frozen server has answered")
 	}
 	check(t, server.Thaw())
+	if got := server.Query(t, "SELECT 7"); got != "7" {
+		t.Errorf("the answer is %q, want 7", got)
+	}
+}
+
+// TestAServerOutlivesABrokenClient pins what clickhouse-local up to 26.7 does only when it is interactive:
+// the last packet of the client is none.
+func TestAServerOutlivesABrokenClient(t *testing.T) {
+	t.Parallel()
+	server := clickhousetest.Start(t, clickhousetest.Options{})
+	for range 3 {
+		conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(server.TCPPort)))
+		check(t, err)
+		_, err = conn.Write([]byte("\x7fno packet"))
+		check(t, err)
+		_, _ = io.ReadAll(conn) // until the server hangs up, or is gone
+		check(t, conn.Close())
+	}
 	if got := server.Query(t, "SELECT 7"); got != "7" {
 		t.Errorf("the answer is %q, want 7", got)
 	}

@@ -76,6 +76,11 @@ func (lib *library) serve(ctx context.Context, config string, options ServerOpti
 		fmt.Sprintf("INSERT INTO FUNCTION file(%d, 'TSV', 'word String') SELECT 'ready'", readyEnd.Fd()),
 		fmt.Sprintf("SELECT * FROM file(%d, 'LineAsString') FORMAT Null", endRead.Fd()))
 	args := append([]string{"lastseen", "--config-file=" + config, logLevel, "--query=" + strings.Join(statements, "; ")}, sessionArguments...)
+	args = append(args, interactiveArguments...)
+	hangUp, err := beInteractive()
+	if err != nil {
+		return err
+	}
 	run := &commandLine{ended: make(chan struct{})}
 	keepNotice(func() {
 		keepSignalHandlers(func() {
@@ -92,6 +97,7 @@ func (lib *library) serve(ctx context.Context, config string, options ServerOpti
 		}
 	}
 	end.Close()
+	hangUp()
 	<-run.ended
 	return errors.Join(err, run.err)
 }

@@ -55,12 +55,12 @@ func filterStderr() (restore func()) {
 	}
 }
 
-// passOn copies lines, but for the engine's notice.
+// passOn copies lines, but for the engine's notice and empty ones, of which it writes one before a server.
 func passOn(to, from *os.File) {
 	lines := bufio.NewReader(from)
 	for {
 		line, err := lines.ReadString('\n')
-		if !strings.HasPrefix(line, logNotice) {
+		if !strings.HasPrefix(line, logNotice) && line != "\n" {
 			_, _ = to.WriteString(line) // there is nobody to tell
 		}
 		if err != nil {

@@ -50,6 +50,12 @@ test-server: engine
 test-cluster: engine
 	LASTSEEN_TEST_LAYOUT=cluster go test -timeout 30m ./schema ./schema/clickhousetest $(END_TO_END)
 
+## test-feed: the killed consumer of the feed on a server and a cluster, where it waits for a minute
+.PHONY: test-feed
+test-feed: engine
+	for layout in server cluster; do \
+	  LASTSEEN_TEST_FEED=1 LASTSEEN_TEST_LAYOUT=$$layout go test $(END_TO_END) -count=1 -run '^TestAConsumerOfTheFeed' || exit 1; done
+
 ## screenshots: take the pictures of the console in docs/screenshots anew, with Chromium
 .PHONY: screenshots
 screenshots: engine

@@ -126,6 +126,7 @@ func (s *history) reportLong(lanes []pullLane, found []laneFound) {
 	o, least := s.o, leastOfJSONEachRow
 	if s.rig.Server != nil {
 		least = leastOfServersJSON
+		o.Note("A server writes JSONEachRow on all processors at once, unlike the engine in a process; lastseen uses one for each answer, and another one to read ahead. Server CPU a point says what each way costs.")
 	}
 	t := record.Table{Title: fmt.Sprintf("A whole history of %s points", record.Thousands(float64(s.long.PointsPerSession))), Header: []string{"", "points/s", "of ClickHouse's own", "MB on the wire", "first byte", "server CPU a point"}}
 	for i, l := range lanes {

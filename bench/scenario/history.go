@@ -79,9 +79,9 @@ func (s *history) pullLanes() []pullLane {
 	key := traffic.Bearer(on.Catalogue.Keys[0][0])
 	yardstick := url.Values{"session": {spec.SessionID(0).String()}, "start": {fmt.Sprint(start)}, "end": {fmt.Sprint(end)}}.Encode()
 	own := pullLane{"JSONEachRow", "ClickHouse's own JSONEachRow", engine.Host, "", "/json_each_row?" + yardstick, "identity", false, engine.CPU}
-	if s.rig.Server != nil { // which can be asked itself
-		direct := s.rig.Server.Select("history", baseline.SelectRange+" FORMAT JSONEachRow",
-			map[string]string{"session": spec.SessionID(0).String(), "start": fmt.Sprint(start), "end": fmt.Sprint(end)})
+	direct, possible := s.rig.Server.Select("history", baseline.SelectRange+" FORMAT JSONEachRow",
+		map[string]string{"session": spec.SessionID(0).String(), "start": fmt.Sprint(start), "end": fmt.Sprint(end)})
+	if possible {
 		own.address, own.authorization, own.path, own.cpu = direct.Address, direct.Authorization, direct.Path, s.rig.Server.CPU
 	}
 	whole := traffic.HistoryPath(on.Catalogue.ID(0), start, end)

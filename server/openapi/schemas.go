@@ -153,7 +153,8 @@ func trackingSchemas() map[string]Schema {
 		}, "type", "values")),
 		"IngestResult": Object(Schema{
 			"accepted": Count(), "rejected": List(Object(Schema{"index": Count(), "detail": Text(1, 0)}, "index", "detail")),
-		}, "accepted", "rejected"),
+			"replaced": Count(), "dropped_values": Count(),
+		}, "accepted", "rejected", "replaced", "dropped_values"),
 		"MarkResult": Object(Schema{"successful_updates": Count(), "failed_updates": Count()}, "successful_updates", "failed_updates"),
 	}
 }

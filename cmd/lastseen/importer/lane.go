@@ -85,7 +85,7 @@ func (l *lane) send(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.of.tally.accept(result.Accepted)
+	l.of.tally.accept(result.Accepted, result.Replaced, result.Dropped)
 	for _, rejection := range result.Rejected {
 		if rejection.Index < 0 || rejection.Index >= len(l.sent) {
 			return fmt.Errorf("send points: the server rejects point %d of %d: check that it and this program are of one version", rejection.Index, len(l.sent))

@@ -25,6 +25,7 @@ type route struct {
 	bodyLimit int64         // bytes on the wire
 	timeout   time.Duration // of the work; reading and writing have their own
 	queue     queue
+	urgent    bool // it goes before what else is in the queue, and has a reserve
 
 	handle func(*call) error
 	allow  string       // the methods of the path, where handle is notAllowed
@@ -160,6 +161,12 @@ func bodiless(r route) route {
 	return r
 }
 
+// urgent is a route that no load may keep waiting.
+func urgent(r route) route {
+	r.urgent = true
+	return r
+}
+
 // large is a route with a body that holds a list of as many ids as ingest.MaxMarks.
 func large(r route) route {
 	r.bodyLimit = 1 << 20
@@ -178,7 +185,7 @@ func keyRoutes(prefix string, kind keyKind) []route {
 	return []route{
 		write(prefix+"/create/v1", "Make "+kind.indefinite, admin, kind.create),
 		query("/list/v1", "The organisation's "+kind.plural, kind.list),
-		bodiless(write(prefix+"/revoke/v1", "Revoke "+kind.indefinite, admin, kind.revoke)),
+		urgent(bodiless(write(prefix+"/revoke/v1", "Revoke "+kind.indefinite, admin, kind.revoke))),
 		write(prefix+"/rotate/v1", "Replace "+kind.indefinite+" by a new one", admin, kind.rotate),
 		query("/events/v1", "Who made, rotated and revoked "+kind.plural, kind.events),
 	}

@@ -27,18 +27,18 @@ func (p *tab) accessible(name string) {
 	p.do(looks("light", 1280, 800))
 }
 
-// look is a colour scheme and a width, and which of the checker's rules to try, all when empty.
-type look struct {
+// appearance is a colour scheme and a width, and which of the checker's rules to try, all when empty.
+type appearance struct {
 	scheme, rules string
 	width         int64
 }
 
-var allLooks = []look{{"light", "", 1280}, {"light", "", 320}, {"dark", `, runOnly: ["color-contrast"]`, 768}}
+var allLooks = []appearance{{"light", "", 1280}, {"light", "", 320}, {"dark", `, runOnly: ["color-contrast"]`, 768}}
 
 // accessibleIn runs the checker, which is on the page, in one look.
-func (p *tab) accessibleIn(name string, look look) {
+func (p *tab) accessibleIn(name string, look appearance) {
 	p.Helper()
-		p.do(looks(look.scheme, look.width, 800))
+	p.do(looks(look.scheme, look.width, 800))
 	found := eval[[]string](p, `new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next)))
 		.then(() => Promise.allSettled(document.getAnimations().filter((a) => a.effect.getComputedTiming().iterations !== Infinity).map((a) => a.finished)))
 		.then(() => axe.run(document, {resultTypes: ["violations"]`+look.rules+`}))

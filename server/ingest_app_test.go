@@ -315,3 +315,23 @@ func TestADeviceThatNobodyKnowsIsRegisteredWhenTheCredentialAllowsIt(t *testing.
 	}
 	s.post(pathAPIKeys+"/create/v1", admin, fmt.Sprintf(`{"name":"key","expires_at_timestamp":%q,"registers_devices":true}`, later), 201)
 }
+
+func TestTwoOrganisationsMayCallTheirDevicesTheSame(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	for n, org := range []string{"org_a", "org_B"} {
+		admin := s.token(org, keys.RoleAdministrator)
+		made := object(s, s.post(pathDeviceCredentials+"/create/v1", admin, fmt.Sprintf(`{"name":"phones","expires_at_timestamp":%q,"registers_devices":true}`, later), 201))
+		for range 2 {
+			s.get(fmt.Sprintf("%sosmand/v1?id=van7&lat=%d&lon=2&timestamp=1777629600", pathApps, n+1), made["key"].(string), 200)
+		}
+		items := object(s, s.get(pathSessionsList, admin, 200))["items"].([]any)
+		if len(items) != 1 {
+			t.Fatalf("%s has %d sessions, want 1", org, len(items))
+		}
+		if got, want := s.stored(org, items[0].(map[string]any)["_id"].(string)), fmt.Sprintf("2026-05-01T10:00:00Z [2 %d] {}", n+1); len(got) != 1 || got[0] != want {
+			t.Errorf("%s has stored %q, want %q", org, got, want)
+		}
+	}
+}

@@ -9,7 +9,7 @@ import (
 
 // Introduce registers a device that nobody in the organisation knows, by the name that an app gives it, and
 // begins a session of it. One that is known is left as it is, without a session too: somebody may have
-// ended it. A name that another organisation has changes nothing either.
+// ended it. Where another organisation has a device of that name, this one gets an address of its own.
 //
 // Errors: schema.Unavailable.
 func (r *Registry) Introduce(ctx context.Context, orgID, name string) error {
@@ -17,6 +17,10 @@ func (r *Registry) Introduce(ctx context.Context, orgID, name string) error {
 	identity, _ := AppendMACIdentity(nil, address)
 	r.mu.RLock()
 	known := r.byMAC[string(identity)]
+	if known != nil && known.orgID != orgID {
+		address = OwnAddress(orgID, address)
+		known = r.byMAC[address]
+	}
 	r.mu.RUnlock()
 	if known != nil {
 		return nil

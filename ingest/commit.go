@@ -94,6 +94,7 @@ func (c *committer) write(requests []*request) error {
 	g.session = c.knowledge
 	for _, r := range requests {
 		c.prefetch(r.batch)
+		g.begin()
 		for i := range r.batch.Points {
 			p := &r.batch.Points[i]
 			o := &r.batch.Targets[p.Target].Owner
@@ -120,6 +121,9 @@ func (c *committer) write(requests []*request) error {
 		c.watermark.done(stamp)
 	}
 	c.counts.inserted(len(requests), len(fresh), len(g.rows)-len(fresh), began)
+	for i, r := range requests {
+		r.replaced = g.replaced[i]
+	}
 	// Points that were there already are shown too: an insert that failed may have written them.
 	c.notices.Publish(g.rows)
 	return nil

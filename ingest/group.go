@@ -7,6 +7,8 @@ type group struct {
 	session  func(schema.ID) groupSession
 	rows     []schema.OwnedPoint // one an identity: of several in the group the last
 	find     []bool              // for each row, whether it may be stored already
+	from     []int32             // for each row, its request's place in the group
+	replaced []int               // for each request, how many of its points took the place of one with other values
 	sessions map[schema.ID]int32 // places in states
 	states   []groupSession
 	latest   int32                   // the place of the last point's session
@@ -31,10 +33,14 @@ func newGroup() group {
 func (g *group) reset() {
 	clear(g.rows)
 	g.rows, g.find, g.states, g.keys = g.rows[:0], g.find[:0], g.states[:0], g.keys[:0]
+	g.from, g.replaced = g.from[:0], g.replaced[:0]
 	clear(g.sessions)
 	clear(g.byKey)
 	g.indexed, g.latest = false, 0
 }
+
+// begin makes what is added from here on the points of the next request.
+func (g *group) begin() { g.replaced = append(g.replaced, 0) }
 
 // add puts a point into the group, in place of one with the same identity.
 func (g *group) add(p *schema.DataPoint, orgID string, deviceID schema.ID) {
@@ -54,12 +60,15 @@ func (g *group) add(p *schema.DataPoint, orgID string, deviceID schema.ID) {
 	}
 	if g.indexed {
 		if i, there := g.byKey[keyOf(p)]; there {
-			g.rows[i] = row
+			if !row.SameValues(&g.rows[i].DataPoint) {
+				g.replaced[len(g.replaced)-1]++
+			}
+			g.rows[i], g.from[i] = row, int32(len(g.replaced)-1)
 			return
 		}
 		g.byKey[keyOf(p)] = len(g.rows)
 	}
-	g.rows, g.find = append(g.rows, row), append(g.find, find)
+	g.rows, g.find, g.from = append(g.rows, row), append(g.find, find), append(g.from, int32(len(g.replaced)-1))
 }
 
 func keyOf(p *schema.DataPoint) schema.PointKey {
@@ -107,6 +116,7 @@ func (g *group) separate(stored map[schema.PointKey]schema.DataPoint, now int64)
 				}
 				p.Version = max(p.Version, there.Version+1)
 				p.Outlier = there.Outlier
+				g.replaced[g.from[i]]++
 			}
 		}
 		p.ReceivedAt = now

@@ -23,6 +23,8 @@ type WriterOptions struct {
 	// Retention is how long ClickHouse keeps points after their timestamp, in whole days; 0 means for
 	// ever. Older points are rejected, since they would be acknowledged and then lost.
 	Retention time.Duration
+	// ClockAhead is how far ahead of the clock a point's timestamp may lie; 0 means DefaultClockAhead.
+	ClockAhead time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// ReceivedThrough is the newest time (Unix milliseconds) at which a point that is stored was
@@ -33,18 +35,22 @@ type WriterOptions struct {
 	Unsettled bool
 }
 
+// DefaultClockAhead is how far ahead of the clock timestamps may lie unless a Writer's options say otherwise.
+const DefaultClockAhead = time.Minute
+
 // The sentences of rejections that the Writer adds.
 const (
-	detailAfterEnd     = "The session ended before this timestamp: create a new session."
-	detailExpired      = "timestamp lies further back than the %d days for which this service keeps points: the point would be dropped again." // of each writer, with its days
-	detailFuture       = "timestamp lies more than five minutes in the future: set the device's clock."
-	latestAheadOfClock = 5 * 60 * 1000 // milliseconds
+	detailAfterEnd = "The session ended before this timestamp: create a new session."
+	detailExpired  = "timestamp lies further back than the %d days for which this service keeps points: the point would be dropped again." // of each writer, with its days
+	detailFuture   = "timestamp lies further in the future than this service accepts: set the device's clock."
 )
 
 // Result is what became of a batch.
 type Result struct {
-	Accepted int                `json:"accepted"` // points that are now stored, newly or from before
-	Rejected []decode.Rejection `json:"rejected"` // by ascending index, never nil
+	Accepted int                `json:"accepted"`       // points that are now stored, newly or from before
+	Rejected []decode.Rejection `json:"rejected"`       // by ascending index, never nil
+	Replaced int                `json:"replaced"`       // points that took the place of another of their session and timestamp with other values
+	Dropped  int                `json:"dropped_values"` // optional values of accepted points that were out of range or said "unknown"
 }
 
 // MaxMarks is the number of points that one call of MarkOutliers may name.
@@ -58,6 +64,7 @@ type Writer struct {
 	now       func() time.Time
 	retained  int64  // milliseconds for which points are kept; 0 for ever
 	expired   string // why an older one is rejected
+	ahead     int64  // milliseconds by which a timestamp may be ahead of the clock
 
 	queue     *queue
 	pace      pace
@@ -75,6 +82,8 @@ type request struct {
 	bytes  int64      // of the budget, beside the batch's own
 	weight int        // in the queue
 	done   chan error // has room for one
+	// replaced is how many of its points took the place of another; the committer's until it has answered.
+	replaced int
 }
 
 // NewWriter returns a Writer that runs until Close. What directory and newest tell of must be loaded.
@@ -92,8 +101,11 @@ func newWriter(store store, directory Directory, newest Newest, notices Notices,
 	if options.Interval == 0 {
 		options.Interval = DefaultInterval
 	}
+	if options.ClockAhead == 0 {
+		options.ClockAhead = DefaultClockAhead
+	}
 	w := &Writer{
-		directory: directory, budget: options.Budget, now: options.Now, retained: options.Retention.Milliseconds(),
+		directory: directory, budget: options.Budget, now: options.Now, retained: options.Retention.Milliseconds(), ahead: options.ClockAhead.Milliseconds(),
 		expired: fmt.Sprintf(detailExpired, options.Retention/(24*time.Hour)),
 		queue:   newQueue(options.Queue, options.Now), pace: pace{interval: options.Interval},
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
@@ -118,7 +130,7 @@ func (w *Writer) Accepts(orgID string) bool {
 
 // Ingest writes the points of a batch, which it consumes, and returns when ClickHouse has them and
 // last_seen shows them. Points that name a session or a device that the caller may not write for,
-// that come from the future (more than five minutes), that come after their session's end or that are
+// that come from the future (more than ClockAhead), that come after their session's end or that are
 // older than the retention are rejected one by one.
 //
 // Errors: schema.Busy; schema.Unavailable; schema.DiskFull; or the context's when it ends first, in which case the
@@ -135,7 +147,7 @@ func (w *Writer) Ingest(ctx context.Context, caller registry.Caller, batch *deco
 		switch {
 		case o.Detail != "":
 			return o.Detail
-		case p.Timestamp > now+latestAheadOfClock:
+		case p.Timestamp > now+w.ahead:
 			return detailFuture
 		case p.Timestamp > o.EndedAt:
 			return detailAfterEnd
@@ -145,16 +157,17 @@ func (w *Writer) Ingest(ctx context.Context, caller registry.Caller, batch *deco
 		return ""
 	})
 	// The batch is the committer's from the submission on.
-	result := Result{Accepted: batch.Len(), Rejected: batch.TakeRejected()}
+	result := Result{Accepted: batch.Len(), Rejected: batch.TakeRejected(), Dropped: batch.Dropped}
 	w.committer.counts.rejected(result.Rejected, w.expired)
 	if result.Accepted == 0 {
 		batch.Release()
 		return result, nil
 	}
-	err := w.submit(&request{ctx: ctx, orgID: caller.OrgID, batch: batch, done: make(chan error, 1)}, result.Accepted)
-	if err != nil {
+	r := &request{ctx: ctx, orgID: caller.OrgID, batch: batch, done: make(chan error, 1)}
+	if err := w.submit(r, result.Accepted); err != nil {
 		return Result{}, err
 	}
+	result.Replaced = r.replaced
 	return result, nil
 }
 

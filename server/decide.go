@@ -34,6 +34,9 @@ func (s *Server) decide(r *route, principal *keys.Principal, began time.Time, no
 
 // admit checks all that can be checked before the body is read.
 func (c *call) admit() error {
+	if err := c.checkForm(); err != nil {
+		return err
+	}
 	note := c.connection().TakeHandover()
 	if len(c.http.Request.Header.RequestURI()) > c.server.config.MaxURIBytes {
 		return problem.URITooLong
@@ -54,6 +57,22 @@ func (c *call) admit() error {
 	return c.checkBodyHeaders()
 }
 
+// checkForm refuses what fasthttp takes and RFC 9112 does not allow, or allows to refuse: other versions of HTTP, lines
+// that end in a bare LF, and continued lines. What stands between us and the client may read such a request
+// differently.
+func (c *call) checkForm() error {
+	header := &c.http.Request.Header
+	if version := header.Protocol(); string(version) != "HTTP/1.1" && string(version) != "HTTP/1.0" {
+		c.http.SetConnectionClose()
+		return problem.HTTPVersion
+	}
+	if !transport.WellFormed(header.RawHeaders()) {
+		c.http.SetConnectionClose()
+		return problem.Malformed
+	}
+	return nil
+}
+
 // authenticate finds out who is calling.
 func (c *call) authenticate() error {
 	principal, wait, err := c.server.identifier.Identify(c.server.work, c.asked())
@@ -62,6 +81,15 @@ func (c *call) authenticate() error {
 	}
 	c.principal = principal
 	return nil
+}
+
+// stillAllowed checks once more who is calling and whether the route is open to them: the credential of an answer that
+// takes long may have been revoked meanwhile, or have expired.
+func (c *call) stillAllowed() error {
+	if err := c.authenticate(); err != nil {
+		return err
+	}
+	return c.route.Authorize(c.principal)
 }
 
 // asked is the request as those see it who find out who is calling.

@@ -25,6 +25,7 @@ type route struct {
 	bodyLimit int64         // bytes on the wire
 	timeout   time.Duration // of the work; reading and writing have their own
 	queue     queue
+	urgent    bool // it goes before what else is in the queue, and has a reserve
 
 	handle func(*call) error
 	allow  string       // the methods of the path, where handle is notAllowed
@@ -63,6 +64,7 @@ const (
 	refusalTimeout = 10 * time.Second
 
 	pathLastSeen          = "/tracking/timeseries/session_by_device/last_seen/v1"
+	pathLastSeenBatch     = "/tracking/timeseries/session_by_device/last_seen_batch/v1"
 	pathDataPoints        = "/tracking/timeseries/session_by_device/data_points/v1"
 	pathLastSeenPublic    = "/tracking/timeseries/session_by_device/last_seen_public/v1"
 	pathPointsPublic      = "/tracking/timeseries/session_by_device/data_points_public/v1"
@@ -88,6 +90,12 @@ func routes() []route {
 		read(pathSessionsList, "A page of the sessions that the organisation may see", queryQueue, 20*time.Second, listSessions),
 		read(pathSessionsGet, "One session", queryQueue, 20*time.Second, getSession),
 		read(pathTypeahead, "Suggestions for a text that is being typed", queryQueue, 20*time.Second, typeahead),
+
+		quiet(route{
+			method: fasthttp.MethodPost, path: pathLastSeenBatch, summary: "The newest data points of many sessions",
+			Access: caller.Access{Role: keys.RoleOperator, APIKeys: true},
+			body:   jsonBody, bodyLimit: batchBody, timeout: 5 * time.Second, handle: lastSeenBatch,
+		}),
 
 		quiet(public(pathLastSeenPublic, "The newest data point of a public session", noQueue, 5*time.Second, lastSeen)),
 		public(pathPointsPublic, "The data points of a public session in a range of time, and its stationary clusters", streamQueue, 10*time.Minute, dataPointsPublic),
@@ -160,6 +168,12 @@ func bodiless(r route) route {
 	return r
 }
 
+// urgent is a route that no load may keep waiting.
+func urgent(r route) route {
+	r.urgent = true
+	return r
+}
+
 // large is a route with a body that holds a list of as many ids as ingest.MaxMarks.
 func large(r route) route {
 	r.bodyLimit = 1 << 20
@@ -178,7 +192,7 @@ func keyRoutes(prefix string, kind keyKind) []route {
 	return []route{
 		write(prefix+"/create/v1", "Make "+kind.indefinite, admin, kind.create),
 		query("/list/v1", "The organisation's "+kind.plural, kind.list),
-		bodiless(write(prefix+"/revoke/v1", "Revoke "+kind.indefinite, admin, kind.revoke)),
+		urgent(bodiless(write(prefix+"/revoke/v1", "Revoke "+kind.indefinite, admin, kind.revoke))),
 		write(prefix+"/rotate/v1", "Replace "+kind.indefinite+" by a new one", admin, kind.rotate),
 		query("/events/v1", "Who made, rotated and revoked "+kind.plural, kind.events),
 	}

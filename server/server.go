@@ -77,7 +77,8 @@ type Config struct {
 
 	// Queries bounds the requests that ask ClickHouse at the same time, streamed histories aside,
 	// and Histories those that stream a history, of which one organisation may have half and those without
-	// a credential a quarter; Histories should be what query.NewHistory got. Defaults: four times the
+	// a credential a quarter. Eight times as many may be open, of which those that are not being read
+	// wait for clients that are slow to take what was. Defaults: four times the
 	// processors, and 8.
 	Queries, Histories int
 	// LongPolls bounds the polls of last_seen that wait for a change (Prefer: wait); past it they are
@@ -137,9 +138,18 @@ type Services struct {
 	SignIn   *people.SignIn
 	Provider *oidc.Provider
 	// Ready says why the service cannot serve yet, in a sentence for the public, or nil when it
-	// can. It is called for every /readyz and must end with its context.
+	// can. It is called for /readyz, at most once in readyFor and never twice at a time, and must end
+	// with its context.
 	Ready func(ctx context.Context) error
 }
+
+const (
+	// reservedQueries is how many revocations run although everything else that asks ClickHouse is at its limit.
+	reservedQueries = 2
+	// openHistories is how many histories may be open for each that may be read: the others wait for clients that
+	// are slow to read, and hold no query.
+	openHistories = 8
+)
 
 // Server answers HTTP requests. Its methods are safe for concurrent use.
 type Server struct {
@@ -151,9 +161,10 @@ type Server struct {
 	calls        sync.Pool           // of *call
 	direct       *directPolls        // nil when every request is logged
 	ids          *idSource
-	queries      *limit.Admission
-	streams      *limit.Fair
-	waiting      *limit.Admission             // polls that wait for a change
+	queries      *limit.Gate
+	streams      *limit.Gate                  // histories that are read
+	open         *limit.Gate                  // histories, those included that wait for a slow client
+	waiting      *limit.Gate                  // polls that wait for a change
 	slots        *limit.Slots                 // connections that poll under overload
 	thinned      map[string]*ratelimit.Bucket // by reason: refusals of which not all are logged
 	stopping     chan struct{}
@@ -163,6 +174,7 @@ type Server struct {
 	browsers     *caller.Browsers
 	identifier   *caller.Identifier
 	rateProblems rateProblems
+	readiness    readiness
 	draining     atomic.Bool
 
 	work     context.Context // ends when a shutdown's time is up
@@ -181,9 +193,12 @@ func New(config Config, services Services) *Server {
 	}
 	s := &Server{
 		config: config, services: services, routes: routes(), byPath: map[string][]*route{}, ids: newIDSource(),
-		queries: limit.NewAdmission(config.Queries, 10*config.Queries, config.QueueWait),
-		streams: limit.NewFair(config.Histories, 5*config.Histories, config.QueueWait),
-		waiting: limit.NewAdmission(config.LongPolls, 0, 0), stopping: make(chan struct{}),
+		queries: limit.NewGate(limit.GateConfig{
+			Capacity: int64(config.Queries), Reserved: reservedQueries, Waiting: 10 * config.Queries, Wait: config.QueueWait,
+		}),
+		streams: limit.NewGate(limit.GateConfig{Capacity: int64(config.Histories), Waiting: 5 * config.Histories, Wait: config.QueueWait}),
+		open:    limit.NewGate(limit.GateConfig{Capacity: openHistories * int64(config.Histories)}),
+		waiting: limit.NewGate(limit.GateConfig{Capacity: int64(config.LongPolls)}), stopping: make(chan struct{}),
 		thinned: map[string]*ratelimit.Bucket{problem.ReasonBusy: {}, problem.ReasonRate: {}},
 	}
 	s.counts = newServerCounts(s.routes)

@@ -10,6 +10,7 @@ import (
 	"lastseen/query/latest"
 	"lastseen/schema"
 	"lastseen/server/input"
+	"lastseen/server/limit"
 	"lastseen/server/transport"
 )
 
@@ -50,11 +51,12 @@ func awaitChange(c *call, id []byte, status latest.Status, point *schema.DataPoi
 	}
 	outcome := waitChanged
 	defer func() { c.server.counts.waits[outcome].Add(1) }()
-	if !c.server.waiting.TryEnter() {
+	place, err := c.server.waiting.TryEnter(limit.Request{Owner: c.owner(), Weight: 1})
+	if err != nil {
 		outcome = waitNoPlace
 		return status, false, nil
 	}
-	defer c.server.waiting.Leave()
+	defer place.Leave()
 	watch := c.server.services.LastSeen.Watch(id)
 	defer watch.Stop()
 	end := time.NewTimer(patience)
@@ -79,13 +81,9 @@ func awaitChange(c *call, id []byte, status latest.Status, point *schema.DataPoi
 		c.waited += time.Since(began)
 		// The credential after the session: what is shown is then older than the check.
 		status = look(c, id, point)
-		if err := c.authenticate(); err != nil {
+		if err := c.stillAllowed(); err != nil {
 			outcome = waitRefused
 			return status, true, err
-		}
-		if refusal := c.route.Authorize(c.principal); refusal != nil {
-			outcome = waitRefused
-			return status, true, refusal
 		}
 	}
 	return status, true, nil

@@ -162,11 +162,15 @@ func (s *Server) Close(ctx context.Context) error {
 // Select is a request to the server itself: where it goes, and its path with the statement and its parameters.
 type Select struct{ Address, Authorization, Path string }
 
-// Select makes a request for the rows that a statement finds in the database of a service.
-func (s *Server) Select(name, statement string, parameters map[string]string) Select {
+// Select makes a request for the rows that a statement finds in the database of a service. There is none where
+// services keep their data in themselves, or where the server wants TLS.
+func (s *Server) Select(name, statement string, parameters map[string]string) (request Select, possible bool) {
+	if s == nil || s.address.Scheme != "http" {
+		return request, false
+	}
 	values := url.Values{"database": {databaseName(name)}, "query": {statement}}
 	for parameter, value := range parameters {
 		values.Set("param_"+parameter, value)
 	}
-	return Select{Address: s.address.Host, Authorization: s.authorization(), Path: "/?" + values.Encode()}
+	return Select{Address: s.address.Host, Authorization: s.authorization(), Path: "/?" + values.Encode()}, true
 }

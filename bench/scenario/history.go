@@ -79,9 +79,9 @@ func (s *history) pullLanes() []pullLane {
 	key := traffic.Bearer(on.Catalogue.Keys[0][0])
 	yardstick := url.Values{"session": {spec.SessionID(0).String()}, "start": {fmt.Sprint(start)}, "end": {fmt.Sprint(end)}}.Encode()
 	own := pullLane{"JSONEachRow", "ClickHouse's own JSONEachRow", engine.Host, "", "/json_each_row?" + yardstick, "identity", false, engine.CPU}
-	if s.rig.Server != nil { // which can be asked itself
-		direct := s.rig.Server.Select("history", baseline.SelectRange+" FORMAT JSONEachRow",
-			map[string]string{"session": spec.SessionID(0).String(), "start": fmt.Sprint(start), "end": fmt.Sprint(end)})
+	direct, possible := s.rig.Server.Select("history", baseline.SelectRange+" FORMAT JSONEachRow",
+		map[string]string{"session": spec.SessionID(0).String(), "start": fmt.Sprint(start), "end": fmt.Sprint(end)})
+	if possible {
 		own.address, own.authorization, own.path, own.cpu = direct.Address, direct.Authorization, direct.Path, s.rig.Server.CPU
 	}
 	whole := traffic.HistoryPath(on.Catalogue.ID(0), start, end)
@@ -126,6 +126,7 @@ func (s *history) reportLong(lanes []pullLane, found []laneFound) {
 	o, least := s.o, leastOfJSONEachRow
 	if s.rig.Server != nil {
 		least = leastOfServersJSON
+		o.Note("A server writes JSONEachRow on all processors at once, unlike the engine in a process; lastseen uses one for each answer, and another one to read ahead. Server CPU a point says what each way costs.")
 	}
 	t := record.Table{Title: fmt.Sprintf("A whole history of %s points", record.Thousands(float64(s.long.PointsPerSession))), Header: []string{"", "points/s", "of ClickHouse's own", "MB on the wire", "first byte", "server CPU a point"}}
 	for i, l := range lanes {

@@ -40,6 +40,7 @@ type appConfig struct {
 	admin    adminConfig
 
 	ingestBytes    int64         // of memory for points in flight
+	clockAhead     time.Duration // by which a point's timestamp may be ahead
 	ingestQueue    int           // points that may wait for the next insert
 	ingestInterval time.Duration // between inserts of few points; 0 for none
 	historyLimits  history.Limits
@@ -200,7 +201,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	}
 	a.startCheckpoints(lastSeen)
 	writer := ingest.NewWriter(db, registry, lastSeen, lastSeen, ingest.WriterOptions{
-		Budget: decode.NewBudget(a.config.ingestBytes), Queue: a.config.ingestQueue,
+		Budget: decode.NewBudget(a.config.ingestBytes), Queue: a.config.ingestQueue, ClockAhead: a.config.clockAhead,
 		Interval: cmp.Or(a.config.ingestInterval, -1), Retention: a.config.schema.Retention,
 		// The embedded engine goes with its process, a server may finish what a dead process began.
 		ReceivedThrough: received, Unsettled: a.config.schema.ClickHouse != schema.Embedded,
@@ -214,7 +215,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 		Registry: registry, Writer: writer, Owner: nodes.Owner,
 		LastSeen: lastSeen,
 		History: history.New(db, lastSeen, history.Options{
-			Streams: a.config.server.Histories, CursorKey: issuer.DeriveKey("history cursors"), Watermark: writer, Limits: a.config.historyLimits,
+			CursorKey: issuer.DeriveKey("history cursors"), Watermark: writer, Limits: a.config.historyLimits,
 			Retention: a.config.schema.Retention,
 		}),
 		Sessions: sessions.New(db, lastSeen, time.Now),

@@ -117,7 +117,7 @@ func (f *feedTrial) start(t *testing.T) {
 // then stops the service; without stop it waits until the writers have written some more.
 func (f *feedTrial) run(t *testing.T, stop func() error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout+feedWithheld())
 	defer cancel()
 	var writing, consuming sync.WaitGroup
 	for _, w := range f.writers {

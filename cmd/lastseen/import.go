@@ -134,8 +134,23 @@ func (c *importCommand) report(std streams, sum *importer.Summary) {
 	if n := len(sum.FilesFailed); n > 0 {
 		failed = fmt.Sprintf("; %d of %d files failed", n, len(c.Files))
 	}
-	fmt.Fprintf(std.out, "%d points read: %d accepted, %d rejected; %d sessions, %d of them new%s\n",
-		sum.Read, sum.Accepted, sum.Rejected, sum.Sessions, sum.SessionsCreated, failed)
+	fmt.Fprintf(std.out, "%d points read: %d accepted%s, %d rejected; %d sessions, %d of them new%s\n",
+		sum.Read, sum.Accepted, ofThem(sum), sum.Rejected, sum.Sessions, sum.SessionsCreated, failed)
+}
+
+// ofThem says what else happened to the points that were accepted.
+func ofThem(sum *importer.Summary) string {
+	var parts []string
+	if sum.Replaced > 0 {
+		parts = append(parts, fmt.Sprintf("%d stored, %d replaced others of the same session and timestamp", sum.Accepted-sum.Replaced, sum.Replaced))
+	}
+	if sum.Dropped > 0 {
+		parts = append(parts, fmt.Sprintf("%d optional values left out, as they were out of range or unknown", sum.Dropped))
+	}
+	if parts == nil {
+		return ""
+	}
+	return " (" + strings.Join(parts, "; ") + ")"
 }
 
 // maxRefusals bounds the refused devices that are named.

@@ -36,6 +36,7 @@ type limitFlags struct {
 	MaxConnectionsPerAddress int            `default:"0" help:"Open connections of one client address; past it 429; 0 for no limit, which is right behind a proxy (default ${default})."`
 	DiskReserve              int            `default:"256" placeholder:"MIB" help:"Free space of ClickHouse's disk, in MiB, below which points are answered 503 instead of being written; a disk that is full can cost points that were acknowledged; 0 for none (default ${default})."`
 	IngestMemory             int            `default:"256" placeholder:"MIB" help:"Memory for points in flight, in MiB; past it 503 (default ${default})."`
+	ClockAhead               time.Duration  `default:"60s" placeholder:"DURATION" help:"How far ahead of this machine's clock the timestamp of a point may lie; others are rejected (default ${default})."`
 	IngestQueue              int            `default:"10000" placeholder:"POINTS" help:"Points that may wait for the next insert under overload; past it 503 (default ${default})."`
 	IngestInterval           time.Duration  `default:"100ms" help:"Least time between the starts of two inserts of few points: at most 1s; longer gives ClickHouse less to do and acknowledgements more time; 0 for none (default ${default})."`
 	Queries                  int            `default:"0" help:"Requests that ask ClickHouse at the same time, histories aside; 0 for four times the processors (default ${default})."`
@@ -83,6 +84,7 @@ func (f *serviceFlags) spans() []span {
 		{"drain-delay", f.DrainDelay, 0, time.Hour},
 		{"ingest-interval", f.IngestInterval, 0, time.Second},
 		{"history-max-time", f.HistoryMaxTime, 0, 24 * time.Hour},
+		{"clock-ahead", f.ClockAhead, time.Millisecond, 24 * time.Hour},
 		{"queue-wait", f.QueueWait, 0, short},
 		{"poll-wait", f.PollWait, 0, time.Second},
 	}
@@ -131,12 +133,12 @@ func (f *serviceFlags) config(log *slog.Logger, accessLog string, storage schema
 	return appConfig{
 		addr: f.Addr, mapTiles: f.MapTiles, schema: storage, log: log,
 		server: server.Config{
-			AccessLog: access, MaxConnections: f.MaxConnections, MaxConnectionsPerAddress: f.MaxConnectionsPerAddress,
+			AccessLog: access, MaxConnections: boundConnections(f.MaxConnections, descriptorLimit(), log), MaxConnectionsPerAddress: f.MaxConnectionsPerAddress,
 			Queries: queries, Histories: f.Histories, LongPolls: f.LongPolls, QueueWait: f.QueueWait, PollWait: f.PollWait,
 			RequestRate: f.RequestRate, FailureRate: f.FailureRate, TrustedProxies: f.TrustedProxies,
 		},
 		historyLimits: history.Limits{Points: f.HistoryMaxPoints, Bytes: f.HistoryMaxBytes, Time: f.HistoryMaxTime},
-		ingestBytes:   int64(f.IngestMemory) << 20, ingestQueue: f.IngestQueue, ingestInterval: f.IngestInterval, cachedKeys: f.CachedKeys, keyLookUpRate: f.KeyLookUpRate,
+		ingestBytes:   int64(f.IngestMemory) << 20, ingestQueue: f.IngestQueue, clockAhead: f.ClockAhead, ingestInterval: f.IngestInterval, cachedKeys: f.CachedKeys, keyLookUpRate: f.KeyLookUpRate,
 		drainDelay: f.DrainDelay, drainTimeout: f.ShutdownTimeout,
 	}, nil
 }

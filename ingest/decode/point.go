@@ -38,6 +38,7 @@ const (
 	DetailNoReference = "A point needs a session_id, or a device_id or device_mac_address whose active session is meant."
 	detailNoTimestamp = "timestamp is missing: give the time of the position, such as 2026-01-15T09:30:00Z."
 	detailTimestamp   = "timestamp must be a time such as 2026-01-15T09:30:00Z, or a number of Unix seconds or milliseconds."
+	detailUnknown     = "the value says that it is not known." // of an optional value, which nobody is told
 	DetailTooOld      = "timestamp lies before the year 2000: set the device's clock."
 	detailNoLatitude  = "latitude is missing: give a number from -90 to 90."
 	detailNoLongitude = "longitude is missing: give a number from -180 to 180."
@@ -94,6 +95,7 @@ type pointDecoder struct {
 
 	// Per field, so that the last of several wins whether it is good or bad.
 	problems [fieldCount]string
+	dropped  int // optional values that were left out, of the last point
 	given    [fieldCount]bool
 }
 
@@ -105,7 +107,7 @@ func (d *pointDecoder) decode(text []byte) (detail string, err error) {
 		return DetailNotObject, d.json.Validate()
 	}
 	d.point = schema.NewDataPoint(schema.ID{}, 0, 0, 0)
-	d.problems, d.given = [fieldCount]string{}, [fieldCount]bool{}
+	d.problems, d.given, d.dropped = [fieldCount]string{}, [fieldCount]bool{}, 0
 	members, err := d.json.ObjIter()
 	if err != nil {
 		return "", err
@@ -137,6 +139,9 @@ func (d *pointDecoder) decodeField(f field) error {
 	switch {
 	case kind == jx.Null:
 		d.clear(f)
+		if f > fieldLongitude {
+			d.problems[f] = detailUnknown
+		}
 		return d.json.Null()
 	case f <= fieldTimestamp && kind == jx.String:
 		text, err := d.json.StrBytes()
@@ -258,11 +263,17 @@ func parseTemperature(number []byte) (float32, bool) {
 	return float32(degrees) + 0, true // -0 and 0 are one temperature
 }
 
-// verdict returns the sentence on the first field that is wrong or missing, and fills in the reference.
+// verdict returns the sentence on the first needed field that is wrong or missing, leaves out the optional
+// values that are, and fills in the reference.
 func (d *pointDecoder) verdict() string {
-	for _, problem := range d.problems {
-		if problem != "" {
+	for f, problem := range d.problems {
+		switch {
+		case problem == "":
+		case field(f) <= fieldLongitude:
 			return problem
+		default: // the position is good all the same
+			d.clear(field(f))
+			d.dropped++
 		}
 	}
 	d.ref.HasSession, d.ref.HasDevice, d.ref.HasMAC = d.given[fieldSession], d.given[fieldDevice], d.given[fieldMAC]

@@ -86,21 +86,25 @@ func (t *Table) putAccess(a schema.SessionAccess) {
 // Points of a session that was never put are kept but seen by nobody. It keeps nothing of points.
 func (t *Table) Publish(points []schema.OwnedPoint) {
 	now := t.now().UnixMilli()
+	var changed []schema.ID // what is shown of them; neighbours once
 	for i := range points {
 		if i%prefetchLen == 0 {
 			t.prefetch(points[i:min(i+prefetchLen, len(points))])
 		}
 		p := &points[i].DataPoint
-		moved := false
+		moved, shown := false, false
 		t.records.update(p.SessionID, func(r *record) {
 			moved = !r.has(hasPoint) || p.Timestamp > r.newest
-			r.publish(p)
+			shown = r.publish(p)
 		})
-		t.watches.wake(p.SessionID)
+		if shown && (len(changed) == 0 || changed[len(changed)-1] != p.SessionID) {
+			changed = append(changed, p.SessionID)
+		}
 		if moved {
 			t.counts.lag.Observe((now - p.Timestamp) * int64(time.Millisecond))
 		}
 	}
+	t.watches.wakeEach(changed)
 	// A late point changes nothing that is saved, but its session carries the watermark onward.
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -121,6 +121,13 @@ func trackingSchemas() map[string]Schema {
 			}, "session_id", "outlier", "paused"),
 		}, "_id", "timestamp", "received_at_timestamp", "schema_version", "location", "metadata"),
 		"LastSeen": Schema{"oneOf": []Schema{Ref("DataPoint"), {"type": "null"}}, "description": "The newest data point that is no outlier, or null."},
+		"LastSeenBatch": Object(Schema{
+			"session_ids": Schema{"type": "array", "items": Text(0, 64), "minItems": 1, "maxItems": 1000, "description": "Ids of sessions; one that is named twice is answered twice."},
+		}, "session_ids"),
+		"NewestPoints": Object(Schema{
+			"data_points": Schema{"type": "array", "items": Ref("LastSeen"), "description": "In the order asked; null without a point, and for what is not found."},
+			"not_found":   Schema{"type": "array", "items": Schema{"type": "string"}, "description": "Ids of sessions that are not there for the caller."},
+		}, "data_points", "not_found"),
 		"StationaryCluster": Object(Schema{
 			"centroid_location": Ref("Feature"), "start_timestamp": Timestamp(), "end_timestamp": Timestamp(),
 			"point_count": Count(), "radius_miles": Schema{"type": "number", "minimum": 0},
@@ -153,7 +160,8 @@ func trackingSchemas() map[string]Schema {
 		}, "type", "values")),
 		"IngestResult": Object(Schema{
 			"accepted": Count(), "rejected": List(Object(Schema{"index": Count(), "detail": Text(1, 0)}, "index", "detail")),
-		}, "accepted", "rejected"),
+			"replaced": Count(), "dropped_values": Count(),
+		}, "accepted", "rejected", "replaced", "dropped_values"),
 		"MarkResult": Object(Schema{"successful_updates": Count(), "failed_updates": Count()}, "successful_updates", "failed_updates"),
 	}
 }
@@ -196,7 +204,7 @@ func requestSchemas() map[string]Schema {
 func keySchemas() map[string]Schema {
 	record := func() Schema {
 		return Schema{
-			"_id": ID(), "org_id": Text(1, 0), "name": Text(1, 100), "prefix": Text(1, 16), "device_id": ID(),
+			"_id": ID(), "org_id": Text(1, 0), "name": Text(1, 100), "prefix": Text(1, 16), "device_id": ID(), "registers_devices": Boolean(),
 			"created_by_user_id": Text(1, 0), "created_at_timestamp": Timestamp(), "expires_at_timestamp": Timestamp(),
 			"revoked_at_timestamp": Timestamp(), "revoked_by_user_id": Text(1, 0), "last_used_at_timestamp": Timestamp(),
 			"status": Schema{"enum": []string{"active", "expired", "revoked"}},
@@ -211,7 +219,8 @@ func keySchemas() map[string]Schema {
 		"Keys":    List(Ref("Key")),
 		"NewKey": Object(Schema{
 			"name": Text(1, 100), "expires_at_timestamp": Schema{"type": "string", "format": "date-time", "description": "In the future, at most five years ahead."},
-			"device_id": Schema{"type": "string", "description": "The one device that a device credential may write for."},
+			"device_id":         Schema{"type": "string", "description": "The one device that a device credential may write for."},
+			"registers_devices": Schema{"type": "boolean", "description": "Of a device credential: whether apps that it is given to may bring devices that nobody knows yet."},
 		}, "name", "expires_at_timestamp"),
 		"Rotation": Object(Schema{"grace_seconds": Integer(0, int(apikey.MaxGrace/time.Second)), "expires_at_timestamp": Timestamp()}, "grace_seconds"),
 		"KeyEvents": Object(Schema{"items": List(Object(Schema{

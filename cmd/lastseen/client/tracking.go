@@ -29,6 +29,17 @@ func (c *Client) RegisterDevice(ctx context.Context, device Device) (id string, 
 	return id, nil
 }
 
+// Organisation returns the id of the caller's organisation.
+func (c *Client) Organisation(ctx context.Context) (id string, err error) {
+	var caller struct {
+		OrgID string `json:"org_id"`
+	}
+	if err := c.Get(ctx, "/auth/session/v1", nil, &caller); err != nil {
+		return "", fmt.Errorf("ask whose organisation this is: %w", err)
+	}
+	return caller.OrgID, nil
+}
+
 // NewSession is what a session is created with.
 type NewSession struct {
 	OffChrtReferenceID string `json:"off_chrt_reference_id,omitempty"`
@@ -74,6 +85,8 @@ func (c *Client) EnsureSession(ctx context.Context, deviceID string, session New
 // IngestResult is what became of a batch of points.
 type IngestResult struct {
 	Accepted int `json:"accepted"`
+	Replaced int `json:"replaced"`       // accepted ones that took the place of another of their session and timestamp
+	Dropped  int `json:"dropped_values"` // optional values that were left out
 	Rejected []struct {
 		Index  int    `json:"index"`
 		Detail string `json:"detail"`

@@ -13,6 +13,8 @@ import (
 type Summary struct {
 	Read            int // rows and points read from the files, good and bad
 	Accepted        int // points that the server has, newly or from before
+	Replaced        int // accepted ones that took the place of another of the same session and timestamp
+	Dropped         int // optional values that were left out, as they were out of range or said that they are unknown
 	Rejected        int // rows that did not parse and points that the server refused
 	Sessions        int // sessions that points were sent to
 	SessionsCreated int // those of them that the import made
@@ -59,10 +61,12 @@ func (t *tally) read() {
 	t.sum.Read++
 }
 
-func (t *tally) accept(n int) {
+func (t *tally) accept(n, replaced, dropped int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.sum.Accepted += n
+	t.sum.Replaced += replaced
+	t.sum.Dropped += dropped
 }
 
 // fault is a reason for rejections without the values in it.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
@@ -229,19 +230,27 @@ func (db *DB) FindAPIKey(ctx context.Context, hash KeyHash) (APIKey, bool, error
 }
 
 // FindAPIKeys returns the keys with the hashes, each once, in no particular order; a hash that no key
-// has is missing from the answer. It is one query, meant for up to a thousand hashes.
+// has is missing from the answer. It is one query for up to five thousand hashes.
 func (db *DB) FindAPIKeys(ctx context.Context, hashes []KeyHash) ([]APIKey, error) {
-	texts := make([]string, len(hashes))
-	for i := range hashes {
-		texts[i] = hex.EncodeToString(hashes[i][:])
-	}
-	rows, err := db.conn.Query(ctx, apiKeySelect+" WHERE key_hash IN {hashes:Array(String)} AND key_id != ''", clickhouse.Named("hashes", texts))
-	if err != nil {
-		return nil, fmt.Errorf("find %d API keys: %w", len(hashes), err)
-	}
 	var keys []APIKey
-	err = eachStruct(rows, "find API keys", func(r apiKeyRow) { keys = append(keys, r.key()) })
-	return keys, err
+	for chunk := range slices.Chunk(hashes, rowsPerSet) {
+		texts := make([]string, len(chunk))
+		for i := range chunk {
+			texts[i] = hex.EncodeToString(chunk[i][:])
+		}
+		wanted, err := withSet(ctx, setColumn{"hash", "String", texts})
+		if err != nil {
+			return nil, err
+		}
+		rows, err := db.conn.Query(wanted, apiKeySelect+" WHERE key_hash IN (SELECT hash FROM wanted) AND key_id != ''")
+		if err != nil {
+			return nil, fmt.Errorf("find %d API keys: %w", len(hashes), err)
+		}
+		if err := eachStruct(rows, "find API keys", func(r apiKeyRow) { keys = append(keys, r.key()) }); err != nil {
+			return nil, err
+		}
+	}
+	return keys, nil
 }
 
 // FindAPIKeyByID returns an organisation's key by its id, and false when it has none with that id.

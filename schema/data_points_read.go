@@ -281,14 +281,10 @@ type PointKey struct {
 	Timestamp int64 // Unix milliseconds
 }
 
-// pointKeysPerQuery keeps the bound parameter of one look-up well under a server's limit of a
-// mebibyte for an address line.
-const pointKeysPerQuery = 5000
-
 // FindDataPoints returns those of the points with the given identities that are stored.
 func (db *DB) FindDataPoints(ctx context.Context, keys []PointKey) (map[PointKey]DataPoint, error) {
 	found := make(map[PointKey]DataPoint)
-	for chunk := range slices.Chunk(keys, pointKeysPerQuery) {
+	for chunk := range slices.Chunk(keys, rowsPerSet) {
 		if err := db.findDataPoints(ctx, chunk, found); err != nil {
 			return nil, fmt.Errorf("find data points by identity: %w", err)
 		}
@@ -303,15 +299,16 @@ func (db *DB) findDataPoints(ctx context.Context, keys []PointKey, found map[Poi
 		sessions[i], timestamps[i] = key.SessionID.String(), key.Timestamp
 		oldest, newest = min(oldest, key.Timestamp), max(newest, key.Timestamp)
 	}
+	ctx, err := withSet(ctx, setColumn{"session", "String", sessions}, setColumn{"ms", "Int64", timestamps})
+	if err != nil {
+		return err
+	}
 	// The bounds on the timestamp let ClickHouse skip whole months; the set uses the primary key.
 	reader, err := db.readPoints(ctx, "SELECT "+pointSelect+` FROM session_by_device_data_points
 WHERE timestamp >= fromUnixTimestamp64Milli({oldest:Int64}, 'UTC') AND timestamp <= fromUnixTimestamp64Milli({newest:Int64}, 'UTC')
-  AND (session_id, timestamp) IN (
-    SELECT pair.1, fromUnixTimestamp64Milli(pair.2, 'UTC')
-    FROM (SELECT arrayJoin(arrayZip({sessions:Array(String)}, {timestamps:Array(Int64)})) AS pair))
+  AND (session_id, timestamp) IN (SELECT session, fromUnixTimestamp64Milli(ms, 'UTC') FROM wanted)
 ORDER BY session_id, timestamp`,
-		clickhouse.Named("oldest", oldest), clickhouse.Named("newest", newest),
-		clickhouse.Named("sessions", sessions), clickhouse.Named("timestamps", timestamps))
+		clickhouse.Named("oldest", oldest), clickhouse.Named("newest", newest))
 	if err != nil {
 		return err
 	}

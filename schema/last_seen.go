@@ -201,19 +201,19 @@ WHERE session_id = {session:String} ORDER BY session_id DESC, timestamp DESC`,
 func (db *DB) newestTogether(ctx context.Context, sessions []ID) ([]Checkpoint, error) {
 	newest := make(map[PointKey]int64, len(sessions)) // the point to show to the newest timestamp
 	keys := make([]PointKey, 0, len(sessions))
-	for chunk := range slices.Chunk(sessions, pointKeysPerQuery) {
-		ids := make([]string, len(chunk))
-		for i, id := range chunk {
-			ids[i] = id.String()
+	for chunk := range slices.Chunk(sessions, rowsPerSet) {
+		wanted, err := withIDs(ctx, "session", chunk)
+		if err != nil {
+			return nil, err
 		}
-		rows, err := db.conn.Query(withSettings(ctx, clickhouse.Settings{"optimize_aggregation_in_order": 1}),
+		rows, err := db.conn.Query(withSettings(wanted, clickhouse.Settings{"optimize_aggregation_in_order": 1}),
 			`SELECT session_id, toUnixTimestamp64Milli(if(countIf(outlier = 0) > 0, maxIf(timestamp, outlier = 0), max(timestamp))) AS shown,
   toUnixTimestamp64Milli(max(timestamp)) AS newest
 FROM (
   SELECT session_id, timestamp, argMax(outlier, (version, -toUnixTimestamp64Milli(received_at))) AS outlier
-  FROM session_by_device_data_points WHERE session_id IN {sessions:Array(String)}
+  FROM session_by_device_data_points WHERE session_id IN (SELECT session FROM wanted)
   GROUP BY session_id, timestamp
-) GROUP BY session_id`, clickhouse.Named("sessions", ids))
+) GROUP BY session_id`)
 		if err != nil {
 			return nil, err
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
 // insertNative sends rows as one Native block.
@@ -28,6 +29,17 @@ func (db *DB) insertBlock(ctx context.Context, table string, rows int, input pro
 	return db.conn.InsertFormat(ctx, "Native", "INSERT INTO "+table+" "+input.Columns(), bytes.NewReader(buffer.Buf))
 }
 
+// blockRevision is the revision of ClickHouse's protocol at which a server encodes the blocks of its
+// results: the driver asks for its own, and who reports none, as the embedded engine, sends plain Native.
+// What is sent to ClickHouse is plain Native always.
+func blockRevision(conn driver.Conn) (int, error) {
+	server, err := conn.ServerVersion()
+	if err != nil {
+		return 0, fmt.Errorf("reach ClickHouse: %w", err)
+	}
+	return int(min(server.Revision, clickhouse.ClientTCPProtocolVersion)), nil
+}
+
 // withSettings adds ClickHouse settings to the statements run with the context.
 func withSettings(ctx context.Context, settings clickhouse.Settings) context.Context {
 	return clickhouse.Context(ctx, clickhouse.WithSettings(settings))
@@ -39,7 +51,9 @@ type nativeReader struct {
 	body    io.ReadCloser
 	reader  *proto.Reader
 	results proto.Results
-	counts  *statementCounts
+	// revision is the one at which ClickHouse encodes blocks for us.
+	revision int
+	counts   *statementCounts
 }
 
 // queryNative starts a streaming query. The caller closes the reader, which also stops the query.
@@ -49,7 +63,7 @@ func (db *DB) queryNative(ctx context.Context, results proto.Results, query stri
 	if err != nil {
 		return nil, err
 	}
-	return &nativeReader{body: body, reader: proto.NewReader(body), results: results, counts: db.counts}, nil
+	return &nativeReader{body: body, reader: proto.NewReader(body), results: results, revision: db.revision, counts: db.counts}, nil
 }
 
 // next decodes the next block and returns its number of rows, or io.EOF after the last one.
@@ -58,8 +72,8 @@ func (r *nativeReader) next() (int, error) {
 		// The buffered reader hides where a block begins, so the end of the stream shows as EOF
 		// in front of a block's first byte.
 		var block proto.Block
-		if err := block.DecodeRawBlock(r.reader, 0, r.results); err != nil {
-			if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && block.Columns == 0 {
+		if err := block.DecodeBlock(r.reader, r.revision, r.results); err != nil {
+			if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && block == (proto.Block{}) {
 				return 0, io.EOF
 			}
 			return 0, fmt.Errorf("decode a block: %w", r.counts.failure(kindQuery, err))

@@ -55,6 +55,7 @@ type DB struct {
 	ownEngine bool
 	database  string
 	layout    layout
+	revision  int // see blockRevision
 	counts    *statementCounts
 
 	pointInserts      insertPool[pointColumns]
@@ -151,8 +152,12 @@ func open(ctx context.Context, options *clickhouse.Options, layoutOptions Option
 	if err := conn.Ping(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("reach ClickHouse: %w", err), conn.Close())
 	}
+	revision, err := blockRevision(conn)
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
 	counts := new(statementCounts)
-	return &DB{conn: &countedConn{conn, counts}, database: database, layout: layout, counts: counts}, nil
+	return &DB{revision: revision, conn: &countedConn{conn, counts}, database: database, layout: layout, counts: counts}, nil
 }
 
 // makeDatabase creates the database over a connection to "default", which every server has.

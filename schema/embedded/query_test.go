@@ -245,7 +245,6 @@ func TestWhatIsNotSupportedIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*http.Request){
 		"compressed body": func(r *http.Request) { r.Header.Set("Content-Encoding", "gzip") },
-		"external table":  func(r *http.Request) { r.Header.Set("Content-Type", "multipart/form-data; boundary=x") },
 	} {
 		req := newRequest(t.Context(), nil, "SELECT 1")
 		change(req)

@@ -31,9 +31,6 @@ func readStatement(req *http.Request) (*statement, error) {
 	if req.Header.Get("Content-Encoding") != "" {
 		return nil, notImplemented("compressed requests")
 	}
-	if strings.HasPrefix(req.Header.Get("Content-Type"), "multipart/") {
-		return nil, notImplemented("external tables")
-	}
 	s := &statement{format: "TabSeparated", database: defaultDatabase, params: map[string]string{}, settings: map[string]string{}}
 	for key, values := range req.URL.Query() {
 		value := values[len(values)-1]
@@ -53,6 +50,9 @@ func readStatement(req *http.Request) (*statement, error) {
 		case !notSettings[key]:
 			s.settings[key] = value
 		}
+	}
+	if isForm(req) {
+		return s, s.readForm(req)
 	}
 	return s, s.readBody(req.Body)
 }

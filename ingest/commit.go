@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"lastseen/ingest/decode"
-	"lastseen/ingest/registry"
 	"lastseen/schema"
 )
 
@@ -48,7 +47,7 @@ func newCommitter(db *schema.DB, lastSeen LastSeen, marker Marker, now func() ti
 }
 
 // write stores the points of a group of requests and shows them. On an error, which matches
-// ErrUnavailable or ErrDiskFull, nothing is shown.
+// schema.Unavailable or schema.DiskFull, nothing is shown.
 func (c *committer) write(requests []*request) error {
 	c.settle(nil) // on an error the sessions stay to be settled, and these points are no worse off
 	g := &c.group
@@ -65,7 +64,7 @@ func (c *committer) write(requests []*request) error {
 	}
 	stored, err := c.find(g.keysToFind())
 	if err != nil {
-		return registry.Unavailable(err)
+		return schema.Failure(err)
 	}
 	stamp := c.receipts.next(c.now().UnixMilli())
 	fresh := g.separate(stored, stamp)
@@ -76,7 +75,7 @@ func (c *committer) write(requests []*request) error {
 		c.doubt(fresh)
 		c.receipts.fail(stamp, c.now().Add(settleTime))
 		c.counts.failures.Add(1)
-		return registry.Unavailable(err)
+		return schema.Failure(err)
 	}
 	if len(fresh) > 0 { // what is settled never passes what is stored; see receipts.begin
 		c.receipts.done(stamp)

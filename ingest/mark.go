@@ -6,7 +6,6 @@ import (
 	"slices"
 	"unsafe"
 
-	"lastseen/ingest/registry"
 	"lastseen/schema"
 )
 
@@ -32,16 +31,16 @@ const markSize = int64(unsafe.Sizeof(schema.PointKey{})+unsafe.Sizeof(markedPoin
 // are now so and how many could not be: malformed, unknown, or of a session that the organisation
 // does not own. When it returns, last_seen and history show the change.
 //
-// Errors: *InvalidError with the field tracking_session_by_device_data_point_ids when there are more
-// than MaxMarks ids; ErrBusy; ErrUnavailable, after which the same call may be made again; or the
+// Errors: schema.Invalid with the field tracking_session_by_device_data_point_ids when there are more
+// than MaxMarks ids; schema.Busy; schema.Unavailable, after which the same call may be made again; or the
 // context's when it ends first, in which case the points may still be marked.
 func (w *Writer) MarkOutliers(ctx context.Context, orgID string, ids []string, outlier bool) (successful, failed int, err error) {
 	if len(ids) > MaxMarks {
-		return 0, 0, registry.Invalid("tracking_session_by_device_data_point_ids", "Name at most %d points at a time.", MaxMarks)
+		return 0, 0, schema.Invalid.About("tracking_session_by_device_data_point_ids", "Name at most %d points at a time.", MaxMarks)
 	}
 	bytes := int64(len(ids)) * markSize
 	if !w.budget.TryAcquire(bytes) {
-		return 0, 0, registry.ErrBusy
+		return 0, 0, schema.Busy
 	}
 	wanted := &marks{points: make(map[schema.PointKey]markedPoint, len(ids))}
 	if outlier {
@@ -72,7 +71,7 @@ func (w *Writer) MarkOutliers(ctx context.Context, orgID string, ids []string, o
 func (c *committer) mark(m *marks) error {
 	stored, err := c.find(slices.Collect(maps.Keys(m.points)))
 	if err != nil {
-		return registry.Unavailable(err)
+		return schema.Failure(err)
 	}
 	var rows []schema.OwnedPoint
 	sessions := make(map[schema.ID]struct{})
@@ -98,11 +97,11 @@ func (c *committer) mark(m *marks) error {
 	ctx, cancel := context.WithTimeout(context.Background(), statementTimeout)
 	defer cancel()
 	if err := c.marker.BeginMark(ctx, slices.Collect(maps.Keys(sessions))); err != nil {
-		return registry.Unavailable(err)
+		return schema.Failure(err)
 	}
 	insertErr := c.db.InsertDataPoints(ctx, rows)
 	if insertErr != nil {
-		insertErr = registry.Unavailable(insertErr)
+		insertErr = schema.Failure(insertErr)
 	}
 	// After an insert that failed too: what it did, the history knows.
 	settleErr := c.settle(sessions)
@@ -113,7 +112,7 @@ func (c *committer) mark(m *marks) error {
 }
 
 // settle makes last_seen follow the history in sessions that were marked, these and those that could
-// not be settled before. On an error, which matches ErrUnavailable, they stay to be settled.
+// not be settled before. On an error, which matches schema.Unavailable, they stay to be settled.
 func (c *committer) settle(sessions map[schema.ID]struct{}) error {
 	maps.Copy(c.unsettled, sessions)
 	if len(c.unsettled) == 0 {
@@ -123,10 +122,10 @@ func (c *committer) settle(sessions map[schema.ID]struct{}) error {
 	defer cancel()
 	newest, err := c.db.NewestPoints(ctx, slices.Collect(maps.Keys(c.unsettled)))
 	if err != nil {
-		return registry.Unavailable(err)
+		return schema.Failure(err)
 	}
 	if err := c.marker.EndMark(ctx, newest); err != nil {
-		return registry.Unavailable(err)
+		return schema.Failure(err)
 	}
 	clear(c.unsettled)
 	return nil

@@ -60,7 +60,7 @@ func TestMarkOutliers(t *testing.T) {
 		t.Error("another organisation's point was marked")
 	}
 	_, _, err := s.writer.MarkOutliers(t.Context(), ours, make([]string, MaxMarks+1), true)
-	if wrong, is := errors.AsType[*registry.InvalidError](err); !is || wrong.Field != "tracking_session_by_device_data_point_ids" {
+	if field := schematest.InvalidField(err); field != "tracking_session_by_device_data_point_ids" {
 		t.Errorf("too many ids: %v", err)
 	}
 	if n := s.writer.Budget().InUse(); n != 0 {
@@ -96,7 +96,7 @@ func TestMarkOutliersWhenClickHouseFails(t *testing.T) {
 	s.send(p)
 
 	mend := schematest.BreakTable(t, s.db, "session_by_device_data_points")
-	if _, _, err := s.writer.MarkOutliers(t.Context(), ours, []string{p.id()}, true); !errors.Is(err, registry.ErrUnavailable) {
+	if _, _, err := s.writer.MarkOutliers(t.Context(), ours, []string{p.id()}, true); !errors.Is(err, schema.Unavailable) {
 		t.Errorf("err = %v, want ErrUnavailable", err)
 	}
 	mend()
@@ -106,7 +106,7 @@ func TestMarkOutliersWhenClickHouseFails(t *testing.T) {
 
 	// The mark is written, but last_seen cannot be told.
 	s.reader.endErr = errors.New("out of reach")
-	if _, _, err := s.writer.MarkOutliers(t.Context(), ours, []string{p.id()}, true); !errors.Is(err, registry.ErrUnavailable) {
+	if _, _, err := s.writer.MarkOutliers(t.Context(), ours, []string{p.id()}, true); !errors.Is(err, schema.Unavailable) {
 		t.Errorf("err = %v, want ErrUnavailable", err)
 	}
 	s.reader.endErr = nil

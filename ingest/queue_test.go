@@ -131,7 +131,7 @@ func TestIngestRefusesPastItsQueueAndKeepsWhatItTook(t *testing.T) {
 		t.Error("Accepts is true of a full queue")
 	}
 	for range 3 { // the insert is still held up, so that these answers waited for nothing
-		if _, err := s.try(t.Context(), registry.Caller{OrgID: ours}, body(100)); !errors.Is(err, registry.ErrBusy) {
+		if _, err := s.try(t.Context(), registry.Caller{OrgID: ours}, body(100)); !errors.Is(err, schema.Busy) {
 			t.Errorf("err = %v, want ErrBusy", err)
 		}
 	}

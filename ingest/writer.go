@@ -141,7 +141,7 @@ func (w *Writer) Accepts(orgID string) bool {
 // that come from the future (more than five minutes), that come after their session's end or that are
 // older than the retention are rejected one by one.
 //
-// Errors: ErrBusy; ErrUnavailable; ErrDiskFull; or the context's when it ends first, in which case the points may
+// Errors: schema.Busy; schema.Unavailable; schema.DiskFull; or the context's when it ends first, in which case the points may
 // still be written.
 func (w *Writer) Ingest(ctx context.Context, caller registry.Caller, batch *decode.Batch) (Result, error) {
 	if err := batch.ReserveFrom(w.budget); err != nil {
@@ -182,15 +182,20 @@ func (w *Writer) Ingest(ctx context.Context, caller registry.Caller, batch *deco
 func (w *Writer) submit(r *request, points int) error {
 	if !w.queue.add(r, points) {
 		w.release(r)
-		return registry.ErrBusy
+		return schema.Busy
 	}
 	w.wakeUp()
 	select {
 	case err := <-r.done:
 		return err
 	case <-r.ctx.Done():
-		return registry.Ended(r.ctx)
+		return ended(r.ctx)
 	}
+}
+
+// ended returns why a context ended.
+func ended(ctx context.Context) error {
+	return fmt.Errorf("wait for the write: %w", context.Cause(ctx))
 }
 
 // wakeUp makes the committer look at the queue.
@@ -210,7 +215,7 @@ func (w *Writer) release(r *request) {
 	}
 }
 
-// Close writes and answers everything that was admitted, then stops. Later calls get ErrBusy. It may
+// Close writes and answers everything that was admitted, then stops. Later calls get schema.Busy. It may
 // be called more than once.
 func (w *Writer) Close() {
 	w.queue.close()
@@ -287,7 +292,7 @@ func (w *Writer) commit(group []*request) {
 	for _, r := range group {
 		switch {
 		case r.ctx.Err() != nil:
-			w.answer(r, registry.Ended(r.ctx))
+			w.answer(r, ended(r.ctx))
 		case r.marks != nil:
 			w.answer(r, w.committer.mark(r.marks))
 		default:

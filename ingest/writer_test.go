@@ -250,7 +250,7 @@ func TestIngestWhenClickHouseFails(t *testing.T) {
 		t.Error(o.err)
 	}
 	for _, answer := range group {
-		if o := <-answer; !errors.Is(o.err, registry.ErrUnavailable) || o.result.Accepted != 0 {
+		if o := <-answer; !errors.Is(o.err, schema.Unavailable) || o.result.Accepted != 0 {
 			t.Errorf("answer = %+v, want ErrUnavailable", o)
 		}
 	}
@@ -281,7 +281,7 @@ func TestIngestSettlesWhatWasWrittenUnacknowledged(t *testing.T) {
 	lost := []fix{{session, 5, 50}, {session, 6, 60}, {session, 7, 70}}
 
 	mend := schematest.BreakTable(t, s.db, "session_by_device_data_points")
-	if _, err := s.try(t.Context(), registry.Caller{OrgID: ours}, lines(lost...)); !errors.Is(err, registry.ErrUnavailable) {
+	if _, err := s.try(t.Context(), registry.Caller{OrgID: ours}, lines(lost...)); !errors.Is(err, schema.Unavailable) {
 		t.Fatalf("err = %v, want ErrUnavailable", err)
 	}
 	mend()
@@ -320,7 +320,7 @@ func TestIngestWinsOverAnInsertThatFinishesLate(t *testing.T) {
 	s.send(fix{session, 1, 10}) // so that the next needs no look-up, which would fail before the insert
 	mend := schematest.BreakTable(t, s.db, "session_by_device_data_points")
 	lost := fix{session, 5, 50}
-	if _, err := s.try(t.Context(), registry.Caller{OrgID: ours}, lines(lost)); !errors.Is(err, registry.ErrUnavailable) {
+	if _, err := s.try(t.Context(), registry.Caller{OrgID: ours}, lines(lost)); !errors.Is(err, schema.Unavailable) {
 		t.Fatalf("err = %v, want ErrUnavailable", err)
 	}
 	mend()
@@ -349,10 +349,10 @@ func TestIngestIsBusyPastItsBudget(t *testing.T) {
 		t.Fatal(err)
 	}
 	unbudgeted.Points = slices.Grow(unbudgeted.Points, 4096)
-	if _, err := s.writer.Ingest(t.Context(), registry.Caller{OrgID: ours}, unbudgeted); !errors.Is(err, registry.ErrBusy) {
+	if _, err := s.writer.Ingest(t.Context(), registry.Caller{OrgID: ours}, unbudgeted); !errors.Is(err, schema.Busy) {
 		t.Errorf("err = %v, want ErrBusy", err)
 	}
-	if _, _, err := s.writer.MarkOutliers(t.Context(), ours, make([]string, MaxMarks), true); !errors.Is(err, registry.ErrBusy) {
+	if _, _, err := s.writer.MarkOutliers(t.Context(), ours, make([]string, MaxMarks), true); !errors.Is(err, schema.Busy) {
 		t.Errorf("marking: err = %v, want ErrBusy", err)
 	}
 	proceed <- struct{}{}
@@ -419,7 +419,7 @@ func TestCloseAnswersEverythingThatWasAdmitted(t *testing.T) {
 	if n := len(s.history(session)); n != 5 {
 		t.Errorf("%d points are stored, want 5", n)
 	}
-	if _, err := s.try(t.Context(), registry.Caller{OrgID: ours}, lines(fix{session, 9, 1})); !errors.Is(err, registry.ErrBusy) {
+	if _, err := s.try(t.Context(), registry.Caller{OrgID: ours}, lines(fix{session, 9, 1})); !errors.Is(err, schema.Busy) {
 		t.Errorf("after Close: err = %v, want ErrBusy", err)
 	}
 	if n := s.writer.Budget().InUse(); n != 0 {

@@ -120,7 +120,7 @@ type OwnedPoint struct {
 }
 
 // InsertDataPoints writes points in one insert: when it returns nil they are in ClickHouse, with the
-// durability that Options.NoFsync chooses. Its error matches ErrDiskFull below Options.DiskReserve. On an
+// durability that Options.NoFsync chooses. Its error matches DiskFull below Options.DiskReserve. On an
 // error some of them may have been written (an insert is atomic only within a month); writing them again
 // is harmless.
 func (db *DB) InsertDataPoints(ctx context.Context, points []OwnedPoint) error {
@@ -143,7 +143,7 @@ func (db *DB) InsertDataPoints(ctx context.Context, points []OwnedPoint) error {
 	ctx = withSettings(ctx, clickhouse.Settings{"max_partitions_per_insert_block": 0})
 	if err := db.insertBlock(ctx, dataPointsTable.name, len(points), columns.input(), &insert.block); err != nil {
 		if diskFull(err) {
-			err = fmt.Errorf("%w: %w", ErrDiskFull, err)
+			err = DiskFull.Because(err)
 		}
 		return fmt.Errorf("insert %d data points: %w", len(points), err)
 	}

@@ -2,15 +2,10 @@ package schema
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
 )
-
-// ErrDiskFull means that ClickHouse's disk has less free space than Options.DiskReserve, so that no data
-// points are written.
-var ErrDiskFull = errors.New("the disk of ClickHouse is nearly full")
 
 // codeNotEnoughSpace is ClickHouse's NOT_ENOUGH_SPACE, which an insert is refused with before it writes.
 const codeNotEnoughSpace = 243

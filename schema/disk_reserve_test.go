@@ -19,7 +19,7 @@ func TestPointsLeaveTheDiskItsReserve(t *testing.T) {
 		{0, false}, {1 << 60, true}, {1 << 20, false}, {1 << 60, true}, {0, false},
 	} {
 		db := schematest.OpenWith(t, schema.Options{Database: database, DiskReserve: step.reserve})
-		if err := db.InsertDataPoints(t.Context(), points); errors.Is(err, schema.ErrDiskFull) != step.full || !step.full && err != nil {
+		if err := db.InsertDataPoints(t.Context(), points); errors.Is(err, schema.DiskFull) != step.full || !step.full && err != nil {
 			t.Errorf("with a reserve of %d bytes: %v", step.reserve, err)
 		}
 		key := schema.APIKey{ID: schema.NewID(), OrgID: "org_a"}

@@ -41,7 +41,7 @@ type Options struct {
 	// ClickHouse drop those that are older. 0 means for ever; at most LongestRetention.
 	Retention time.Duration
 	// DiskReserve is the free space of ClickHouse's disk below which data points are refused with
-	// ErrDiskFull, in bytes: Migrate sets it. 0 means that they are written while there is any.
+	// DiskFull, in bytes: Migrate sets it. 0 means that they are written while there is any.
 	DiskReserve int64
 	// Connections bounds the statements that run at the same time; 0 means 8.
 	Connections int

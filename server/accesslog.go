@@ -83,7 +83,7 @@ func (e *logEntry) fail(p *problem.Problem) { e.failure = p }
 
 // cut notes that a streamed answer broke off after its status had been sent.
 func (e *logEntry) cut(err error) {
-	e.failure, e.broken = problem.From(err).Because(err), true
+	e.failure, e.broken = problem.From(err, problem.Query).Because(err), true
 }
 
 // thinnedRate is how many refusals of who asks too much are logged: they come by the thousand, and metrics count them all.

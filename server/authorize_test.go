@@ -95,7 +95,7 @@ func TestAuthorizeDecidesByTheMatrix(t *testing.T) {
 		for i, by := range callers {
 			got := 0
 			if refusal := r.Authorize(by.principal); refusal != nil {
-				got = problem.From(refusal).Status
+				got = problem.From(refusal, problem.Query).Status
 			}
 			if got != row[i] {
 				t.Errorf("%s by %s: %d, want %d", name, by.name, got, row[i])
@@ -114,7 +114,7 @@ func TestAuthorizeDecidesByTheMatrix(t *testing.T) {
 		}
 		got := 0
 		if refusal := noRoute.Authorize(by.principal); refusal != nil {
-			got = problem.From(refusal).Status
+			got = problem.From(refusal, problem.Query).Status
 		}
 		if got != want {
 			t.Errorf("a path that does not exist by %s: %d, want %d", by.name, got, want)

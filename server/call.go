@@ -121,7 +121,7 @@ func (c *call) context() context.Context {
 
 // fail answers with the problem that an error stands for.
 func (c *call) fail(err error) {
-	p := problem.From(err)
+	p := problem.From(err, c.route.input())
 	c.entry.fail(p)
 	c.server.counts.refuse(p)
 	response := &c.http.Response

@@ -45,6 +45,8 @@ type tab struct {
 	*testing.T
 	ctx  context.Context
 	base string // of the service, as the browser sees it
+	// refusalsExpected says that requests may fail to reach the service.
+	refusalsExpected bool
 }
 
 // step is what a tab can be told to do.
@@ -69,7 +71,7 @@ func newTab(t *testing.T, base string, flags ...chromedp.ExecAllocatorOption) *t
 		endAllocator()
 		t.Fatalf("start Chromium: %v", err)
 	}
-	p := &tab{t, ctx, base}
+	p := &tab{T: t, ctx: ctx, base: base}
 	finish := p.watchConsole()
 	t.Cleanup(func() {
 		chromedp.Cancel(ctx)
@@ -91,6 +93,9 @@ func (p *tab) watchConsole() (finish func()) {
 				return
 			}
 			if message.Type == "error" && strings.HasPrefix(message.Text, "Failed to load resource: the server responded with a status of 4") {
+				continue
+			}
+			if p.refusalsExpected && strings.HasPrefix(message.Text, "Failed to load resource: net::ERR_") {
 				continue
 			}
 			if message.IsException() || message.Type == "error" || message.Type == "warning" {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lastseen/server/stream"
 )
 
 // answer reads one response from a connection.
@@ -207,7 +209,7 @@ func TestShutdown(t *testing.T) {
 		work, stop := context.WithCancel(context.Background())
 		defer stop()
 		from := &endless{work: work, ended: make(chan error, 1)}
-		s := start(t, serving(func() source { return from }))
+		s := start(t, serving(func() stream.Source { return from }))
 		c := dial(t, s.address)
 		io.WriteString(c, anyRequest)
 		if _, err := io.ReadFull(c, make([]byte, 100<<10)); err != nil {
@@ -218,7 +220,7 @@ func TestShutdown(t *testing.T) {
 		if err := s.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("shutdown: %v", err)
 		}
-		if err := <-from.ended; !errors.Is(err, errStopped) {
+		if err := <-from.ended; err != nil {
 			t.Errorf("the source ended with %v", err)
 		}
 	})

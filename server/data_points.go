@@ -9,6 +9,7 @@ import (
 	"lastseen/query/history/format"
 	"lastseen/query/history/stays"
 	"lastseen/server/input"
+	"lastseen/server/stream"
 )
 
 // dataPoints streams the history of a session that the caller's organisation may see.
@@ -46,14 +47,14 @@ func (c *call) history(request history.Request) error {
 		return err
 	}
 	request.Start, request.End = ceilMilli(start), ceilMilli(end)
-	stream, err := c.server.services.History.Open(c.context(), request)
+	points, err := c.server.services.History.Open(c.context(), request)
 	if err != nil {
 		return err
 	}
-	if next := stream.NextCursor(); next != "" {
+	if next := points.NextCursor(); next != "" {
 		c.http.Response.Header.Set(headerNextCursor, next)
 	}
-	return c.stream(stream, historyCoding(request.Format, header))
+	return c.stream(newPulled(points), historyCoding(request.Format, header))
 }
 
 const headerNextCursor = "Next-Cursor"
@@ -63,11 +64,11 @@ var varyHistory = []byte("Accept, Accept-Encoding, Authorization")
 
 // historyCoding returns the content coding of a history. Parquet and Arrow are compressed within: to
 // encode them again costs time and saves nothing.
-func historyCoding(as format.Format, header *fasthttp.RequestHeader) coding {
+func historyCoding(as format.Format, header *fasthttp.RequestHeader) stream.Coding {
 	if as == format.Parquet || as == format.Arrow {
-		return identity
+		return stream.Identity
 	}
-	return acceptedCoding(input.Preferences(header.PeekAll(fasthttp.HeaderAcceptEncoding)))
+	return stream.Accepted(input.Preferences(header.PeekAll(fasthttp.HeaderAcceptEncoding)))
 }
 
 // clusterRule reads what makes points a stationary cluster.

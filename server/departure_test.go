@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"lastseen/server/stream"
 	"lastseen/server/transport"
 )
 
@@ -17,23 +18,19 @@ import (
 // ClickHouse finds nothing.
 type waits struct {
 	work    context.Context
-	first   string
+	pieces  int // are there
 	started chan struct{}
 	ended   chan error
 }
 
-func (s *waits) WriteTo(w io.Writer) (int64, error) {
-	if s.first != "" {
-		for range 2 { // the first two pieces are sent together
-			if _, err := io.WriteString(w, s.first); err != nil {
-				return 0, err
-			}
-		}
+func (s *waits) Next() ([]byte, error) {
+	if s.pieces--; s.pieces >= 0 {
+		return []byte("piece"), nil
 	}
 	close(s.started)
 	<-s.work.Done()
 	s.ended <- context.Cause(s.work)
-	return 0, context.Cause(s.work)
+	return nil, context.Cause(s.work)
 }
 
 func (s *waits) ContentType() string { return "application/json" }
@@ -46,15 +43,15 @@ func (s *waits) Ends() time.Time { return time.Time{} }
 
 func TestAClientThatGoesAwayEndsTheWorkBeforeAnythingIsWritten(t *testing.T) {
 	t.Parallel()
-	for name, first := range map[string]string{"before the first byte": "", "between two pieces": "piece"} {
+	for name, pieces := range map[string]int{"before the first byte": 0, "between two pieces": 2} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			from := &waits{first: first, started: make(chan struct{}), ended: make(chan error, 1)}
+			from := &waits{pieces: pieces, started: make(chan struct{}), ended: make(chan error, 1)}
 			s := start(t, func(with *setup) {
 				with.handle = func(c *call) error {
 					c.watchDeparture()
 					from.work = c.context()
-					return c.stream(from, identity)
+					return c.stream(from, stream.Identity)
 				}
 			})
 			c := dial(t, s.address)
@@ -81,7 +78,7 @@ func TestAClientThatStaysIsLeftAlone(t *testing.T) {
 		with.handle = func(c *call) error {
 			c.watchDeparture()
 			works <- c.context()
-			return c.stream(from, identity)
+			return c.stream(from, stream.Identity)
 		}
 	})
 	from.hold = func() {

@@ -14,6 +14,7 @@ import (
 
 	"lastseen/query/history/format"
 	"lastseen/schema"
+	"lastseen/server/stream"
 )
 
 // decoded reads an answer in its content coding to where it breaks off or ends.
@@ -156,7 +157,7 @@ func noise(bytes int) string {
 func TestAFailureLeavesAnEncodedAnswerWithoutItsEnd(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("the disk is on fire")
-	for c, name := range map[coding]string{gzipCoding: "gzip", zstdCoding: "zstd"} {
+	for c, name := range map[stream.Coding]string{stream.Gzip: "gzip", stream.Zstd: "zstd"} {
 		t.Run(name+" after the first byte", func(t *testing.T) {
 			plain := []string{noise(200_000), noise(100_000), noise(100_000)}
 			s := start(t, func(with *setup) {
@@ -209,7 +210,7 @@ func TestAFailureLeavesAnEncodedAnswerWithoutItsEnd(t *testing.T) {
 
 func TestAClientThatLeavesAnEncodedAnswerFreesTheSource(t *testing.T) {
 	t.Parallel()
-	for _, c := range []coding{gzipCoding, zstdCoding} {
+	for _, c := range []stream.Coding{stream.Gzip, stream.Zstd} {
 		from := newScript(nil, noise(1<<20), noise(1<<20), noise(1<<20), noise(1<<20), noise(1<<20), noise(1<<20), noise(1<<20), noise(1<<20))
 		s := start(t, func(with *setup) {
 			with.handle = func(call *call) error { return call.stream(from, c) }

@@ -52,39 +52,8 @@ func TestTheFormatIsTheOneThatAcceptLikesBest(t *testing.T) {
 	}
 }
 
-func TestTheCodingIsTheOneThatAcceptEncodingLikesBest(t *testing.T) {
-	t.Parallel()
-	for accept, want := range map[string]coding{
-		"":                           identity,
-		"gzip":                       gzipCoding,
-		"x-gzip":                     gzipCoding,
-		"zstd":                       zstdCoding,
-		"gzip, deflate, br, zstd":    zstdCoding,
-		"gzip, deflate":              gzipCoding,
-		"zstd;q=0.5, gzip":           gzipCoding,
-		"zstd;q=0, gzip":             gzipCoding,
-		"gzip;q=0":                   identity,
-		"br":                         identity,
-		"identity":                   identity,
-		"identity, gzip;q=0.5":       identity,
-		"identity;q=0.5, gzip;q=0.5": gzipCoding,
-		"*":                          identity, // asks for nothing
-		"*, gzip;q=0.1":              gzipCoding,
-		"identity;q=0":               identity, // there is nothing else that it takes
-		"identity;q=0, *":            gzipCoding,
-		"identity;q=0, gzip;q=0, *":  zstdCoding,
-		"*;q=0":                      identity,
-		"identity;q=0, *;q=0":        identity,
-		"gzip;q=nonsense":            identity,
-	} {
-		if got := acceptedCoding(input.Preferences(lines(accept))); got != want {
-			t.Errorf("%q: %s, want %s", accept, codingNames[got], codingNames[want])
-		}
-	}
-}
-
-// FuzzPreferences checks that what is read, written down again, reads the same, that no format is
-// liked more than the chosen one, and that no coding is chosen that is refused.
+// FuzzPreferences checks that what is read, written down again, reads the same, and that no format is
+// liked more than the chosen one.
 func FuzzPreferences(f *testing.F) {
 	for _, seed := range []string{"gzip;q=0.5, *;q=0", `a/b;x="q,;";q=1, text/csv`, "identity;q=0,zstd", "*/*;q=0.001", `";,\`, "text/csv;q=0,*/*"} {
 		f.Add([]byte(seed))
@@ -108,15 +77,6 @@ func FuzzPreferences(f *testing.F) {
 			if other, _ := formatWeight(kind, read); other > weight {
 				t.Errorf("%q likes %s more than %s", header, kind, chosen)
 			}
-		}
-		c, named, most := acceptedCoding(read), false, 0
-		for _, p := range read {
-			if strings.TrimPrefix(p.Value, "x-") == codingNames[c] {
-				named, most = true, max(most, p.Weight)
-			}
-		}
-		if c != identity && named && most == 0 {
-			t.Errorf("%q gets %s, which it refuses", header, codingNames[c])
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"lastseen/server/console"
 	"lastseen/server/input"
 	"lastseen/server/openapi"
+	"lastseen/server/stream"
 )
 
 // pageRoutes are the files of the pages for people. Everybody may read them: what they show they ask
@@ -63,7 +64,7 @@ func page(file console.File) func(*call) error {
 			return nil
 		}
 		if coded {
-			response.Header.Set(fasthttp.HeaderContentEncoding, codingNames[gzipCoding])
+			response.Header.Set(fasthttp.HeaderContentEncoding, stream.Gzip.String())
 		}
 		response.Header.SetContentType(file.ContentType)
 		response.SetBodyRaw(body)

@@ -40,6 +40,14 @@ const (
 	pointsBody
 )
 
+// input returns where the route's requests have what they ask for.
+func (r *route) input() problem.Place {
+	if r.body == noBody {
+		return problem.Query
+	}
+	return problem.Body
+}
+
 // queue is what a request waits for before it runs.
 type queue uint8
 

@@ -334,7 +334,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // refuseConnection answers a connection past a limit.
 func (s *Server) refuseConnection(c net.Conn, why error) {
-	p := problem.From(why)
+	p := problem.From(why, problem.Query)
 	var id requestID
 	s.ids.next(&id)
 	response := fasthttp.AcquireResponse()

@@ -9,6 +9,7 @@ import (
 	"lastseen/keys"
 	"lastseen/keys/people"
 	"lastseen/keys/people/oidc"
+	"lastseen/schema"
 	"lastseen/server/caller"
 	"lastseen/server/console"
 	"lastseen/server/input"
@@ -122,9 +123,9 @@ func redeemLink(c *call) error {
 	switch {
 	case errors.Is(err, people.ErrLinkUsed):
 		return problem.LinkUsed
-	case errors.Is(err, keys.ErrExpired):
+	case errors.Is(err, schema.ExpiredCredential):
 		return problem.LinkExpired
-	case errors.Is(err, keys.ErrInvalid):
+	case errors.Is(err, schema.InvalidCredential):
 		return problem.LinkInvalid
 	case err != nil:
 		return err
@@ -190,7 +191,7 @@ func finishLogin(c *call) error {
 	switch {
 	case errors.Is(err, people.ErrNoOrganisation):
 		return c.loginFailed("no-organisation", err)
-	case errors.Is(err, keys.ErrInvalid), errors.Is(err, keys.ErrExpired):
+	case errors.Is(err, schema.InvalidCredential), errors.Is(err, schema.ExpiredCredential):
 		return c.loginFailed("refused", err)
 	case err != nil:
 		return c.loginFailed("unavailable", err)

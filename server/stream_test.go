@@ -14,9 +14,11 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"lastseen/server/stream"
 )
 
-// script is a source that writes pieces and then ends with an error or without.
+// script is a source of some pieces that then ends with an error or without.
 type script struct {
 	pieces []string
 	err    error
@@ -32,18 +34,19 @@ func newScript(err error, pieces ...string) *script {
 	return &script{pieces: pieces, err: err, hold: func() {}, closed: make(chan struct{}), suspended: make(chan struct{})}
 }
 
-func (s *script) WriteTo(w io.Writer) (written int64, err error) {
-	for i, piece := range s.pieces {
-		if i == len(s.pieces)-1 {
-			s.hold()
+func (s *script) Next() ([]byte, error) {
+	switch len(s.pieces) {
+	case 0:
+		if s.err != nil {
+			return nil, s.err
 		}
-		n, err := io.WriteString(w, piece)
-		written += int64(n)
-		if err != nil {
-			return written, err
-		}
+		return nil, io.EOF
+	case 1:
+		s.hold()
 	}
-	return written, s.err
+	piece := s.pieces[0]
+	s.pieces = s.pieces[1:]
+	return []byte(piece), nil
 }
 
 func (s *script) ContentType() string { return "application/json" }
@@ -69,9 +72,9 @@ func closeOnce(c chan struct{}) {
 }
 
 // serving makes the server answer every request with a source.
-func serving(source func() source) func(*setup) {
+func serving(source func() stream.Source) func(*setup) {
 	return func(with *setup) {
-		with.handle = func(c *call) error { return c.stream(source(), identity) }
+		with.handle = func(c *call) error { return c.stream(source(), stream.Identity) }
 	}
 }
 
@@ -105,14 +108,14 @@ func TestStreamedAnswers(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("the disk is on fire")
 	t.Run("one piece has a length", func(t *testing.T) {
-		s := start(t, serving(func() source { return newScript(nil, `{"a":1}`) }))
+		s := start(t, serving(func() stream.Source { return newScript(nil, `{"a":1}`) }))
 		r := s.get("/", "", 200)
 		if string(r.body) != `{"a":1}` || r.ContentLength != 7 {
 			t.Errorf("%d %s", r.ContentLength, r.body)
 		}
 	})
 	t.Run("many pieces arrive in order and end well", func(t *testing.T) {
-		s := start(t, serving(func() source { return newScript(nil, "a", "b", "", "c", "d") }))
+		s := start(t, serving(func() stream.Source { return newScript(nil, "a", "b", "", "c", "d") }))
 		r := s.get("/", "", 200)
 		if string(r.body) != "abcd" || r.ContentLength != -1 {
 			t.Errorf("%d %s", r.ContentLength, r.body)
@@ -121,7 +124,7 @@ func TestStreamedAnswers(t *testing.T) {
 	})
 	t.Run("a failure before the first byte is a proper error", func(t *testing.T) {
 		for _, pieces := range [][]string{nil, {`{"a":`}} {
-			s := start(t, serving(func() source { return newScript(broken, pieces...) }))
+			s := start(t, serving(func() stream.Source { return newScript(broken, pieces...) }))
 			p := s.get("/", "", 500).problem(t)
 			if strings.Contains(p.Detail, "fire") || !strings.Contains(s.log.String(), "fire") {
 				t.Errorf("the cause is not in the log alone: %s", p.Detail)
@@ -129,7 +132,7 @@ func TestStreamedAnswers(t *testing.T) {
 		}
 	})
 	t.Run("a failure after the first byte cuts the connection", func(t *testing.T) {
-		s := start(t, serving(func() source { return newScript(broken, `{"a":`, `1}`) }))
+		s := start(t, serving(func() stream.Source { return newScript(broken, `{"a":`, `1}`) }))
 		answer := raw(t, s.address, anyRequest)
 		if !strings.HasPrefix(answer, "HTTP/1.1 200") || !strings.Contains(answer, `1}`) {
 			t.Fatalf("got %q", answer)
@@ -148,7 +151,7 @@ func TestStreamedAnswers(t *testing.T) {
 		arrived := make(chan struct{})
 		from := newScript(nil, "first", "second", "last")
 		from.hold = func() { <-arrived }
-		s := start(t, serving(func() source { return from }))
+		s := start(t, serving(func() stream.Source { return from }))
 		c := dial(t, s.address)
 		io.WriteString(c, anyRequest)
 		r := bufio.NewReader(c)
@@ -165,7 +168,7 @@ func TestStreamedAnswers(t *testing.T) {
 	})
 	t.Run("HEAD gets the headers and frees the source", func(t *testing.T) {
 		from := newScript(nil, "a", "b", "c")
-		s := start(t, serving(func() source { return from }))
+		s := start(t, serving(func() stream.Source { return from }))
 		if r := s.do("HEAD", "/", "", nil); r.StatusCode != 200 || len(r.body) != 0 {
 			t.Errorf("%s with %d bytes", r.Status, len(r.body))
 		}
@@ -173,7 +176,7 @@ func TestStreamedAnswers(t *testing.T) {
 	})
 	t.Run("a client of HTTP/1.0, which knows no chunks, gets a short answer only", func(t *testing.T) {
 		for want, pieces := range map[string][]string{"HTTP/1.1 200": {"abc"}, "HTTP/1.1 505": {"a", "b", "c"}} {
-			s := start(t, serving(func() source { return newScript(nil, pieces...) }))
+			s := start(t, serving(func() stream.Source { return newScript(nil, pieces...) }))
 			if answer := raw(t, s.address, "GET / HTTP/1.0\r\n\r\n"); !strings.HasPrefix(answer, want) || strings.Contains(answer, "chunked") {
 				t.Errorf("got %q, want %s", answer, want)
 			}
@@ -181,30 +184,32 @@ func TestStreamedAnswers(t *testing.T) {
 	})
 }
 
-// endless writes until its writer fails or its context ends.
+// endless is a source that goes on until its context ends or nobody asks any more.
 type endless struct {
 	work   context.Context
-	ended  chan error
+	ended  chan error // gets nil when nobody asks any more
 	pieces int
 	ends   time.Time
+	failed bool
 }
 
-func (e *endless) WriteTo(w io.Writer) (int64, error) {
-	piece := strings.Repeat("x", 64<<10)
-	for {
-		if err := e.work.Err(); err != nil {
-			e.ended <- err
-			return 0, err
-		}
-		if _, err := io.WriteString(w, piece); err != nil {
-			e.ended <- err
-			return 0, err
-		}
-		e.pieces++
+func (e *endless) Next() ([]byte, error) {
+	if err := e.work.Err(); err != nil {
+		e.failed = true
+		e.ended <- err
+		return nil, err
 	}
+	e.pieces++
+	return bytes.Repeat([]byte("x"), 64<<10), nil
 }
 
-func (e *endless) Close() error { return nil }
+func (e *endless) Close() error {
+	if !e.failed {
+		e.failed = true
+		e.ended <- nil
+	}
+	return nil
+}
 
 func (e *endless) Suspend() (bool, error) { return false, nil }
 
@@ -217,7 +222,7 @@ func TestAClientThatStopsReadingFreesTheSource(t *testing.T) {
 	for _, leave := range []bool{true, false} {
 		t.Run(fmt.Sprintf("goes away %v", leave), func(t *testing.T) {
 			from := &endless{work: context.Background(), ended: make(chan error, 1)}
-			s := start(t, serving(func() source { return from }), func(with *setup) { with.config.WriteTimeout = 300 * time.Millisecond })
+			s := start(t, serving(func() stream.Source { return from }), func(with *setup) { with.config.WriteTimeout = 300 * time.Millisecond })
 			c := dial(t, s.address)
 			io.WriteString(c, anyRequest)
 			if _, err := io.ReadFull(c, make([]byte, 100<<10)); err != nil {
@@ -226,7 +231,7 @@ func TestAClientThatStopsReadingFreesTheSource(t *testing.T) {
 			if leave {
 				c.Close()
 			}
-			if err := <-from.ended; !errors.Is(err, errStopped) {
+			if err := <-from.ended; err != nil {
 				t.Errorf("the source ended with %v", err)
 			}
 		})
@@ -237,12 +242,12 @@ func TestAClientThatStopsReadingFreesTheSource(t *testing.T) {
 func TestAnAnswerEndsInTime(t *testing.T) {
 	t.Parallel()
 	from := &endless{work: context.Background(), ended: make(chan error, 1), ends: time.Now().Add(time.Second)}
-	s := start(t, serving(func() source { return from }), func(with *setup) { with.config.WriteTimeout = time.Hour })
+	s := start(t, serving(func() stream.Source { return from }), func(with *setup) { with.config.WriteTimeout = time.Hour })
 	c := dial(t, s.address)
 	if _, err := io.WriteString(c, anyRequest); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-from.ended; !errors.Is(err, errStopped) || time.Now().Before(from.ends) {
+	if err := <-from.ended; err != nil || time.Now().Before(from.ends) {
 		t.Errorf("the source ended with %v, %v before its time", err, time.Until(from.ends))
 	}
 }
@@ -280,7 +285,7 @@ func checkLong(t *testing.T, answer []byte, err error) {
 
 func TestAClientThatReadsSlowlyGetsAll(t *testing.T) {
 	t.Parallel()
-	s := start(t, serving(func() source { return longScript() }), func(with *setup) { with.config.WriteTimeout = 2 * time.Second })
+	s := start(t, serving(func() stream.Source { return longScript() }), func(with *setup) { with.config.WriteTimeout = 2 * time.Second })
 	c := dial(t, s.address)
 	// The kernel tells the other end that a client has read only when a sixteenth of the client's buffer is free again,
 	// and lets it grow to megabytes unless its size is set.
@@ -297,7 +302,7 @@ func TestAClientThatReadsSlowlyGetsAll(t *testing.T) {
 func TestAClientThatPausesSuspendsTheSource(t *testing.T) {
 	t.Parallel()
 	from := longScript()
-	s := start(t, serving(func() source { return from }))
+	s := start(t, serving(func() stream.Source { return from }))
 	c := dial(t, s.address)
 	if _, err := io.WriteString(c, anyRequest); err != nil {
 		t.Fatal(err)
@@ -315,7 +320,7 @@ func TestAFailureToSuspendCutsTheConnection(t *testing.T) {
 	t.Parallel()
 	from := longScript()
 	from.suspendFails = errors.New("the disk is on fire")
-	s := start(t, serving(func() source { return from }))
+	s := start(t, serving(func() stream.Source { return from }))
 	c := dial(t, s.address)
 	if _, err := io.WriteString(c, anyRequest); err != nil {
 		t.Fatal(err)
@@ -330,7 +335,7 @@ func TestAPanicAfterTheFirstByteCutsTheConnection(t *testing.T) {
 	t.Parallel()
 	from := newScript(nil, "first", "second", "last")
 	from.hold = func() { panic("the secret sauce") }
-	s := start(t, serving(func() source { return from }))
+	s := start(t, serving(func() stream.Source { return from }))
 	if answer := raw(t, s.address, anyRequest); !strings.Contains(answer, "second") || strings.HasSuffix(answer, "0\r\n\r\n") {
 		t.Errorf("got %q", answer)
 	}

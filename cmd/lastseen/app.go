@@ -19,7 +19,6 @@ import (
 	"lastseen/ingest/decode"
 	"lastseen/ingest/registry"
 	"lastseen/keys/apikey"
-	"lastseen/keys/people"
 	"lastseen/keys/people/oidc"
 	"lastseen/keys/ratelimit"
 	"lastseen/query/history"
@@ -320,12 +319,4 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s (--addr is HOST:PORT): %w", addr, err)
 	}
 	return listener, nil
-}
-
-// openIssuer opens the local issuer of user tokens, and makes its key when it is absent.
-func openIssuer(dataDir string) (*people.Issuer, error) {
-	if err := os.MkdirAll(dataDir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data directory: %w", err)
-	}
-	return people.OpenIssuer(dataDir, time.Now)
 }

@@ -3,13 +3,17 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/alecthomas/kong"
 
 	"lastseen/cmd/lastseen/client"
+	"lastseen/cmd/lastseen/terminal"
 )
 
 // commandLine is everything that can be typed. Every flag has an environment variable: LASTSEEN_ and
@@ -50,7 +54,7 @@ type serverFlags struct {
 }
 
 // client returns a client for the server. The caller closes it.
-func (f *serverFlags) client() (*client.Client, error) {
+func (f *serverFlags) client(std streams) (*client.Client, error) {
 	token := f.Token
 	if f.TokenFile != "" {
 		text, err := os.ReadFile(f.TokenFile)
@@ -63,5 +67,37 @@ func (f *serverFlags) client() (*client.Client, error) {
 	if token == "" {
 		return nil, errors.New("a user token is needed: set LASTSEEN_TOKEN to what 'lastseen token' prints, or give --token-file")
 	}
-	return client.New(f.Server, token)
+	return newClient(f.Server, token, std)
+}
+
+// newClient returns a client that says when a server does not answer as it should and is asked again.
+func newClient(address, credential string, std streams) (*client.Client, error) {
+	server, err := client.New(address, credential)
+	if err != nil {
+		return nil, err
+	}
+	server.OnRetry(retryNotice(std.err))
+	return server, nil
+}
+
+// retryNotice says what has failed and is tried again, but the same thing not over and over: many requests
+// may fail at once.
+func retryNotice(w io.Writer) func(error) {
+	const pause = 30 * time.Second
+	var (
+		mu   sync.Mutex
+		said = map[string]time.Time{}
+	)
+	return func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		text := err.Error()
+		if now := time.Now(); now.Sub(said[text]) > pause {
+			if len(said) > 100 {
+				clear(said)
+			}
+			said[text] = now
+			terminal.Say(w, "lastseen: %s; trying again for some seconds (Ctrl-C stops)", text)
+		}
+	}
 }

@@ -6,9 +6,12 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"lastseen/keys"
 )
@@ -16,37 +19,39 @@ import (
 func TestMistakesOnTheCommandLineExitWith2AndASentence(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{
-		"":                                       `expected one of "serve"`,
-		"fly":                                    "unexpected argument fly",
-		"serve --addr":                           "--addr",
-		"serve --ingest-interval 2s":             "--ingest-interval must be from 0s to 1s",
-		"serve --max-connections 0":              "--max-connections must be 1 or more",
-		"serve --max-connections-per-address=-1": "--max-connections-per-address must be 0 or more",
-		"serve --ingest-memory 0":                "--ingest-memory must be 1 or more",
-		"serve --ingest-queue 0":                 "--ingest-queue must be 1 or more",
-		"serve --queries=-1":                     "--queries must be 0 or more",
-		"serve --long-polls 0":                   "--long-polls must be 1 or more",
-		"serve --histories 0":                    "--histories must be 1 or more",
-		"serve --history-max-points=-1":          "--history-max-points must be 0 or more",
-		"serve --history-max-bytes=-1":           "--history-max-bytes must be 0 or more",
-		"serve --history-max-time=-1s":           "--history-max-time must be from 0s to 24h0m0s",
-		"serve --queue-wait=-1s":                 "--queue-wait must be from 0s to 1m0s",
-		"serve --queue-wait=1000h":               "--queue-wait must be from 0s to 1m0s",
-		"serve --poll-wait=-1ms":                 "--poll-wait must be from 0s to 1s",
-		"serve --poll-wait=1m":                   "--poll-wait must be from 0s to 1s",
-		"serve --drain-delay=-1s":                "--drain-delay must be from 0s to 1h0m0s",
-		"serve --shutdown-timeout=-30s":          "--shutdown-timeout must be from 0s to 1h0m0s",
-		"serve --shutdown-timeout=9999h":         "--shutdown-timeout must be from 0s to 1h0m0s",
-		"demo --drain-delay=9999h":               "--drain-delay must be from 0s to 1h0m0s",
-		"serve --cached-keys 0":                  "--cached-keys must be 1 or more",
-		"serve --clickhouse-connections=-1":      "--clickhouse-connections must be 0 or more",
-		"demo --queries=-1":                      "--queries must be 0 or more",
-		"serve --shutdown-timeout 3":             "--shutdown-timeout",
-		"token --org org_x --user u --role x":    "--role",
-		"token --org org_x":                      "missing flags",
-		"keys create":                            "missing flags: --name",
-		"keys create --name n --expires-in soon": "--expires-in=soon must be a number of days such as 90d",
-		"keys create --name n --expires-at 2027": "--expires-at=2027 must be a time such as",
+		"fly":                                                    "unexpected argument fly",
+		"serve --addr":                                           "--addr",
+		"serve --ingest-interval 2s":                             "--ingest-interval must be from 0s to 1s",
+		"serve --max-connections 0":                              "--max-connections must be 1 or more",
+		"serve --max-connections-per-address=-1":                 "--max-connections-per-address must be 0 or more",
+		"serve --ingest-memory 0":                                "--ingest-memory must be 1 or more",
+		"serve --ingest-queue 0":                                 "--ingest-queue must be 1 or more",
+		"serve --queries=-1":                                     "--queries must be 0 or more",
+		"serve --long-polls 0":                                   "--long-polls must be 1 or more",
+		"serve --histories 0":                                    "--histories must be 1 or more",
+		"serve --history-max-points=-1":                          "--history-max-points must be 0 or more",
+		"serve --history-max-bytes=-1":                           "--history-max-bytes must be 0 or more",
+		"serve --history-max-time=-1s":                           "--history-max-time must be from 0s to 24h0m0s",
+		"serve --queue-wait=-1s":                                 "--queue-wait must be from 0s to 1m0s",
+		"serve --queue-wait=1000h":                               "--queue-wait must be from 0s to 1m0s",
+		"serve --poll-wait=-1ms":                                 "--poll-wait must be from 0s to 1s",
+		"serve --poll-wait=1m":                                   "--poll-wait must be from 0s to 1s",
+		"serve --drain-delay=-1s":                                "--drain-delay must be from 0s to 1h0m0s",
+		"serve --shutdown-timeout=-30s":                          "--shutdown-timeout must be from 0s to 1h0m0s",
+		"serve --shutdown-timeout=9999h":                         "--shutdown-timeout must be from 0s to 1h0m0s",
+		"demo --drain-delay=9999h":                               "--drain-delay must be from 0s to 1h0m0s",
+		"serve --cached-keys 0":                                  "--cached-keys must be 1 or more",
+		"serve --clickhouse-connections=-1":                      "--clickhouse-connections must be 0 or more",
+		"demo --queries=-1":                                      "--queries must be 0 or more",
+		"serve --shutdown-timeout 3":                             "--shutdown-timeout",
+		"token --org org_x --user u --role x":                    "--role",
+		"token --org org_x":                                      "missing flags",
+		"keys create":                                            "missing flags: --name",
+		"keys create --name n --expires-in soon":                 "--expires-in=soon must be a number of days such as 90d",
+		"keys create --name n --expires-at 2027":                 `--expires-at: "2027" is no time: give a day such as`,
+		"token --org acme --user u --role owner":                 "--org=acme must begin with org_, such as org_acme",
+		"login --org org_a --also b=owner --user u --role owner": "--also=b must begin with org_, such as org_acme",
+		"export --out x --end 2026-01-02 --start yesterday":      `--start: "yesterday" is no time: give a day such as ` + time.Now().UTC().AddDate(0, 0, -1).Format(time.DateOnly),
 		"keys create --name n --expires-at 2027-01-01T00:00:00Z --expires-in 1d": "can't be used together",
 		"keys revoke --id ak_secretsecret":                                       "must be the key's id, not the key itself",
 		"import":                                                                 `expected "<FILE> ..."`,
@@ -73,6 +78,31 @@ func TestMistakesOnTheCommandLineExitWith2AndASentence(t *testing.T) {
 	}
 }
 
+func TestACommandLineThatHasNotBegunGetsHelp(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{"": "Run the service.", "keys": "Revoke an API key", "keys --help": "Revoke an API key"} {
+		stdout, stderr, code := command(t, nil, strings.Fields(line)...)
+		if code != 0 || stderr != "" || !strings.HasPrefix(stdout, "Usage: lastseen") || !strings.Contains(stdout, want) {
+			t.Errorf("lastseen %s: exit code %d, stdout %q, stderr %q", line, code, stdout, stderr)
+		}
+	}
+}
+
+func TestATokenInTheWrongFolderSaysThatItMadeAKey(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"token", "login"} {
+		dir := filepath.Join(t.TempDir(), "elsewhere")
+		args := []string{name, "--data-dir", dir, "--org", "org_x", "--user", "u", "--role", "owner"}
+		stdout, stderr, code := command(t, nil, args...)
+		if code != 0 || strings.Count(stdout, "\n") != 1 || !strings.Contains(stderr, "one was made in "+dir+"/issuer.key: a service with another --data-dir will not accept") {
+			t.Errorf("%s: exit code %d, stdout %q, stderr %q", name, code, stdout, stderr)
+		}
+		if _, stderr, code := command(t, nil, args...); code != 0 || stderr != "" {
+			t.Errorf("%s, again: exit code %d, stderr %q", name, code, stderr)
+		}
+	}
+}
+
 func TestFailuresExitWith1AndASentence(t *testing.T) {
 	t.Parallel()
 	s := sharedServer(t)
@@ -88,7 +118,6 @@ func TestFailuresExitWith1AndASentence(t *testing.T) {
 		"a bad address":               {[]string{"serve", "--data-dir", t.TempDir(), "--addr", "nowhere"}, "--addr is HOST:PORT"},
 		"the data dir is taken":       {[]string{"serve", "--data-dir", s.dir, "--addr", "127.0.0.1:0"}, "start the service: open the embedded engine"},
 		"the demo's address is taken": {[]string{"demo", "--data-dir", t.TempDir(), "--addr", strings.TrimPrefix(s.base, "http://")}, "is taken: stop what listens on it"},
-		"a bad organisation":          {[]string{"token", "--data-dir", t.TempDir(), "--org", "x", "--user", "u", "--role", "owner"}, "begins with org_"},
 		"a life too short":            {[]string{"token", "--data-dir", t.TempDir(), "--org", "org_x", "--user", "u", "--role", "owner", "--ttl", "1ms"}, "at least one second"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -197,6 +226,15 @@ func TestImportFromTheShell(t *testing.T) {
 		stdout, stderr, code := commandWithInput(t, `{"lat":1,"lon":2,"ts":1768469400}`+"\n", env, "import", "--device", "piped", "-")
 		if code != 0 || stdout != "1 points read: 1 accepted, 0 rejected; 1 sessions, 1 of them new\n" {
 			t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+		}
+		next := regexp.MustCompile(`the session is (\w{24}); where it was last seen:\n  (curl .*)\n`).FindStringSubmatch(stderr)
+		if next == nil {
+			t.Fatalf("stderr %q does not say what is next", stderr)
+		}
+		shell := exec.CommandContext(t.Context(), "sh", "-c", next[2])
+		shell.Env = append(os.Environ(), env...)
+		if seen, err := shell.CombinedOutput(); err != nil || !strings.Contains(string(seen), next[1]) {
+			t.Errorf("%s prints %s, %v", next[2], seen, err)
 		}
 	})
 	t.Run("bad rows", func(t *testing.T) {

@@ -7,12 +7,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync/atomic"
 	"time"
 
 	"lastseen/cmd/lastseen/client"
 	"lastseen/cmd/lastseen/fleet"
+	"lastseen/cmd/lastseen/terminal"
 	"lastseen/keys"
 	"lastseen/keys/people"
 	"lastseen/schema"
@@ -45,13 +45,19 @@ func (c *demoCommand) Validate() error {
 }
 
 // Run implements the command.
-func (c *demoCommand) Run(ctx context.Context, std streams) error {
-	log := newLogger(std.err, c.LogLevel)
+func (c *demoCommand) Run(ctx context.Context, std streams) (err error) {
+	log := terminal.NewLogger(std.err, c.LogLevel)
 	config, err := c.config(log, c.AccessLog, schema.Options{ClickHouse: schema.Embedded, DataDir: c.DataDir})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(std.err, "lastseen demo: starting the service")
+	say := func(what string) { terminal.Say(std.err, "lastseen demo: %s", what) }
+	say("starting the service")
+	defer func() {
+		if err == nil {
+			say("stopped; the next run goes on with what it has")
+		}
+	}()
 	app, err := StartApp(ctx, config)
 	if err != nil {
 		return startFailed(ctx, err)
@@ -63,8 +69,10 @@ func (c *demoCommand) Run(ctx context.Context, std streams) error {
 		}
 		return startFailed(ctx, err)
 	}
-	defer stopFleet()
-	return app.serveUntil(ctx)
+	return app.serveUntil(ctx, func() {
+		say("stopping")
+		stopFleet()
+	})
 }
 
 // startFleet gives the fleet its past, prints what to try, and sets it driving until the returned
@@ -98,7 +106,7 @@ func (c *demoCommand) startFleet(ctx context.Context, std streams, app *App) (st
 	if err != nil {
 		return nil, err
 	}
-	c.printGuide(std, base, key.Key, link, vehicles.Vehicles())
+	c.printGuide(std, base, key.Key, link, vehicles.KeepMoving())
 	driving, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -129,12 +137,11 @@ func backfill(ctx context.Context, std streams, vehicles *fleet.Fleet) error {
 }
 
 // printGuide prints the key, the link to the console and what to try.
-func (c *demoCommand) printGuide(std streams, base, key, link string, vehicles []fleet.Vehicle) {
+func (c *demoCommand) printGuide(std streams, base, key, link string, first fleet.Vehicle) {
 	dir, err := filepath.Abs(c.DataDir)
 	if err != nil {
 		dir = c.DataDir
 	}
-	first := vehicles[max(0, slices.IndexFunc(vehicles, func(v fleet.Vehicle) bool { return v.Driving }))]
 	now := time.Now().UTC()
 	start, end := now.Add(-c.Past).Format("2006-01-02T15:04:00Z"), now.AddDate(0, 0, 1).Format("2006-01-02T15:04:00Z")
 	curl := func(what, path string) {
@@ -151,7 +158,7 @@ func (c *demoCommand) printGuide(std streams, base, key, link string, vehicles [
            (the next run goes on with it; delete it to begin anew)
 
 Try these in another terminal:
-`, len(vehicles), base, key, demoOrg, demoKeyDays, link, os.Args[0], dir, base, demoOrg, demoUser, dir)
+`, c.Vehicles, base, key, demoOrg, demoKeyDays, link, os.Args[0], dir, base, demoOrg, demoUser, dir)
 	const points = "/tracking/timeseries/session_by_device/"
 	curl("where "+first.Name+" was last seen; again in a few seconds it has moved on",
 		points+"last_seen/v1?session_id="+first.SessionID)

@@ -11,6 +11,7 @@ import (
 
 	"lastseen/cmd/lastseen/client"
 	"lastseen/cmd/lastseen/exporter"
+	"lastseen/cmd/lastseen/terminal"
 	"lastseen/query/history"
 )
 
@@ -20,25 +21,25 @@ type exportCommand struct {
 	Key     string `placeholder:"KEY" help:"API key, in place of a user token. Whoever can list this machine's processes can read it here: prefer the environment variable or --key-file."`
 	KeyFile string `placeholder:"FILE" help:"File that holds the API key; it goes before --key."`
 
-	Session      []string  `placeholder:"ID" help:"Sessions to export, separated by commas; by default all that the caller sees."`
-	OrgScope     string    `default:"owned_and_shared" enum:"owned,shared,owned_and_shared" placeholder:"SCOPE" help:"Whose sessions, without --session: ${enum} (default ${default})."`
-	Search       string    `placeholder:"TEXT" help:"Only sessions whose reference, device address or comments contain this, without --session."`
-	DeviceID     string    `name:"device-id" placeholder:"ID" help:"Only the sessions of this device, without --session."`
-	ReferenceID  string    `name:"reference-id" placeholder:"REFERENCE" help:"Only the sessions with this off_chrt_reference_id, without --session."`
-	FlightNumber string    `placeholder:"NUMBER" help:"Only the sessions with this flight number, without --session."`
-	Start        time.Time `required:"" placeholder:"TIME" help:"First moment of the range, in RFC 3339, such as 2026-01-01T00:00:00Z."`
-	End          time.Time `required:"" placeholder:"TIME" help:"Moment before which the range ends."`
-	Format       string    `default:"ndjson" enum:"ndjson,csv,geojson,gpx,parquet,arrow" placeholder:"FORMAT" help:"Format of the files: ${enum} (default ${default})."`
-	Out          string    `required:"" placeholder:"DIR" help:"Directory of the files, one a session, or - for standard output (ndjson and csv only)."`
-	Parallel     int       `default:"4" help:"Sessions at the same time (default ${default})."`
-	PagePoints   int       `default:"50000" help:"Points in one request, and so what is pulled again at most after a kill; ndjson and csv only (default ${default})."`
-	Resume       bool      `default:"true" negatable:"" help:"Go on where an earlier export into the same directory stopped (default)."`
+	Session      []string `placeholder:"ID" help:"Sessions to export, separated by commas; by default all that the caller sees."`
+	OrgScope     string   `default:"owned_and_shared" enum:"owned,shared,owned_and_shared" placeholder:"SCOPE" help:"Whose sessions, without --session: ${enum} (default ${default})."`
+	Search       string   `placeholder:"TEXT" help:"Only sessions whose reference, device address or comments contain this, without --session."`
+	DeviceID     string   `name:"device-id" placeholder:"ID" help:"Only the sessions of this device, without --session."`
+	ReferenceID  string   `name:"reference-id" placeholder:"REFERENCE" help:"Only the sessions with this off_chrt_reference_id, without --session."`
+	FlightNumber string   `placeholder:"NUMBER" help:"Only the sessions with this flight number, without --session."`
+	Start        moment   `required:"" placeholder:"TIME" help:"First moment of the range: a day such as 2026-01-31, which begins at midnight UTC, or a time in RFC 3339, such as 2026-01-31T15:04:05Z."`
+	End          moment   `required:"" placeholder:"TIME" help:"Moment before which the range ends."`
+	Format       string   `default:"ndjson" enum:"ndjson,csv,geojson,gpx,parquet,arrow" placeholder:"FORMAT" help:"Format of the files: ${enum} (default ${default})."`
+	Out          string   `required:"" placeholder:"DIR" help:"Directory of the files, one a session, or - for standard output (ndjson and csv only)."`
+	Parallel     int      `default:"4" help:"Sessions at the same time (default ${default})."`
+	PagePoints   int      `default:"50000" help:"Points in one request, and so what is pulled again at most after a kill; ndjson and csv only (default ${default})."`
+	Resume       bool     `default:"true" negatable:"" help:"Go on where an earlier export into the same directory stopped (default)."`
 }
 
 // Validate refuses what does not go together, as mistakes on the command line.
 func (c *exportCommand) Validate() error {
 	switch {
-	case !c.Start.IsZero() && !c.End.IsZero() && !c.Start.Before(c.End): // one that is missing is reported as such
+	case !c.Start.IsZero() && !c.End.IsZero() && !c.Start.Before(c.End.Time): // one that is missing is reported as such
 		return errors.New("--start must be before --end")
 	case c.Out == "-" && !exporter.Pageable(c.Format):
 		return errors.New("--out=- is for ndjson and csv: give a directory for the other formats, which are a file for each session")
@@ -49,7 +50,7 @@ func (c *exportCommand) Validate() error {
 }
 
 // caller returns a client with the API key, or else with the user token. The caller closes it.
-func (c *exportCommand) caller() (*client.Client, error) {
+func (c *exportCommand) caller(std streams) (*client.Client, error) {
 	key := c.Key
 	if c.KeyFile != "" {
 		text, err := os.ReadFile(c.KeyFile)
@@ -59,12 +60,12 @@ func (c *exportCommand) caller() (*client.Client, error) {
 		key = string(text)
 	}
 	if key = strings.TrimSpace(key); key != "" {
-		return client.New(c.Server, key)
+		return newClient(c.Server, key, std)
 	}
 	if c.Token == "" && c.TokenFile == "" {
 		return nil, errors.New("a credential is needed: set LASTSEEN_KEY to an API key or LASTSEEN_TOKEN to a user token, or give --key-file or --token-file")
 	}
-	return c.client()
+	return c.client(std)
 }
 
 // sessions returns the ids to export, each once.
@@ -97,7 +98,7 @@ func (c *exportCommand) sessions(ctx context.Context, server *client.Client) (id
 
 // Run implements the command.
 func (c *exportCommand) Run(ctx context.Context, std streams) error {
-	server, err := c.caller()
+	server, err := c.caller(std)
 	if err != nil {
 		return err
 	}
@@ -110,7 +111,7 @@ func (c *exportCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	run := exporter.New(server, exporter.Options{
-		Start: c.Start, End: c.End, Format: c.Format, Parallel: c.Parallel, PagePoints: c.PagePoints, Restart: !c.Resume,
+		Start: c.Start.Time, End: c.End.Time, Format: c.Format, Parallel: c.Parallel, PagePoints: c.PagePoints, Restart: !c.Resume,
 	})
 	began := time.Now()
 	finish := showProgress(std.err, "export", false, func() progressState {
@@ -125,7 +126,7 @@ func (c *exportCommand) Run(ctx context.Context, std streams) error {
 	finish()
 	p, failures := run.Progress(), run.Failures()
 	for _, failure := range failures {
-		fmt.Fprintln(std.err, failure)
+		fmt.Fprintln(std.err, terminal.Printable(failure))
 	}
 	fmt.Fprintf(std.err, "%d of %d sessions exported, %d of them from before; %s\n", p.Sessions, len(ids), p.Skipped, amount(p))
 	switch {

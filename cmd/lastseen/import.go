@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"net/url"
 	"os"
+	"strings"
 	"sync/atomic"
 
+	"lastseen/cmd/lastseen/client"
 	"lastseen/cmd/lastseen/importer"
+	"lastseen/cmd/lastseen/terminal"
 	"lastseen/cmd/lastseen/trackfile"
 )
 
@@ -44,7 +48,7 @@ func (c *importCommand) Validate() (err error) {
 
 // Run implements the command.
 func (c *importCommand) Run(ctx context.Context, std streams) error {
-	server, err := c.client()
+	server, err := c.client(std)
 	if err != nil {
 		return err
 	}
@@ -71,15 +75,36 @@ func (c *importCommand) Run(ctx context.Context, std streams) error {
 	if !sum.Complete() && !c.AllowRejects {
 		return fmt.Errorf("%d rows or points were rejected, for the reasons above: correct them, or accept that with --allow-rejects", sum.Rejected)
 	}
+	c.sayWhatNext(std, server, &sum)
 	return nil
 }
 
-func (c *importCommand) report(std streams, sum *importer.Summary) {
-	for _, reason := range sum.FilesFailed {
-		fmt.Fprintln(std.err, reason)
+// sayWhatNext shows how to look at what was imported.
+func (c *importCommand) sayWhatNext(std streams, server *client.Client, sum *importer.Summary) {
+	if sum.FirstSession == "" {
+		return
 	}
-	for _, reason := range sum.Reasons {
-		fmt.Fprintln(std.err, reason)
+	which := "the session"
+	if sum.Sessions > 1 {
+		which = fmt.Sprintf("one of the %d sessions", sum.Sessions)
+	}
+	token := "$LASTSEEN_TOKEN"
+	if c.TokenFile != "" {
+		token = "$(cat " + shellQuoted(c.TokenFile) + ")"
+	}
+	address := server.URL("/tracking/timeseries/session_by_device/last_seen/v1", url.Values{"session_id": {sum.FirstSession}})
+	terminal.Say(std.err, "%s is %s; where it was last seen:\n  curl -s -H \"Authorization: Bearer %s\" %s",
+		which, terminal.Printable(sum.FirstSession), token, shellQuoted(address))
+}
+
+// shellQuoted is a word for a shell to read.
+func shellQuoted(word string) string {
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+func (c *importCommand) report(std streams, sum *importer.Summary) {
+	for _, reason := range append(sum.FilesFailed, sum.Reasons...) {
+		fmt.Fprintln(std.err, terminal.Printable(reason))
 	}
 	named := len(sum.Reasons)
 	for _, refusal := range sum.Refused {
@@ -89,7 +114,7 @@ func (c *importCommand) report(std streams, sum *importer.Summary) {
 		fmt.Fprintf(std.err, "and %d more like these\n", more)
 	}
 	for _, refusal := range sum.Refused[:min(len(sum.Refused), maxRefusals)] {
-		fmt.Fprintln(std.err, refusalText(refusal))
+		fmt.Fprintln(std.err, terminal.Printable(refusalText(refusal)))
 	}
 	if more := len(sum.Refused) - maxRefusals; more > 0 {
 		fmt.Fprintf(std.err, "and %d more devices like these\n", more)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lastseen/cmd/lastseen/client"
+	"lastseen/cmd/lastseen/terminal"
 )
 
 // keysCommand speaks to the key routes.
@@ -26,7 +27,7 @@ type createKeyCommand struct {
 	serverFlags
 	Name      string `required:"" placeholder:"NAME" help:"What the key is for; 1 to 100 printable characters."`
 	ExpiresIn string `xor:"expiry" placeholder:"SPAN" help:"How long the key is good: a number of days such as 90d, or a duration such as 12h; at most five years (default 90d)."`
-	ExpiresAt string `xor:"expiry" placeholder:"TIME" help:"When the key expires, in RFC 3339, such as 2027-01-31T00:00:00Z."`
+	ExpiresAt string `xor:"expiry" placeholder:"TIME" help:"When the key expires: a day such as 2027-01-31, or a time in RFC 3339, such as 2027-01-31T00:00:00Z."`
 }
 
 // Run implements the command.
@@ -35,7 +36,7 @@ func (c *createKeyCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	server, err := c.client()
+	server, err := c.client(std)
 	if err != nil {
 		return err
 	}
@@ -69,11 +70,11 @@ var days = regexp.MustCompile(`^([0-9]{1,4})d$`)
 // expiry returns when the key is to expire.
 func (c *createKeyCommand) expiry(now time.Time) (time.Time, error) {
 	if c.ExpiresAt != "" {
-		at, err := time.Parse(time.RFC3339, c.ExpiresAt)
-		if err != nil {
-			return time.Time{}, fmt.Errorf("--expires-at=%s must be a time such as 2027-01-31T00:00:00Z", c.ExpiresAt)
+		var at moment
+		if err := at.UnmarshalText([]byte(c.ExpiresAt)); err != nil {
+			return time.Time{}, fmt.Errorf("--expires-at: %w", err)
 		}
-		return at, nil
+		return at.Time, nil
 	}
 	span := c.ExpiresIn
 	if span == "" {
@@ -97,7 +98,7 @@ type listKeysCommand struct {
 
 // Run implements the command.
 func (c *listKeysCommand) Run(ctx context.Context, std streams) error {
-	server, err := c.client()
+	server, err := c.client(std)
 	if err != nil {
 		return err
 	}
@@ -112,8 +113,8 @@ func (c *listKeysCommand) Run(ctx context.Context, std streams) error {
 	table := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tPREFIX\tNAME\tSTATUS\tCREATED\tEXPIRES\tLAST USED")
 	for _, r := range records {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Prefix, r.Name, r.Status,
-			r.CreatedAt.UTC().Format(time.DateTime), r.ExpiresAt.UTC().Format(time.DateTime), lastUsed(r))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", terminal.Printable(r.ID), terminal.Printable(r.Prefix),
+			terminal.Printable(r.Name), terminal.Printable(r.Status), r.CreatedAt.UTC().Format(time.DateTime), r.ExpiresAt.UTC().Format(time.DateTime), lastUsed(r))
 	}
 	return table.Flush()
 }
@@ -144,7 +145,7 @@ type rotateKeyCommand struct {
 	serverFlags
 	ID        string        `name:"id" required:"" placeholder:"ID" help:"The key's id, as 'lastseen keys list' shows it; not the key itself."`
 	Grace     time.Duration `default:"24h" placeholder:"DURATION" help:"How long the old key is good for still, in whole seconds; at most 168h (default ${default})."`
-	ExpiresAt time.Time     `placeholder:"TIME" help:"When the new key expires, in RFC 3339, such as 2027-01-31T00:00:00Z; by default the server chooses."`
+	ExpiresAt moment        `placeholder:"TIME" help:"When the new key expires: a day such as 2027-01-31, or a time in RFC 3339, such as 2027-01-31T00:00:00Z; by default the server chooses."`
 }
 
 // Validate refuses a key in place of its id, and a grace that the server cannot be told.
@@ -157,12 +158,12 @@ func (c *rotateKeyCommand) Validate() error {
 
 // Run implements the command.
 func (c *rotateKeyCommand) Run(ctx context.Context, std streams) error {
-	server, err := c.client()
+	server, err := c.client(std)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-	record, err := server.RotateKey(ctx, c.ID, c.Grace, c.ExpiresAt)
+	record, err := server.RotateKey(ctx, c.ID, c.Grace, c.ExpiresAt.Time)
 	if err != nil {
 		return err
 	}
@@ -171,7 +172,7 @@ func (c *rotateKeyCommand) Run(ctx context.Context, std streams) error {
 
 // Run implements the command.
 func (c *revokeKeyCommand) Run(ctx context.Context, std streams) error {
-	server, err := c.client()
+	server, err := c.client(std)
 	if err != nil {
 		return err
 	}

@@ -24,13 +24,23 @@ type loginCommand struct {
 	TTL     time.Duration `name:"ttl" default:"10m" placeholder:"DURATION" help:"How long the link is good, at most 24h; the session that it begins lasts longer (default ${default})."`
 }
 
+// Validate refuses organisations that could not be ones.
+func (c *loginCommand) Validate() error {
+	err := checkOrg("--org", c.Org)
+	for _, also := range c.Also {
+		org, _, _ := strings.Cut(also, "=")
+		err = errors.Join(err, checkOrg("--also", org))
+	}
+	return err
+}
+
 // Run implements the command.
 func (c *loginCommand) Run(std streams) error {
 	person, err := c.person()
 	if err != nil {
 		return err
 	}
-	issuer, err := openIssuer(c.DataDir)
+	issuer, err := openIssuerAloud(c.DataDir, std.err)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +20,7 @@ func TestLoginPrintsALinkThatSignsInOnce(t *testing.T) {
 		DataDir: dir, Server: "https://tracking.example/", Org: "org_a", User: "user_ana", Role: "admin",
 		Also: []string{"org_b=member"}, TTL: time.Minute,
 	}
-	if err := command.Run(streams{out: &out}); err != nil {
+	if err := command.Run(streams{out: &out, err: io.Discard}); err != nil {
 		t.Fatal(err)
 	}
 	token, found := strings.CutPrefix(strings.TrimSuffix(out.String(), "\n"), "https://tracking.example/auth/link#")
@@ -60,7 +61,7 @@ func TestLoginRefusesWhatMakesNoSense(t *testing.T) {
 		command := good
 		command.DataDir = t.TempDir()
 		change(&command)
-		if err := command.Run(streams{out: &out}); err == nil || out.Len() > 0 {
+		if err := command.Run(streams{out: &out, err: io.Discard}); err == nil || out.Len() > 0 {
 			t.Errorf("%s: got %v and %q", name, err, out.String())
 		}
 	}

@@ -3,11 +3,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 
 	"github.com/alecthomas/kong"
+
+	"lastseen/cmd/lastseen/terminal"
 )
 
 // streams are what a command reads and writes.
@@ -18,7 +21,7 @@ type streams struct {
 
 func main() {
 	ctx, stop := untilSignal(context.Background())
-	code := run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
+	code := run(ctx, os.Args[1:], streams{in: os.Stdin, out: terminal.On(os.Stdout), err: terminal.On(os.Stderr)})
 	stop()
 	os.Exit(code)
 }
@@ -42,13 +45,33 @@ func run(ctx context.Context, args []string, std streams) int {
 		return 1
 	}
 	command, err := parser.Parse(args)
+	if incomplete := namesCommandsOnly(err, args); incomplete != nil {
+		if err := incomplete.PrintUsage(false); err != nil {
+			return 1
+		}
+		return 0
+	}
 	if err != nil {
 		fmt.Fprintf(std.err, "lastseen: %v (lastseen --help tells more)\n", err)
 		return 2
 	}
 	if err := command.Run(); err != nil {
-		fmt.Fprintf(std.err, "lastseen: %v\n", err)
+		terminal.Say(std.err, "lastseen: %v", err)
 		return 1
 	}
 	return 0
+}
+
+// namesCommandsOnly returns what there is to choose from when the command line is empty, or names a
+// command that has others under it and no more, and otherwise nil.
+func namesCommandsOnly(err error, args []string) *kong.Context {
+	var mistake *kong.ParseError
+	if !errors.As(err, &mistake) || len(args) > 1 {
+		return nil
+	}
+	selected := mistake.Context.Selected()
+	if len(args) == 0 || selected != nil && !selected.Leaf() {
+		return mistake.Context
+	}
+	return nil
 }

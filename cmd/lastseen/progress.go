@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
+
+	"lastseen/cmd/lastseen/terminal"
 )
 
 // progressState is how far something has come. A total of 0 or less is not known.
@@ -18,8 +20,8 @@ type progressState struct {
 // terminal, elsewhere a line every few seconds. state is called from a goroutine of its own.
 func showProgress(w io.Writer, what string, bytes bool, state func() progressState) (finish func()) {
 	show, interval := progressLine(w, what), 5*time.Second
-	if isTerminal(w) {
-		show, interval = progressBar(w, what, bytes, state().total), 200*time.Millisecond
+	if screen, ok := w.(*terminal.Screen); ok {
+		show, interval = progressBar(screen.Raw(), what, bytes, state().total), 200*time.Millisecond
 	}
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -63,7 +65,7 @@ func progressBar(w io.Writer, what string, bytes bool, total int64) func(progres
 		progressbar.OptionShowBytes(bytes), progressbar.OptionFullWidth(), progressbar.OptionClearOnFinish(),
 		progressbar.OptionThrottle(100*time.Millisecond))
 	return func(s progressState, last bool) {
-		bar.Describe(what + ": " + s.text)
+		bar.Describe(terminal.Printable(what + ": " + s.text))
 		bar.Set64(s.done) // a bar that cannot be drawn is no reason to stop
 		if last {
 			bar.Finish()

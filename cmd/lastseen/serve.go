@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,10 +12,12 @@ import (
 	"strings"
 	"time"
 
+	"lastseen/cmd/lastseen/terminal"
 	"lastseen/keys/ratelimit"
 	"lastseen/query/history"
 	"lastseen/schema"
 	"lastseen/server"
+	"lastseen/server/console"
 )
 
 // serviceFlags are what serve and demo have in common.
@@ -175,7 +178,7 @@ func (c *serveCommand) Validate() error {
 
 // Run implements the command.
 func (c *serveCommand) Run(ctx context.Context, std streams) error {
-	log := newLogger(std.err, c.LogLevel)
+	log := terminal.NewLogger(std.err, c.LogLevel)
 	config, err := c.config(log, c.AccessLog, schema.Options{
 		ClickHouse: c.ClickHouse, DataDir: c.DataDir, Database: c.Database, Cluster: c.Cluster, NoFsync: c.NoFsync,
 		Retention: time.Duration(c.Retention),
@@ -190,8 +193,12 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return startFailed(ctx, err)
 	}
-	log.Info("listening", "address", app.Addr())
-	return app.serveUntil(ctx)
+	log.Info("listening", "address", app.Addr(), "console", strings.TrimRight(cmp.Or(c.PublicURL, reachable(app.Addr())), "/")+console.Path)
+	err = app.serveUntil(ctx, func() { log.Info("stopping") })
+	if err == nil {
+		log.Info("stopped")
+	}
+	return err
 }
 
 // startFailed leaves out the failures that a signal during the start brings about.
@@ -202,18 +209,14 @@ func startFailed(ctx context.Context, err error) error {
 	return fmt.Errorf("start the service: %w", err)
 }
 
-// serveUntil serves until ctx ends and then stops.
-func (a *App) serveUntil(ctx context.Context) error {
+// serveUntil serves until ctx ends, calls stopping, and stops.
+func (a *App) serveUntil(ctx context.Context, stopping func()) error {
 	var failed error
 	select {
 	case <-ctx.Done():
-		a.config.log.Info("stopping")
 	case failed = <-a.Served():
 		a.config.log.Error("serving has ended", "error", failed)
 	}
-	if err := errors.Join(failed, a.Stop(context.WithoutCancel(ctx))); err != nil {
-		return err
-	}
-	a.config.log.Info("stopped")
-	return nil
+	stopping()
+	return errors.Join(failed, a.Stop(context.WithoutCancel(ctx)))
 }

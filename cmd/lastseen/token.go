@@ -18,13 +18,16 @@ type tokenCommand struct {
 	TTL     time.Duration `name:"ttl" default:"1h" placeholder:"DURATION" help:"How long the token is good, such as 90s, 15m or 24h (default ${default})."`
 }
 
+// Validate refuses an organisation that could not be one.
+func (c *tokenCommand) Validate() error { return checkOrg("--org", c.Org) }
+
 // Run implements the command.
 func (c *tokenCommand) Run(std streams) error {
 	role, ok := keys.ParseRole(c.Role)
 	if !ok {
 		return fmt.Errorf("there is no role %q", c.Role)
 	}
-	issuer, err := openIssuer(c.DataDir)
+	issuer, err := openIssuerAloud(c.DataDir, std.err)
 	if err != nil {
 		return err
 	}

@@ -90,7 +90,7 @@ func (b *Batch) reserve(n int64) error {
 		return nil
 	}
 	if !b.budget.TryAcquire(n) {
-		return registry.ErrBusy
+		return schema.Busy
 	}
 	b.reserved += n
 	return nil

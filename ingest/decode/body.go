@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"lastseen/ingest/registry"
+	"lastseen/schema"
 	"slices"
 	"sync"
 	"unicode/utf8"
@@ -54,9 +54,9 @@ type Limits struct {
 // Body reads a body of points. It keeps the good points when others are bad: those are in the
 // Batch as rejections, each with its index and a sentence.
 //
-// It fails, and the body then changes nothing, with an *InvalidError when the whole cannot be read
-// (bad compression, truncated or malformed JSON, another shape at the top), with ErrTooLarge past
-// the limits, with ErrBusy when the budget is used up, and with the reader's own error when the body
+// It fails, and the body then changes nothing, with an schema.Invalid when the whole cannot be read
+// (bad compression, truncated or malformed JSON, another shape at the top), with schema.TooLarge past
+// the limits, with schema.Busy when the budget is used up, and with the reader's own error when the body
 // broke off.
 //
 // Unknown fields are ignored, and of a field that is given twice the last counts. It needs little
@@ -117,9 +117,9 @@ func (d *decoder) decode(format Format, encoding Encoding, limit int64) error {
 	case d.source.err != nil:
 		return fmt.Errorf("read the body: %w", d.source.err)
 	case errors.Is(err, errFrameTooLong):
-		return registry.Invalid("", "Point %d, or what stands in its place, is longer than 1 MiB.", d.count)
+		return schema.Invalid.About("", "Point %d, or what stands in its place, is longer than 1 MiB.", d.count)
 	case errors.Is(err, io.EOF):
-		return registry.Invalid("", "The JSON ends before it is complete; send all of it.")
+		return schema.Invalid.About("", "The JSON ends before it is complete; send all of it.")
 	}
 	return err
 }
@@ -142,7 +142,7 @@ func (d *decoder) decodeBody(format Format, encoding Encoding, limit int64) erro
 	}
 	// What the decompressor stumbles over is neither the end, nor a limit, nor ours.
 	if encoding != Identity && err != nil && err == d.frames.err &&
-		err != io.EOF && err != registry.ErrTooLarge && err != registry.ErrBusy && err != errFrameTooLong {
+		err != io.EOF && err != schema.TooLarge && err != schema.Busy && err != errFrameTooLong {
 		return badCompression(encoding)
 	}
 	return err
@@ -167,7 +167,7 @@ func (d *decoder) takeIn(encoding Encoding, limit int64) (io.Reader, error) {
 		d.compressed = d.compressed[:len(d.compressed)+n]
 		switch {
 		case int64(len(d.compressed)) > limit:
-			return nil, registry.ErrTooLarge
+			return nil, schema.TooLarge
 		case err == io.EOF:
 			return bytes.NewReader(d.compressed), nil
 		case err != nil:
@@ -178,9 +178,9 @@ func (d *decoder) takeIn(encoding Encoding, limit int64) (io.Reader, error) {
 
 func badCompression(encoding Encoding) error {
 	if encoding == Gzip {
-		return registry.Invalid("", "The body is not valid gzip data: compress it, or leave the Content-Encoding out.")
+		return schema.Invalid.About("", "The body is not valid gzip data: compress it, or leave the Content-Encoding out.")
 	}
-	return registry.Invalid("", "The body is not valid Zstd data with a window of at most 8 MiB: compress it so, or leave the Content-Encoding out.")
+	return schema.Invalid.About("", "The body is not valid Zstd data with a window of at most 8 MiB: compress it so, or leave the Content-Encoding out.")
 }
 
 // decodeLines reads NDJSON.
@@ -216,7 +216,7 @@ func isBlank(line []byte) bool {
 func (d *decoder) decodeDocument() error {
 	c, err := d.frames.peek()
 	if err == io.EOF {
-		return registry.Invalid("", "The body is empty: send an object with points, or an array of points.")
+		return schema.Invalid.About("", "The body is empty: send an object with points, or an array of points.")
 	}
 	if err != nil {
 		return err
@@ -227,14 +227,14 @@ func (d *decoder) decodeDocument() error {
 	case '{':
 		err = d.decodeObject()
 	default:
-		err = registry.Invalid("", "The body must be an object with points, or an array of points.")
+		err = schema.Invalid.About("", "The body must be an object with points, or an array of points.")
 	}
 	if err != nil {
 		return err
 	}
 	switch _, err = d.frames.peek(); err {
 	case nil:
-		return registry.Invalid("", "Something follows the end of the JSON; send one document, or one point a line as application/x-ndjson.")
+		return schema.Invalid.About("", "Something follows the end of the JSON; send one document, or one point a line as application/x-ndjson.")
 	case io.EOF:
 		return nil
 	}
@@ -263,7 +263,7 @@ func (d *decoder) decodeArray() error {
 		case c == ']':
 			return nil
 		case c != ',':
-			return registry.Invalid("", "There must be a comma or the array's end after point %d.", d.count-1)
+			return schema.Invalid.About("", "There must be a comma or the array's end after point %d.", d.count-1)
 		}
 	}
 }
@@ -272,7 +272,7 @@ func (d *decoder) decodeArray() error {
 // member of a name counts.
 func (d *decoder) decodeObject() error {
 	d.frames.next() // the brace that the caller saw
-	verdict := registry.Invalid("points", "The object must have points, an array.")
+	verdict := schema.Invalid.About("points", "The object must have points, an array.")
 	if c, err := d.frames.peek(); err != nil {
 		return err
 	} else if c == '}' {
@@ -303,7 +303,7 @@ func (d *decoder) decodeObject() error {
 	}
 }
 
-var errMalformed = registry.Invalid("", "The body is not valid JSON; correct what makes it.")
+var errMalformed = schema.Invalid.About("", "The body is not valid JSON; correct what makes it.")
 
 // memberName reads a member's name and the colon after it, and tells whether it is "points".
 func (d *decoder) memberName() (bool, error) {
@@ -339,7 +339,7 @@ func (d *decoder) decodePoints() (verdict, err error) {
 	if c == '[' {
 		return nil, d.decodeArray()
 	}
-	return registry.Invalid("points", "This must be an array of points."), d.skipValue()
+	return schema.Invalid.About("points", "This must be an array of points."), d.skipValue()
 }
 
 // skipValue reads a value that means nothing to us, but must be valid.
@@ -358,16 +358,16 @@ func valid(text []byte) bool {
 // decodePoint reads one point and puts it, or its rejection, into the batch.
 func (d *decoder) decodePoint(text []byte) error {
 	if d.count == d.limit {
-		return registry.ErrTooLarge
+		return schema.TooLarge
 	}
 	index := d.count
 	d.count++
 	detail, err := d.point.decode(text)
 	if err != nil || !utf8.Valid(text) {
 		if d.lines > 0 {
-			return registry.Invalid("", "Line %d is not valid JSON; correct what makes it.", d.lines)
+			return schema.Invalid.About("", "Line %d is not valid JSON; correct what makes it.", d.lines)
 		}
-		return registry.Invalid("", "Point %d is not valid JSON; correct what makes it.", index)
+		return schema.Invalid.About("", "Point %d is not valid JSON; correct what makes it.", index)
 	}
 	if detail != "" {
 		return d.batch.reject(index, detail)

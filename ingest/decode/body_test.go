@@ -252,12 +252,12 @@ func TestDecodeRefusesAWholeThatCannotBeRead(t *testing.T) {
 			t.Parallel()
 			budget := NewBudget(8 << 20)
 			_, err := Body(strings.NewReader(tt.body), tt.format, Identity, Limits{Budget: budget})
-			wrong, ok := errors.AsType[*registry.InvalidError](err)
-			if !ok {
-				t.Fatalf("err = %v, want an *InvalidError", err)
+			wrong, ok := errors.AsType[*schema.Error](err)
+			if !ok || wrong.Code != schema.Invalid {
+				t.Fatalf("err = %v, want schema.Invalid", err)
 			}
-			if wrong.Field != tt.field || !strings.Contains(wrong.Detail, tt.say) {
-				t.Errorf("err = {%q %q}, want field %q and a text with %q", wrong.Field, wrong.Detail, tt.field, tt.say)
+			if wrong.Field != tt.field || !strings.Contains(wrong.Sentence, tt.say) {
+				t.Errorf("err = {%q %q}, want field %q and a text with %q", wrong.Field, wrong.Sentence, tt.field, tt.say)
 			}
 			if budget.InUse() != 0 {
 				t.Errorf("%d bytes of the budget are lost", budget.InUse())
@@ -303,13 +303,13 @@ func TestDecodeRefusesBadCompression(t *testing.T) {
 			"a wrong checksum": flipped,
 		} {
 			_, err := Body(bytes.NewReader(data), NDJSON, encoding, Limits{})
-			if wrong, ok := errors.AsType[*registry.InvalidError](err); !ok || !strings.Contains(wrong.Detail, "not valid") {
-				t.Errorf("encoding %d, %s: err = %v, want an *InvalidError about the compression", encoding, name, err)
+			if wrong, ok := errors.AsType[*schema.Error](err); !ok || !strings.Contains(wrong.Sentence, "not valid") {
+				t.Errorf("encoding %d, %s: err = %v, want schema.Invalid about the compression", encoding, name, err)
 			}
 		}
 	}
-	if _, err := Body(strings.NewReader(""), NDJSON, Gzip, Limits{}); !errors.As(err, new(*registry.InvalidError)) {
-		t.Errorf("nothing at all as gzip: err = %v, want an *InvalidError", err)
+	if _, err := Body(strings.NewReader(""), NDJSON, Gzip, Limits{}); !errors.Is(err, schema.Invalid) {
+		t.Errorf("nothing at all as gzip: err = %v, want schema.Invalid", err)
 	}
 	huge, err := zstd.NewWriter(nil, zstd.WithWindowSize(32<<20))
 	if err != nil {
@@ -321,8 +321,8 @@ func TestDecodeRefusesBadCompression(t *testing.T) {
 	huge.Flush() // before the end, so that the frame declares its window
 	huge.Write(body)
 	huge.Close()
-	if _, err := Body(&wide, NDJSON, Zstd, Limits{}); !errors.As(err, new(*registry.InvalidError)) {
-		t.Errorf("a window of 32 MiB: err = %v, want an *InvalidError", err)
+	if _, err := Body(&wide, NDJSON, Zstd, Limits{}); !errors.Is(err, schema.Invalid) {
+		t.Errorf("a window of 32 MiB: err = %v, want schema.Invalid", err)
 	}
 }
 
@@ -334,7 +334,7 @@ func TestDecodePassesOnWhatTheReaderFailedWith(t *testing.T) {
 		data := compress(t, []byte(body))
 		budget := NewBudget(1 << 20)
 		_, err := Body(io.MultiReader(bytes.NewReader(data[:len(data)-9]), iotest.ErrReader(broken)), JSON, encoding, Limits{Budget: budget})
-		if !errors.Is(err, broken) || errors.As(err, new(*registry.InvalidError)) {
+		if !errors.Is(err, broken) || errors.Is(err, schema.Invalid) {
 			t.Errorf("encoding %d: err = %v, want the reader's", encoding, err)
 		}
 		if budget.InUse() != 0 {
@@ -349,19 +349,19 @@ func TestDecodeStopsAtItsLimits(t *testing.T) {
 	t.Run("of points", func(t *testing.T) {
 		t.Parallel()
 		three := point + "\n17\n" + point
-		for limit, want := range map[int]error{2: registry.ErrTooLarge, 3: nil} {
+		for limit, want := range map[int]error{2: schema.TooLarge, 3: nil} {
 			if _, err := Body(strings.NewReader(three), NDJSON, Identity, Limits{Points: limit}); !errors.Is(err, want) {
 				t.Errorf("limit %d: err = %v, want %v", limit, err, want)
 			}
 		}
 		many := "[" + strings.Repeat("0,", MaxPoints) + "0]"
-		if _, err := Body(strings.NewReader(many), JSON, Identity, Limits{}); !errors.Is(err, registry.ErrTooLarge) {
+		if _, err := Body(strings.NewReader(many), JSON, Identity, Limits{}); !errors.Is(err, schema.TooLarge) {
 			t.Errorf("%d points: err = %v, want ErrTooLarge", MaxPoints+1, err)
 		}
 	})
 	t.Run("of bytes", func(t *testing.T) {
 		t.Parallel()
-		for limit, want := range map[int64]error{int64(len(point)) - 1: registry.ErrTooLarge, int64(len(point)): nil} {
+		for limit, want := range map[int64]error{int64(len(point)) - 1: schema.TooLarge, int64(len(point)): nil} {
 			if _, err := Body(strings.NewReader(point), NDJSON, Identity, Limits{Bytes: limit}); !errors.Is(err, want) {
 				t.Errorf("limit %d: err = %v, want %v", limit, err, want)
 			}
@@ -372,7 +372,7 @@ func TestDecodeStopsAtItsLimits(t *testing.T) {
 		budget := NewBudget(300 * batchPointSize)
 		for name, line := range map[string]string{"good points": point, "bad points": "17"} {
 			_, err := Body(strings.NewReader(strings.Repeat(line+"\n", 3000)), NDJSON, Identity, Limits{Budget: budget})
-			if !errors.Is(err, registry.ErrBusy) || budget.InUse() != 0 {
+			if !errors.Is(err, schema.Busy) || budget.InUse() != 0 {
 				t.Errorf("%s: err = %v with %d bytes in use, want ErrBusy and none", name, err, budget.InUse())
 			}
 		}
@@ -401,8 +401,8 @@ func TestDecodeStopsABombAtTheLimit(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			_, err := Body(bytes.NewReader(tt.body), tt.format, encoding, Limits{})
 			runtime.ReadMemStats(&after)
-			if !errors.Is(err, registry.ErrTooLarge) && !errors.As(err, new(*registry.InvalidError)) {
-				t.Errorf("encoding %d, %s: err = %v, want ErrTooLarge or an *InvalidError", encoding, tt.name, err)
+			if !errors.Is(err, schema.TooLarge) && !errors.Is(err, schema.Invalid) {
+				t.Errorf("encoding %d, %s: err = %v, want TooLarge or Invalid", encoding, tt.name, err)
 			}
 			if took := after.TotalAlloc - before.TotalAlloc; took > tt.within {
 				t.Errorf("encoding %d, %s: %d bytes allocated, want at most %d", encoding, tt.name, took, tt.within)

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"lastseen/ingest/registry"
+	"lastseen/schema"
 )
 
 const (
@@ -39,7 +39,7 @@ func (f *frames) reset(r io.Reader, limit int64, reserve func(int64) error) {
 }
 
 // fill reads more behind what was not returned yet, which it may move to the buffer's front. The
-// error is io.EOF at the end, ErrTooLarge past the limit, reserve's, or the reader's.
+// error is io.EOF at the end, schema.TooLarge past the limit, reserve's, or the reader's.
 func (f *frames) fill() error {
 	if f.err != nil {
 		return f.err
@@ -64,7 +64,7 @@ func (f *frames) fill() error {
 	f.buf = f.buf[:len(f.buf)+n]
 	f.left -= int64(n)
 	if f.left < 0 {
-		err = registry.ErrTooLarge
+		err = schema.TooLarge
 	}
 	f.err = err
 	return err

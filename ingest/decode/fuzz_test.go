@@ -16,7 +16,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"lastseen/ingest/registry"
 	"lastseen/schema"
 	"lastseen/schema/schematest"
 )
@@ -178,7 +177,7 @@ func gunzip(data []byte) ([]byte, error) {
 	}
 	plain, err := io.ReadAll(io.LimitReader(reader, 1<<20+1))
 	if len(plain) > 1<<20 {
-		return nil, registry.ErrTooLarge
+		return nil, schema.TooLarge
 	}
 	return plain, err
 }
@@ -199,8 +198,8 @@ func tryDecode(t *testing.T, body string, format Format) (decoded, error) {
 		if err.Error() != pieceErr.Error() {
 			t.Fatalf("in one piece: %v; byte by byte: %v", err, pieceErr)
 		}
-		if !errors.Is(err, registry.ErrTooLarge) && !errors.As(err, new(*registry.InvalidError)) {
-			t.Fatalf("err = %v, want ErrTooLarge or an *InvalidError", err)
+		if !errors.Is(err, schema.TooLarge) && !errors.Is(err, schema.Invalid) {
+			t.Fatalf("err = %v, want TooLarge or Invalid", err)
 		}
 		if budget.InUse() != 0 {
 			t.Fatalf("%d bytes of the budget are lost", budget.InUse())

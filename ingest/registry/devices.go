@@ -11,7 +11,7 @@ import (
 // whatever case, and EUI-48 and EUI-64 addresses in whatever spelling; the address is kept as it was
 // first given.
 //
-// Errors: *InvalidError; *ConflictError when another organisation has the device; ErrUnavailable.
+// Errors: schema.Invalid; schema.Conflict when another organisation has the device; schema.Unavailable.
 func (r *Registry) RegisterDevice(ctx context.Context, orgID string, wanted NewDevice) (schema.ID, error) {
 	if err := wanted.validate(); err != nil {
 		return schema.ID{}, err
@@ -30,7 +30,7 @@ func (r *Registry) RegisterDevice(ctx context.Context, orgID string, wanted NewD
 	case known == nil:
 		return r.registerNew(ctx, orgID, identity, wanted)
 	case known.orgID != orgID:
-		return schema.ID{}, &ConflictError{Detail: "Another organisation has registered this device: it must give it up first."}
+		return schema.ID{}, schema.Conflict.Say("Another organisation has registered this device: it must give it up first.")
 	}
 	return known.id, r.updateDevice(ctx, known, wanted)
 }
@@ -53,7 +53,7 @@ func (r *Registry) registerNew(ctx context.Context, orgID, identity string, want
 		if tried || len(r.unsettled) < maxUnsettled {
 			r.unsettled[identity] = attempt{row.id, row.version + 1}
 		}
-		return schema.ID{}, Unavailable(err)
+		return schema.ID{}, schema.Failure(err)
 	}
 	delete(r.unsettled, identity)
 	d := r.addDevice(row.id, orgID, *wanted.DeviceMACAddress)
@@ -68,7 +68,7 @@ func (r *Registry) updateDevice(ctx context.Context, d *device, wanted NewDevice
 	}
 	row, found, err := r.db.FindDevice(ctx, d.id)
 	if err != nil {
-		return Unavailable(err)
+		return schema.Failure(err)
 	}
 	if !found {
 		row = schema.Device{ID: d.id, OrgID: d.orgID, MACAddress: d.mac, CreatedAt: r.now()}
@@ -81,7 +81,7 @@ func (r *Registry) updateDevice(ctx context.Context, d *device, wanted NewDevice
 	}
 	row.Version++
 	if err := r.db.SaveDevice(ctx, row); err != nil {
-		return Unavailable(err)
+		return schema.Failure(err)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"fmt"
 	"hash/maphash"
 	"math"
 	"sync"
@@ -20,7 +21,7 @@ type Watcher interface {
 // ClickHouse. It decides what ClickHouse cannot, because only one writer decides: a device belongs
 // to one organisation and has one active session. It is safe for concurrent use.
 //
-// Where a method returns an error nothing has changed, except that after ErrUnavailable or the end
+// Where a method returns an error nothing has changed, except that after schema.Unavailable or the end
 // of a context ClickHouse may hold the change all the same; making the call again settles it.
 //
 // In memory is only what points and decisions need, some 320 bytes for a device with a session and 100
@@ -108,7 +109,7 @@ func (r *Registry) Load(ctx context.Context) error {
 		createdAt[added] = d.CreatedAt
 	})
 	if err != nil {
-		return Unavailable(err)
+		return schema.Failure(err)
 	}
 	clear(createdAt)
 	err = r.db.EachSessionActivity(ctx, func(s schema.SessionActivity) {
@@ -123,7 +124,7 @@ func (r *Registry) Load(ctx context.Context) error {
 		}
 	})
 	if err != nil {
-		return Unavailable(err)
+		return schema.Failure(err)
 	}
 	return nil
 }
@@ -166,7 +167,7 @@ func (r *Registry) turn(ctx context.Context, identity string) (release func(), e
 	case c <- struct{}{}:
 		return func() { <-c }, nil
 	case <-ctx.Done():
-		return nil, Ended(ctx)
+		return nil, fmt.Errorf("wait for another change to the device: %w", context.Cause(ctx))
 	}
 }
 

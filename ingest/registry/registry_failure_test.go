@@ -28,8 +28,8 @@ func TestRegistryIsUnchangedWhenClickHouseFails(t *testing.T) {
 		"terminate": s.registry.TerminateSession(ctx, us, running),
 		"share":     s.registry.UpdateSharedOrgs(ctx, us, running, []string{them}, nil),
 	} {
-		if !errors.Is(err, ErrUnavailable) {
-			t.Errorf("%s: %v, want ErrUnavailable", what, err)
+		if !errors.Is(err, schema.Unavailable) {
+			t.Errorf("%s: %v, want schema.Unavailable", what, err)
 		}
 	}
 	if len(s.watcher.sessions) != 1 {
@@ -72,7 +72,7 @@ func TestRegistrySettlesWhatWasWrittenUnacknowledged(t *testing.T) {
 		if s.watcher.sessions[session].TerminatedAt == nil {
 			t.Error("the watcher does not know of the end")
 		}
-		if err := s.registry.TerminateSession(ctx, us, session); !isConflict(err) {
+		if err := s.registry.TerminateSession(ctx, us, session); !errors.Is(err, schema.Conflict) {
 			t.Errorf("terminating once more: %v, want a conflict", err)
 		}
 	})
@@ -80,8 +80,8 @@ func TestRegistrySettlesWhatWasWrittenUnacknowledged(t *testing.T) {
 		mend := schematest.BreakTable(t, s.db, "sessions")
 		wanted := newSession()
 		wanted.Comments = new("first try")
-		if _, err := s.registry.CreateSession(ctx, us, device, wanted); !errors.Is(err, ErrUnavailable) {
-			t.Fatalf("err = %v, want ErrUnavailable", err)
+		if _, err := s.registry.CreateSession(ctx, us, device, wanted); !errors.Is(err, schema.Unavailable) {
+			t.Fatalf("err = %v, want schema.Unavailable", err)
 		}
 		mend()
 		ghost := s.registry.devices[device].unsettled.id
@@ -100,8 +100,8 @@ func TestRegistrySettlesWhatWasWrittenUnacknowledged(t *testing.T) {
 	})
 	t.Run("a registration", func(t *testing.T) {
 		mend := schematest.BreakTable(t, s.db, "devices")
-		if _, err := s.registry.RegisterDevice(ctx, us, newDevice("van-9")); !errors.Is(err, ErrUnavailable) {
-			t.Fatalf("err = %v, want ErrUnavailable", err)
+		if _, err := s.registry.RegisterDevice(ctx, us, newDevice("van-9")); !errors.Is(err, schema.Unavailable) {
+			t.Fatalf("err = %v, want schema.Unavailable", err)
 		}
 		mend()
 		ghost := s.registry.unsettled["van-9"].id

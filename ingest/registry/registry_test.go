@@ -2,7 +2,6 @@ package registry
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -17,17 +16,6 @@ func newDevice(mac string) NewDevice {
 }
 
 func newSession() NewSession { return NewSession{SchemaVersion: new(1)} }
-
-func isConflict(err error) bool {
-	return errors.Is(err, ErrConflict) && errors.As(err, new(*ConflictError))
-}
-
-func invalidField(err error) string {
-	if wrong, ok := errors.AsType[*InvalidError](err); ok {
-		return wrong.Field
-	}
-	return fmt.Sprintf("no InvalidError but %v", err)
-}
 
 func TestRegisterDevice(t *testing.T) {
 	t.Parallel()
@@ -44,7 +32,7 @@ func TestRegisterDevice(t *testing.T) {
 		if err != nil || again != first {
 			t.Errorf("registering again as %s: %v, %v, want %v", spelling, again, err, first)
 		}
-		if _, err := s.registry.RegisterDevice(ctx, them, newDevice(spelling)); !isConflict(err) {
+		if _, err := s.registry.RegisterDevice(ctx, them, newDevice(spelling)); !errors.Is(err, schema.Conflict) {
 			t.Errorf("registering in another organisation as %s: %v, want a conflict", spelling, err)
 		}
 	}
@@ -74,7 +62,7 @@ func TestRegisterDevice(t *testing.T) {
 	if again, err := s.registry.RegisterDevice(ctx, us, newDevice("AABB.CCDD.EE0F")); err != nil || again != first {
 		t.Errorf("registering again after a restart: %v, %v, want %v", again, err, first)
 	}
-	if _, err := s.registry.RegisterDevice(ctx, us, newDevice("VAN-7")); !isConflict(err) {
+	if _, err := s.registry.RegisterDevice(ctx, us, newDevice("VAN-7")); !errors.Is(err, schema.Conflict) {
 		t.Errorf("registering their device after a restart: %v, want a conflict", err)
 	}
 }
@@ -99,7 +87,7 @@ func TestRegisterDeviceFromManyAtOnceHasOneWinner(t *testing.T) {
 	wg.Wait()
 	winner := outcomes[slices.IndexFunc(outcomes, func(o outcome) bool { return o.err == nil })]
 	for _, o := range outcomes {
-		if o.org == winner.org && (o.err != nil || o.id != winner.id) || o.org != winner.org && !isConflict(o.err) {
+		if o.org == winner.org && (o.err != nil || o.id != winner.id) || o.org != winner.org && !errors.Is(o.err, schema.Conflict) {
 			t.Errorf("%s got %v, %v while %s has the device as %v", o.org, o.id, o.err, winner.org, winner.id)
 		}
 	}
@@ -119,15 +107,15 @@ func TestCreateSession(t *testing.T) {
 		wanted.TerminationScheduledFor = scheduled
 		return s.registry.CreateSession(ctx, org, device, wanted)
 	}
-	if _, err := create(us, device, nil); !isConflict(err) {
+	if _, err := create(us, device, nil); !errors.Is(err, schema.Conflict) {
 		t.Errorf("a second active session: %v, want a conflict", err)
 	}
 	for name, of := range map[string]struct {
 		org    string
 		device schema.ID
 	}{"another organisation's device": {them, device}, "no device": {us, schema.NewID()}} {
-		if _, err := create(of.org, of.device, nil); !errors.Is(err, ErrNotFound) {
-			t.Errorf("a session of %s: %v, want ErrNotFound", name, err)
+		if _, err := create(of.org, of.device, nil); !errors.Is(err, schema.NotFound) {
+			t.Errorf("a session of %s: %v, want schema.NotFound", name, err)
 		}
 	}
 	if err := s.registry.TerminateSession(ctx, us, first); err != nil {
@@ -138,22 +126,22 @@ func TestCreateSession(t *testing.T) {
 	if err != nil {
 		t.Fatalf("after the first was terminated: %v", err)
 	}
-	if _, err := create(us, device, nil); !isConflict(err) {
+	if _, err := create(us, device, nil); !errors.Is(err, schema.Conflict) {
 		t.Errorf("before the scheduled termination: %v, want a conflict", err)
 	}
 	s.restart()
-	if _, err := create(us, device, nil); !isConflict(err) {
+	if _, err := create(us, device, nil); !errors.Is(err, schema.Conflict) {
 		t.Errorf("before the scheduled termination, after a restart: %v, want a conflict", err)
 	}
 	s.clock.Advance(time.Minute)
-	if err := s.registry.TerminateSession(ctx, us, second); !isConflict(err) {
+	if err := s.registry.TerminateSession(ctx, us, second); !errors.Is(err, schema.Conflict) {
 		t.Errorf("terminating what ended by its schedule: %v, want a conflict", err)
 	}
 	if _, err := create(us, device, nil); err != nil {
 		t.Errorf("after the scheduled termination: %v", err)
 	}
 	s.restart()
-	if _, err := create(us, device, nil); !isConflict(err) {
+	if _, err := create(us, device, nil); !errors.Is(err, schema.Conflict) {
 		t.Errorf("with an active session among ended ones, after a restart: %v, want a conflict", err)
 	}
 }
@@ -175,7 +163,7 @@ func TestCreateSessionFromManyAtOnceHasOneWinner(t *testing.T) {
 	for _, err := range errs {
 		if err == nil {
 			created++
-		} else if !isConflict(err) {
+		} else if !errors.Is(err, schema.Conflict) {
 			t.Errorf("err = %v, want a conflict", err)
 		}
 	}
@@ -235,11 +223,11 @@ func TestUpdateSession(t *testing.T) {
 			t.Errorf("%s (-want +watcher):\n%s", step.name, d)
 		}
 	}
-	if err := s.registry.UpdateSession(ctx, them, id, SessionUpdate{}); !errors.Is(err, ErrNotFound) {
-		t.Errorf("another organisation's: %v, want ErrNotFound", err)
+	if err := s.registry.UpdateSession(ctx, them, id, SessionUpdate{}); !errors.Is(err, schema.NotFound) {
+		t.Errorf("another organisation's: %v, want schema.NotFound", err)
 	}
-	if err := s.registry.UpdateSession(ctx, us, schema.NewID(), SessionUpdate{}); !errors.Is(err, ErrNotFound) {
-		t.Errorf("none: %v, want ErrNotFound", err)
+	if err := s.registry.UpdateSession(ctx, us, schema.NewID(), SessionUpdate{}); !errors.Is(err, schema.NotFound) {
+		t.Errorf("none: %v, want schema.NotFound", err)
 	}
 }
 
@@ -259,14 +247,14 @@ func TestUpdateSessionDoesNotReviveAnEndedOne(t *testing.T) {
 	s.clock.Advance(2 * time.Minute)
 	reschedule := SessionUpdate{NewSession: NewSession{TerminationScheduledFor: new(noon.Add(time.Hour).Format(time.RFC3339))}}
 	for name, id := range map[string]schema.ID{"terminated": terminated, "ended by its schedule": due} {
-		if err := s.registry.UpdateSession(ctx, us, id, reschedule); !isConflict(err) {
+		if err := s.registry.UpdateSession(ctx, us, id, reschedule); !errors.Is(err, schema.Conflict) {
 			t.Errorf("rescheduling a session that was %s: %v, want a conflict", name, err)
 		}
 		if err := s.registry.UpdateSession(ctx, us, id, SessionUpdate{NewSession: NewSession{Comments: new("late")}}); err != nil {
 			t.Errorf("commenting on a session that was %s: %v", name, err)
 		}
 	}
-	if err := s.registry.UpdateSession(ctx, us, due, SessionUpdate{ClearTerminationScheduledFor: true}); !isConflict(err) {
+	if err := s.registry.UpdateSession(ctx, us, due, SessionUpdate{ClearTerminationScheduledFor: true}); !errors.Is(err, schema.Conflict) {
 		t.Errorf("clearing the schedule that ended a session: %v, want a conflict", err)
 	}
 	if err := s.registry.UpdateSession(ctx, us, terminated, SessionUpdate{ClearTerminationScheduledFor: true}); err != nil {
@@ -279,8 +267,8 @@ func TestTerminateSession(t *testing.T) {
 	s := newDirectory(t)
 	ctx := t.Context()
 	_, id := s.session(us, "van-1")
-	if err := s.registry.TerminateSession(ctx, them, id); !errors.Is(err, ErrNotFound) {
-		t.Errorf("by another organisation: %v, want ErrNotFound", err)
+	if err := s.registry.TerminateSession(ctx, them, id); !errors.Is(err, schema.NotFound) {
+		t.Errorf("by another organisation: %v, want schema.NotFound", err)
 	}
 	s.clock.Advance(time.Minute + 123456*time.Nanosecond)
 	if err := s.registry.TerminateSession(ctx, us, id); err != nil {
@@ -289,11 +277,11 @@ func TestTerminateSession(t *testing.T) {
 	if at := s.watcher.sessions[id].TerminatedAt; at == nil || !at.Equal(noon.Add(time.Minute)) {
 		t.Errorf("terminated at %v, want %v", at, noon.Add(time.Minute))
 	}
-	if err := s.registry.TerminateSession(ctx, us, id); !isConflict(err) {
+	if err := s.registry.TerminateSession(ctx, us, id); !errors.Is(err, schema.Conflict) {
 		t.Errorf("twice: %v, want a conflict", err)
 	}
 	s.restart()
-	if err := s.registry.TerminateSession(ctx, us, id); !isConflict(err) {
+	if err := s.registry.TerminateSession(ctx, us, id); !errors.Is(err, schema.Conflict) {
 		t.Errorf("twice with a restart between: %v, want a conflict", err)
 	}
 }
@@ -321,13 +309,13 @@ func TestUpdateSharedOrgs(t *testing.T) {
 			t.Errorf("adding %v and removing %v gives version %d, want %d (-want +got):\n%s", step.add, step.remove, got.Version, step.version, d)
 		}
 	}
-	if err := s.registry.UpdateSharedOrgs(ctx, them, id, []string{them}, nil); !errors.Is(err, ErrNotFound) {
-		t.Errorf("by another organisation: %v, want ErrNotFound", err)
+	if err := s.registry.UpdateSharedOrgs(ctx, them, id, []string{them}, nil); !errors.Is(err, schema.NotFound) {
+		t.Errorf("by another organisation: %v, want schema.NotFound", err)
 	}
-	if field := invalidField(s.registry.UpdateSharedOrgs(ctx, us, id, []string{"acme"}, nil)); field != "add_org_ids" {
+	if field := schematest.InvalidField(s.registry.UpdateSharedOrgs(ctx, us, id, []string{"acme"}, nil)); field != "add_org_ids" {
 		t.Errorf("adding what is no organisation: %s, want add_org_ids", field)
 	}
-	if field := invalidField(s.registry.UpdateSharedOrgs(ctx, us, id, nil, []string{"org_"})); field != "remove_org_ids" {
+	if field := schematest.InvalidField(s.registry.UpdateSharedOrgs(ctx, us, id, nil, []string{"org_"})); field != "remove_org_ids" {
 		t.Errorf("removing what is no organisation: %s, want remove_org_ids", field)
 	}
 }

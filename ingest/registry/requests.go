@@ -28,7 +28,7 @@ type NewSession struct {
 }
 
 // SessionUpdate is the body of a session's update: what is nil stays as it is, and what is set to
-// none is cleared. Giving a field and clearing it at once is an *InvalidError; clearing what is not
+// none is cleared. Giving a field and clearing it at once is an schema.Invalid; clearing what is not
 // set changes nothing.
 type SessionUpdate struct {
 	NewSession // schema_version is optional here
@@ -62,9 +62,9 @@ const (
 func (d *NewDevice) validate() error {
 	switch {
 	case d.DeviceMACAddress == nil:
-		return Invalid(nameMAC, "Give the device's address.")
+		return schema.Invalid.About(nameMAC, "Give the device's address.")
 	case !validMAC(*d.DeviceMACAddress):
-		return Invalid(nameMAC, "The address must have 1 to %d characters of A-Z a-z 0-9 . : _ -", maxMACAddress)
+		return schema.Invalid.About(nameMAC, "The address must have 1 to %d characters of A-Z a-z 0-9 . : _ -", maxMACAddress)
 	}
 	if err := validateVersion(d.SchemaVersion, true); err != nil {
 		return err
@@ -102,12 +102,12 @@ func (s *NewSession) scheduled(now time.Time) (*time.Time, error) {
 	}
 	ms, ok := schema.ParseTimestamp(*s.TerminationScheduledFor)
 	if !ok {
-		return nil, Invalid(nameScheduled, "The time must be RFC 3339 with an offset, such as 2026-01-15T09:30:00Z.")
+		return nil, schema.Invalid.About(nameScheduled, "The time must be RFC 3339 with an offset, such as 2026-01-15T09:30:00Z.")
 	}
 	at := time.UnixMilli(ms).UTC()
 	// ClickHouse keeps these times up to the end of 2299.
 	if !at.After(now) || at.Year() > 2299 {
-		return nil, Invalid(nameScheduled, "The time must lie in the future, and before the year 2300.")
+		return nil, schema.Invalid.About(nameScheduled, "The time must lie in the future, and before the year 2300.")
 	}
 	return &at, nil
 }
@@ -125,7 +125,7 @@ func (u *SessionUpdate) validate(now time.Time) error {
 		{nameScheduled, u.TerminationScheduledFor != nil, u.ClearTerminationScheduledFor},
 	} {
 		if field.given && field.clear {
-			return Invalid(field.name, "Either give a value or set it to none, not both.")
+			return schema.Invalid.About(field.name, "Either give a value or set it to none, not both.")
 		}
 	}
 	return u.NewSession.validate(now, false)
@@ -135,7 +135,7 @@ func validateVersion(version *int, required bool) error {
 	if version == nil && !required || version != nil && *version == 1 {
 		return nil
 	}
-	return Invalid(nameVersion, "The schema_version must be 1.")
+	return schema.Invalid.About(nameVersion, "The schema_version must be 1.")
 }
 
 // validateSaid checks what people say of devices and sessions alike.
@@ -151,7 +151,7 @@ func validateSaid(comments, reference *string) error {
 		good = good && referenceCharacter[(*reference)[i]]
 	}
 	if !good {
-		return Invalid(nameReference, "The reference must have 1 to %d characters of A-Z a-z 0-9 . _ ~ -", maxReference)
+		return schema.Invalid.About(nameReference, "The reference must have 1 to %d characters of A-Z a-z 0-9 . _ ~ -", maxReference)
 	}
 	return nil
 }
@@ -163,10 +163,10 @@ func validateText(name string, text *string, shortest, longest int) error {
 		return nil
 	}
 	if !utf8.ValidString(*text) || strings.ContainsRune(*text, 0) {
-		return Invalid(name, "The text must be UTF-8 without NUL characters.")
+		return schema.Invalid.About(name, "The text must be UTF-8 without NUL characters.")
 	}
 	if n := utf8.RuneCountInString(*text); n < shortest || n > longest {
-		return Invalid(name, "The text must have %d to %d characters.", shortest, longest)
+		return schema.Invalid.About(name, "The text must have %d to %d characters.", shortest, longest)
 	}
 	return nil
 }
@@ -178,7 +178,7 @@ const maxSharedOrgs = 1000
 // validateOrgIDs checks the ids of organisations in a list of a body.
 func validateOrgIDs(name string, ids []string) error {
 	if len(ids) > maxSharedOrgs {
-		return Invalid(name, "Name at most %d organisations at a time.", maxSharedOrgs)
+		return schema.Invalid.About(name, "Name at most %d organisations at a time.", maxSharedOrgs)
 	}
 	for _, id := range ids {
 		good := len(id) > len("org_") && len(id) <= 128 && strings.HasPrefix(id, "org_")
@@ -186,7 +186,7 @@ func validateOrgIDs(name string, ids []string) error {
 			good = good && referenceCharacter[id[i]]
 		}
 		if !good {
-			return Invalid(name, "Each must be an organisation's id, which begins with org_.")
+			return schema.Invalid.About(name, "Each must be an organisation's id, which begins with org_.")
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"lastseen/schema/schematest"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +27,7 @@ func TestRequestsAreValidated(t *testing.T) {
 		{"comments", NewDevice{DeviceMACAddress: new("a"), SchemaVersion: new(1), Comments: new("a\x00b")}},
 		{"off_chrt_reference_id", NewDevice{DeviceMACAddress: new("a"), SchemaVersion: new(1), OffChrtReferenceID: new("a b")}},
 	} {
-		if _, err := s.registry.RegisterDevice(t.Context(), us, tt.d); invalidField(err) != tt.field {
+		if _, err := s.registry.RegisterDevice(t.Context(), us, tt.d); schematest.InvalidField(err) != tt.field {
 			t.Errorf("%+v: %v, want %s", tt.d, err, tt.field)
 		}
 	}
@@ -46,21 +47,21 @@ func TestRequestsAreValidated(t *testing.T) {
 		{"termination_scheduled_for_timestamp", NewSession{TerminationScheduledFor: new("tomorrow")}},
 		{"termination_scheduled_for_timestamp", NewSession{TerminationScheduledFor: new("2300-01-01T00:00:00Z")}},
 	} {
-		if err := s.registry.UpdateSession(t.Context(), us, id, SessionUpdate{NewSession: tt.n}); invalidField(err) != tt.field {
+		if err := s.registry.UpdateSession(t.Context(), us, id, SessionUpdate{NewSession: tt.n}); schematest.InvalidField(err) != tt.field {
 			t.Errorf("updating with %+v: %v, want %s", tt.n, err, tt.field)
 		}
 		if tt.n.SchemaVersion == nil {
 			tt.n.SchemaVersion = new(1)
 		}
-		if _, err := s.registry.CreateSession(t.Context(), us, device, tt.n); invalidField(err) != tt.field {
+		if _, err := s.registry.CreateSession(t.Context(), us, device, tt.n); schematest.InvalidField(err) != tt.field {
 			t.Errorf("creating with %+v: %v, want %s", tt.n, err, tt.field)
 		}
 	}
-	if _, err := s.registry.CreateSession(t.Context(), us, device, NewSession{}); invalidField(err) != "schema_version" {
+	if _, err := s.registry.CreateSession(t.Context(), us, device, NewSession{}); schematest.InvalidField(err) != "schema_version" {
 		t.Errorf("creating without a schema_version: %v", err)
 	}
 	both := SessionUpdate{NewSession: NewSession{Public: new(true)}, ClearPublic: true}
-	if err := s.registry.UpdateSession(t.Context(), us, id, both); invalidField(err) != "public" {
+	if err := s.registry.UpdateSession(t.Context(), us, id, both); schematest.InvalidField(err) != "public" {
 		t.Errorf("setting and clearing: %v, want public", err)
 	}
 	if got := s.watcher.sessions[id]; got.Version != 0 {

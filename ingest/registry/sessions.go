@@ -13,8 +13,8 @@ import (
 // CreateSession begins a session of a device and returns its id. A session whose termination was
 // scheduled for a time that has come counts as ended.
 //
-// Errors: *InvalidError; ErrNotFound when the organisation has no such device; *ConflictError when
-// the device has an active session; ErrUnavailable.
+// Errors: schema.Invalid; schema.NotFound when the organisation has no such device; schema.Conflict when
+// the device has an active session; schema.Unavailable.
 func (r *Registry) CreateSession(ctx context.Context, orgID string, deviceID schema.ID, wanted NewSession) (schema.ID, error) {
 	if err := wanted.validate(r.now(), true); err != nil {
 		return schema.ID{}, err
@@ -23,7 +23,7 @@ func (r *Registry) CreateSession(ctx context.Context, orgID string, deviceID sch
 	d := r.devices[deviceID]
 	r.mu.RUnlock()
 	if d == nil || d.orgID != orgID {
-		return schema.ID{}, ErrNotFound
+		return schema.ID{}, schema.NotFound
 	}
 	release, err := r.turn(ctx, d.identity())
 	if err != nil {
@@ -33,7 +33,7 @@ func (r *Registry) CreateSession(ctx context.Context, orgID string, deviceID sch
 
 	now := r.now().UTC().Truncate(time.Millisecond)
 	if d.current != nil && d.current.end(now.UnixMilli()) == math.MaxInt64 {
-		return schema.ID{}, &ConflictError{Detail: "The device has an active session: terminate it first, or use it."}
+		return schema.ID{}, schema.Conflict.Say("The device has an active session: terminate it first, or use it.")
 	}
 	scheduled, err := wanted.scheduled(now)
 	if err != nil {
@@ -51,7 +51,7 @@ func (r *Registry) CreateSession(ctx context.Context, orgID string, deviceID sch
 	}
 	if err := r.db.SaveSession(ctx, s); err != nil {
 		d.unsettled = &attempt{row.id, row.version + 1}
-		return schema.ID{}, Unavailable(err)
+		return schema.ID{}, schema.Failure(err)
 	}
 	r.adopt(d, s)
 	return s.ID, nil
@@ -60,8 +60,8 @@ func (r *Registry) CreateSession(ctx context.Context, orgID string, deviceID sch
 // UpdateSession changes what people say of a session, which may have ended. Only the organisation
 // that owns it can.
 //
-// Errors: *InvalidError; ErrNotFound when the organisation owns no such session; *ConflictError when
-// it would reschedule the termination of a session that has ended; ErrUnavailable.
+// Errors: schema.Invalid; schema.NotFound when the organisation owns no such session; schema.Conflict when
+// it would reschedule the termination of a session that has ended; schema.Unavailable.
 func (r *Registry) UpdateSession(ctx context.Context, orgID string, id schema.ID, update SessionUpdate) error {
 	if err := update.validate(r.now()); err != nil {
 		return err
@@ -70,7 +70,7 @@ func (r *Registry) UpdateSession(ctx context.Context, orgID string, id schema.ID
 		_, hasEnded := s.EndedAt(now)
 		changed, rescheduled, err := update.change(s, now)
 		if err == nil && hasEnded && rescheduled {
-			err = &ConflictError{Detail: "The session has ended: its termination can no longer be scheduled or cleared."}
+			err = schema.Conflict.Say("The session has ended: its termination can no longer be scheduled or cleared.")
 		}
 		return changed, err
 	})
@@ -79,15 +79,15 @@ func (r *Registry) UpdateSession(ctx context.Context, orgID string, id schema.ID
 // TerminateSession ends a session now. Points that were taken before may still arrive, until the end
 // by their own timestamps.
 //
-// Errors: ErrNotFound when the organisation owns no such session; *ConflictError when it has ended
-// already; ErrUnavailable.
+// Errors: schema.NotFound when the organisation owns no such session; schema.Conflict when it has ended
+// already; schema.Unavailable.
 func (r *Registry) TerminateSession(ctx context.Context, orgID string, id schema.ID) error {
 	return r.changeSession(ctx, orgID, id, func(s *schema.Session, known session, now time.Time) (bool, error) {
 		if s.TerminatedAt != nil && known.terminatedAt == 0 {
 			return false, nil // an earlier call got through that was not told so; this one is
 		}
 		if _, hasEnded := s.EndedAt(now); hasEnded {
-			return false, &ConflictError{Detail: "The session has ended already."}
+			return false, schema.Conflict.Say("The session has ended already.")
 		}
 		s.TerminatedAt = &now
 		return true, nil
@@ -97,8 +97,8 @@ func (r *Registry) TerminateSession(ctx context.Context, orgID string, id schema
 // UpdateSharedOrgs changes which other organisations may see a session: adds, then removes, so that
 // an organisation in both lists is removed. The owner needs no share and is left out.
 //
-// Errors: *InvalidError with the field add_org_ids or remove_org_ids; ErrNotFound when the
-// organisation owns no such session; ErrUnavailable.
+// Errors: schema.Invalid with the field add_org_ids or remove_org_ids; schema.NotFound when the
+// organisation owns no such session; schema.Unavailable.
 func (r *Registry) UpdateSharedOrgs(ctx context.Context, orgID string, id schema.ID, add, remove []string) error {
 	if err := validateOrgIDs("add_org_ids", add); err != nil {
 		return err
@@ -114,7 +114,7 @@ func (r *Registry) UpdateSharedOrgs(ctx context.Context, orgID string, id schema
 			}
 		}
 		if len(shared) > maxSharedOrgs {
-			return false, Invalid("add_org_ids", "A session can be shared with at most %d organisations.", maxSharedOrgs)
+			return false, schema.Invalid.About("add_org_ids", "A session can be shared with at most %d organisations.", maxSharedOrgs)
 		}
 		changed := !slices.Equal(shared, s.SharedWithOrgIDs)
 		s.SharedWithOrgIDs = shared
@@ -129,7 +129,7 @@ func (r *Registry) changeSession(ctx context.Context, orgID string, id schema.ID
 	change func(s *schema.Session, known session, now time.Time) (changed bool, err error)) error {
 	d, ok := r.deviceOf(orgID, id)
 	if !ok {
-		return ErrNotFound
+		return schema.NotFound
 	}
 	release, err := r.turn(ctx, d.identity())
 	if err != nil {
@@ -141,7 +141,7 @@ func (r *Registry) changeSession(ctx context.Context, orgID string, id schema.ID
 		err = fmt.Errorf("the session %s is known and is not there", id)
 	}
 	if err != nil {
-		return Unavailable(err)
+		return schema.Failure(err)
 	}
 	r.mu.RLock()
 	known := *r.sessions[id]
@@ -158,7 +158,7 @@ func (r *Registry) changeSession(ctx context.Context, orgID string, id schema.ID
 		r.mu.Lock()
 		r.sessions[id].tried = uint32(row.Version)
 		r.mu.Unlock()
-		return Unavailable(err)
+		return schema.Failure(err)
 	}
 	r.adopt(d, row)
 	return nil

@@ -27,8 +27,8 @@ type Store interface {
 	RecordKeyUses(ctx context.Context, uses []schema.KeyUse) error
 }
 
-// TokenVerifier tells who a user token speaks for. Its errors are ErrInvalid, ErrExpired and
-// ErrUnavailable, wrapped or not. It must be safe for concurrent use and must not keep the token.
+// TokenVerifier tells who a user token speaks for. Its errors are schema.InvalidCredential, schema.ExpiredCredential and
+// schema.Unavailable, wrapped or not. It must be safe for concurrent use and must not keep the token.
 type TokenVerifier interface {
 	Verify(ctx context.Context, token []byte) (*keys.Principal, error)
 }
@@ -156,8 +156,8 @@ func (c *AuthenticatorConfig) setDefaults() {
 	}
 }
 
-// Authenticate tells who a credential speaks for, or why it is not accepted: ErrUnknownCredential,
-// ErrInvalid, ErrExpired, ErrRevoked, or ErrUnavailable when that cannot be told now. It does not
+// Authenticate tells who a credential speaks for, or why it is not accepted: schema.NoCredential,
+// schema.InvalidCredential, schema.ExpiredCredential, schema.RevokedCredential, or schema.Unavailable when that cannot be told now. It does not
 // keep the credential. For a key that it has seen before it neither allocates nor takes a lock of
 // its own; otherwise it waits for ClickHouse, at most until the context ends.
 func (a *Authenticator) Authenticate(ctx context.Context, credential []byte) (*keys.Principal, error) {
@@ -167,7 +167,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, credential []byte) (*k
 	if bytes.Count(credential, []byte(".")) == 2 {
 		return a.authenticateToken(ctx, credential)
 	}
-	return nil, keys.ErrUnknownCredential
+	return nil, schema.NoCredential
 }
 
 // authenticateKey checks a key: what the cache or, for a text of the right form, ClickHouse says of
@@ -175,7 +175,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, credential []byte) (*k
 // what is found there needs no look at its form.
 func (a *Authenticator) authenticateKey(ctx context.Context, text []byte) (*keys.Principal, error) {
 	if len(text) != keyLength {
-		return nil, keys.ErrInvalid
+		return nil, schema.InvalidCredential
 	}
 	hash := schema.KeyHash(sha256.Sum256(text))
 	now := a.config.Now().UnixMilli()
@@ -184,7 +184,7 @@ func (a *Authenticator) authenticateKey(ctx context.Context, text []byte) (*keys
 		a.checks.hits.Add(1)
 	} else { // another key with the same slot is a miss, too
 		if _, ok := Parse(text); !ok {
-			return nil, keys.ErrInvalid
+			return nil, schema.InvalidCredential
 		}
 		a.checks.misses.Add(1)
 		if err := a.revoked.check(&hash, now); err != nil {
@@ -192,7 +192,7 @@ func (a *Authenticator) authenticateKey(ctx context.Context, text []byte) (*keys
 		}
 		if a.unknown.has(&hash, now) {
 			a.checks.unknown.Add(1)
-			return nil, keys.ErrInvalid
+			return nil, schema.InvalidCredential
 		}
 		var err error
 		if key, err = a.load(ctx, hash); err != nil {
@@ -241,7 +241,7 @@ func (a *Authenticator) CountKnown(p *keys.Principal) {
 // its expiry is compared every time.
 func (a *Authenticator) authenticateToken(ctx context.Context, token []byte) (*keys.Principal, error) {
 	if len(token) > keys.MaxTokenLength {
-		return nil, keys.ErrInvalid
+		return nil, schema.InvalidCredential
 	}
 	hash := schema.KeyHash(sha256.Sum256(token))
 	now := a.config.Now()
@@ -257,7 +257,7 @@ func (a *Authenticator) authenticateToken(ctx context.Context, token []byte) (*k
 		a.tokens.put(hash, principal, now.Add(tokenTrust).UnixMilli())
 	}
 	if !now.Before(principal.ExpiresAt) {
-		return nil, keys.ErrExpired
+		return nil, schema.ExpiredCredential
 	}
 	return principal, nil
 }

@@ -67,7 +67,7 @@ func TestAuthenticate(t *testing.T) {
 		}
 		f.want(t, []byte(token), nil)
 		f.clock.Advance(2 * time.Minute)
-		f.want(t, []byte(token), keys.ErrExpired)
+		f.want(t, []byte(token), schema.ExpiredCredential)
 	})
 	t.Run("a key expires at its expiry, in the cache or not", func(t *testing.T) {
 		record, text, err := f.service.Create(t.Context(), f.admin, apikey.NewKey{
@@ -80,8 +80,8 @@ func TestAuthenticate(t *testing.T) {
 		f.clock.Advance(record.ExpiresAt.Sub(f.clock.Now()) - time.Millisecond)
 		f.want(t, []byte(text), nil)
 		f.clock.Advance(time.Millisecond)
-		f.want(t, []byte(text), keys.ErrExpired)
-		if _, err := f.newAuthenticator(t, nil).Authenticate(t.Context(), []byte(text)); !errors.Is(err, keys.ErrExpired) {
+		f.want(t, []byte(text), schema.ExpiredCredential)
+		if _, err := f.newAuthenticator(t, nil).Authenticate(t.Context(), []byte(text)); !errors.Is(err, schema.ExpiredCredential) {
 			t.Errorf("another authenticator: got %v", err)
 		}
 	})
@@ -96,21 +96,21 @@ func TestAuthenticateRefusesWithoutALookUp(t *testing.T) {
 		credential string
 		want       error
 	}{
-		"nothing":                        {"", keys.ErrUnknownCredential},
-		"a word":                         {"hunter2", keys.ErrUnknownCredential},
-		"a key's prefix":                 {"ak_", keys.ErrInvalid},
-		"a key that is too long":         {string(key) + "x", keys.ErrInvalid},
-		"a key that is cut off":          {string(key[:30]), keys.ErrInvalid},
-		"a mistyped key":                 {string(mistyped), keys.ErrInvalid},
-		"a device credential's prefix":   {"dk_x", keys.ErrInvalid},
-		"a key in upper case":            {strings.ToUpper(string(key)), keys.ErrUnknownCredential},
-		"three parts that are no token":  {"a.b.c", keys.ErrInvalid},
-		"three empty parts":              {"..", keys.ErrInvalid},
-		"four parts":                     {"a.b.c.d", keys.ErrUnknownCredential},
-		"a token of more than 8 KiB":     {strings.Repeat("a", 9000) + ".b.c", keys.ErrInvalid},
-		"a key with three parts":         {"ak_a.b.c", keys.ErrInvalid},
-		"bytes that are not even UTF-8":  {"\xff\xfe", keys.ErrUnknownCredential},
-		"a key with a byte after the nl": {string(key) + "\n", keys.ErrInvalid},
+		"nothing":                        {"", schema.NoCredential},
+		"a word":                         {"hunter2", schema.NoCredential},
+		"a key's prefix":                 {"ak_", schema.InvalidCredential},
+		"a key that is too long":         {string(key) + "x", schema.InvalidCredential},
+		"a key that is cut off":          {string(key[:30]), schema.InvalidCredential},
+		"a mistyped key":                 {string(mistyped), schema.InvalidCredential},
+		"a device credential's prefix":   {"dk_x", schema.InvalidCredential},
+		"a key in upper case":            {strings.ToUpper(string(key)), schema.NoCredential},
+		"three parts that are no token":  {"a.b.c", schema.InvalidCredential},
+		"three empty parts":              {"..", schema.InvalidCredential},
+		"four parts":                     {"a.b.c.d", schema.NoCredential},
+		"a token of more than 8 KiB":     {strings.Repeat("a", 9000) + ".b.c", schema.InvalidCredential},
+		"a key with three parts":         {"ak_a.b.c", schema.InvalidCredential},
+		"bytes that are not even UTF-8":  {"\xff\xfe", schema.NoCredential},
+		"a key with a byte after the nl": {string(key) + "\n", schema.InvalidCredential},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := f.auth.Authenticate(t.Context(), []byte(test.credential))
@@ -149,11 +149,11 @@ func TestAuthenticateDoesNotAllocate(t *testing.T) {
 		want       error
 	}{
 		"a key":                           {good, nil},
-		"a key that does not exist":       {unknown, keys.ErrInvalid},
-		"a mistyped key":                  {unknown[1:], keys.ErrUnknownCredential},
-		"a revoked key that was used":     {revokedText, keys.ErrRevoked},
-		"a revoked key that was not used": {lateText, keys.ErrRevoked},
-		"an expired key":                  {expired, keys.ErrExpired},
+		"a key that does not exist":       {unknown, schema.InvalidCredential},
+		"a mistyped key":                  {unknown[1:], schema.NoCredential},
+		"a revoked key that was used":     {revokedText, schema.RevokedCredential},
+		"a revoked key that was not used": {lateText, schema.RevokedCredential},
+		"an expired key":                  {expired, schema.ExpiredCredential},
 		"a user token":                    {[]byte(token), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -178,7 +178,7 @@ func TestAKeyIsNotTakenForAnotherInItsSlot(t *testing.T) {
 	}
 	unknown := apikey.FormatKey(schema.KindAPIKey, [32]byte{3})
 	apikey.CacheInSlotOf(f.auth, unknown, stranger)
-	f.want(t, unknown, keys.ErrInvalid)
+	f.want(t, unknown, schema.InvalidCredential)
 	record, text := f.create(t, schema.KindAPIKey)
 	apikey.CacheInSlotOf(f.auth, text, stranger)
 	if got, err := f.auth.Authenticate(t.Context(), text); err != nil || got.KeyID != record.ID || got.OrgID != "org_a" {
@@ -200,7 +200,7 @@ func TestCloseStopsLookUpsAndMayBeRepeated(t *testing.T) {
 	held := newGate()
 	f.store.set(held.pass, nil, nil)
 	var caller sync.WaitGroup
-	caller.Go(func() { f.want(t, text, keys.ErrUnavailable) })
+	caller.Go(func() { f.want(t, text, schema.Unavailable) })
 	<-held.reached
 	for range 2 {
 		if err := f.auth.Close(); err != nil {
@@ -208,7 +208,7 @@ func TestCloseStopsLookUpsAndMayBeRepeated(t *testing.T) {
 		}
 	}
 	caller.Wait()
-	f.want(t, text, keys.ErrUnavailable)
+	f.want(t, text, schema.Unavailable)
 	if err := f.channel.Publish(context.Background(), apikey.Notice{Kind: apikey.NoticeCreated}); err != nil {
 		t.Errorf("publish without subscribers: %v", err)
 	}

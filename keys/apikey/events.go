@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"lastseen/keys"
 	"lastseen/schema"
 )
 
@@ -18,17 +17,17 @@ type EventPage struct {
 }
 
 // Events returns a page of what was done to an organisation's keys of a kind. Pages count from 1 and
-// hold size events, 1 to 1000; other numbers are *InvalidError. It fails with ErrUnavailable.
+// hold size events, 1 to 1000; other numbers are schema.Invalid. It fails with schema.Unavailable.
 func (s *Service) Events(ctx context.Context, orgID string, kind schema.KeyKind, page, size int) (EventPage, error) {
 	if size < 1 || size > 1000 {
-		return EventPage{}, &keys.InvalidError{Field: "page_size", Detail: "Give a page size of 1 to 1000."}
+		return EventPage{}, schema.Invalid.About("page_size", "Give a page size of 1 to 1000.")
 	}
 	if page < 1 || page > 1_000_000 {
-		return EventPage{}, &keys.InvalidError{Field: "page", Detail: "Give a page number of 1 to 1000000."}
+		return EventPage{}, schema.Invalid.About("page", "Give a page number of 1 to 1000000.")
 	}
 	events, total, err := s.config.DB.ListKeyEvents(ctx, orgID, kind, size, (page-1)*size)
 	if err != nil {
-		return EventPage{}, fmt.Errorf("%w (list what was done to keys: %w)", keys.ErrUnavailable, err)
+		return EventPage{}, schema.Unavailable.Because(fmt.Errorf("list what was done to keys: %w", err))
 	}
 	return EventPage{Events: events, TotalCount: total}, nil
 }
@@ -40,7 +39,7 @@ func (s *Service) recordEvent(ctx context.Context, key schema.APIKey, action sch
 		Name: key.Name, Prefix: key.Prefix, Action: action, UserID: userID, At: at,
 	}
 	if err := s.config.DB.InsertKeyEvent(ctx, event); err != nil {
-		return fmt.Errorf("%w (record what was done to a key: %w)", keys.ErrUnavailable, err)
+		return schema.Unavailable.Because(fmt.Errorf("record what was done to a key: %w", err))
 	}
 	return nil
 }

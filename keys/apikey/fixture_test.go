@@ -203,7 +203,7 @@ func (f *fixture) warm(t testing.TB, text []byte) {
 	t.Helper()
 	for {
 		before := f.store.lookUps.Load()
-		if _, err := f.auth.Authenticate(t.Context(), text); errors.Is(err, keys.ErrUnavailable) {
+		if _, err := f.auth.Authenticate(t.Context(), text); errors.Is(err, schema.Unavailable) {
 			t.Fatal(err)
 		}
 		if f.store.lookUps.Load() == before {

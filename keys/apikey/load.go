@@ -34,13 +34,13 @@ func newCachedKey(record schema.APIKey) *cachedKey {
 	return key
 }
 
-// check returns keys.ErrRevoked or keys.ErrExpired for a key that is over at a time (Unix milliseconds).
+// check returns schema.RevokedCredential or schema.ExpiredCredential for a key that is over at a time (Unix milliseconds).
 func (k *cachedKey) check(now int64) error {
 	switch {
 	case k.revoked:
-		return keys.ErrRevoked
+		return schema.RevokedCredential
 	case k.ended || now >= k.expiresAt:
-		return keys.ErrExpired
+		return schema.ExpiredCredential
 	}
 	return nil
 }
@@ -62,10 +62,10 @@ func (a *Authenticator) load(ctx context.Context, hash schema.KeyHash) (*cachedK
 			return wanted.key, wanted.err
 		case <-left:
 			a.loads.leave(wanted)
-			return nil, fmt.Errorf("%w (wait for the look-up of a key: %w)", keys.ErrUnavailable, ctx.Err())
+			return nil, schema.Unavailable.Because(fmt.Errorf("wait for the look-up of a key: %w", ctx.Err()))
 		case <-patience.C:
 			if a.loads.giveUp(wanted) {
-				return nil, fmt.Errorf("%w (%w)", keys.ErrUnavailable, errTooLate)
+				return nil, schema.Unavailable.Because(errTooLate)
 			}
 		}
 	}
@@ -85,7 +85,7 @@ func (a *Authenticator) lookUp(batch []*lookUp) {
 	records, err := a.config.Store.FindAPIKeys(ctx, hashes)
 	if err != nil {
 		a.loads.failed.Add(1)
-		err = fmt.Errorf("%w (look up %d keys: %w)", keys.ErrUnavailable, len(batch), err)
+		err = schema.Unavailable.Because(fmt.Errorf("look up %d keys: %w", len(batch), err))
 		for _, wanted := range batch {
 			wanted.err = err
 		}
@@ -100,7 +100,7 @@ func (a *Authenticator) lookUp(batch []*lookUp) {
 		key := found[wanted.hash]
 		if key == nil {
 			a.unknown.add(wanted.hash, generation, forgotten)
-			wanted.err = keys.ErrInvalid
+			wanted.err = schema.InvalidCredential
 			continue
 		}
 		a.cache.Set(cacheSlot(&wanted.hash), key, 1) // ristretto may drop it; then the next request looks it up again

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"lastseen/keys"
 	"lastseen/keys/apikey"
 	"lastseen/keys/ratelimit"
 	"lastseen/schema"
@@ -44,7 +43,7 @@ func TestTenThousandKeysAtOnceCostFewQueries(t *testing.T) {
 		if i < n/2 {
 			text = known[i]
 		} else {
-			text, want = apikey.FormatKey(schema.KindAPIKey, [32]byte{10, byte(i), byte(i >> 8)}), keys.ErrInvalid
+			text, want = apikey.FormatKey(schema.KindAPIKey, [32]byte{10, byte(i), byte(i >> 8)}), schema.InvalidCredential
 		}
 		all.Go(func() {
 			if _, err := f.auth.Authenticate(joining{t.Context(), joined}, text); !errors.Is(err, want) {
@@ -79,7 +78,7 @@ func TestAFailedBatchFailsAllThatWait(t *testing.T) {
 	var all sync.WaitGroup
 	for _, text := range texts {
 		all.Go(func() {
-			if _, err := f.auth.Authenticate(joining{t.Context(), joined}, text); !errors.Is(err, keys.ErrUnavailable) || !errors.Is(err, failure) {
+			if _, err := f.auth.Authenticate(joining{t.Context(), joined}, text); !errors.Is(err, schema.Unavailable) || !errors.Is(err, failure) {
 				t.Errorf("a waiter of a failed batch: %v", err)
 			}
 		})
@@ -138,7 +137,7 @@ func TestCloseAnswersWhoeverWaits(t *testing.T) {
 	var all sync.WaitGroup
 	for _, text := range texts {
 		all.Go(func() {
-			if _, err := auth.Authenticate(joining{t.Context(), joined}, text); !errors.Is(err, keys.ErrUnavailable) {
+			if _, err := auth.Authenticate(joining{t.Context(), joined}, text); !errors.Is(err, schema.Unavailable) {
 				t.Errorf("a waiter at the close: %v", err)
 			}
 		})
@@ -170,7 +169,7 @@ func TestRevokeAmongABatch(t *testing.T) {
 	for i, text := range texts {
 		want := error(nil)
 		if i == len(texts)-1 {
-			want = keys.ErrRevoked
+			want = schema.RevokedCredential
 		}
 		all.Go(func() {
 			if _, err := f.auth.Authenticate(joining{t.Context(), joined}, text); !errors.Is(err, want) {
@@ -186,13 +185,13 @@ func TestRevokeAmongABatch(t *testing.T) {
 	first.Wait()
 	<-held.reached
 	f.revoke(t, record.ID)
-	f.want(t, revoked, keys.ErrRevoked)
+	f.want(t, revoked, schema.RevokedCredential)
 	close(held.open)
 	all.Wait()
 	if apikey.CachedKeys(f.auth) == 0 {
 		t.Error("no record is in the cache: the test does not test what it should")
 	}
-	f.want(t, revoked, keys.ErrRevoked)
+	f.want(t, revoked, schema.RevokedCredential)
 	if stats := f.auth.Stats(); stats.Loads != 2 {
 		t.Errorf("the counts are %+v", stats)
 	}

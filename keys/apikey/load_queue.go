@@ -3,14 +3,12 @@ package apikey
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"lastseen/keys"
 	"lastseen/keys/ratelimit"
 	"lastseen/schema"
 )
@@ -67,12 +65,12 @@ func (q *loadQueue) start(closing context.Context, load func([]*lookUp)) {
 }
 
 // join asks for a key on behalf of one more waiter, who must leave unless done gets closed. It fails
-// with ErrUnavailable when too many keys wait.
+// with schema.Unavailable when too many keys wait.
 func (q *loadQueue) join(hash schema.KeyHash) (*lookUp, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
-		return nil, fmt.Errorf("%w (%w)", keys.ErrUnavailable, errClosed)
+		return nil, schema.Unavailable.Because(errClosed)
 	}
 	if l := q.open[hash]; l != nil {
 		l.waiters++
@@ -80,7 +78,7 @@ func (q *loadQueue) join(hash schema.KeyHash) (*lookUp, error) {
 	}
 	if len(q.queue) >= q.waiting {
 		q.refused.Add(1)
-		return nil, fmt.Errorf("%w (%w)", keys.ErrUnavailable, errTooMany)
+		return nil, schema.Unavailable.Because(errTooMany)
 	}
 	l := &lookUp{hash: hash, waiters: 1, done: make(chan struct{})}
 	q.open[hash] = l
@@ -240,7 +238,7 @@ func (q *loadQueue) close() {
 	q.running.Wait()
 	for batch := q.take(); len(batch) > 0; batch = q.take() {
 		for _, l := range batch {
-			l.err = fmt.Errorf("%w (%w)", keys.ErrUnavailable, errClosed)
+			l.err = schema.Unavailable.Because(errClosed)
 		}
 		q.end(batch)
 	}

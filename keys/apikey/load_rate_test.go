@@ -33,9 +33,9 @@ func TestGuessesReachClickHouseNoFasterThanTheRate(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
-			case errors.Is(err, keys.ErrUnavailable):
+			case errors.Is(err, schema.Unavailable):
 				refused++
-			case !errors.Is(err, keys.ErrInvalid):
+			case !errors.Is(err, schema.InvalidCredential):
 				t.Errorf("a guess gets %v", err)
 			}
 		})
@@ -56,7 +56,7 @@ func TestALookUpWaitsForItsTurn(t *testing.T) {
 		c.LoadRate, c.LoadWait = ratelimit.Rate{Quota: 1, Window: time.Second}, 2*time.Second
 	})
 	for i := range 2 { // the second has a second to wait
-		f.want(t, apikey.FormatKey(schema.KindAPIKey, [32]byte{2, byte(i)}), keys.ErrInvalid)
+		f.want(t, apikey.FormatKey(schema.KindAPIKey, [32]byte{2, byte(i)}), schema.InvalidCredential)
 	}
 }
 

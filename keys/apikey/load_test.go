@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"lastseen/keys"
 	"lastseen/keys/apikey"
 	"lastseen/schema"
 )
@@ -49,7 +48,7 @@ func TestACallerThatLeavesDisturbsNobody(t *testing.T) {
 	var first, second sync.WaitGroup
 	first.Go(func() {
 		_, err := f.auth.Authenticate(ctx, text)
-		if !errors.Is(err, keys.ErrUnavailable) || !errors.Is(err, context.Canceled) {
+		if !errors.Is(err, schema.Unavailable) || !errors.Is(err, context.Canceled) {
 			t.Errorf("the caller that left: %v", err)
 		}
 	})
@@ -90,7 +89,7 @@ func TestLookUpsAreLimited(t *testing.T) {
 	// All turns are taken: the others are refused soon, whether in the queue or in front of it.
 	var waiting sync.WaitGroup
 	for _, text := range texts[2:] {
-		waiting.Go(func() { f.want(t, text, keys.ErrUnavailable) })
+		waiting.Go(func() { f.want(t, text, schema.Unavailable) })
 	}
 	waiting.Wait()
 	if stats := f.auth.Stats(); stats.Loads != 2 || stats.LoadsRunning != 2 || stats.LoadCapacity != 2 || stats.LoadsRefused != 2 || stats.KeysLoaded != 2 {
@@ -108,11 +107,11 @@ func TestALookUpThatTakesTooLongOrFails(t *testing.T) {
 	f := newFixture(t, func(c *apikey.AuthenticatorConfig) { c.LoadTimeout = time.Millisecond })
 	_, text := f.create(t, schema.KindAPIKey)
 	f.store.set(newGate().pass, nil, nil)
-	f.want(t, text, keys.ErrUnavailable) // and not forever
+	f.want(t, text, schema.Unavailable) // and not forever
 	failure := errors.New("the disk is on fire")
 	patient := f.newAuthenticator(t, nil)
 	f.store.set(func(context.Context) error { return failure }, nil, nil)
-	if _, err := patient.Authenticate(t.Context(), text); !errors.Is(err, keys.ErrUnavailable) || !errors.Is(err, failure) {
+	if _, err := patient.Authenticate(t.Context(), text); !errors.Is(err, schema.Unavailable) || !errors.Is(err, failure) {
 		t.Errorf("a failed look-up: %v", err)
 	}
 	if n := patient.Stats().LoadFailures; n != 1 {
@@ -131,13 +130,13 @@ func TestUnknownKeys(t *testing.T) {
 		t.Parallel()
 		f := newFixture(t, func(c *apikey.AuthenticatorConfig) { c.UnknownFor = time.Second })
 		for range 5 {
-			f.want(t, unknown, keys.ErrInvalid)
+			f.want(t, unknown, schema.InvalidCredential)
 		}
 		if n := f.store.lookUps.Load(); n != 1 {
 			t.Errorf("%d look-ups", n)
 		}
 		f.clock.Advance(time.Second)
-		f.want(t, unknown, keys.ErrInvalid)
+		f.want(t, unknown, schema.InvalidCredential)
 		if n := f.store.lookUps.Load(); n != 2 {
 			t.Errorf("%d look-ups after the memory has faded", n)
 		}
@@ -148,7 +147,7 @@ func TestUnknownKeys(t *testing.T) {
 		_, good := f.create(t, schema.KindAPIKey)
 		f.warm(t, good)
 		for i := range byte(50) {
-			f.want(t, apikey.FormatKey(schema.KindAPIKey, [32]byte{i}), keys.ErrInvalid)
+			f.want(t, apikey.FormatKey(schema.KindAPIKey, [32]byte{i}), schema.InvalidCredential)
 		}
 		lookUps := f.store.lookUps.Load()
 		f.want(t, good, nil)
@@ -173,7 +172,7 @@ func TestANewKeyWorksAtOnce(t *testing.T) {
 	t.Run("after it was known not to exist", func(t *testing.T) {
 		t.Parallel()
 		f := newFixture(t, nil)
-		f.want(t, text, keys.ErrInvalid)
+		f.want(t, text, schema.InvalidCredential)
 		createUnknown(t, f, secret)
 		f.want(t, text, nil)
 	})
@@ -183,7 +182,7 @@ func TestANewKeyWorksAtOnce(t *testing.T) {
 		held := newGate()
 		f.store.set(nil, held.pass, nil) // ClickHouse has said no, but the answer is on its way
 		var early sync.WaitGroup
-		early.Go(func() { f.want(t, text, keys.ErrInvalid) })
+		early.Go(func() { f.want(t, text, schema.InvalidCredential) })
 		<-held.reached
 		createUnknown(t, f, secret)
 		f.store.set(nil, nil, nil)
@@ -199,7 +198,7 @@ func TestANewKeyWorksAtOnce(t *testing.T) {
 		held := newGate()
 		f.store.set(nil, held.pass, nil)
 		var early sync.WaitGroup
-		early.Go(func() { f.want(t, text, keys.ErrInvalid) })
+		early.Go(func() { f.want(t, text, schema.InvalidCredential) })
 		<-held.reached
 		createUnknown(t, f, secret)
 		f.store.set(nil, nil, nil)

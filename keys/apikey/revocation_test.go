@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"lastseen/keys"
 	"lastseen/keys/apikey"
 	"lastseen/schema"
 )
@@ -26,14 +25,14 @@ func TestRevokedMeansRevoked(t *testing.T) {
 		f.warm(t, text)
 		f.want(t, text, nil)
 		f.revoke(t, record.ID)
-		f.want(t, text, keys.ErrRevoked)
+		f.want(t, text, schema.RevokedCredential)
 	})
 	t.Run("for a key that was never used", func(t *testing.T) {
 		t.Parallel()
 		f := newFixture(t, nil)
 		record, text := f.create(t, schema.KindAPIKey)
 		f.revoke(t, record.ID)
-		f.want(t, text, keys.ErrRevoked)
+		f.want(t, text, schema.RevokedCredential)
 	})
 	t.Run("after a restart", func(t *testing.T) {
 		t.Parallel()
@@ -43,7 +42,7 @@ func TestRevokedMeansRevoked(t *testing.T) {
 		f.revoke(t, record.ID)
 		restarted := f.newAuthenticator(t, nil)
 		for range 3 { // from ClickHouse, then perhaps from the cache
-			if _, err := restarted.Authenticate(t.Context(), text); !errors.Is(err, keys.ErrRevoked) {
+			if _, err := restarted.Authenticate(t.Context(), text); !errors.Is(err, schema.RevokedCredential) {
 				t.Errorf("after a restart: %v", err)
 			}
 		}
@@ -58,8 +57,8 @@ func TestRevokedMeansRevoked(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.revoke(t, record.ID)
-		f.want(t, text, keys.ErrRevoked)
-		if _, err := other.Authenticate(t.Context(), text); !errors.Is(err, keys.ErrRevoked) {
+		f.want(t, text, schema.RevokedCredential)
+		if _, err := other.Authenticate(t.Context(), text); !errors.Is(err, schema.RevokedCredential) {
 			t.Errorf("on the other node: %v", err)
 		}
 	})
@@ -71,7 +70,7 @@ func TestRevokedMeansRevoked(t *testing.T) {
 		f.revoke(t, record.ID)
 		f.clock.Advance(72 * time.Hour)
 		apikey.Prune(f.auth) // the revoked set has forgotten it, and the cache must not remember it
-		f.want(t, text, keys.ErrRevoked)
+		f.want(t, text, schema.RevokedCredential)
 	})
 }
 
@@ -96,7 +95,7 @@ func TestRevokeDuringALookUp(t *testing.T) {
 					early.Go(func() {
 						// They began before the revocation, and may be told either; but the
 						// revoked set is asked after the look-up.
-						if _, err := f.auth.Authenticate(joining{t.Context(), joined}, text); !errors.Is(err, keys.ErrRevoked) {
+						if _, err := f.auth.Authenticate(joining{t.Context(), joined}, text); !errors.Is(err, schema.RevokedCredential) {
 							t.Errorf("a request that began before the revocation: %v", err)
 						}
 					})
@@ -106,16 +105,16 @@ func TestRevokeDuringALookUp(t *testing.T) {
 				}
 				<-held.reached
 				f.revoke(t, record.ID)
-				f.want(t, text, keys.ErrRevoked) // at once, with the look-up still open
+				f.want(t, text, schema.RevokedCredential) // at once, with the look-up still open
 				f.store.set(nil, nil, nil)
 				close(held.open)
 				early.Wait()
 				// The look-up has put the record into ristretto after the revocation deleted it.
-				f.want(t, text, keys.ErrRevoked)
+				f.want(t, text, schema.RevokedCredential)
 				if hits := apikey.CachedKeys(f.auth); name == "that has read the record" && hits == 0 {
 					t.Error("the late record is not in the cache: the test does not test what it should")
 				}
-				f.want(t, text, keys.ErrRevoked)
+				f.want(t, text, schema.RevokedCredential)
 			}
 		})
 	}
@@ -156,7 +155,7 @@ func TestRevokeUnderLoad(t *testing.T) {
 						t.Error("a request that started after the revocation was accepted")
 					case err == nil:
 						accepted.Add(1)
-					case errors.Is(err, keys.ErrRevoked):
+					case errors.Is(err, schema.RevokedCredential):
 						refused.Add(1)
 					default:
 						t.Errorf("authenticate: %v", err)
@@ -167,7 +166,7 @@ func TestRevokeUnderLoad(t *testing.T) {
 		for _, target := range targets {
 			f.revoke(t, target.id)
 			target.revoked.Store(true)
-			f.want(t, target.text, keys.ErrRevoked)
+			f.want(t, target.text, schema.RevokedCredential)
 		}
 		stop()
 		all.Wait()
@@ -192,7 +191,7 @@ func TestRevokeIsNotAcknowledgedUnlessEverybodyHasAppliedIt(t *testing.T) {
 		return nil
 	})
 	t.Cleanup(unsubscribe)
-	if _, err := f.service.Revoke(t.Context(), f.admin, schema.KindAPIKey, record.ID); !errors.Is(err, keys.ErrUnavailable) || !errors.Is(err, failure) {
+	if _, err := f.service.Revoke(t.Context(), f.admin, schema.KindAPIKey, record.ID); !errors.Is(err, schema.Unavailable) || !errors.Is(err, failure) {
 		t.Fatalf("revoke with a subscriber that fails: %v", err)
 	}
 	failing.Store(false)
@@ -200,7 +199,7 @@ func TestRevokeIsNotAcknowledgedUnlessEverybodyHasAppliedIt(t *testing.T) {
 	if got.Status != apikey.StatusRevoked || got.RevokedAt.IsZero() || got.RevokedByUserID != f.admin.UserID {
 		t.Errorf("the record is %+v", got)
 	}
-	f.want(t, text, keys.ErrRevoked)
+	f.want(t, text, schema.RevokedCredential)
 	page, err := f.service.Events(t.Context(), "org_a", schema.KindAPIKey, 1, 10)
 	if err != nil || page.TotalCount != 2 { // created, revoked
 		t.Errorf("%d events, error %v", page.TotalCount, err)
@@ -217,7 +216,7 @@ func TestRevokeFinishesWhenItsCallerLeaves(t *testing.T) {
 	if _, err := f.service.Revoke(ctx, f.admin, schema.KindAPIKey, record.ID); err != nil {
 		t.Fatal(err)
 	}
-	f.want(t, text, keys.ErrRevoked)
+	f.want(t, text, schema.RevokedCredential)
 }
 
 func TestRevokedKeysAreForgottenAfterTheirExpiry(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"lastseen/keys"
 	"lastseen/schema"
 )
 
@@ -28,7 +27,7 @@ type ending struct {
 	forget  int64 // from then on the entry is needed no more
 }
 
-// check returns ErrRevoked or ErrExpired for a key that has ended at a time (Unix milliseconds).
+// check returns schema.RevokedCredential or schema.ExpiredCredential for a key that has ended at a time (Unix milliseconds).
 func (s *revokedSet) check(hash *schema.KeyHash, now int64) error {
 	part := s.parts[hash[0]].Load()
 	if part == nil {
@@ -39,9 +38,9 @@ func (s *revokedSet) check(hash *schema.KeyHash, now int64) error {
 	case !found:
 		return nil
 	case end.revoked:
-		return keys.ErrRevoked
+		return schema.RevokedCredential
 	case now >= end.endsAt:
-		return keys.ErrExpired
+		return schema.ExpiredCredential
 	}
 	return nil
 }

@@ -20,12 +20,12 @@ type Rotation struct {
 }
 
 // Rotate makes a key with the name and the scope of an old one, and lets the old one expire when the
-// grace ends. It returns the new key's record and, this once, its text. It fails with *InvalidError,
-// with ErrNotFound, with *ConflictError when the old key has already ended or was rotated before, and
-// with keys.ErrUnavailable; a new key may then be in the list whose text nobody knows, and the old one may end.
+// grace ends. It returns the new key's record and, this once, its text. It fails with schema.Invalid,
+// with schema.NotFound, with schema.Conflict when the old key has already ended or was rotated before, and
+// with schema.Unavailable; a new key may then be in the list whose text nobody knows, and the old one may end.
 func (s *Service) Rotate(ctx context.Context, actor *keys.Principal, kind schema.KeyKind, id schema.ID, rotation Rotation) (Record, string, error) {
 	if rotation.Grace < 0 || rotation.Grace > maxGrace {
-		return Record{}, "", &keys.InvalidError{Field: "grace_seconds", Detail: "Give a grace of 0 to 604800 seconds."}
+		return Record{}, "", schema.Invalid.About("grace_seconds", "Give a grace of 0 to 604800 seconds.")
 	}
 	if !rotation.ExpiresAt.IsZero() {
 		if err := checkExpiry(rotation.ExpiresAt, s.config.Now()); err != nil {
@@ -45,14 +45,14 @@ func (s *Service) Rotate(ctx context.Context, actor *keys.Principal, kind schema
 	}
 	now := s.now()
 	if recordOf(old, now).Status != StatusActive {
-		return Record{}, "", &keys.ConflictError{Detail: "This key has expired or was revoked, so it cannot be rotated: create a new one."}
+		return Record{}, "", schema.Conflict.Say("This key has expired or was revoked, so it cannot be rotated: create a new one.")
 	}
 	rotated, err := s.config.DB.HasKeyEvent(ctx, old.OrgID, old.ID, schema.KeyRotated)
 	switch {
 	case err != nil:
-		return Record{}, "", fmt.Errorf("%w (look whether a key was rotated: %w)", keys.ErrUnavailable, err)
+		return Record{}, "", schema.Unavailable.Because(fmt.Errorf("look whether a key was rotated: %w", err))
 	case rotated:
-		return Record{}, "", &keys.ConflictError{Detail: "This key was rotated already and is good only until its grace ends: use the key that replaced it."}
+		return Record{}, "", schema.Conflict.Say("This key was rotated already and is good only until its grace ends: use the key that replaced it.")
 	}
 	if rotation.ExpiresAt.IsZero() {
 		rotation.ExpiresAt = now.Add(old.ExpiresAt.Sub(old.CreatedAt))
@@ -84,10 +84,10 @@ func (s *Service) end(ctx context.Context, actor *keys.Principal, key schema.API
 		err = s.config.DB.EndAPIKey(ctx, key.Hash, endsAt, actor.UserID)
 	}
 	if err != nil {
-		return fmt.Errorf("%w (end the key that was rotated: %w)", keys.ErrUnavailable, err)
+		return schema.Unavailable.Because(fmt.Errorf("end the key that was rotated: %w", err))
 	}
 	if err := s.config.Channel.Publish(ctx, notice); err != nil {
-		return fmt.Errorf("%w (announce the end of a key: %w)", keys.ErrUnavailable, err)
+		return schema.Unavailable.Because(fmt.Errorf("announce the end of a key: %w", err))
 	}
 	return nil
 }

@@ -71,7 +71,7 @@ type NewKey struct {
 }
 
 // Create makes a key in the actor's organisation and returns its record and, this once, its text. The
-// key is accepted from the moment that Create returns. It fails with *InvalidError or ErrUnavailable.
+// key is accepted from the moment that Create returns. It fails with schema.Invalid or schema.Unavailable.
 func (s *Service) Create(ctx context.Context, actor *keys.Principal, wanted NewKey) (Record, string, error) {
 	if err := s.validate(actor, wanted); err != nil {
 		return Record{}, "", err
@@ -87,7 +87,7 @@ func (s *Service) Create(ctx context.Context, actor *keys.Principal, wanted NewK
 
 func (s *Service) validate(actor *keys.Principal, wanted NewKey) error {
 	if wanted.Kind != schema.KindAPIKey && wanted.Kind != schema.KindDeviceCredential {
-		return &keys.InvalidError{Field: "kind", Detail: "Give one of the kinds api_key and device_credential."}
+		return schema.Invalid.About("kind", "Give one of the kinds api_key and device_credential.")
 	}
 	if err := checkName(wanted.Name); err != nil {
 		return err
@@ -99,7 +99,7 @@ func (s *Service) validate(actor *keys.Principal, wanted NewKey) error {
 		return nil
 	}
 	if wanted.Kind != schema.KindDeviceCredential || s.config.Devices == nil || !s.config.Devices.OwnsDevice(actor.OrgID, wanted.DeviceID) {
-		return &keys.InvalidError{Field: "device_id", Detail: "Give the id of a device that is registered to your organisation, or leave it out."}
+		return schema.Invalid.About("device_id", "Give the id of a device that is registered to your organisation, or leave it out.")
 	}
 	return nil
 }
@@ -120,7 +120,7 @@ func (s *Service) create(ctx context.Context, actor *keys.Principal, wanted NewK
 		return schema.APIKey{}, "", err
 	}
 	if err := s.config.DB.InsertAPIKey(ctx, key); err != nil {
-		return schema.APIKey{}, "", fmt.Errorf("%w (create a key: %w)", keys.ErrUnavailable, err)
+		return schema.APIKey{}, "", schema.Unavailable.Because(fmt.Errorf("create a key: %w", err))
 	}
 	notice := Notice{Kind: NoticeCreated, Hash: key.Hash, ExpiresAt: key.ExpiresAt}
 	if err := s.config.Channel.Publish(ctx, notice); err != nil {
@@ -131,11 +131,11 @@ func (s *Service) create(ctx context.Context, actor *keys.Principal, wanted NewK
 }
 
 // List returns an organisation's keys of a kind, newest first, expired and revoked ones included. It
-// fails with ErrUnavailable.
+// fails with schema.Unavailable.
 func (s *Service) List(ctx context.Context, orgID string, kind schema.KeyKind) ([]Record, error) {
 	found, err := s.config.DB.ListAPIKeys(ctx, orgID, kind)
 	if err != nil {
-		return nil, fmt.Errorf("%w (list keys: %w)", keys.ErrUnavailable, err)
+		return nil, schema.Unavailable.Because(fmt.Errorf("list keys: %w", err))
 	}
 	now := s.config.Now()
 	records := make([]Record, len(found))
@@ -147,7 +147,7 @@ func (s *Service) List(ctx context.Context, orgID string, kind schema.KeyKind) (
 
 // Revoke ends a key of the actor's organisation and returns its record: no request that starts after
 // Revoke has returned is accepted with that key. Revoking it again gives the same record. It fails
-// with ErrNotFound, or with ErrUnavailable when the key may still be accepted; then call it again.
+// with schema.NotFound, or with schema.Unavailable when the key may still be accepted; then call it again.
 func (s *Service) Revoke(ctx context.Context, actor *keys.Principal, kind schema.KeyKind, id schema.ID) (Record, error) {
 	ctx, cancel := beginChange(ctx)
 	defer cancel()
@@ -163,7 +163,7 @@ func (s *Service) Revoke(ctx context.Context, actor *keys.Principal, kind schema
 	if key.RevokedAt.IsZero() {
 		key.RevokedAt, key.RevokedByUserID = s.now(), actor.UserID
 		if err := s.config.DB.RevokeAPIKey(ctx, key.Hash, key.RevokedAt, key.RevokedByUserID); err != nil {
-			return Record{}, fmt.Errorf("%w (revoke a key: %w)", keys.ErrUnavailable, err)
+			return Record{}, schema.Unavailable.Because(fmt.Errorf("revoke a key: %w", err))
 		}
 	}
 	// The rest is repeated for a key that is revoked already, since an earlier attempt may have
@@ -172,7 +172,7 @@ func (s *Service) Revoke(ctx context.Context, actor *keys.Principal, kind schema
 	published := time.Now()
 	if err := s.config.Channel.Publish(ctx, notice); err != nil {
 		s.unannounced.Add(1)
-		return Record{}, fmt.Errorf("%w (announce a revocation: %w)", keys.ErrUnavailable, err)
+		return Record{}, schema.Unavailable.Because(fmt.Errorf("announce a revocation: %w", err))
 	}
 	s.propagation.ObserveSince(published)
 	if err := s.recordEvent(ctx, key, schema.KeyRevoked, key.RevokedByUserID, key.RevokedAt); err != nil {
@@ -181,14 +181,14 @@ func (s *Service) Revoke(ctx context.Context, actor *keys.Principal, kind schema
 	return recordOf(key, s.config.Now()), nil
 }
 
-// find returns an organisation's key, or ErrNotFound.
+// find returns an organisation's key, or schema.NotFound.
 func (s *Service) find(ctx context.Context, orgID string, kind schema.KeyKind, id schema.ID) (schema.APIKey, error) {
 	key, found, err := s.config.DB.FindAPIKeyByID(ctx, orgID, kind, id)
 	switch {
 	case err != nil:
-		return schema.APIKey{}, fmt.Errorf("%w (find a key: %w)", keys.ErrUnavailable, err)
+		return schema.APIKey{}, schema.Unavailable.Because(fmt.Errorf("find a key: %w", err))
 	case !found:
-		return schema.APIKey{}, keys.ErrNotFound
+		return schema.APIKey{}, schema.NotFound
 	}
 	return key, nil
 }
@@ -206,7 +206,7 @@ func (s *Service) lock(ctx context.Context, id schema.ID) (unlock func(), err er
 	case held <- struct{}{}:
 		return func() { <-held }, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("%w (wait for another change to a key: %w)", keys.ErrUnavailable, ctx.Err())
+		return nil, schema.Unavailable.Because(fmt.Errorf("wait for another change to a key: %w", ctx.Err()))
 	}
 }
 

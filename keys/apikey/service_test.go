@@ -21,9 +21,8 @@ import (
 // wantInvalid checks that a request was refused for a field.
 func wantInvalid(t *testing.T, err error, field string) {
 	t.Helper()
-	var invalid *keys.InvalidError
-	if !errors.As(err, &invalid) || invalid.Field != field || !strings.HasSuffix(invalid.Error(), ".") {
-		t.Errorf("got %v, want an InvalidError about %s with a sentence", err, field)
+	if schematest.InvalidField(err) != field || !strings.HasSuffix(err.Error(), ".") {
+		t.Errorf("got %v, want schema.Invalid about %s with a sentence", err, field)
 	}
 }
 
@@ -172,7 +171,7 @@ func TestRevoke(t *testing.T) {
 				return f.service.Revoke(t.Context(), f.admin, schema.KindAPIKey, schema.NewID())
 			},
 		} {
-			if got, err := revoke(); !errors.Is(err, keys.ErrNotFound) || got != (apikey.Record{}) {
+			if got, err := revoke(); !errors.Is(err, schema.NotFound) || got != (apikey.Record{}) {
 				t.Errorf("%s: got %+v, %v", name, got, err)
 			}
 		}
@@ -201,10 +200,10 @@ func TestRotate(t *testing.T) {
 		f.clock.Advance(time.Minute - time.Millisecond)
 		f.want(t, oldText, nil)
 		f.clock.Advance(time.Millisecond)
-		f.want(t, oldText, keys.ErrExpired)
+		f.want(t, oldText, schema.ExpiredCredential)
 		f.want(t, []byte(newText), nil)
 		restarted := f.newAuthenticator(t, nil)
-		if _, err := restarted.Authenticate(t.Context(), oldText); !errors.Is(err, keys.ErrExpired) {
+		if _, err := restarted.Authenticate(t.Context(), oldText); !errors.Is(err, schema.ExpiredCredential) {
 			t.Errorf("after a restart: %v", err)
 		}
 	})
@@ -213,16 +212,16 @@ func TestRotate(t *testing.T) {
 		held := newGate()
 		f.store.set(nil, held.pass, nil)
 		var early sync.WaitGroup
-		early.Go(func() { f.want(t, oldText, keys.ErrExpired) })
+		early.Go(func() { f.want(t, oldText, schema.ExpiredCredential) })
 		<-held.reached
 		if _, _, err := rotate(old.ID, apikey.Rotation{}); err != nil {
 			t.Fatal(err)
 		}
 		f.store.set(nil, nil, nil)
-		f.want(t, oldText, keys.ErrExpired)
+		f.want(t, oldText, schema.ExpiredCredential)
 		close(held.open)
 		early.Wait()
-		f.want(t, oldText, keys.ErrExpired)
+		f.want(t, oldText, schema.ExpiredCredential)
 	})
 	t.Run("without grace ends the old key for good, though the clock is set back", func(t *testing.T) {
 		old, oldText := f.create(t, schema.KindAPIKey)
@@ -233,9 +232,9 @@ func TestRotate(t *testing.T) {
 		}
 		f.clock.Advance(-time.Hour)
 		defer f.clock.Advance(-time.Hour)
-		f.want(t, oldText, keys.ErrExpired)
+		f.want(t, oldText, schema.ExpiredCredential)
 		restarted := f.newAuthenticator(t, nil)
-		if _, err := restarted.Authenticate(t.Context(), oldText); !errors.Is(err, keys.ErrExpired) {
+		if _, err := restarted.Authenticate(t.Context(), oldText); !errors.Is(err, schema.ExpiredCredential) {
 			t.Errorf("after a restart: %v", err)
 		}
 		if record := f.listed(t, old.ID); record.Status != apikey.StatusExpired || !record.RevokedAt.IsZero() || record.RevokedByUserID != "" {
@@ -252,11 +251,10 @@ func TestRotate(t *testing.T) {
 		var all sync.WaitGroup
 		for range 12 {
 			all.Go(func() {
-				var conflict *keys.ConflictError
 				switch _, _, err := rotate(old.ID, apikey.Rotation{Grace: time.Hour}); {
 				case err == nil:
 					made.Add(1)
-				case errors.As(err, &conflict):
+				case errors.Is(err, schema.Conflict):
 					refused.Add(1)
 				default:
 					t.Error(err)
@@ -301,13 +299,12 @@ func TestRotate(t *testing.T) {
 		}
 		_, _, err := rotate(old.ID, apikey.Rotation{ExpiresAt: f.clock.Now()})
 		wantInvalid(t, err, "expires_at_timestamp")
-		if _, _, err := rotate(schema.NewID(), apikey.Rotation{}); !errors.Is(err, keys.ErrNotFound) {
+		if _, _, err := rotate(schema.NewID(), apikey.Rotation{}); !errors.Is(err, schema.NotFound) {
 			t.Errorf("a key that never was: %v", err)
 		}
 		f.want(t, oldText, nil)
 		f.revoke(t, old.ID)
-		var conflict *keys.ConflictError
-		if _, _, err := rotate(old.ID, apikey.Rotation{}); !errors.As(err, &conflict) {
+		if _, _, err := rotate(old.ID, apikey.Rotation{}); !errors.Is(err, schema.Conflict) {
 			t.Errorf("a revoked key: %v", err)
 		}
 	})
@@ -422,7 +419,7 @@ func TestWithoutClickHouse(t *testing.T) {
 
 func wantUnavailable(t *testing.T, what string, err error) {
 	t.Helper()
-	if !errors.Is(err, keys.ErrUnavailable) {
+	if !errors.Is(err, schema.Unavailable) {
 		t.Errorf("%s: got %v, want ErrUnavailable", what, err)
 	}
 }

@@ -3,7 +3,6 @@ package apikey_test
 import (
 	"testing"
 
-	"lastseen/keys"
 	"lastseen/schema"
 )
 
@@ -21,7 +20,7 @@ func TestStatsTellHitsFromMissesAndTimeRevocations(t *testing.T) {
 	}
 
 	f.revoke(t, record.ID)
-	f.want(t, text, keys.ErrRevoked)
+	f.want(t, text, schema.RevokedCredential)
 	if got := f.auth.Stats(); got.Misses != before.Misses+1 {
 		t.Errorf("a check of a revoked key took the misses from %d to %d", before.Misses, got.Misses)
 	}

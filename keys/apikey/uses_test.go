@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"lastseen/keys"
 	"lastseen/keys/apikey"
 	"lastseen/schema"
 )
@@ -53,7 +52,7 @@ func TestUsesOfKeys(t *testing.T) {
 		f := newFixture(t, nil)
 		record, text := f.create(t, schema.KindAPIKey)
 		f.revoke(t, record.ID)
-		f.want(t, text, keys.ErrRevoked)
+		f.want(t, text, schema.RevokedCredential)
 		f.flush(t)
 		if got := f.lastUse(t, record.ID); !got.IsZero() {
 			t.Errorf("a refused key was used at %v", got)

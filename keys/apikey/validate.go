@@ -1,7 +1,7 @@
 package apikey
 
 import (
-	"lastseen/keys"
+	"lastseen/schema"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -16,7 +16,7 @@ const (
 // checkName accepts 1 to 100 printable characters of any script, not only spaces.
 func checkName(name string) error {
 	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > maxNameLength {
-		return &keys.InvalidError{Field: "name", Detail: "Give a name of 1 to 100 characters."}
+		return schema.Invalid.About("name", "Give a name of 1 to 100 characters.")
 	}
 	visible := false
 	for _, c := range name {
@@ -26,11 +26,11 @@ func checkName(name string) error {
 		case c == '\u200c' || c == '\u200d': // joiners: Persian, Indic scripts and emoji are written with them
 		case unicode.IsGraphic(c): // combining marks and spaces
 		default:
-			return &keys.InvalidError{Field: "name", Detail: "Give a name without control characters or other characters that cannot be seen."}
+			return schema.Invalid.About("name", "Give a name without control characters or other characters that cannot be seen.")
 		}
 	}
 	if !visible {
-		return &keys.InvalidError{Field: "name", Detail: "Give a name that is not empty or blank."}
+		return schema.Invalid.About("name", "Give a name that is not empty or blank.")
 	}
 	return nil
 }
@@ -38,10 +38,10 @@ func checkName(name string) error {
 // checkExpiry accepts a time in the future, at most five years ahead.
 func checkExpiry(expiresAt, now time.Time) error {
 	if !expiresAt.After(now) {
-		return &keys.InvalidError{Field: "expires_at_timestamp", Detail: "Give an expiry that lies in the future."}
+		return schema.Invalid.About("expires_at_timestamp", "Give an expiry that lies in the future.")
 	}
 	if expiresAt.After(now.AddDate(maxExpiryYears, 0, 0)) {
-		return &keys.InvalidError{Field: "expires_at_timestamp", Detail: "Give an expiry at most 5 years from now."}
+		return schema.Invalid.About("expires_at_timestamp", "Give an expiry at most 5 years from now.")
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"lastseen/keys"
+	"lastseen/schema"
 	"path/filepath"
 	"strings"
 	"time"
@@ -36,13 +37,16 @@ type Issuer struct {
 	parser *jwt.Parser
 }
 
-// OpenIssuer reads the key from issuer.key in the data directory, or makes both when they are absent;
+// IssuerFile is the file in the data directory that holds the issuer's key.
+const IssuerFile = "issuer.key"
+
+// OpenIssuer reads the key from IssuerFile in the data directory, or makes both when they are absent;
 // of several processes that make it at once all get the same. now is the clock; nil means time.Now.
 func OpenIssuer(dataDir string, now func() time.Time) (*Issuer, error) {
 	if now == nil {
 		now = time.Now
 	}
-	key, err := openIssuerKey(filepath.Join(dataDir, "issuer.key"))
+	key, err := openIssuerKey(filepath.Join(dataDir, IssuerFile))
 	if err != nil {
 		return nil, fmt.Errorf("open the key that signs user tokens: %w", err)
 	}
@@ -79,15 +83,15 @@ type User struct {
 	Role  keys.Role
 }
 
-// check returns an *InvalidError for a user that no token may speak for.
+// check returns an schema.Invalid for a user that no token may speak for.
 func (u User) check() error {
 	switch {
 	case !visibleASCII(u.ID):
-		return &keys.InvalidError{Field: "user", Detail: "Give a user id of 1 to 255 visible characters without spaces."}
+		return schema.Invalid.About("user", "Give a user id of 1 to 255 visible characters without spaces.")
 	case !visibleASCII(u.OrgID) || !strings.HasPrefix(u.OrgID, "org_") || u.OrgID == "org_":
-		return &keys.InvalidError{Field: "org", Detail: "Give an organisation id that begins with org_, of at most 255 visible characters without spaces."}
+		return schema.Invalid.About("org", "Give an organisation id that begins with org_, of at most 255 visible characters without spaces.")
 	case u.Role < keys.RoleDriver || u.Role > keys.RoleOwner:
-		return &keys.InvalidError{Field: "role", Detail: "Give one of the roles owner, administrator, operator and driver."}
+		return schema.Invalid.About("role", "Give one of the roles owner, administrator, operator and driver.")
 	}
 	return nil
 }
@@ -109,13 +113,13 @@ type claims struct {
 }
 
 // Sign issues a token for a user that is good for a time, at least a second. Tokens end at whole seconds, so that it
-// may be good for less than a second less, but never for longer. It fails with *InvalidError.
+// may be good for less than a second less, but never for longer. It fails with schema.Invalid.
 func (i *Issuer) Sign(user User, ttl time.Duration) (string, error) {
 	if err := user.check(); err != nil {
 		return "", err
 	}
 	if ttl < time.Second {
-		return "", &keys.InvalidError{Field: "ttl", Detail: "Give a time of at least one second for which the token is good."}
+		return "", schema.Invalid.About("ttl", "Give a time of at least one second for which the token is good.")
 	}
 	now := i.now()
 	token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, claims{
@@ -137,28 +141,28 @@ func (i *Issuer) Sign(user User, ttl time.Duration) (string, error) {
 	return signed, nil
 }
 
-// Verify tells who a token of this issuer speaks for. It fails with ErrInvalid, and with ErrExpired
+// Verify tells who a token of this issuer speaks for. It fails with schema.InvalidCredential, and with schema.ExpiredCredential
 // for a token that was good once; neither says more, since the library's texts quote the token.
 func (i *Issuer) Verify(_ context.Context, token []byte) (*keys.Principal, error) {
 	if bytes.ContainsAny(token, "\r\n") { // which base64 decoders skip: the same token would have many texts
-		return nil, keys.ErrInvalid
+		return nil, schema.InvalidCredential
 	}
 	var said claims
 	parsed, err := i.parser.ParseWithClaims(string(token), &said, func(*jwt.Token) (any, error) { return i.key.Public(), nil })
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired): // the signature has been checked by then
-		return nil, keys.ErrExpired
+		return nil, schema.ExpiredCredential
 	case err != nil:
-		return nil, keys.ErrInvalid
+		return nil, schema.InvalidCredential
 	case parsed.Header["crit"] != nil: // extensions that must be understood (RFC 7515, 4.1.11); we know none
-		return nil, keys.ErrInvalid
+		return nil, schema.InvalidCredential
 	case !i.now().Before(said.ExpiresAt.Time): // the leeway is for clocks that are ahead, not for the end
-		return nil, keys.ErrExpired
+		return nil, schema.ExpiredCredential
 	}
 	role, known := keys.ParseRole(said.OrgRole)
 	user := User{ID: said.Subject, OrgID: said.OrgID, Role: role}
 	if !known || user.check() != nil {
-		return nil, keys.ErrInvalid
+		return nil, schema.InvalidCredential
 	}
 	return &keys.Principal{Kind: keys.CallerUser, OrgID: user.OrgID, UserID: user.ID, Role: role, ExpiresAt: said.ExpiresAt.UTC()}, nil
 }

@@ -20,6 +20,8 @@ import (
 
 	"lastseen/keys"
 	"lastseen/keys/people"
+	"lastseen/schema"
+	"lastseen/schema/schematest"
 )
 
 var someUser = people.User{ID: "user_1", OrgID: "org_a", Role: keys.RoleOperator}
@@ -90,8 +92,8 @@ func TestSign(t *testing.T) {
 		} {
 			_, err := issuer.Sign(test.user, test.ttl)
 			t.Run(name, func(t *testing.T) {
-				if wrong, is := errors.AsType[*keys.InvalidError](err); !is || wrong.Field != test.field {
-					t.Errorf("got %v, want an InvalidError about %s", err, test.field)
+				if schematest.InvalidField(err) != test.field {
+					t.Errorf("got %v, want schema.Invalid about %s", err, test.field)
 				}
 			})
 		}
@@ -107,7 +109,7 @@ func TestSign(t *testing.T) {
 			t.Errorf("a second before the end: %v", err)
 		}
 		now = start.Add(2 * time.Second)
-		if _, err := timed.Verify(t.Context(), token); !errors.Is(err, keys.ErrExpired) {
+		if _, err := timed.Verify(t.Context(), token); !errors.Is(err, schema.ExpiredCredential) {
 			t.Errorf("at the end: %v", err)
 		}
 	})
@@ -147,30 +149,30 @@ func TestVerifyRefusesForgeries(t *testing.T) {
 		"an alias of a role":                  {func(f *forgery) { f.claims["org_role"] = "admin" }, nil},
 		"a clock that is a little ahead":      {func(f *forgery) { f.claims["nbf"] = now.Add(20 * time.Second).Unix() }, nil},
 		"several audiences":                   {func(f *forgery) { f.claims["aud"] = []string{"other", "lastseen"} }, nil},
-		"another key":                         {func(f *forgery) { f.key = otherKey }, keys.ErrInvalid},
-		"alg none":                            {func(f *forgery) { f.method, f.key = jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType }, keys.ErrInvalid},
-		"HMAC with the public key as secret":  {func(f *forgery) { f.method, f.key = jwt.SigningMethodHS256, []byte(key.Public().(ed25519.PublicKey)) }, keys.ErrInvalid},
-		"HMAC with the encoded public key":    {func(f *forgery) { f.method, f.key = jwt.SigningMethodHS256, publicKey }, keys.ErrInvalid},
-		"RSA":                                 {func(f *forgery) { f.method, f.key = jwt.SigningMethodRS256, rsaKey }, keys.ErrInvalid},
-		"an extension that must be known":     {func(f *forgery) { f.header["crit"] = []string{"b64"} }, keys.ErrInvalid},
-		"another issuer":                      {func(f *forgery) { f.claims["iss"] = "evil" }, keys.ErrInvalid},
-		"no issuer":                           {func(f *forgery) { delete(f.claims, "iss") }, keys.ErrInvalid},
-		"another audience":                    {func(f *forgery) { f.claims["aud"] = "other" }, keys.ErrInvalid},
-		"no audience":                         {func(f *forgery) { delete(f.claims, "aud") }, keys.ErrInvalid},
-		"no expiry":                           {func(f *forgery) { delete(f.claims, "exp") }, keys.ErrInvalid},
-		"an expiry that is no number":         {func(f *forgery) { f.claims["exp"] = "tomorrow" }, keys.ErrInvalid},
-		"an expiry this second":               {func(f *forgery) { f.claims["exp"] = now.Unix() }, keys.ErrExpired},
-		"an expiry long ago":                  {func(f *forgery) { f.claims["exp"] = now.Add(-time.Hour).Unix() }, keys.ErrExpired},
-		"an expiry long ago, and another key": {func(f *forgery) { f.claims["exp"], f.key = now.Add(-time.Hour).Unix(), otherKey }, keys.ErrInvalid},
-		"not yet valid":                       {func(f *forgery) { f.claims["nbf"] = now.Add(time.Minute).Unix() }, keys.ErrInvalid},
-		"issued in the future":                {func(f *forgery) { f.claims["iat"] = now.Add(time.Minute).Unix() }, keys.ErrInvalid},
-		"an unknown role":                     {func(f *forgery) { f.claims["org_role"] = "root" }, keys.ErrInvalid},
-		"no role":                             {func(f *forgery) { delete(f.claims, "org_role") }, keys.ErrInvalid},
-		"a role that is a list":               {func(f *forgery) { f.claims["org_role"] = []string{"owner"} }, keys.ErrInvalid},
-		"an organisation without org_":        {func(f *forgery) { f.claims["org_id"] = "acme" }, keys.ErrInvalid},
-		"no organisation":                     {func(f *forgery) { delete(f.claims, "org_id") }, keys.ErrInvalid},
-		"no user":                             {func(f *forgery) { delete(f.claims, "sub") }, keys.ErrInvalid},
-		"a user with a line feed":             {func(f *forgery) { f.claims["sub"] = "a\nb" }, keys.ErrInvalid},
+		"another key":                         {func(f *forgery) { f.key = otherKey }, schema.InvalidCredential},
+		"alg none":                            {func(f *forgery) { f.method, f.key = jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType }, schema.InvalidCredential},
+		"HMAC with the public key as secret":  {func(f *forgery) { f.method, f.key = jwt.SigningMethodHS256, []byte(key.Public().(ed25519.PublicKey)) }, schema.InvalidCredential},
+		"HMAC with the encoded public key":    {func(f *forgery) { f.method, f.key = jwt.SigningMethodHS256, publicKey }, schema.InvalidCredential},
+		"RSA":                                 {func(f *forgery) { f.method, f.key = jwt.SigningMethodRS256, rsaKey }, schema.InvalidCredential},
+		"an extension that must be known":     {func(f *forgery) { f.header["crit"] = []string{"b64"} }, schema.InvalidCredential},
+		"another issuer":                      {func(f *forgery) { f.claims["iss"] = "evil" }, schema.InvalidCredential},
+		"no issuer":                           {func(f *forgery) { delete(f.claims, "iss") }, schema.InvalidCredential},
+		"another audience":                    {func(f *forgery) { f.claims["aud"] = "other" }, schema.InvalidCredential},
+		"no audience":                         {func(f *forgery) { delete(f.claims, "aud") }, schema.InvalidCredential},
+		"no expiry":                           {func(f *forgery) { delete(f.claims, "exp") }, schema.InvalidCredential},
+		"an expiry that is no number":         {func(f *forgery) { f.claims["exp"] = "tomorrow" }, schema.InvalidCredential},
+		"an expiry this second":               {func(f *forgery) { f.claims["exp"] = now.Unix() }, schema.ExpiredCredential},
+		"an expiry long ago":                  {func(f *forgery) { f.claims["exp"] = now.Add(-time.Hour).Unix() }, schema.ExpiredCredential},
+		"an expiry long ago, and another key": {func(f *forgery) { f.claims["exp"], f.key = now.Add(-time.Hour).Unix(), otherKey }, schema.InvalidCredential},
+		"not yet valid":                       {func(f *forgery) { f.claims["nbf"] = now.Add(time.Minute).Unix() }, schema.InvalidCredential},
+		"issued in the future":                {func(f *forgery) { f.claims["iat"] = now.Add(time.Minute).Unix() }, schema.InvalidCredential},
+		"an unknown role":                     {func(f *forgery) { f.claims["org_role"] = "root" }, schema.InvalidCredential},
+		"no role":                             {func(f *forgery) { delete(f.claims, "org_role") }, schema.InvalidCredential},
+		"a role that is a list":               {func(f *forgery) { f.claims["org_role"] = []string{"owner"} }, schema.InvalidCredential},
+		"an organisation without org_":        {func(f *forgery) { f.claims["org_id"] = "acme" }, schema.InvalidCredential},
+		"no organisation":                     {func(f *forgery) { delete(f.claims, "org_id") }, schema.InvalidCredential},
+		"no user":                             {func(f *forgery) { delete(f.claims, "sub") }, schema.InvalidCredential},
+		"a user with a line feed":             {func(f *forgery) { f.claims["sub"] = "a\nb" }, schema.InvalidCredential},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -222,7 +224,7 @@ func TestVerifyRefusesATokenThatWasChanged(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := issuer.Verify(t.Context(), []byte(text)); err != keys.ErrInvalid {
+			if _, err := issuer.Verify(t.Context(), []byte(text)); err != schema.InvalidCredential {
 				t.Errorf("got %v", err)
 			}
 		})

@@ -1,8 +1,9 @@
 package people
 
 import (
-	"fmt"
+	"errors"
 	"lastseen/keys"
+	"lastseen/schema"
 )
 
 // Membership is a role in an organisation.
@@ -19,16 +20,16 @@ type Person struct {
 }
 
 // ErrNoOrganisation means that an account is known but has no role in any organisation. It is an
-// ErrInvalid too.
-var ErrNoOrganisation = fmt.Errorf("%w: the account has no role in an organisation", keys.ErrInvalid)
+// schema.InvalidCredential too.
+var ErrNoOrganisation = schema.InvalidCredential.Because(errors.New("the account has no role in an organisation"))
 
 // MaxMemberships bounds the organisations of a person that are looked at.
 const MaxMemberships = 100
 
-// Check returns an *InvalidError for a person that no token may speak for.
+// Check returns an schema.Invalid for a person that no token may speak for.
 func (p Person) Check() error {
 	if len(p.Memberships) == 0 || len(p.Memberships) > MaxMemberships {
-		return &keys.InvalidError{Field: "org", Detail: fmt.Sprintf("Give 1 to %d organisations.", MaxMemberships)}
+		return schema.Invalid.About("org", "Give 1 to %d organisations.", MaxMemberships)
 	}
 	seen := map[string]bool{}
 	for _, m := range p.Memberships {
@@ -36,7 +37,7 @@ func (p Person) Check() error {
 			return err
 		}
 		if seen[m.OrgID] {
-			return &keys.InvalidError{Field: "org", Detail: "Give each organisation once."}
+			return schema.Invalid.About("org", "Give each organisation once.")
 		}
 		seen[m.OrgID] = true
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"lastseen/keys"
+	"lastseen/schema"
 	"path/filepath"
 	"strings"
 	"time"
@@ -111,26 +112,26 @@ func (c *browserClaims) person() (Person, error) {
 		person.Memberships = append(person.Memberships, Membership{m.OrgID, role})
 	}
 	if person.Check() != nil {
-		return Person{}, keys.ErrInvalid
+		return Person{}, schema.InvalidCredential
 	}
 	return person, nil
 }
 
 // SignLink makes the token of a link that signs a person in once, within a time of at most a day. It
-// fails with *InvalidError.
+// fails with schema.Invalid.
 func (i *Issuer) SignLink(person Person, ttl time.Duration) (string, error) {
 	if err := person.Check(); err != nil {
 		return "", err
 	}
 	if ttl < time.Second || ttl > maxLinkTTL {
-		return "", &keys.InvalidError{Field: "ttl", Detail: "Give a time of one second to one day for which the link is good."}
+		return "", schema.Invalid.About("ttl", "Give a time of one second to one day for which the link is good.")
 	}
 	said := claimsOf(person)
 	return i.signFor(audienceLink, &said, &said.RegisteredClaims, ttl)
 }
 
 // Redeem signs in whom a link's token is for and spends the token. It returns the new session's token.
-// It fails with ErrInvalid, ErrExpired, ErrLinkUsed and ErrUnavailable.
+// It fails with schema.InvalidCredential, schema.ExpiredCredential, ErrLinkUsed and schema.Unavailable.
 func (s *SignIn) Redeem(link string) (string, *Session, error) {
 	var said browserClaims
 	if err := s.issuer.verifyFor(s.links, link, &said, &said.RegisteredClaims); err != nil {
@@ -151,7 +152,7 @@ func (s *SignIn) Redeem(link string) (string, *Session, error) {
 }
 
 // Begin makes a session for a person who has proved who they are, and returns its token, of at most
-// 3800 bytes: of very many organisations the last are left out. It fails with *InvalidError.
+// 3800 bytes: of very many organisations the last are left out. It fails with schema.Invalid.
 func (s *SignIn) Begin(person Person) (string, *Session, error) {
 	if err := person.Check(); err != nil {
 		return "", nil, err
@@ -170,18 +171,18 @@ func (s *SignIn) Begin(person Person) (string, *Session, error) {
 	}
 }
 
-// Session tells whose session a token is. It fails with ErrInvalid, with ErrExpired, and with
-// ErrRevoked for one that was ended.
+// Session tells whose session a token is. It fails with schema.InvalidCredential, with schema.ExpiredCredential, and with
+// schema.RevokedCredential for one that was ended.
 func (s *SignIn) Session(token []byte) (*Session, error) {
 	if len(token) > keys.MaxTokenLength {
-		return nil, keys.ErrInvalid
+		return nil, schema.InvalidCredential
 	}
 	var said browserClaims
 	if err := s.issuer.verifyFor(s.sessions, string(token), &said, &said.RegisteredClaims); err != nil {
 		return nil, err
 	}
 	if s.spent.has(said.ID) {
-		return nil, keys.ErrRevoked
+		return nil, schema.RevokedCredential
 	}
 	person, err := said.person()
 	if err != nil {
@@ -190,7 +191,7 @@ func (s *SignIn) Session(token []byte) (*Session, error) {
 	return sessionOf(&said, person), nil
 }
 
-// End ends a session for good. It fails with ErrUnavailable, and then the session goes on.
+// End ends a session for good. It fails with schema.Unavailable, and then the session goes on.
 func (s *SignIn) End(session *Session) error {
 	_, err := s.spent.add(session.id, session.ExpiresAt)
 	return err
@@ -252,17 +253,17 @@ func (s *SignIn) BeginFlow(returnTo string) (string, Flow, error) {
 }
 
 // OpenFlow returns the flow that a browser comes back from. state is what the provider sent along. It
-// fails with ErrInvalid and ErrExpired.
+// fails with schema.InvalidCredential and schema.ExpiredCredential.
 func (s *SignIn) OpenFlow(token []byte, state string) (Flow, error) {
 	if len(token) > keys.MaxTokenLength {
-		return Flow{}, keys.ErrInvalid
+		return Flow{}, schema.InvalidCredential
 	}
 	var said flowClaims
 	if err := s.issuer.verifyFor(s.flows, string(token), &said, &said.RegisteredClaims); err != nil {
 		return Flow{}, err
 	}
 	if said.State == "" || subtle.ConstantTimeCompare([]byte(said.State), []byte(state)) != 1 {
-		return Flow{}, keys.ErrInvalid
+		return Flow{}, schema.InvalidCredential
 	}
 	return Flow{State: said.State, Nonce: said.Nonce, Verifier: said.Verifier, ReturnTo: pageOfConsole(said.ReturnTo)}, nil
 }
@@ -320,16 +321,16 @@ func (i *Issuer) signFor(audience string, said jwt.Claims, registered *jwt.Regis
 	return signed, nil
 }
 
-// verifyFor reads a token of this issuer. It fails with ErrInvalid and ErrExpired.
+// verifyFor reads a token of this issuer. It fails with schema.InvalidCredential and schema.ExpiredCredential.
 func (i *Issuer) verifyFor(parser *jwt.Parser, token string, said jwt.Claims, registered *jwt.RegisteredClaims) error {
 	parsed, err := parser.ParseWithClaims(token, said, func(*jwt.Token) (any, error) { return i.key.Public(), nil })
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired): // the signature has been checked by then
-		return keys.ErrExpired
+		return schema.ExpiredCredential
 	case err != nil || parsed.Header["crit"] != nil || !validTokenID(registered.ID):
-		return keys.ErrInvalid
+		return schema.InvalidCredential
 	case !i.now().Before(registered.ExpiresAt.Time): // the leeway is for clocks that are ahead, not for the end
-		return keys.ErrExpired
+		return schema.ExpiredCredential
 	}
 	return nil
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"lastseen/keys"
+	"lastseen/schema"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -70,7 +70,7 @@ func appendSpent(b []byte, id string, until int64) []byte {
 }
 
 // add spends a token that expires at a time, on disk and in memory. It returns false when the token
-// was spent before. It fails with ErrUnavailable, and then the token is not spent.
+// was spent before. It fails with schema.Unavailable, and then the token is not spent.
 func (s *spentTokens) add(id string, expiresAt time.Time) (bool, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -78,21 +78,21 @@ func (s *spentTokens) add(id string, expiresAt time.Time) (bool, error) {
 		return false, nil
 	}
 	if s.file == nil {
-		return false, fmt.Errorf("%w (the file of spent tokens is closed)", keys.ErrUnavailable)
+		return false, schema.Unavailable.Because(fmt.Errorf("the file of spent tokens is closed"))
 	}
 	if len(s.until) >= maxSpent || s.lines > 2*len(s.until)+1000 {
 		s.forget()
 		if len(s.until) >= maxSpent {
-			return false, fmt.Errorf("%w (%d sign-in tokens are remembered)", keys.ErrUnavailable, maxSpent)
+			return false, schema.Unavailable.Because(fmt.Errorf("%d sign-in tokens are remembered", maxSpent))
 		}
 		if err := s.rewrite(); err != nil {
-			return false, fmt.Errorf("%w (rewrite the file of spent tokens: %w)", keys.ErrUnavailable, err)
+			return false, schema.Unavailable.Because(fmt.Errorf("rewrite the file of spent tokens: %w", err))
 		}
 	}
 	until := expiresAt.Unix() + int64(ClockLeeway/time.Second) + 1
 	_, err := s.file.Write(appendSpent(nil, id, until))
 	if err = errors.Join(err, s.file.Sync()); err != nil {
-		return false, fmt.Errorf("%w (write that a sign-in token is spent: %w)", keys.ErrUnavailable, err)
+		return false, schema.Unavailable.Because(fmt.Errorf("write that a sign-in token is spent: %w", err))
 	}
 	s.lines++
 	s.mu.Lock()

@@ -21,7 +21,6 @@ import (
 
 	"lastseen/query/history"
 	"lastseen/query/history/format"
-	"lastseen/query/latest"
 	"lastseen/query/querytest"
 	"lastseen/schema"
 	"lastseen/schema/schematest"
@@ -447,7 +446,7 @@ func TestFilesStream(t *testing.T) {
 				cancel()
 				return len(p), nil
 			}))
-			if !errors.Is(err, context.Canceled) || errors.Is(err, latest.ErrUnavailable) {
+			if !errors.Is(err, context.Canceled) || errors.Is(err, schema.Unavailable) {
 				t.Errorf("the error is %v, want %v", err, context.Canceled)
 			}
 			free(t)
@@ -457,8 +456,8 @@ func TestFilesStream(t *testing.T) {
 				for _, bucket := range []int{0, 60} {
 					request := wanted(s.ID)
 					request.Format, request.BucketSeconds = kind, bucket
-					if _, err := h.Open(t.Context(), request); !errors.Is(err, latest.ErrUnavailable) {
-						t.Errorf("the error is %v, want %v", err, latest.ErrUnavailable)
+					if _, err := h.Open(t.Context(), request); !errors.Is(err, schema.Unavailable) {
+						t.Errorf("the error is %v, want %v", err, schema.Unavailable)
 					}
 				}
 			})
@@ -471,8 +470,7 @@ func TestAFormatThatIsNoneIsRefused(t *testing.T) {
 	t.Parallel()
 	request := wanted(schema.NewID())
 	request.Format = format.Format(len(format.All()))
-	var invalid *latest.InvalidError
-	if err := request.Validate(); !errors.As(err, &invalid) || invalid.Field != "format" {
+	if err := request.Validate(); schematest.InvalidField(err) != "format" {
 		t.Errorf("the error is %v", err)
 	}
 	if request.Format.ContentType() != "" || request.Format.String() == "" {

@@ -51,27 +51,27 @@ type Request struct {
 	Cursor string
 }
 
-// Validate returns an *InvalidError that names the first parameter that cannot be served.
+// Validate returns an schema.Invalid that names the first parameter that cannot be served.
 func (r *Request) Validate() error {
 	switch rule := r.Clusters; {
 	case r.Start >= r.End:
-		return &latest.InvalidError{Field: "end_timestamp", Detail: "This must be later than start_timestamp."}
+		return schema.Invalid.About("end_timestamp", "This must be later than start_timestamp.")
 	case r.BucketSeconds < 0 || r.BucketSeconds > MaxBucketSeconds:
-		return &latest.InvalidError{Field: "bucket_seconds", Detail: "This must be a whole number from 1 to 604800."}
+		return schema.Invalid.About("bucket_seconds", "This must be a whole number from 1 to 604800.")
 	case !(rule.DistanceMeters >= MinMeters && rule.DistanceMeters <= MaxMeters):
-		return &latest.InvalidError{Field: "stationary_distance_meters", Detail: "This must be from 0.001 to 1000000."}
+		return schema.Invalid.About("stationary_distance_meters", "This must be from 0.001 to 1000000.")
 	case rule.Minimum < time.Second || rule.Minimum > maxClusterTime:
-		return &latest.InvalidError{Field: "stationary_minimum_seconds", Detail: "This must be from 1 to 31622400."}
+		return schema.Invalid.About("stationary_minimum_seconds", "This must be from 1 to 31622400.")
 	case rule.Gap < time.Second || rule.Gap > maxClusterTime:
-		return &latest.InvalidError{Field: "stationary_gap_seconds", Detail: "This must be from 1 to 31622400."}
+		return schema.Invalid.About("stationary_gap_seconds", "This must be from 1 to 31622400.")
 	case r.Order >= orderCount:
-		return &latest.InvalidError{Field: "order", Detail: "This must be one of timestamp, received."}
+		return schema.Invalid.About("order", "This must be one of timestamp, received.")
 	case r.Order == OrderReceived && r.BucketSeconds > 0:
-		return &latest.InvalidError{Field: "bucket_seconds", Detail: "Leave this or order=received out: they do not go together."}
+		return schema.Invalid.About("bucket_seconds", "Leave this or order=received out: they do not go together.")
 	case r.Limit < 0 || r.Limit > MaxPageLimit:
-		return &latest.InvalidError{Field: "limit", Detail: "This must be a whole number from 1 to 1000000."}
+		return schema.Invalid.About("limit", "This must be a whole number from 1 to 1000000.")
 	case !r.Format.Valid():
-		return &latest.InvalidError{Field: "format", Detail: "This must be one of json, ndjson, csv, geojson, gpx, parquet, arrow."}
+		return schema.Invalid.About("format", "This must be one of json, ndjson, csv, geojson, gpx, parquet, arrow.")
 	}
 	return nil
 }
@@ -124,7 +124,7 @@ func New(db *schema.DB, lastSeen *latest.Table, options Options) *Reader {
 // admissionWait is how long a request waits for a stream to end.
 const admissionWait = time.Second
 
-// Open starts a history. Its errors match ErrNotFound, *InvalidError, ErrBusy, ErrUnavailable, or are
+// Open starts a history. Its errors match schema.NotFound, schema.Invalid, schema.Busy, schema.Unavailable, or are
 // that of ctx, which must last as long as the stream: when it ends, so does the query. The caller
 // calls WriteTo once, or Close.
 func (h *Reader) Open(ctx context.Context, request Request) (*Stream, error) {
@@ -133,7 +133,7 @@ func (h *Reader) Open(ctx context.Context, request Request) (*Stream, error) {
 	}
 	id, ok := schema.ParseID(request.SessionID)
 	if !ok || !h.lastSeen.Exists(id, latest.Viewer{OrgID: request.OrgID, Public: request.Public}) {
-		return nil, latest.ErrNotFound
+		return nil, schema.NoSession
 	}
 	if err := h.admit(ctx); err != nil {
 		return nil, err
@@ -160,7 +160,7 @@ func (h *Reader) admit(ctx context.Context) error {
 	case h.streams <- struct{}{}:
 		return nil
 	case <-wait.C:
-		return latest.ErrBusy
+		return schema.Busy
 	case <-ctx.Done():
 		return fmt.Errorf("wait for another history to end: %w", context.Cause(ctx))
 	}

@@ -149,7 +149,7 @@ func TestHistoryIsForThoseWhoMaySeeTheSession(t *testing.T) {
 			if stream != nil {
 				defer stream.Close()
 			}
-			if test.found && err != nil || !test.found && !errors.Is(err, latest.ErrNotFound) {
+			if test.found && err != nil || !test.found && !errors.Is(err, schema.NotFound) {
 				t.Errorf("the error is %v", err)
 			}
 		})
@@ -179,11 +179,10 @@ func TestHistoryRequestValidate(t *testing.T) {
 		request := wanted(schema.NewID())
 		test.change(&request)
 		err := request.Validate()
-		var invalid *latest.InvalidError
 		switch {
 		case test.field == "" && err != nil:
 			t.Errorf("%+v: %v", request, err)
-		case test.field != "" && (!errors.As(err, &invalid) || invalid.Field != test.field || invalid.Detail == ""):
+		case test.field != "" && schematest.InvalidField(err) != test.field:
 			t.Errorf("%+v: the error is %v, want one of %s", request, err, test.field)
 		}
 	}
@@ -274,7 +273,7 @@ func TestHistoryStreams(t *testing.T) {
 			cancel()
 			return partial.Write(p)
 		}))
-		if !errors.Is(err, context.Canceled) || errors.Is(err, latest.ErrUnavailable) {
+		if !errors.Is(err, context.Canceled) || errors.Is(err, schema.Unavailable) {
 			t.Errorf("the error is %v, want %v", err, context.Canceled)
 		}
 		if json.Valid(partial.Bytes()) {
@@ -292,8 +291,8 @@ func TestHistoryStreams(t *testing.T) {
 	t.Run("only so many at a time", func(t *testing.T) {
 		one, two := open(t.Context(), t), open(t.Context(), t)
 		defer two.Close()
-		if _, err := h.Open(t.Context(), wanted(s.ID)); !errors.Is(err, latest.ErrBusy) {
-			t.Errorf("the error is %v, want %v", err, latest.ErrBusy)
+		if _, err := h.Open(t.Context(), wanted(s.ID)); !errors.Is(err, schema.Busy) {
+			t.Errorf("the error is %v, want %v", err, schema.Busy)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -308,8 +307,8 @@ func TestHistoryStreams(t *testing.T) {
 			for _, bucket := range []int{0, 60} {
 				request := wanted(s.ID)
 				request.BucketSeconds = bucket
-				if _, err := h.Open(t.Context(), request); !errors.Is(err, latest.ErrUnavailable) {
-					t.Errorf("the error is %v, want %v", err, latest.ErrUnavailable)
+				if _, err := h.Open(t.Context(), request); !errors.Is(err, schema.Unavailable) {
+					t.Errorf("the error is %v, want %v", err, schema.Unavailable)
 				}
 			}
 		})
@@ -324,8 +323,8 @@ func TestHistoryStreams(t *testing.T) {
 		}
 		var partial bytes.Buffer
 		querytest.BreakTable(t, db, "session_by_device_data_points", func() {
-			if _, err := stream.WriteTo(&partial); !errors.Is(err, latest.ErrUnavailable) {
-				t.Errorf("the error is %v, want %v", err, latest.ErrUnavailable)
+			if _, err := stream.WriteTo(&partial); !errors.Is(err, schema.Unavailable) {
+				t.Errorf("the error is %v, want %v", err, schema.Unavailable)
 			}
 		})
 		if json.Valid(partial.Bytes()) {

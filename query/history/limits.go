@@ -2,6 +2,7 @@ package history
 
 import (
 	"fmt"
+	"lastseen/schema"
 	"time"
 )
 
@@ -12,25 +13,15 @@ type Limits struct {
 	Time   time.Duration
 }
 
-// LimitError means that a history is longer than one answer may be.
-type LimitError struct {
-	Limit string // which limit it is, with its value
-}
-
-// Error says which limit was reached and how to get the rest.
-func (e *LimitError) Error() string {
-	return "the answer would pass the limit of " + e.Limit + ": ask for it in pages with limit, and go on with cursor from each Next-Cursor, or for a shorter range"
-}
-
-// check returns a *LimitError when an answer is past a limit.
+// check returns a schema.Invalid about limit when an answer is past a limit.
 func (l *Limits) check(points, bytes int64, began time.Time) error {
 	switch {
 	case l.Points > 0 && points > l.Points:
 		return l.tooManyPoints()
 	case l.Bytes > 0 && bytes > l.Bytes:
-		return &LimitError{fmt.Sprintf("%d bytes", l.Bytes)}
+		return tooLong(fmt.Sprintf("%d bytes", l.Bytes))
 	case l.ended(began):
-		return &LimitError{fmt.Sprintf("%v", l.Time)}
+		return tooLong(l.Time.String())
 	}
 	return nil
 }
@@ -49,5 +40,10 @@ func (l *Limits) ended(began time.Time) bool {
 }
 
 func (l *Limits) tooManyPoints() error {
-	return &LimitError{fmt.Sprintf("%d points", l.Points)}
+	return tooLong(fmt.Sprintf("%d points", l.Points))
+}
+
+// tooLong says which limit was reached and how to get the rest.
+func tooLong(limit string) error {
+	return schema.Invalid.About("limit", "the answer would pass the limit of %s: ask for it in pages with limit, and go on with cursor from each Next-Cursor, or for a shorter range", limit)
 }

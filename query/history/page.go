@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"math"
 
-	"lastseen/query/latest"
 	"lastseen/schema"
 )
 
@@ -53,7 +52,7 @@ func (s *Stream) openPage() error {
 	if r.Cursor != "" {
 		var ok bool
 		if place, ok = s.history.cursors.parse(r.Cursor, r, s.session); !ok {
-			return &latest.InvalidError{Field: "cursor", Detail: cursorAdvice}
+			return schema.Invalid.About("cursor", cursorAdvice)
 		}
 	}
 	if r.Order == OrderReceived {

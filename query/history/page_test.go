@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"math/rand/v2"
 	"testing"
@@ -249,9 +248,8 @@ func TestACursorIsGoodForItsQueryOnly(t *testing.T) {
 		request.Cursor = cursor
 		change(&request)
 		_, err := h.Open(context.Background(), request)
-		var invalid *latest.InvalidError
-		if !errors.As(err, &invalid) || invalid.Field != "cursor" {
-			t.Errorf("%s: %v, want an InvalidError about the cursor", name, err)
+		if schematest.InvalidField(err) != "cursor" {
+			t.Errorf("%s: %v, want schema.Invalid about the cursor", name, err)
 		}
 	}
 	request.Cursor, request.Limit, request.Format = cursor, 0, format.CSV
@@ -287,9 +285,8 @@ func TestAHistoryPastALimitIsRefused(t *testing.T) {
 				if err == nil {
 					_, err = stream.WriteTo(io.Discard)
 				}
-				var limit *history.LimitError
-				if !errors.As(err, &limit) {
-					t.Errorf("%s, %v of %s: %v, want a LimitError", name, kind, as, err)
+				if schematest.InvalidField(err) != "limit" {
+					t.Errorf("%s, %v of %s: %v, want schema.Invalid", name, kind, as, err)
 				}
 			}
 		}
@@ -321,12 +318,11 @@ func TestAFileWithTooManyPointsBreaksOff(t *testing.T) {
 			}
 			var out bytes.Buffer
 			_, err = stream.WriteTo(&out)
-			var limit *history.LimitError
-			switch refused := errors.As(err, &limit); {
+			switch refused := schematest.InvalidField(err) == "limit"; {
 			case most == n && err != nil:
 				t.Errorf("%v of as many points as there may be: %v", kind, err)
 			case most < n && (!refused || out.Len() == 0):
-				t.Errorf("%v of a point too many: %v after %d bytes, want a LimitError half way", kind, err, out.Len())
+				t.Errorf("%v of a point too many: %v after %d bytes, want schema.Invalid half way", kind, err, out.Len())
 			case bytes.HasSuffix(out.Bytes(), []byte(mark)) == refused:
 				t.Errorf("%v: after %v the last bytes are %q", kind, err, out.Bytes()[out.Len()-12:])
 			}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"lastseen/query/history/stays"
-	"lastseen/query/latest"
 	"lastseen/query/wire"
 	"lastseen/schema"
 )
@@ -39,7 +38,7 @@ func (s *Stream) failure(err error) error {
 	if errors.Is(err, schema.ErrTooManyRows) {
 		return s.history.limits.tooManyPoints()
 	}
-	return latest.Unavailable(err)
+	return schema.Failure(err)
 }
 
 const (
@@ -90,7 +89,7 @@ func (s *Stream) ContentType() string { return s.request.Format.ContentType() }
 // WriteTo writes the history in the request's format to w in pieces of about 64 KiB and closes the
 // stream. Memory is bounded whatever the range, but for 48 bytes a cluster. After an error what was
 // written is not the whole, even where it looks so, and the caller must cut the connection rather
-// than end the answer well. Errors match ErrUnavailable, or are those of w or of the request's
+// than end the answer well. Errors match schema.Unavailable, or are those of w or of the request's
 // context.
 func (s *Stream) WriteTo(w io.Writer) (written int64, err error) {
 	defer func() { err = errors.Join(err, s.Close()) }()

@@ -10,7 +10,6 @@ import (
 
 	"lastseen/query/history"
 	"lastseen/query/history/format"
-	"lastseen/query/latest"
 	"lastseen/query/querytest"
 	"lastseen/schema"
 	"lastseen/schema/schematest"
@@ -135,8 +134,8 @@ func TestASuspendedHistoryThatCannotGoOnFails(t *testing.T) {
 	querytest.BreakTable(t, db, "session_by_device_data_points", func() {
 		_, err = stream.WriteTo(writerFunc(func(p []byte) (int, error) { _, err := stream.Suspend(); return len(p), err }))
 	})
-	if !errors.Is(err, latest.ErrUnavailable) {
-		t.Errorf("the error is %v, want %v", err, latest.ErrUnavailable)
+	if !errors.Is(err, schema.Unavailable) {
+		t.Errorf("the error is %v, want %v", err, schema.Unavailable)
 	}
 	for range 2 { // as many as there are places
 		next, err := h.Open(t.Context(), wanted(s.ID))

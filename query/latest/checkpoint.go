@@ -80,7 +80,7 @@ func (t *Table) Run(ctx context.Context) {
 }
 
 // Flush saves what changed before it was called; calls that overlap share one save. Its errors match
-// ErrUnavailable, or are that of ctx; what was not saved stays to be saved.
+// schema.Unavailable, or are that of ctx; what was not saved stays to be saved.
 func (t *Table) Flush(ctx context.Context) error {
 	ticket := t.saver.asked.Add(1)
 	if err := t.saver.take(ctx); err != nil {
@@ -149,7 +149,7 @@ func (t *Table) save(ctx context.Context, ids []schema.ID, watermark int64) (uns
 		// Versions grow also from one run of the service to the next.
 		t.saver.version = max(t.saver.version+1, uint64(t.now().UnixMicro()))
 		if err := t.db.SaveCheckpoints(ctx, rows, t.saver.version, mark); err != nil {
-			return ids, Unavailable(err)
+			return ids, schema.Failure(err)
 		}
 		t.saver.watermark = mark
 		ids = ids[len(chunk):]
@@ -159,7 +159,7 @@ func (t *Table) save(ctx context.Context, ids []schema.ID, watermark int64) (uns
 
 // BeginMark must return before points of some sessions are marked as outliers or unmarked in
 // ClickHouse. Until EndMark the checkpoints of these sessions are not believed, so that a crash in
-// between cannot leave a marked point on show. Its errors match ErrUnavailable, or are that of ctx;
+// between cannot leave a marked point on show. Its errors match schema.Unavailable, or are that of ctx;
 // nothing has begun then.
 func (t *Table) BeginMark(ctx context.Context, sessions []schema.ID) error {
 	if err := t.saver.take(ctx); err != nil {

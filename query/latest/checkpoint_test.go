@@ -148,11 +148,11 @@ func TestFlush(t *testing.T) {
 		f.clock.Advance(time.Hour)
 		f.table.Publish([]schema.OwnedPoint{querytest.At(id, 2)})
 		querytest.BreakTable(t, f.db, "session_by_device_last_seen", func() {
-			if err := f.table.Flush(t.Context()); !errors.Is(err, latest.ErrUnavailable) {
-				t.Errorf("the error is %v, want %v", err, latest.ErrUnavailable)
+			if err := f.table.Flush(t.Context()); !errors.Is(err, schema.Unavailable) {
+				t.Errorf("the error is %v, want %v", err, schema.Unavailable)
 			}
-			if err := f.table.BeginMark(t.Context(), []schema.ID{id}); !errors.Is(err, latest.ErrUnavailable) {
-				t.Errorf("the error of a mark is %v, want %v", err, latest.ErrUnavailable)
+			if err := f.table.BeginMark(t.Context(), []schema.ID{id}); !errors.Is(err, schema.Unavailable) {
+				t.Errorf("the error of a mark is %v, want %v", err, schema.Unavailable)
 			}
 		})
 		if got := watermark(t, f.db); got != querytest.May2026 {

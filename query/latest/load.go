@@ -41,13 +41,13 @@ func (l *loader) step(counter *int) {
 // Load fills the table from ClickHouse: the sessions, their checkpoints, and the points received
 // since. It must return before anything else is called but look-ups, which find what is loaded so
 // far. progress may be nil; it is called every 100,000 rows and at the end. After an error, which
-// matches ErrUnavailable, Load may be called again.
+// matches schema.Unavailable, Load may be called again.
 func (t *Table) Load(ctx context.Context, progress func(Progress)) error {
 	began := time.Now()
 	l := &loader{Table: t, report: progress, stale: make(map[schema.ID]struct{})}
 	for _, stage := range []func(context.Context) error{l.sessions, l.checkpoints, l.replay, l.recompute} {
 		if err := stage(ctx); err != nil {
-			return fmt.Errorf("load the last_seen table: %w", Unavailable(err))
+			return fmt.Errorf("load the last_seen table: %w", schema.Failure(err))
 		}
 	}
 	if progress != nil {

@@ -18,13 +18,13 @@ type ListRequest struct {
 	PageSize   int // 1 to 1000
 }
 
-// Validate returns an *InvalidError that names the first parameter that cannot be served.
+// Validate returns an schema.Invalid that names the first parameter that cannot be served.
 func (r *ListRequest) Validate() error {
 	switch {
 	case r.Page < 1 || r.Page > maxPage:
-		return &latest.InvalidError{Field: "page", Detail: "This must be a whole number from 1 to 1000000000."}
+		return schema.Invalid.About("page", "This must be a whole number from 1 to 1000000000.")
 	case r.PageSize < 1 || r.PageSize > maxPageSize:
-		return &latest.InvalidError{Field: "page_size", Detail: "This must be a whole number from 1 to 1000."}
+		return schema.Invalid.About("page_size", "This must be a whole number from 1 to 1000.")
 	}
 	return nil
 }
@@ -51,7 +51,7 @@ type Page struct {
 }
 
 // Reader lists sessions. It is safe for concurrent use; what it returns belongs to the caller. Its
-// errors match ErrNotFound, *InvalidError or ErrUnavailable, or are that of the context.
+// errors match schema.NotFound, schema.Invalid or schema.Unavailable, or are that of the context.
 type Reader struct {
 	db       *schema.DB
 	lastSeen *latest.Table
@@ -87,7 +87,7 @@ func (s *Reader) List(ctx context.Context, orgID string, request ListRequest) (P
 		Limit: request.PageSize, Offset: (request.Page - 1) * request.PageSize, Now: now,
 	})
 	if err != nil {
-		return Page{}, latest.Unavailable(err)
+		return Page{}, schema.Failure(err)
 	}
 	page := Page{Items: make([]View, len(sessions)), TotalCount: total}
 	for i := range sessions {
@@ -107,23 +107,23 @@ func (s *Reader) view(orgID string, session *schema.Session, now time.Time) View
 	return v
 }
 
-// Get returns a session by the text of its id, or ErrNotFound.
+// Get returns a session by the text of its id, or schema.NotFound.
 func (s *Reader) Get(ctx context.Context, orgID, sessionID string) (View, error) {
 	id, ok := schema.ParseID(sessionID)
 	if !ok {
-		return View{}, latest.ErrNotFound
+		return View{}, schema.NoSession
 	}
 	// The table knows the owner, and with it the place in ClickHouse.
 	owner, ok := s.lastSeen.Owner(id, latest.Viewer{OrgID: orgID})
 	if !ok {
-		return View{}, latest.ErrNotFound
+		return View{}, schema.NoSession
 	}
 	session, found, err := s.db.FindSession(ctx, owner, id)
 	switch {
 	case err != nil:
-		return View{}, latest.Unavailable(err)
+		return View{}, schema.Failure(err)
 	case !found:
-		return View{}, latest.ErrNotFound
+		return View{}, schema.NoSession
 	}
 	return s.view(orgID, &session, s.now()), nil
 }
@@ -139,17 +139,17 @@ type Suggestions struct {
 func (s *Reader) Typeahead(ctx context.Context, orgID, text string, scope schema.OrgScope, limit int) (Suggestions, error) {
 	switch {
 	case text == "":
-		return Suggestions{}, &latest.InvalidError{Field: "query", Detail: "This must not be empty."}
+		return Suggestions{}, schema.Invalid.About("query", "This must not be empty.")
 	case limit < 1 || limit > maxLimit:
-		return Suggestions{}, &latest.InvalidError{Field: "limit", Detail: "This must be a whole number from 1 to 100."}
+		return Suggestions{}, schema.Invalid.About("limit", "This must be a whole number from 1 to 100.")
 	}
 	var found Suggestions
 	var err error
 	if found.MACAddresses, err = s.db.SuggestValues(ctx, orgID, scope, schema.SuggestMACAddress, text, limit); err != nil {
-		return Suggestions{}, latest.Unavailable(err)
+		return Suggestions{}, schema.Failure(err)
 	}
 	if found.ReferenceIDs, err = s.db.SuggestValues(ctx, orgID, scope, schema.SuggestReferenceID, text, limit); err != nil {
-		return Suggestions{}, latest.Unavailable(err)
+		return Suggestions{}, schema.Failure(err)
 	}
 	return found, nil
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"lastseen/query/latest"
 	"lastseen/query/querytest"
 	"lastseen/query/sessions"
 	"lastseen/schema"
@@ -107,8 +106,8 @@ func TestSessions(t *testing.T) {
 			t.Run(test.name, func(t *testing.T) {
 				got, err := reader.Get(t.Context(), test.orgID, test.id)
 				if test.want == nil {
-					if !errors.Is(err, latest.ErrNotFound) {
-						t.Errorf("the error is %v, want %v", err, latest.ErrNotFound)
+					if !errors.Is(err, schema.NotFound) {
+						t.Errorf("the error is %v, want %v", err, schema.NotFound)
 					}
 					return
 				}
@@ -140,15 +139,15 @@ func TestSessions(t *testing.T) {
 			_, getErr := reader.Get(t.Context(), "org_a", ended.ID.String())
 			_, typeErr := reader.Typeahead(t.Context(), "org_a", "a", schema.Owned, 1)
 			for _, err := range []error{listErr, getErr, typeErr} {
-				if !errors.Is(err, latest.ErrUnavailable) {
-					t.Errorf("the error is %v, want %v", err, latest.ErrUnavailable)
+				if !errors.Is(err, schema.Unavailable) {
+					t.Errorf("the error is %v, want %v", err, schema.Unavailable)
 				}
 			}
 		})
 		querytest.BreakTable(t, db, "session_by_device_last_seen", func() {
 			table.Publish([]schema.OwnedPoint{querytest.At(ended.ID, 1)})
-			if _, err := reader.List(t.Context(), "org_a", listing(schema.SortByLastSeenAt)); !errors.Is(err, latest.ErrUnavailable) {
-				t.Errorf("the error is %v, want %v", err, latest.ErrUnavailable)
+			if _, err := reader.List(t.Context(), "org_a", listing(schema.SortByLastSeenAt)); !errors.Is(err, schema.Unavailable) {
+				t.Errorf("the error is %v, want %v", err, schema.Unavailable)
 			}
 		})
 	})
@@ -172,11 +171,10 @@ func TestListRequestValidate(t *testing.T) {
 	} {
 		request := sessions.ListRequest{Page: test.page, PageSize: test.pageSize}
 		err := request.Validate()
-		var invalid *latest.InvalidError
 		switch {
 		case test.field == "" && err != nil:
 			t.Errorf("%+v: %v", request, err)
-		case test.field != "" && (!errors.As(err, &invalid) || invalid.Field != test.field):
+		case test.field != "" && schematest.InvalidField(err) != test.field:
 			t.Errorf("%+v: the error is %v, want one of %s", request, err, test.field)
 		}
 	}
@@ -207,8 +205,7 @@ func TestTypeahead(t *testing.T) {
 		limit       int
 	}{{"query", "", 1}, {"limit", "a", 0}, {"limit", "a", 101}} {
 		_, err := reader.Typeahead(t.Context(), "org_a", test.text, schema.Owned, test.limit)
-		var invalid *latest.InvalidError
-		if !errors.As(err, &invalid) || invalid.Field != test.field {
+		if schematest.InvalidField(err) != test.field {
 			t.Errorf("the error is %v, want one of %s", err, test.field)
 		}
 	}

@@ -9,6 +9,23 @@ import (
 
 // insert streams the data of s into the engine and waits until they are
 // committed. What stays of one that fails is told in the package's doc.
+//
+// Every such insert makes the engine log, at its level Fatal, "ThreadStatus:
+// current_thread contains invalid address". libchdb runs it on a thread of its
+// pool, which has a ThreadStatus already, and puts a second one on top. The end
+// of the second leaves the thread without a current one, which the end of the
+// first then finds odd: after it has booked what it counted, and instead of
+// setting to null a pointer that is null. So nothing is lost or left dangling.
+// In eight minutes of 650,000 inserts side by side, into a table of ours and
+// into none, every row was there, resident memory stayed at 330 MB from the
+// second minute on, what the engine counts of it at 45 MB, and its threads at 17.
+//
+// INSERT … FROM INFILE and INSERT … SELECT FROM file() on a pipe, and data in
+// the statement's text, log nothing and are as fast: all are bound by the
+// fsync. But the end of a pipe is the end of the data, also when their reader
+// has failed: what had come by then would be committed unless the engine was
+// told in time. Data in the text are held whole, and Native ones do not pass.
+// Here an insert that is given up is cancelled, and so writes nothing.
 func (l *lease) insert(s *statement) error {
 	var insert uintptr
 	err := l.guard(func() error {

@@ -9,6 +9,7 @@ import (
 
 	"lastseen/keys"
 	"lastseen/keys/apikey"
+	"lastseen/schema"
 	"lastseen/server/limit"
 )
 
@@ -59,7 +60,7 @@ func (i *Identifier) Identify(ctx context.Context, r Request) (principal *keys.P
 	principal, err = i.keys.Authenticate(ctx, text)
 	if err != nil {
 		i.NoteFailure(r, err)
-		if r.Access.Probe && errors.Is(err, keys.ErrUnavailable) {
+		if r.Access.Probe && errors.Is(err, schema.Unavailable) {
 			return nil, 0, nil // the service can tell how it is even when ClickHouse is gone
 		}
 		return nil, 0, err
@@ -88,7 +89,7 @@ func (i *Identifier) CheckFailures(r Request, text []byte) (_ *keys.Principal, w
 // NoteFailure counts a credential that was not good against the address it came from. One that has
 // expired or was revoked was good once and is no guess.
 func (i *Identifier) NoteFailure(r Request, err error) {
-	if r.Again || !i.rates.LimitFailures() || !errors.Is(err, keys.ErrInvalid) && !errors.Is(err, keys.ErrUnknownCredential) {
+	if r.Again || !i.rates.LimitFailures() || !errors.Is(err, schema.InvalidCredential) && !errors.Is(err, schema.NoCredential) {
 		return
 	}
 	i.rates.TakeFailure(i.proxies.Client(r.HTTP), r.Began)

@@ -106,7 +106,7 @@ func FuzzJSONBody(f *testing.F) {
 			}
 			return
 		}
-		p := problem.From(err)
+		p := problem.From(err, problem.Query)
 		if p.Status != fasthttp.StatusUnprocessableEntity || p.Fields[0].Loc[0] != "body" {
 			t.Fatalf("%q: %d %v", body, p.Status, p.Fields)
 		}

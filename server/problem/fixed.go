@@ -1,6 +1,10 @@
 package problem
 
-import "github.com/valyala/fasthttp"
+import (
+	"lastseen/schema"
+
+	"github.com/valyala/fasthttp"
+)
 
 const (
 	challengePlain   = `Bearer realm="lastseen"`
@@ -68,7 +72,7 @@ var (
 	NotMember = &Problem{Status: fasthttp.StatusForbidden,
 		Detail: "You have no role in that organisation; choose one of yours."}
 	NoSession = &Problem{Status: fasthttp.StatusNotFound,
-		Detail: "There is no such session that you may see; check the session_id."}
+		Detail: schema.NoSession.Sentence}
 	Share = &Problem{Status: fasthttp.StatusTooManyRequests, Reason: ReasonBusy, RetryAfter: 1,
 		Detail: "As many histories are being read as your organisation, or all without a credential together, may read at the same time; go on when one of them has ended."}
 	Slots = &Problem{Status: fasthttp.StatusServiceUnavailable, Reason: ReasonBusy, RetryAfter: 1,

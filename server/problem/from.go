@@ -8,34 +8,32 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"lastseen/ingest/registry"
-	"lastseen/keys"
-	"lastseen/query/history"
-	"lastseen/query/latest"
+	"lastseen/schema"
 	"lastseen/server/caller"
 	"lastseen/server/limit"
 	"lastseen/server/transport"
 )
 
-// domainProblems says which answer each error of the packages below stands for. The first that
-// matches counts, so a sentinel that wraps a cause stands before what the cause may be.
-var domainProblems = []struct {
+// domainProblems says which answer each kind of error of the packages below stands for.
+var domainProblems = map[schema.Code]*Problem{
+	schema.Invalid:           {Status: fasthttp.StatusUnprocessableEntity, Detail: "The request cannot be accepted as it is."},
+	schema.NotFound:          NotFound,
+	schema.Conflict:          {Status: fasthttp.StatusConflict, Detail: "The request is in conflict with the state of what it is about."},
+	schema.TooLarge:          TooManyPoints,
+	schema.Busy:              Busy,
+	schema.DiskFull:          DiskFull,
+	schema.Unavailable:       Unavailable,
+	schema.NoCredential:      NoCredential,
+	schema.InvalidCredential: InvalidCredential,
+	schema.ExpiredCredential: ExpiredCredential,
+	schema.RevokedCredential: RevokedCredential,
+}
+
+// ownProblems says which answer each error of the server's own packages stands for.
+var ownProblems = []struct {
 	err     error
 	problem *Problem
 }{
-	{keys.ErrUnknownCredential, NoCredential},
-	{keys.ErrInvalid, InvalidCredential},
-	{keys.ErrExpired, ExpiredCredential},
-	{keys.ErrRevoked, RevokedCredential},
-	{keys.ErrNotFound, NotFound},
-	{latest.ErrNotFound, NoSession},
-	{registry.ErrNotFound, NotFound},
-	{latest.ErrBusy, Busy},
-	{registry.ErrBusy, Busy},
-	{keys.ErrUnavailable, Unavailable},
-	{latest.ErrUnavailable, Unavailable},
-	{registry.ErrDiskFull, DiskFull},
-	{registry.ErrUnavailable, Unavailable},
 	{limit.ErrBusy, Busy},
 	{limit.ErrShare, Share},
 	{limit.ErrSlots, Slots},
@@ -52,13 +50,18 @@ var domainProblems = []struct {
 	{context.Canceled, Stopping}, // by a shutdown
 }
 
-// From returns the answer that an error stands for. It is the only place that turns domain
-// errors into status codes. What is not known here is a fault of ours.
-func From(err error) *Problem {
-	if p, ok := err.(*Problem); ok { // the usual cases, without a search through a chain
-		return p
+// From returns the answer that an error stands for. It is the only place that turns domain errors into status
+// codes. A field that the error names is at a place of the request. What is not known here is a fault of ours.
+func From(err error, at Place) *Problem {
+	switch e := err.(type) { // the usual cases, without a search through a chain
+	case *Problem:
+		return e
+	case schema.Code:
+		if known := domainProblems[e]; known != nil {
+			return known
+		}
 	}
-	for _, known := range domainProblems {
+	for _, known := range ownProblems {
 		if err == known.err {
 			return known.problem
 		}
@@ -67,10 +70,10 @@ func From(err error) *Problem {
 	if errors.As(err, &p) {
 		return p.Because(err)
 	}
-	if p := describedProblem(err); p != nil {
-		return p
+	if code, found := schema.CodeOf(err); found && domainProblems[code] != nil {
+		return explained(code, err, at)
 	}
-	for _, known := range domainProblems {
+	for _, known := range ownProblems {
 		if errors.Is(err, known.err) {
 			return known.problem.Because(err)
 		}
@@ -78,32 +81,19 @@ func From(err error) *Problem {
 	return Internal.Because(err)
 }
 
-// describedProblem returns the answer for the errors that bring their own sentence, and nil for
-// others.
-func describedProblem(err error) *Problem {
-	var ofIngest *registry.InvalidError
-	var ofKeys *keys.InvalidError
-	var ofQuery *latest.InvalidError
-	var tooMuch *history.LimitError
-	var conflict *registry.ConflictError
-	var keyConflict *keys.ConflictError
+// explained returns the answer for an error of a kind, with the field and the sentence that it brings.
+func explained(code schema.Code, err error, at Place) *Problem {
+	known := domainProblems[code]
+	e, says := errors.AsType[*schema.Error](err)
 	switch {
-	case errors.As(err, &ofIngest):
-		return Invalid(InBody(ofIngest.Field, ofIngest.Detail))
-	case errors.As(err, &ofKeys):
-		return Invalid(InBody(ofKeys.Field, ofKeys.Detail))
-	case errors.As(err, &ofQuery):
-		return Invalid(InQuery(ofQuery.Field, ofQuery.Detail))
-	case errors.As(err, &tooMuch):
-		return Invalid(InQuery("limit", tooMuch.Error()))
-	case errors.As(err, &conflict):
-		return &Problem{Status: fasthttp.StatusConflict, Detail: conflict.Detail}
-	case errors.As(err, &keyConflict):
-		return &Problem{Status: fasthttp.StatusConflict, Detail: keyConflict.Detail}
-	case errors.Is(err, registry.ErrTooLarge):
-		return TooManyPoints
+	case !says || e.Code != code || e.Sentence == "":
+		return known.Because(err)
+	case code == schema.Invalid:
+		return Invalid(at.Field(e.Field, e.Sentence))
 	}
-	return nil
+	p := known.Because(err)
+	p.Detail = e.Sentence
+	return p
 }
 
 // FromReading returns the answer to a request that did not arrive whole. The connection is often

@@ -29,18 +29,28 @@ type FieldError struct {
 	Msg string   // one sentence that says what to send
 }
 
-// InQuery is an error about a query parameter.
-func InQuery(name, msg string) FieldError {
-	return FieldError{Loc: []string{"query", name}, Msg: msg}
+// Place is where a request has what it asks for.
+type Place string
+
+// The places.
+const (
+	Query Place = "query"
+	Body  Place = "body"
+)
+
+// Field is an error about a field of a place, or about the whole of it when name is empty.
+func (at Place) Field(name, msg string) FieldError {
+	if name == "" {
+		return FieldError{Loc: []string{string(at)}, Msg: msg}
+	}
+	return FieldError{Loc: []string{string(at), name}, Msg: msg}
 }
 
+// InQuery is an error about a query parameter.
+func InQuery(name, msg string) FieldError { return Query.Field(name, msg) }
+
 // InBody is an error about a field of the body, or about the body as a whole when name is empty.
-func InBody(name, msg string) FieldError {
-	if name == "" {
-		return FieldError{Loc: []string{"body"}, Msg: msg}
-	}
-	return FieldError{Loc: []string{"body", name}, Msg: msg}
-}
+func InBody(name, msg string) FieldError { return Body.Field(name, msg) }
 
 // Error returns the detail.
 func (p *Problem) Error() string { return p.Detail }

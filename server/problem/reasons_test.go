@@ -14,6 +14,9 @@ func TestEveryProblemIsCounted(t *testing.T) {
 		all = append(all, &Problem{Status: status})
 	}
 	for _, known := range domainProblems {
+		all = append(all, known)
+	}
+	for _, known := range ownProblems {
 		all = append(all, known.problem)
 	}
 	for _, p := range all {

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"lastseen/cmd/lastseen/terminal"
 )
 
 // Client makes requests with one credential. It is safe for concurrent use.
@@ -22,6 +24,7 @@ type Client struct {
 	credential string
 	http       *http.Client
 	wait       func(ctx context.Context, d time.Duration) error
+	onRetry    func(error)
 }
 
 const (
@@ -55,6 +58,10 @@ func New(server, credential string) (*Client, error) {
 	}, nil
 }
 
+// OnRetry has f called with what has failed whenever a request is going to be made again. It is called
+// before the first request; f is called from the goroutines that make requests.
+func (c *Client) OnRetry(f func(error)) { c.onRetry = f }
+
 // Close drops the idle connections.
 func (c *Client) Close() {
 	c.http.CloseIdleConnections()
@@ -73,7 +80,8 @@ type Problem struct {
 	retryAfter time.Duration
 }
 
-// Error returns the server's sentence, with the fields that it objects to.
+// Error returns the server's sentence, with the fields that it objects to. It is printable, whatever the
+// server is.
 func (p *Problem) Error() string {
 	text := p.Detail
 	if text == "" {
@@ -87,7 +95,7 @@ func (p *Problem) Error() string {
 	if p.Status == http.StatusUnauthorized {
 		text += " (What was sent is the token or key that this command's flags or environment give.)"
 	}
-	return fmt.Sprintf("the server answered %d: %s", p.Status, text)
+	return fmt.Sprintf("the server answered %d: %s", p.Status, terminal.Printable(text))
 }
 
 // HasStatus reports whether an error is a Problem with a status.
@@ -144,6 +152,9 @@ func (c *Client) attempt(ctx context.Context, once func() error, final func(erro
 		if attempt == attempts {
 			return fmt.Errorf("after %d attempts: %w", attempts, err)
 		}
+		if c.onRetry != nil {
+			c.onRetry(err)
+		}
 		if err := c.wait(ctx, min(wait, maxWait)); err != nil {
 			return unreachable(c.base, err)
 		}
@@ -195,11 +206,16 @@ func (c *Client) once(ctx context.Context, r request, into any) error {
 	return nil
 }
 
-// newRequest makes a request with the credential. body may be nil.
-func (c *Client) newRequest(ctx context.Context, method, path string, query url.Values, body io.Reader) (*http.Request, error) {
+// URL is the address of a path on the server, with parameters.
+func (c *Client) URL(path string, query url.Values) string {
 	target := c.base.JoinPath(path)
 	target.RawQuery = query.Encode()
-	request, err := http.NewRequestWithContext(ctx, method, target.String(), body)
+	return target.String()
+}
+
+// newRequest makes a request with the credential. body may be nil.
+func (c *Client) newRequest(ctx context.Context, method, path string, query url.Values, body io.Reader) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, method, c.URL(path, query), body)
 	if err != nil {
 		return nil, fmt.Errorf("make a request: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -109,6 +110,15 @@ func (f *Fleet) Vehicles() []Vehicle {
 		vehicles[i] = Vehicle{Name: t.name, SessionID: t.session, Driving: t.vehicle.driving()}
 	}
 	return vehicles
+}
+
+// KeepMoving chooses a vehicle, one that is on the road if there is one, which from now on drives without
+// a stop and is never out of signal, and returns it.
+func (f *Fleet) KeepMoving() Vehicle {
+	vehicles := f.Vehicles()
+	chosen := max(0, slices.IndexFunc(vehicles, func(v Vehicle) bool { return v.Driving }))
+	f.trackers[chosen].vehicle.keepMoving(f.options.Now())
+	return vehicles[chosen]
 }
 
 // Backfill drives the vehicles from where they are in time to the present and sends what they

@@ -168,3 +168,53 @@ func TestASecondRunGoesOnWhereTheFirstStopped(t *testing.T) {
 		}
 	})
 }
+
+func TestTheVehicleThatKeepsMovingIsElsewhereEveryFewSeconds(t *testing.T) {
+	t.Parallel()
+	for _, vehicles := range []int{1, 10} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStation()
+			f := newFleet(t, s, vehicles)
+			if _, err := f.Backfill(t.Context(), func() {}); err != nil {
+				t.Fatal(err)
+			}
+			chosen := f.KeepMoving()
+			before, late := s.where[chosen.SessionID], 0
+			drive(t, f, time.Hour, func() {
+				now, _, _ := s.LastSeen(t.Context(), chosen.SessionID)
+				if time.Since(now.Timestamp) > 2*drivingInterval {
+					late++
+				}
+				if now == before {
+					t.Errorf("%s is where it was", chosen.Name)
+				}
+				before = now
+			})
+			if late > 0 {
+				t.Errorf("%s was late %d times", chosen.Name, late)
+			}
+		})
+	}
+}
+
+func TestAVehicleThatKeepsMovingNeverStands(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2026, 1, 15, 9, 0, 0, 0, time.UTC)
+	for seed := range uint64(20) {
+		v := newVehicle(seed, randomCorner(seed), start)
+		for v.at.Before(start.Add(time.Hour)) {
+			v.step()
+		}
+		now := v.at
+		v.keepMoving(now)
+		last := v.step()
+		for range 2000 {
+			next := v.step()
+			moved := placeAt(last.latitude, last.longitude).distance(placeAt(next.latitude, next.longitude))
+			if !next.online || next.at.Sub(last.at) != drivingInterval || moved < 2 {
+				t.Fatalf("seed %d: online %v, %v and %.1f m after the report before", seed, next.online, next.at.Sub(last.at), moved)
+			}
+			last = next
+		}
+	}
+}

@@ -25,6 +25,7 @@ type vehicle struct {
 	waits       time.Duration // still to wait at a light
 	parkedUntil time.Time     // zero while on the road
 	lostUntil   time.Time     // until then there is no signal
+	busy        bool          // never stops and always has signal
 	cargo       float64       // degrees Celsius
 	battery     float64       // of the tracker, 0 to 1
 }
@@ -60,6 +61,7 @@ func (v *vehicle) step() report {
 	switch {
 	case v.at.Before(v.parkedUntil):
 		interval = parkedInterval
+	case v.busy:
 	case v.rng.Float64() < 0.003: // about once in half an hour on the road
 		v.lostUntil = v.at.Add(v.between(2*time.Minute, 6*time.Minute))
 	}
@@ -95,6 +97,14 @@ func (v *vehicle) driving() bool {
 	return v.waits <= 0 && v.at.After(v.parkedUntil) && v.at.After(v.lostUntil)
 }
 
+// keepMoving makes the vehicle leave where it stands, at now, and never stop or lose signal again.
+func (v *vehicle) keepMoving(now time.Time) {
+	v.busy, v.waits, v.parkedUntil, v.lostUntil = true, 0, time.Time{}, time.Time{}
+	if soon := now.Add(drivingInterval); v.at.After(soon) {
+		v.at = soon // it was parked, and reported seldom
+	}
+}
+
 // drive moves the vehicle on by a length of time from now.
 func (v *vehicle) drive(now time.Time, left time.Duration) {
 	if parked := v.parkedUntil.Sub(now); parked > 0 {
@@ -115,6 +125,9 @@ func (v *vehicle) drive(now time.Time, left time.Duration) {
 		}
 		left -= rest
 		v.nextBlock()
+		if v.busy {
+			continue
+		}
 		if v.rng.Float64() < 0.03 { // a customer, every three dozen blocks or so
 			v.parkedUntil = now.Add(v.between(6*time.Minute, 20*time.Minute))
 			return

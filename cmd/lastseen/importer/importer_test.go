@@ -143,6 +143,10 @@ func TestWhatIsRejectedIsReportedWithItsPlaceAndTheRestIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.Sort(sum.Reasons)
+	if _, sent := s.points[sum.FirstSession]; !sent {
+		t.Errorf("%q is called one of the sessions", sum.FirstSession)
+	}
+	sum.FirstSession = ""
 	want := importer.Summary{
 		Read: 8, Accepted: 4, Rejected: 4, Sessions: 2, SessionsCreated: 1,
 		Reasons: []string{

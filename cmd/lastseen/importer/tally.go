@@ -14,6 +14,8 @@ type Summary struct {
 	Rejected        int // rows that did not parse and points that the server refused
 	Sessions        int // sessions that points were sent to
 	SessionsCreated int // those of them that the import made
+	// FirstSession is the id of one of them, empty when there is none.
+	FirstSession string
 	// Reasons are the first reasons for rejections of single rows and points, each "file:line: sentence".
 	Reasons []string
 	// Refused are the devices that the server refuses. Their points count as rejected.
@@ -89,6 +91,9 @@ func (t *tally) session(id string) {
 	defer t.mu.Unlock()
 	if t.sessions == nil {
 		t.sessions = map[string]struct{}{}
+	}
+	if len(t.sessions) == 0 {
+		t.sum.FirstSession = id
 	}
 	t.sessions[id] = struct{}{}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"lastseen/keys"
 	"lastseen/keys/people"
+	"lastseen/schema"
 	"slices"
 	"strings"
 )
@@ -34,11 +35,11 @@ func (n *ClaimNames) setDefaults() {
 }
 
 // person reads a person from the claims of a token whose signature has been checked. It fails with
-// ErrInvalid, and with ErrNoOrganisation.
+// schema.InvalidCredential, and with ErrNoOrganisation.
 func (n *ClaimNames) person(payload []byte) (people.Person, error) {
 	var claims map[string]json.RawMessage
 	if json.Unmarshal(payload, &claims) != nil {
-		return people.Person{}, keys.ErrInvalid
+		return people.Person{}, schema.InvalidCredential
 	}
 	person := people.Person{UserID: text(claim(claims, n.User))}
 	if org, role := text(claim(claims, n.Org)), highestRole(claim(claims, n.Role)); org != "" && role != 0 {
@@ -56,7 +57,7 @@ func (n *ClaimNames) person(payload []byte) (people.Person, error) {
 		return people.Person{}, people.ErrNoOrganisation
 	}
 	if person.Check() != nil {
-		return people.Person{}, keys.ErrInvalid
+		return people.Person{}, schema.InvalidCredential
 	}
 	return person, nil
 }

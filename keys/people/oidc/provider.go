@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"lastseen/keys"
 	"lastseen/keys/people"
+	"lastseen/schema"
 	"log/slog"
 	"net"
 	"net/http"
@@ -173,8 +174,8 @@ func New(config Config) (*Provider, error) {
 // Close ends what runs in the background and waits for it.
 func (p *Provider) Close() { p.keys.close() }
 
-// Verify tells who a token of the provider speaks for. It fails with ErrInvalid, ErrExpired,
-// ErrNoOrganisation, and ErrUnavailable when the provider's keys are needed and cannot be had.
+// Verify tells who a token of the provider speaks for. It fails with schema.InvalidCredential, schema.ExpiredCredential,
+// ErrNoOrganisation, and schema.Unavailable when the provider's keys are needed and cannot be had.
 func (p *Provider) Verify(ctx context.Context, token []byte) (*keys.Principal, error) {
 	verified, payload, err := p.verify(ctx, string(token), p.config.Audiences)
 	if err != nil {
@@ -200,9 +201,9 @@ func (p *Provider) verify(ctx context.Context, token string, audiences []string)
 	case signature.err != nil: // which the library would turn into text
 		return nil, nil, signature.err
 	case err != nil:
-		return nil, nil, keys.ErrInvalid
+		return nil, nil, schema.InvalidCredential
 	case !slices.ContainsFunc(verified.Audience, func(a string) bool { return slices.Contains(audiences, a) }):
-		return nil, nil, keys.ErrInvalid
+		return nil, nil, schema.InvalidCredential
 	}
 	if err := p.checkTimes(signature.payload); err != nil {
 		return nil, nil, err
@@ -222,19 +223,19 @@ func (p *Provider) checkTimes(payload []byte) error {
 		IssuedAt  float64  `json:"iat"`
 	}
 	if json.Unmarshal(payload, &said) != nil || said.Expiry == nil || *said.Expiry > lastSecond {
-		return keys.ErrInvalid
+		return schema.InvalidCredential
 	}
 	now := p.config.Now()
 	if *said.Expiry <= float64(now.UnixNano())/1e9 {
-		return keys.ErrExpired
+		return schema.ExpiredCredential
 	}
 	if latest := float64(now.Add(people.ClockLeeway).Unix()); said.NotBefore > latest || said.IssuedAt > latest {
-		return keys.ErrInvalid
+		return schema.InvalidCredential
 	}
 	return nil
 }
 
-// AuthCodeURL returns where to send a browser to sign in. It fails with ErrUnavailable.
+// AuthCodeURL returns where to send a browser to sign in. It fails with schema.Unavailable.
 func (p *Provider) AuthCodeURL(ctx context.Context, flow people.Flow) (string, error) {
 	known, err := p.keys.get(ctx, anyKeys)
 	if err != nil {
@@ -267,11 +268,11 @@ type Callback struct {
 	Issuer string // RFC 9207; empty when the provider does not send it
 }
 
-// Exchange redeems the code of a callback and tells who has signed in. It fails with ErrInvalid,
-// ErrExpired, ErrNoOrganisation and ErrUnavailable.
+// Exchange redeems the code of a callback and tells who has signed in. It fails with schema.InvalidCredential,
+// schema.ExpiredCredential, ErrNoOrganisation and schema.Unavailable.
 func (p *Provider) Exchange(ctx context.Context, flow people.Flow, callback Callback) (people.Person, error) {
 	if callback.Issuer != "" && callback.Issuer != p.config.IssuerURL {
-		return people.Person{}, fmt.Errorf("%w: the code is another provider's", keys.ErrInvalid)
+		return people.Person{}, schema.InvalidCredential.Because(errors.New("the code is another provider's"))
 	}
 	known, err := p.keys.get(ctx, anyKeys)
 	if err != nil {
@@ -302,12 +303,12 @@ func (p *Provider) Exchange(ctx context.Context, flow people.Flow, callback Call
 func exchangeError(err error) error {
 	var refused *oauth2.RetrieveError
 	if !errors.As(err, &refused) {
-		return fmt.Errorf("%w (redeem a sign-in code: %w)", keys.ErrUnavailable, err)
+		return schema.Unavailable.Because(fmt.Errorf("redeem a sign-in code: %w", err))
 	}
 	if refused.ErrorCode == "invalid_grant" {
-		return fmt.Errorf("%w: the provider does not accept the code", keys.ErrInvalid)
+		return schema.InvalidCredential.Because(errors.New("the provider does not accept the code"))
 	}
-	return fmt.Errorf("%w (redeem a sign-in code: the provider answered %d %q)", keys.ErrUnavailable, refused.Response.StatusCode, refused.ErrorCode)
+	return schema.Unavailable.Because(fmt.Errorf("redeem a sign-in code: the provider answered %d %q", refused.Response.StatusCode, refused.ErrorCode))
 }
 
 // checkIDToken checks what binds an ID token to this client, this flow and the access token.
@@ -316,15 +317,15 @@ func (p *Provider) checkIDToken(verified *oidc.IDToken, payload []byte, accessTo
 		AuthorizedParty string `json:"azp"`
 	}
 	if json.Unmarshal(payload, &said) != nil {
-		return keys.ErrInvalid
+		return schema.InvalidCredential
 	}
 	switch {
 	case subtle.ConstantTimeCompare([]byte(verified.Nonce), []byte(nonce)) != 1:
-		return fmt.Errorf("%w: the token is of another sign-in", keys.ErrInvalid)
+		return schema.InvalidCredential.Because(errors.New("the token is of another sign-in"))
 	case said.AuthorizedParty != "" && said.AuthorizedParty != p.config.ClientID, said.AuthorizedParty == "" && len(verified.Audience) > 1:
-		return fmt.Errorf("%w: the token is another client's", keys.ErrInvalid)
+		return schema.InvalidCredential.Because(errors.New("the token is another client's"))
 	case verified.AccessTokenHash != "" && verified.VerifyAccessToken(accessToken) != nil:
-		return fmt.Errorf("%w: the tokens do not belong together", keys.ErrInvalid)
+		return schema.InvalidCredential.Because(errors.New("the tokens do not belong together"))
 	}
 	return nil
 }
@@ -334,14 +335,14 @@ func (p *Provider) checkIDToken(verified *oidc.IDToken, payload []byte, accessTo
 func (p *Provider) askUserInfo(ctx context.Context, known *providerState, tokens *oauth2.Token, subject string) (people.Person, error) {
 	info, err := known.provider.UserInfo(ctx, oauth2.StaticTokenSource(tokens))
 	if err != nil {
-		return people.Person{}, fmt.Errorf("%w (ask for userinfo: %w)", keys.ErrUnavailable, err)
+		return people.Person{}, schema.Unavailable.Because(fmt.Errorf("ask for userinfo: %w", err))
 	}
 	if info.Subject != subject {
-		return people.Person{}, fmt.Errorf("%w: userinfo is about somebody else", keys.ErrInvalid)
+		return people.Person{}, schema.InvalidCredential.Because(errors.New("userinfo is about somebody else"))
 	}
 	var payload json.RawMessage
 	if err := info.Claims(&payload); err != nil {
-		return people.Person{}, keys.ErrInvalid
+		return people.Person{}, schema.InvalidCredential
 	}
 	return p.config.Claims.person(payload)
 }

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"lastseen/keys"
+	"lastseen/schema"
 	"net/http"
 	"slices"
 	"strings"
@@ -66,7 +66,7 @@ func anyKeys(*providerState) bool { return true }
 
 // get returns what the provider has published, good enough for the caller. If what is known is not,
 // it is read anew, once, unless that was tried a moment ago; the caller then gets what there is, good
-// enough or not. It fails with ErrUnavailable when nothing is known, when what is known is too old,
+// enough or not. It fails with schema.Unavailable when nothing is known, when what is known is too old,
 // and when it is not good enough and could not be read anew.
 func (k *providerKeys) get(ctx context.Context, goodEnough func(*providerState) bool) (*providerState, error) {
 	k.mu.Lock()
@@ -84,14 +84,14 @@ func (k *providerKeys) get(ctx context.Context, goodEnough func(*providerState) 
 		select {
 		case <-reading:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w (wait for the identity provider: %w)", keys.ErrUnavailable, ctx.Err())
+			return nil, schema.Unavailable.Because(fmt.Errorf("wait for the identity provider: %w", ctx.Err()))
 		}
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	state = k.usable()
 	if state == nil || k.failure != nil && !goodEnough(state) {
-		return nil, fmt.Errorf("%w (read the identity provider's keys: %w)", keys.ErrUnavailable, k.failure)
+		return nil, schema.Unavailable.Because(fmt.Errorf("read the identity provider's keys: %w", k.failure))
 	}
 	return state, nil
 }
@@ -221,11 +221,11 @@ func (s *tokenSignature) verify(ctx context.Context, token string) ([]byte, erro
 	}
 	signed, err := jose.ParseSignedCompact(token, allowed)
 	if err != nil || len(signed.Signatures) != 1 {
-		return nil, keys.ErrInvalid
+		return nil, schema.InvalidCredential
 	}
 	header := signed.Signatures[0].Header
 	if !isUserTokenType(header.ExtraHeaders[jose.HeaderType]) {
-		return nil, keys.ErrInvalid
+		return nil, schema.InvalidCredential
 	}
 	state, err := s.keys.get(ctx, func(state *providerState) bool {
 		return slices.ContainsFunc(state.keys, func(key jose.JSONWebKey) bool { return fits(key, header) })
@@ -237,7 +237,7 @@ func (s *tokenSignature) verify(ctx context.Context, token string) ([]byte, erro
 		return payload, nil
 	}
 	if header.KeyID != "" {
-		return nil, keys.ErrInvalid
+		return nil, schema.InvalidCredential
 	}
 	// A token that does not name its key may be signed with one that is newer than what is known.
 	newer, err := s.keys.get(ctx, func(other *providerState) bool { return other != state })
@@ -246,7 +246,7 @@ func (s *tokenSignature) verify(ctx context.Context, token string) ([]byte, erro
 			return payload, nil
 		}
 	}
-	return nil, keys.ErrInvalid
+	return nil, schema.InvalidCredential
 }
 
 // checkSignature returns the payload of a token that one of the keys has signed.

@@ -28,6 +28,7 @@ import (
 	"lastseen/keys/people"
 	"lastseen/keys/people/oidc"
 	"lastseen/keys/people/oidc/oidctest"
+	"lastseen/schema"
 	"lastseen/schema/schematest"
 )
 
@@ -119,7 +120,7 @@ func TestIdentityProviderSignsPeopleIn(t *testing.T) {
 		if _, err := provider.Exchange(t.Context(), flow, callback); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := provider.Exchange(t.Context(), flow, callback); !errors.Is(err, keys.ErrInvalid) {
+		if _, err := provider.Exchange(t.Context(), flow, callback); !errors.Is(err, schema.InvalidCredential) {
 			t.Fatalf("got %v, want ErrInvalid", err)
 		}
 	})
@@ -132,7 +133,7 @@ func TestIdentityProviderSignsPeopleIn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			flow, callback := flow, begin(t, "ana")
 			other(&flow, &callback)
-			if _, err := provider.Exchange(t.Context(), flow, callback); !errors.Is(err, keys.ErrInvalid) {
+			if _, err := provider.Exchange(t.Context(), flow, callback); !errors.Is(err, schema.InvalidCredential) {
 				t.Fatalf("got %v, want ErrInvalid", err)
 			}
 		})
@@ -141,7 +142,7 @@ func TestIdentityProviderSignsPeopleIn(t *testing.T) {
 		callback := begin(t, "ana")
 		at.Gate(oidctest.Down)
 		defer at.Gate(nil)
-		if _, err := provider.Exchange(t.Context(), flow, callback); !errors.Is(err, keys.ErrUnavailable) || errors.Is(err, keys.ErrInvalid) {
+		if _, err := provider.Exchange(t.Context(), flow, callback); !errors.Is(err, schema.Unavailable) || errors.Is(err, schema.InvalidCredential) {
 			t.Fatalf("got %v, want ErrUnavailable", err)
 		}
 	})
@@ -249,7 +250,7 @@ func TestIdentityProviderRefusesForgedTokens(t *testing.T) {
 		"that is empty":                             "",
 	} {
 		t.Run(name, func(t *testing.T) {
-			if principal, err := provider.Verify(t.Context(), []byte(token)); !errors.Is(err, keys.ErrInvalid) {
+			if principal, err := provider.Verify(t.Context(), []byte(token)); !errors.Is(err, schema.InvalidCredential) {
 				t.Fatalf("got %+v, %v, want ErrInvalid", principal, err)
 			}
 		})
@@ -269,30 +270,30 @@ func TestIdentityProviderRefusesWrongClaims(t *testing.T) {
 		"one of several audiences":            {map[string]any{"aud": []string{"other", "api://one"}}, nil},
 		"a clock that is a little ahead":      {map[string]any{"iat": in(20 * time.Second), "nbf": in(20 * time.Second)}, nil},
 		"no nbf and no iat":                   {map[string]any{"nbf": nil, "iat": nil}, nil},
-		"expired":                             {map[string]any{"exp": in(-time.Second)}, keys.ErrExpired},
-		"expired this very second":            {map[string]any{"exp": in(0)}, keys.ErrExpired},
-		"no expiry":                           {map[string]any{"exp": nil}, keys.ErrInvalid},
-		"not yet valid":                       {map[string]any{"nbf": in(time.Minute)}, keys.ErrInvalid},
-		"issued in the future":                {map[string]any{"iat": in(time.Minute)}, keys.ErrInvalid},
-		"a wrong audience":                    {map[string]any{"aud": "api://three"}, keys.ErrInvalid},
-		"the client, which is no audience":    {map[string]any{"aud": oidctest.ClientID}, keys.ErrInvalid},
-		"no audience":                         {map[string]any{"aud": nil}, keys.ErrInvalid},
-		"an audience that only begins alike":  {map[string]any{"aud": "api://two/"}, keys.ErrInvalid},
-		"another issuer":                      {map[string]any{"iss": "https://elsewhere.example"}, keys.ErrInvalid},
-		"the issuer with a slash":             {map[string]any{"iss": at.URL + "/"}, keys.ErrInvalid},
-		"no issuer":                           {map[string]any{"iss": nil}, keys.ErrInvalid},
-		"no subject":                          {map[string]any{"sub": nil}, keys.ErrInvalid},
-		"a subject with a line feed":          {map[string]any{"sub": "user\nroot"}, keys.ErrInvalid},
-		"a subject of 300 letters":            {map[string]any{"sub": strings.Repeat("u", 300)}, keys.ErrInvalid},
-		"a subject that is a number":          {map[string]any{"sub": 7}, keys.ErrInvalid},
+		"expired":                             {map[string]any{"exp": in(-time.Second)}, schema.ExpiredCredential},
+		"expired this very second":            {map[string]any{"exp": in(0)}, schema.ExpiredCredential},
+		"no expiry":                           {map[string]any{"exp": nil}, schema.InvalidCredential},
+		"not yet valid":                       {map[string]any{"nbf": in(time.Minute)}, schema.InvalidCredential},
+		"issued in the future":                {map[string]any{"iat": in(time.Minute)}, schema.InvalidCredential},
+		"a wrong audience":                    {map[string]any{"aud": "api://three"}, schema.InvalidCredential},
+		"the client, which is no audience":    {map[string]any{"aud": oidctest.ClientID}, schema.InvalidCredential},
+		"no audience":                         {map[string]any{"aud": nil}, schema.InvalidCredential},
+		"an audience that only begins alike":  {map[string]any{"aud": "api://two/"}, schema.InvalidCredential},
+		"another issuer":                      {map[string]any{"iss": "https://elsewhere.example"}, schema.InvalidCredential},
+		"the issuer with a slash":             {map[string]any{"iss": at.URL + "/"}, schema.InvalidCredential},
+		"no issuer":                           {map[string]any{"iss": nil}, schema.InvalidCredential},
+		"no subject":                          {map[string]any{"sub": nil}, schema.InvalidCredential},
+		"a subject with a line feed":          {map[string]any{"sub": "user\nroot"}, schema.InvalidCredential},
+		"a subject of 300 letters":            {map[string]any{"sub": strings.Repeat("u", 300)}, schema.InvalidCredential},
+		"a subject that is a number":          {map[string]any{"sub": 7}, schema.InvalidCredential},
 		"no organisation":                     {map[string]any{"org_id": nil}, people.ErrNoOrganisation},
-		"an organisation that is none of us":  {map[string]any{"org_id": "harbour"}, keys.ErrInvalid},
+		"an organisation that is none of us":  {map[string]any{"org_id": "harbour"}, schema.InvalidCredential},
 		"a list of organisations as one":      {map[string]any{"org_id": []string{"org_a"}}, people.ErrNoOrganisation},
 		"no role":                             {map[string]any{"org_role": nil}, people.ErrNoOrganisation},
 		"a role that does not exist":          {map[string]any{"org_role": "superuser"}, people.ErrNoOrganisation},
 		"a role in capitals":                  {map[string]any{"org_role": "OWNER"}, people.ErrNoOrganisation},
-		"a text as an expiry":                 {map[string]any{"exp": "tomorrow"}, keys.ErrInvalid},
-		"an expiry beyond what a time can be": {map[string]any{"exp": 1e300}, keys.ErrInvalid},
+		"a text as an expiry":                 {map[string]any{"exp": "tomorrow"}, schema.InvalidCredential},
+		"an expiry beyond what a time can be": {map[string]any{"exp": 1e300}, schema.InvalidCredential},
 	} {
 		t.Run(name, func(t *testing.T) {
 			principal, err := provider.Verify(t.Context(), []byte(at.Sign(t, with(good, c.changes))))
@@ -334,7 +335,7 @@ func TestProviderKeysAreReadSparingly(t *testing.T) {
 		for i := range 40 {
 			key := jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: stranger, KeyID: strings.Repeat("k", i)}}
 			token := oidctest.Sign(t, key, goodClaims(at, now.Now()), nil)
-			if _, err := provider.Verify(t.Context(), []byte(token)); !errors.Is(err, keys.ErrInvalid) {
+			if _, err := provider.Verify(t.Context(), []byte(token)); !errors.Is(err, schema.InvalidCredential) {
 				t.Fatalf("got %v, want ErrInvalid", err)
 			}
 			now.Advance(3 * time.Second)
@@ -389,7 +390,7 @@ func TestProviderKeysAreReadSparingly(t *testing.T) {
 			t.Fatal(err)
 		}
 		oidc.AwaitProviderKeys(provider)
-		if _, err := provider.Verify(t.Context(), withdrawn); !errors.Is(err, keys.ErrInvalid) {
+		if _, err := provider.Verify(t.Context(), withdrawn); !errors.Is(err, schema.InvalidCredential) {
 			t.Errorf("got %v, want ErrInvalid", err)
 		}
 	})
@@ -417,11 +418,11 @@ func TestATroubledProviderHoldsNobodyUp(t *testing.T) {
 			at, provider, now := newProvider(t, func(c *oidc.Config) { c.Timeout = 300 * time.Millisecond })
 			token := []byte(at.Sign(t, goodClaims(at, now.Now())))
 			at.Gate(gate)
-			if _, err := provider.Verify(t.Context(), token); !errors.Is(err, keys.ErrUnavailable) {
+			if _, err := provider.Verify(t.Context(), token); !errors.Is(err, schema.Unavailable) {
 				t.Fatalf("before its keys were ever read: got %v, want ErrUnavailable", err)
 			}
 			requests := at.Requests()
-			if _, err := provider.Verify(t.Context(), token); !errors.Is(err, keys.ErrUnavailable) || at.Requests() != requests {
+			if _, err := provider.Verify(t.Context(), token); !errors.Is(err, schema.Unavailable) || at.Requests() != requests {
 				t.Fatalf("at once again: got %v after %d more requests, want ErrUnavailable after none", err, at.Requests()-requests)
 			}
 			at.Gate(nil)
@@ -440,7 +441,7 @@ func TestATroubledProviderHoldsNobodyUp(t *testing.T) {
 			}
 			now.Advance(24 * time.Hour)
 			fresh := []byte(at.Sign(t, goodClaims(at, now.Now())))
-			if _, err := provider.Verify(t.Context(), fresh); !errors.Is(err, keys.ErrUnavailable) {
+			if _, err := provider.Verify(t.Context(), fresh); !errors.Is(err, schema.Unavailable) {
 				t.Fatalf("with keys of the day before yesterday: got %v, want ErrUnavailable", err)
 			}
 		})
@@ -453,11 +454,11 @@ func TestATroubledProviderHoldsNobodyUp(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { <-arrived; cancel() }()
 		token := []byte(at.Sign(t, goodClaims(at, now.Now())))
-		if _, err := provider.Verify(ctx, token); !errors.Is(err, keys.ErrUnavailable) {
+		if _, err := provider.Verify(ctx, token); !errors.Is(err, schema.Unavailable) {
 			t.Fatalf("got %v, want ErrUnavailable", err)
 		}
 		provider.Close() // ends what hangs
-		if _, err := provider.Verify(t.Context(), token); !errors.Is(err, keys.ErrUnavailable) {
+		if _, err := provider.Verify(t.Context(), token); !errors.Is(err, schema.Unavailable) {
 			t.Fatalf("after Close: got %v, want ErrUnavailable", err)
 		}
 	})

@@ -14,7 +14,7 @@ export async function speedChart(container, { onPoint, signal }) {
   if (signal.aborted) return null;
   let plot = null;
   let points = [];
-  let quiet = false;
+  let isOver = false; // the pointer: the library also tells of places where nobody points
 
   const options = (paint) => ({
     width: Math.max(200, container.clientWidth), height, padding: [10, 8, 0, 0], legend: { show: false },
@@ -25,7 +25,7 @@ export async function speedChart(container, { onPoint, signal }) {
       { stroke: paint["text-muted"], grid: { stroke: paint.line, width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif", size: 44, values: (_, ticks) => ticks },
     ],
     series: [{}, { stroke: paint.accent, width: 1.5, fill: `${paint.accent}26`, spanGaps: false }],
-    hooks: { setCursor: [({ cursor: { idx } }) => { if (!quiet && idx !== null && idx !== undefined) onPoint(points[idx]); }] },
+    hooks: { setCursor: [({ cursor: { idx } }) => { if (isOver && idx !== null && idx !== undefined) onPoint(points[idx]); }] },
   });
   const data = () => [points.map(({ at }) => at / 1000), points.map(({ pace }) => (pace === undefined ? null : pace * 3.6))];
   const make = () => {
@@ -39,11 +39,12 @@ export async function speedChart(container, { onPoint, signal }) {
   };
   const mark = (point) => {
     if (!plot) return;
-    quiet = true;
+    if (isOver) return;
     const left = point ? plot.valToPos(point.at / 1000, "x") : -10;
     plot.setCursor({ left, top: point ? 10 : -10 }, false);
-    quiet = false;
   };
+  container.addEventListener("pointerenter", () => { isOver = true; });
+  container.addEventListener("pointerleave", () => { isOver = false; });
   const resized = new ResizeObserver(() => plot?.setSize({ width: Math.max(200, container.clientWidth), height }));
   resized.observe(container);
   onSchemeChange(() => { if (plot) make(); }, signal);

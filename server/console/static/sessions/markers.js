@@ -75,14 +75,14 @@ export async function markerLayer(map, { visible, chosen, onChoose, signal }) {
   const advance = (session, now) => {
     if (session.moved) {
       session.moved = false;
-      session.from = session.drawn && session.pace > 0 && !still.matches ? { ...session.drawn } : session.to;
+      const jumps = !session.drawn || session.pace === 0 || still.matches;
+      session.from = jumps ? session.to : { ...session.drawn };
+      session.drawn ??= { ...session.to };
       session.began = now;
     }
     const part = session.pace > 0 ? Math.min(1, (now - session.began) / session.pace) : 1;
-    session.drawn = {
-      x: session.from.x + (session.to.x - session.from.x) * part,
-      y: session.from.y + (session.to.y - session.from.y) * part,
-    };
+    session.drawn.x = session.from.x + (session.to.x - session.from.x) * part;
+    session.drawn.y = session.from.y + (session.to.y - session.from.y) * part;
     return part < 1;
   };
 
@@ -124,13 +124,18 @@ export async function markerLayer(map, { visible, chosen, onChoose, signal }) {
 /** makeSprites returns a function that gives the small picture of a state, painted when first asked for. */
 function makeSprites() {
   const paint = colours();
-  const made = new Map();
+  const made = { true: new Map(), false: new Map() };
   return (state, heading, chosen) => {
     const turned = state === "moving" && heading !== undefined;
     const direction = turned ? Math.round((heading / 360) * directions) % directions : -1;
-    const key = `${state} ${direction} ${chosen}`;
-    if (!made.has(key)) made.set(key, sprite(paint, state, direction, chosen));
-    return made.get(key);
+    const key = turned ? direction : state;
+    const known = made[chosen];
+    let picture = known.get(key);
+    if (!picture) {
+      picture = sprite(paint, state, direction, chosen);
+      known.set(key, picture);
+    }
+    return picture;
   };
 }
 

@@ -28,6 +28,7 @@ export function sessionsPage({ membership }) {
   let chosen = "";
   let detail = null;
   let loaded = false;
+  let whollyLoaded = false;
   let framed = false;
   let total = 0;
   let endedTotal = 0;
@@ -53,7 +54,7 @@ export function sessionsPage({ membership }) {
     detail?.update?.();
   };
   const frame = () => {
-    if (framed || !layers || found.length === 0 || chosen) return;
+    if (framed || !whollyLoaded || !layers || found.length === 0 || chosen) return;
     framed = true;
     showAll(layers.map, found.filter(({ at }) => at));
   };
@@ -63,6 +64,8 @@ export function sessionsPage({ membership }) {
       if (whole) for (const { id, ended } of store.all().slice()) if (!ended && !whole.has(id) && id !== chosen) store.drop(id);
       if (!loaded) view.ready();
       loaded = true;
+      if (store.size > 0) view.empty(false);
+      whollyLoaded ||= whole !== undefined;
       draw();
       frame();
       if (chosen && !detail) choose(chosen);
@@ -192,7 +195,10 @@ function pageParts({ base, signal, manages, organisation }) {
     body.removeAttribute("aria-busy");
     body.replaceChildren(parts.list.element);
   };
+  let wasEmpty = false;
   parts.empty = (isEmpty) => {
+    if (isEmpty === wasEmpty) return;
+    wasEmpty = isEmpty;
     parts.element.classList.toggle("is-empty", isEmpty);
     body.replaceChildren(isEmpty ? noSessions({ manages, settingsPath: `#/${encodeURIComponent(organisation)}/settings` }) : parts.list.element);
   };

@@ -17,6 +17,7 @@ func TestDDL(t *testing.T) {
 		"embedded or one server": {},
 		"without fsync":          {NoFsync: true},
 		"a cluster":              {Cluster: "fleet"},
+		"a cluster of shards":    {Cluster: "fleet", Replicated: new(bool)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

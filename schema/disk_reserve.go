@@ -18,14 +18,14 @@ var diskReserve = regexp.MustCompile(`\bmin_free_disk_bytes_to_perform_insert = 
 // setDiskReserve makes ClickHouse refuse inserts of data points while its disk has less free space than
 // the layout's reserve. A merge that meets a full disk can leave a part that cannot be read (seen in 26.7:
 // "Empty marks file"), with points that were acknowledged long before. Merges reserve the space they will
-// need; what could take it away from them are inserts. Nothing is changed when the table,
-// whose definition is given, is so already.
-func (db *DB) setDiskReserve(ctx context.Context, definition string) error {
-	has, err := numberIn(definition, diskReserve)
+// need; what could take it away from them are inserts. Nothing is changed when the tables,
+// whose definitions are given, are so already.
+func (db *DB) setDiskReserve(ctx context.Context, definitions []string) error {
+	set, err := allSay(definitions, diskReserve, db.layout.diskReserve)
 	if err != nil {
 		return fmt.Errorf("read the disk reserve of the data points: %w", err)
 	}
-	if has == db.layout.diskReserve {
+	if set {
 		return nil
 	}
 	change := "MODIFY SETTING min_free_disk_bytes_to_perform_insert = " + strconv.FormatInt(db.layout.diskReserve, 10)

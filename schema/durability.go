@@ -16,23 +16,23 @@ var tables = []table{dataPointsTable, lastSeenTable, sessionsTable, devicesTable
 // that it was made with, so that a directory that was once opened without fsync would stay without.
 // Nothing is changed in a table that is so already.
 func (db *DB) setDurability(ctx context.Context) error {
+	var wanted int64
+	if db.layout.fsync {
+		wanted = 1
+	}
 	for _, t := range tables {
-		definition, err := db.definition(ctx, t)
+		definitions, err := db.definitions(ctx, t)
 		if err != nil {
 			return err
 		}
-		has, err := numberIn(definition, fsyncAfterInsert)
+		set, err := allSay(definitions, fsyncAfterInsert, wanted)
 		if err != nil {
 			return fmt.Errorf("read whether the table %s is synced: %w", t.name, err)
 		}
-		if (has == 1) == db.layout.fsync {
+		if set {
 			continue
 		}
-		wanted := "0"
-		if db.layout.fsync {
-			wanted = "1"
-		}
-		change := "MODIFY SETTING fsync_after_insert = " + wanted + ", fsync_part_directory = " + wanted
+		change := fmt.Sprintf("MODIFY SETTING fsync_after_insert = %d, fsync_part_directory = %d", wanted, wanted)
 		if err := db.alter(ctx, t, change); err != nil {
 			return fmt.Errorf("set whether the table %s is synced: %w", t.name, err)
 		}

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -8,13 +9,19 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
 // layout says how tables are made: on one machine, or replicated over a cluster.
 type layout struct {
-	cluster   string
-	fsync     bool
-	retention time.Duration // 0 for ever
+	cluster string
+	// replicated is whether the tables of a cluster are Replicated ones, findReplicated whether that is not
+	// known yet.
+	replicated, findReplicated bool
+	// hostByHost is set where statements that make tables are run on every host of a cluster.
+	hostByHost bool
+	fsync      bool
+	retention  time.Duration // 0 for ever
 	// diskReserve is the free space below which no data points are written, in bytes.
 	diskReserve int64
 }
@@ -32,12 +39,22 @@ func newLayout(options Options) (layout, error) {
 		return layout{}, errors.New("the disk reserve must be 0 bytes or more")
 	}
 	return layout{
-		cluster: options.Cluster, fsync: !options.NoFsync, retention: options.Retention, diskReserve: options.DiskReserve,
+		cluster: options.Cluster, findReplicated: options.Replicated == nil, replicated: options.Replicated == nil || *options.Replicated,
+		fsync: !options.NoFsync, retention: options.Retention, diskReserve: options.DiskReserve,
 	}, nil
 }
 
+// find finds out what the options leave open of a cluster, which must be there.
+func (l *layout) find(ctx context.Context, conn driver.Conn) (err error) {
+	if err := checkCluster(ctx, conn, l.cluster); err != nil || !l.findReplicated {
+		return err
+	}
+	l.replicated, err = findReplication(ctx, conn)
+	return err
+}
+
 func (l layout) onCluster() string {
-	if l.cluster == "" {
+	if l.cluster == "" || l.hostByHost {
 		return ""
 	}
 	return " ON CLUSTER `" + l.cluster + "`"
@@ -54,8 +71,11 @@ func (l layout) local(t table) string {
 // settings are those of every statement. Over a cluster an insert must have reached its shard, and a
 // majority of the replicas there, before it counts as done; by default neither is waited for.
 func (l layout) settings() clickhouse.Settings {
-	if l.cluster == "" {
+	switch {
+	case l.cluster == "":
 		return nil
+	case !l.replicated:
+		return clickhouse.Settings{"distributed_foreground_insert": 1}
 	}
 	return clickhouse.Settings{"distributed_foreground_insert": 1, "insert_quorum": "auto", "select_sequential_consistency": 1}
 }
@@ -85,7 +105,7 @@ func (l layout) ddl(t table) []string {
 		settings = append([]string{"fsync_after_insert = 1", "fsync_part_directory = 1"}, settings...)
 	}
 	name, engine := l.local(t), t.engine
-	if l.cluster != "" {
+	if l.cluster != "" && l.replicated {
 		engine = replicated(t.engine)
 	}
 	statement := fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s%s\n(\n%s\n)\nENGINE = %s\n%s",

@@ -59,7 +59,7 @@ func (db *DB) Migrate(ctx context.Context) error {
 		ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"distributed_ddl_task_timeout": 120}))
 	}
 	for _, statement := range db.layout.ddl(schemaMigrationsTable) {
-		if err := db.conn.Exec(ctx, statement); err != nil {
+		if err := db.define(ctx, statement); err != nil {
 			return fmt.Errorf("create the table schema_migrations: %w", err)
 		}
 	}
@@ -82,44 +82,62 @@ func (db *DB) Migrate(ctx context.Context) error {
 	if err := db.setDurability(ctx); err != nil {
 		return err
 	}
-	definition, err := db.definition(ctx, dataPointsTable)
+	definitions, err := db.definitions(ctx, dataPointsTable)
 	if err != nil {
 		return err
 	}
-	if err := db.setRetention(ctx, definition); err != nil {
+	if err := db.setRetention(ctx, definitions); err != nil {
 		return err
 	}
-	return db.setDiskReserve(ctx, definition)
+	return db.setDiskReserve(ctx, definitions)
 }
 
-// definition returns the statement that would make the table of each machine as it is.
-func (db *DB) definition(ctx context.Context, t table) (statement string, err error) {
-	err = db.conn.QueryRow(ctx, "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name = {table:String}",
-		clickhouse.Named("table", db.layout.local(t))).Scan(&statement)
+// definitions returns, for each machine, the statement that would make its table as it is.
+func (db *DB) definitions(ctx context.Context, t table) (statements []string, err error) {
+	from := "system.tables"
+	if db.layout.cluster != "" {
+		from = "clusterAllReplicas(`" + db.layout.cluster + "`, system.tables)"
+	}
+	rows, err := db.conn.Query(ctx, "SELECT create_table_query FROM "+from+" WHERE database = {database:String} AND name = {table:String}",
+		clickhouse.Named("database", db.database), clickhouse.Named("table", db.layout.local(t)))
 	if err != nil {
-		return "", fmt.Errorf("read the definition of the table %s: %w", t.name, err)
+		return nil, fmt.Errorf("read the definition of the table %s: %w", t.name, err)
 	}
-	return statement, nil
+	err = eachStruct(rows, "read the definition of the table "+t.name, func(r struct {
+		Statement string `ch:"create_table_query"`
+	}) {
+		statements = append(statements, r.Statement)
+	})
+	return statements, err
 }
 
-// numberIn returns the number that a pattern finds in a table's definition, 0 where it finds none.
-func numberIn(definition string, pattern *regexp.Regexp) (int64, error) {
-	found := pattern.FindStringSubmatch(definition)
-	if found == nil {
-		return 0, nil
+// allSay reports whether the number that a pattern finds in definitions, 0 where it finds none, is the wanted
+// one in each.
+func allSay(definitions []string, pattern *regexp.Regexp, wanted int64) (bool, error) {
+	for _, definition := range definitions {
+		var number int64
+		if found := pattern.FindStringSubmatch(definition); found != nil {
+			var err error
+			if number, err = strconv.ParseInt(found[1], 10, 64); err != nil {
+				return false, err
+			}
+		}
+		if number != wanted {
+			return false, nil
+		}
 	}
-	return strconv.ParseInt(found[1], 10, 64)
+	return true, nil
 }
 
 // alter changes the table of each machine.
 func (db *DB) alter(ctx context.Context, t table, change string) error {
-	return db.conn.Exec(ctx, "ALTER TABLE "+db.layout.local(t)+db.layout.onCluster()+" "+change)
+	return db.define(ctx, "ALTER TABLE "+db.layout.local(t)+db.layout.onCluster()+" "+change)
 }
 
 // apply runs one step and then records it.
 func (db *DB) apply(ctx context.Context, step migration) error {
 	for _, statement := range step.statements(db.layout) {
-		if err := db.conn.Exec(ctx, statement); err != nil {
+		if err := db.define(ctx, statement); err != nil {
 			return err
 		}
 	}

@@ -31,9 +31,12 @@ type Options struct {
 	// Database is the database's name, made if it is absent. An address that names one wins.
 	// Letters, digits and underscores; empty means "lastseen".
 	Database string
-	// Cluster, when set, makes every table a Replicated one on that cluster with a Distributed
-	// table over it.
+	// Cluster, when set, makes every table on each host of that cluster, with a Distributed table over
+	// them.
 	Cluster string
+	// Replicated says whether the tables of a cluster are Replicated ones; nil means where the servers have
+	// a Keeper and the macros shard and replica.
+	Replicated *bool
 	// NoFsync gives up the fsync after each insert: an acknowledged point then survives the death
 	// of the process but not the loss of power.
 	NoFsync bool
@@ -55,7 +58,8 @@ type DB struct {
 	ownEngine bool
 	database  string
 	layout    layout
-	revision  int // see blockRevision
+	hosts     []clusterHost // where DDL is run host by host; see makeDatabase
+	revision  int           // see blockRevision
 	counts    *statementCounts
 
 	pointInserts      insertPool[pointColumns]
@@ -137,44 +141,52 @@ func open(ctx context.Context, options *clickhouse.Options, layoutOptions Option
 	if err != nil {
 		return nil, err
 	}
-	if err := makeDatabase(ctx, *options, database, layout); err != nil {
+	options.Logger = discardLog
+	hosts, err := prepare(ctx, *options, database, &layout)
+	if err != nil {
 		return nil, err
 	}
 	options.Auth.Database = database
 	if settings := layout.settings(); settings != nil {
 		options.Settings = settings
 	}
-	options.Logger = slog.New(slog.DiscardHandler) // the driver's debug log holds whole statements
 	conn, err := clickhouse.Open(options)
 	if err != nil {
-		return nil, fmt.Errorf("open a ClickHouse connection: %w", err)
-	}
-	if err := conn.Ping(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("reach ClickHouse: %w", err), conn.Close())
+		return nil, errors.Join(fmt.Errorf("open a ClickHouse connection: %w", err), closeHosts(hosts))
 	}
 	revision, err := blockRevision(conn)
 	if err != nil {
-		return nil, errors.Join(err, conn.Close())
+		return nil, errors.Join(err, conn.Close(), closeHosts(hosts))
 	}
 	counts := new(statementCounts)
-	return &DB{revision: revision, conn: &countedConn{conn, counts}, database: database, layout: layout, counts: counts}, nil
+	return &DB{
+		conn: &countedConn{conn, counts}, hosts: hosts, revision: revision, database: database, layout: layout, counts: counts,
+	}, nil
 }
 
-// makeDatabase creates the database over a connection to "default", which every server has.
-func makeDatabase(ctx context.Context, options clickhouse.Options, database string, layout layout) error {
+// discardLog takes the driver's debug log, which holds whole statements.
+var discardLog = slog.New(slog.DiscardHandler)
+
+// prepare makes the database over a connection to "default", which every server has, and finds out what
+// the options leave open. See makeDatabase for what it returns.
+func prepare(ctx context.Context, options clickhouse.Options, database string, layout *layout) (hosts []clusterHost, err error) {
 	options.Auth.Database = "default"
 	conn, err := clickhouse.Open(&options)
 	if err != nil {
-		return fmt.Errorf("open a ClickHouse connection: %w", err)
+		return nil, fmt.Errorf("open a ClickHouse connection: %w", err)
 	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
 	if err := requireVersion(conn); err != nil {
-		return errors.Join(err, conn.Close())
+		return nil, err
 	}
-	err = conn.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+database+layout.onCluster())
-	if err != nil {
-		err = fmt.Errorf("create the database %s: %w", database, err)
+	if layout.cluster != "" {
+		if err := layout.find(ctx, conn); err != nil {
+			return nil, err
+		}
 	}
-	return errors.Join(err, conn.Close())
+	hosts, err = makeDatabase(ctx, conn, &options, database, *layout)
+	layout.hostByHost = hosts != nil
+	return hosts, err
 }
 
 // Ping asks ClickHouse for a sign of life.
@@ -193,7 +205,7 @@ func (db *DB) Database() string {
 // Close closes the connections and, when Open started the engine, the engine. Callers must have
 // stopped using the DB.
 func (db *DB) Close() error {
-	err := db.conn.Close()
+	err := errors.Join(db.conn.Close(), closeHosts(db.hosts))
 	if db.engine != nil {
 		err = errors.Join(err, db.engine.Close())
 	}

@@ -28,14 +28,14 @@ func checkRetention(retention time.Duration) error {
 
 // setRetention makes ClickHouse drop the data points whose timestamp is older than the layout's
 // retention, or none when that is 0. ClickHouse does so when it merges, within hours. Nothing is
-// changed when the table, whose definition is given, is so already.
-func (db *DB) setRetention(ctx context.Context, definition string) error {
-	has, err := numberIn(definition, retentionDays)
+// changed when the tables, whose definitions are given, are so already.
+func (db *DB) setRetention(ctx context.Context, definitions []string) error {
+	wanted := int64(db.layout.retention / day)
+	set, err := allSay(definitions, retentionDays, wanted)
 	if err != nil {
 		return fmt.Errorf("read the retention of the data points: %w", err)
 	}
-	wanted := int64(db.layout.retention / day)
-	if has == wanted {
+	if set {
 		return nil
 	}
 	change := "REMOVE TTL"

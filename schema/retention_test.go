@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
-
 	"lastseen/schema"
 	"lastseen/schema/schematest"
 )
@@ -20,15 +18,8 @@ func reopen(t *testing.T, database string, days int) *schema.DB {
 // stored counts a session's points after ClickHouse has merged the table.
 func stored(t *testing.T, db *schema.DB, session schema.ID) (n int) {
 	t.Helper()
-	conn, err := clickhouse.Open(schematest.Engine(t).ClientOptions(db.Database()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
 	ctx := context.Background()
-	if err := conn.Exec(ctx, "OPTIMIZE TABLE session_by_device_data_points FINAL"); err != nil {
-		t.Fatal(err)
-	}
+	schematest.ExecLocal(t, db, "OPTIMIZE TABLE %s FINAL", "session_by_device_data_points")
 	points, err := db.ReadDataPoints(ctx, session, 0, time.Now().Add(24*time.Hour).UnixMilli())
 	if err != nil {
 		t.Fatal(err)

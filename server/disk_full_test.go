@@ -16,7 +16,7 @@ func TestAFullDiskRefusesPointsAndNothingElse(t *testing.T) {
 	session := s.session("org_a", "00:00:00:00:d1:5c")
 	s.ingest("org_a", point(session, 1))
 	reserve := func(bytes int64) {
-		db, err := schema.OpenOn(t.Context(), schematest.Engine(t), schema.Options{Database: s.db.Database(), DiskReserve: bytes})
+		db, err := schematest.Connected(t.Context(), t, schema.Options{Database: s.db.Database(), DiskReserve: bytes})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -30,7 +30,7 @@ func TestTheFeedIsTheSameInEveryFormatAndInPages(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	s := querytest.NewSession()
 	h, db := historyOf(t, s)
-	schematest.Exec(t, db, "SYSTEM STOP MERGES session_by_device_data_points")
+	schematest.ExecLocal(t, db, "SYSTEM STOP MERGES %s", "session_by_device_data_points")
 	groups := arrivals(rng, s.ID)
 	for _, group := range groups {
 		querytest.Insert(t, db, group...)
@@ -174,7 +174,7 @@ func TestTheFeedGivesEachVersionItsPlaceInEveryFormat(t *testing.T) {
 	t.Parallel()
 	s := querytest.NewSession()
 	h, db := historyOf(t, s)
-	schematest.Exec(t, db, "SYSTEM STOP MERGES session_by_device_data_points")
+	schematest.ExecLocal(t, db, "SYSTEM STOP MERGES %s", "session_by_device_data_points")
 	first := querytest.At(s.ID, 0)
 	second := querytest.Version(first, 1, schema.NotOutlier)
 	second.ReceivedAt, second.Latitude = first.ReceivedAt+5000, first.Latitude+1

@@ -37,7 +37,7 @@ func BenchmarkHistory(b *testing.B) {
 	const n = 1_000_000
 	s := querytest.NewSession()
 	h, db := historyOf(b, s, drive(s, n)...)
-	schematest.Exec(b, db, "OPTIMIZE TABLE session_by_device_data_points FINAL")
+	schematest.ExecLocal(b, db, "OPTIMIZE TABLE %s FINAL", "session_by_device_data_points")
 	pull := func(b *testing.B, request history.Request) {
 		b.ReportAllocs()
 		for range b.N {
@@ -60,10 +60,7 @@ func BenchmarkHistory(b *testing.B) {
 		pull(b, request)
 	})
 	b.Run("engine-jsoneachrow", func(b *testing.B) {
-		conn, err := clickhouse.Open(schematest.Engine(b).ClientOptions(db.Database()))
-		if err != nil {
-			b.Fatal(err)
-		}
+		conn := schematest.Connect(b, db)
 		defer conn.Close()
 		ctx := clickhouse.Context(b.Context(), clickhouse.WithSettings(clickhouse.Settings{"max_threads": 1}))
 		for range b.N {

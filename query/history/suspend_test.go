@@ -20,7 +20,7 @@ func scattered(t *testing.T, rng *rand.Rand) (*history.Reader, *schema.DB, schem
 	t.Helper()
 	s := querytest.NewSession()
 	h, db := historyOf(t, s)
-	schematest.Exec(t, db, "SYSTEM STOP MERGES session_by_device_data_points")
+	schematest.ExecLocal(t, db, "SYSTEM STOP MERGES %s", "session_by_device_data_points")
 	var groups [4][]schema.OwnedPoint
 	put := func(p schema.OwnedPoint) {
 		at := rng.IntN(len(groups))

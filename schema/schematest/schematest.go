@@ -1,5 +1,5 @@
 // Package schematest gives tests a fresh, migrated database on a real ClickHouse: the embedded
-// engine, or the server that the environment variable LASTSEEN_TEST_CLICKHOUSE names.
+// engine, a server or a cluster, as the environment variable LASTSEEN_TEST_LAYOUT says.
 package schematest
 
 import (
@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,46 +14,18 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"lastseen/schema"
-	"lastseen/schema/embedded"
+	"lastseen/schema/clickhousetest"
 )
 
-// engine is the one engine of this test process; a database a test keeps tests apart.
-var engine struct {
-	once sync.Once
-	dir  string
-	open *embedded.Engine
-	err  error
-}
-
-// Main runs a package's tests and then closes the engine and removes its data. A package that calls
-// Open has `func TestMain(m *testing.M) { schematest.Main(m) }`.
+// Main runs a package's tests and then ends the ClickHouse that they used and removes its data. A package
+// that calls Open has `func TestMain(m *testing.M) { schematest.Main(m) }`.
 func Main(m *testing.M) {
 	code := m.Run()
-	if engine.open != nil {
-		if err := engine.open.Close(); err != nil {
-			fmt.Fprintln(os.Stderr, "close the test engine:", err)
-			code = 1
-		}
-	}
-	if engine.dir != "" {
-		os.RemoveAll(engine.dir)
+	if err := Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "end the ClickHouse under test:", err)
+		code = 1
 	}
 	os.Exit(code)
-}
-
-// Engine returns the process's embedded engine, which Main closes.
-func Engine(tb testing.TB) *embedded.Engine {
-	tb.Helper()
-	engine.once.Do(func() {
-		engine.dir, engine.err = os.MkdirTemp("", "lastseen-test-")
-		if engine.err == nil {
-			engine.open, engine.err = embedded.Open(filepath.Join(engine.dir, "clickhouse"), embedded.Options{Connections: 8})
-		}
-	})
-	if engine.err != nil {
-		tb.Fatalf("open the embedded engine: %v", engine.err)
-	}
-	return engine.open
 }
 
 // Open returns a migrated database of the test's own, which is dropped when the test ends.
@@ -78,7 +48,7 @@ func OpenWith(tb testing.TB, options schema.Options) *schema.DB {
 	options.NoFsync = true
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	db, err := open(ctx, tb, options)
+	db, err := Connected(ctx, tb, options)
 	if err != nil {
 		tb.Fatalf("open the test database: %v", err)
 	}
@@ -94,12 +64,14 @@ func OpenWith(tb testing.TB, options schema.Options) *schema.DB {
 	return db
 }
 
-func open(ctx context.Context, tb testing.TB, options schema.Options) (*schema.DB, error) {
-	if address := os.Getenv("LASTSEEN_TEST_CLICKHOUSE"); address != "" {
-		options.ClickHouse = address
-		return schema.Open(ctx, options)
+// Connected opens a database on the ClickHouse under test as schema.Open does, and nothing more: the caller
+// migrates and closes it, and it is not dropped.
+func Connected(ctx context.Context, tb testing.TB, options schema.Options) (*schema.DB, error) {
+	if Layout() == Embedded {
+		return schema.OpenOn(ctx, Engine(tb), options)
 	}
-	return schema.OpenOn(ctx, Engine(tb), options)
+	options.ClickHouse, options.Cluster = Address(tb), Cluster()
+	return schema.Open(ctx, options)
 }
 
 // Connect opens a connection of the test's own to its database, behind the back of package schema. The
@@ -114,16 +86,11 @@ func Connect(tb testing.TB, db *schema.DB) driver.Conn {
 }
 
 func connect(tb testing.TB, database string) (driver.Conn, error) {
-	address := os.Getenv("LASTSEEN_TEST_CLICKHOUSE")
-	if address == "" {
-		return clickhouse.Open(Engine(tb).ClientOptions(database))
-	}
-	options, err := clickhouse.ParseDSN(address)
-	if err != nil {
-		return nil, errors.New("LASTSEEN_TEST_CLICKHOUSE is not an address")
-	}
-	options.Protocol, options.Auth.Database = clickhouse.HTTP, database
-	return clickhouse.Open(options)
+	return clickhouse.Open(machines(tb, database)[0])
+}
+
+func serverOptions(server *clickhousetest.Server, database string) *clickhouse.Options {
+	return &clickhouse.Options{Protocol: clickhouse.HTTP, Addr: []string{server.Address()}, Auth: clickhouse.Auth{Database: database}}
 }
 
 // Exec runs a statement in a test's database that no code of ours would.
@@ -136,6 +103,34 @@ func Exec(tb testing.TB, db *schema.DB, statement string) {
 	}
 }
 
+// ExecLocal runs a statement about a table on every machine that holds its rows; %s in it is the table.
+func ExecLocal(tb testing.TB, db *schema.DB, statement, table string) {
+	tb.Helper()
+	if Cluster() != "" {
+		table += "_local"
+	}
+	for _, options := range machines(tb, db.Database()) {
+		conn, err := clickhouse.Open(options)
+		if err == nil {
+			err = errors.Join(conn.Exec(context.Background(), fmt.Sprintf(statement, table)), conn.Close())
+		}
+		if err != nil {
+			tb.Fatalf("%s: %v", statement, err)
+		}
+	}
+}
+
+// machines are the options of connections to every machine under test.
+func machines(tb testing.TB, database string) (all []*clickhouse.Options) {
+	if Layout() == Embedded {
+		return append(all, Engine(tb).ClientOptions(database))
+	}
+	for _, server := range servers(tb) {
+		all = append(all, serverOptions(server, database))
+	}
+	return all
+}
+
 // BreakTable takes a table away, so that statements that use it fail, until mend is called.
 func BreakTable(tb testing.TB, db *schema.DB, table string) (mend func()) {
 	tb.Helper()
@@ -143,17 +138,18 @@ func BreakTable(tb testing.TB, db *schema.DB, table string) (mend func()) {
 	return func() { Exec(tb, db, "RENAME TABLE "+table+"_away TO "+table) }
 }
 
-// drop removes a test's database. The second drop of a database that a test opened twice finds nothing.
+// drop removes a test's database, from every machine. The second drop of a database that a test opened
+// twice finds nothing.
 func drop(tb testing.TB, database string) {
-	conn, err := connect(tb, "default")
-	if err != nil {
-		tb.Errorf("drop the test database: %v", err)
-		return
-	}
-	defer conn.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if err := conn.Exec(ctx, "DROP DATABASE IF EXISTS "+database+" SYNC"); err != nil {
-		tb.Errorf("drop the test database: %v", err)
+	for _, options := range machines(tb, "default") {
+		conn, err := clickhouse.Open(options)
+		if err == nil {
+			err = errors.Join(conn.Exec(ctx, "DROP DATABASE IF EXISTS "+database+" SYNC"), conn.Close())
+		}
+		if err != nil {
+			tb.Errorf("drop the test database: %v", err)
+		}
 	}
 }

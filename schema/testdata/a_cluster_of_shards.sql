@@ -1,0 +1,156 @@
+CREATE TABLE IF NOT EXISTS schema_migrations_local ON CLUSTER `fleet`
+(
+    version UInt32,
+    name String,
+    applied_at DateTime64(3, 'UTC')
+)
+ENGINE = ReplacingMergeTree(applied_at)
+ORDER BY version
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS schema_migrations ON CLUSTER `fleet` AS schema_migrations_local
+ENGINE = Distributed(`fleet`, currentDatabase(), schema_migrations_local, version);
+
+CREATE TABLE IF NOT EXISTS session_by_device_data_points_local ON CLUSTER `fleet`
+(
+    session_id String,
+    timestamp DateTime64(3, 'UTC') CODEC(DoubleDelta, ZSTD(1)),
+    received_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    org_id LowCardinality(String),
+    device_id LowCardinality(String),
+    latitude Int32 CODEC(Delta, T64, ZSTD(1)),
+    longitude Int32 CODEC(Delta, T64, ZSTD(1)),
+    altitude Int32 DEFAULT -2147483648 CODEC(Delta, ZSTD(1)),
+    accuracy UInt32 DEFAULT 4294967295 CODEC(T64, ZSTD(1)),
+    speed UInt16 DEFAULT 65535 CODEC(T64, ZSTD(1)),
+    heading UInt16 DEFAULT 65535 CODEC(T64, ZSTD(1)),
+    temperature Float32 DEFAULT nan CODEC(ZSTD(1)),
+    battery UInt16 DEFAULT 65535 CODEC(T64, ZSTD(1)),
+    outlier UInt8,
+    version UInt32,
+    INDEX received_at_range received_at TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplacingMergeTree(version)
+PARTITION BY toYYYYMM(timestamp)
+ORDER BY (session_id, timestamp)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS session_by_device_data_points ON CLUSTER `fleet` AS session_by_device_data_points_local
+ENGINE = Distributed(`fleet`, currentDatabase(), session_by_device_data_points_local, cityHash64(session_id));
+
+CREATE TABLE IF NOT EXISTS session_by_device_last_seen_local ON CLUSTER `fleet`
+(
+    session_id String,
+    timestamp DateTime64(3, 'UTC'),
+    received_at DateTime64(3, 'UTC'),
+    latitude Int32,
+    longitude Int32,
+    altitude Int32,
+    accuracy UInt32,
+    speed UInt16,
+    heading UInt16,
+    temperature Float32,
+    battery UInt16,
+    outlier UInt8,
+    point_version UInt32,
+    newest_timestamp DateTime64(3, 'UTC'),
+    stale UInt8,
+    watermark DateTime64(3, 'UTC'),
+    version UInt64
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY session_id
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS session_by_device_last_seen ON CLUSTER `fleet` AS session_by_device_last_seen_local
+ENGINE = Distributed(`fleet`, currentDatabase(), session_by_device_last_seen_local, cityHash64(session_id));
+
+CREATE TABLE IF NOT EXISTS sessions_local ON CLUSTER `fleet`
+(
+    session_id String,
+    org_id String,
+    device_id String,
+    device_mac_address String,
+    created_at DateTime64(3, 'UTC'),
+    comments Nullable(String),
+    off_chrt_reference_id Nullable(String),
+    off_chrt_shipper_org_data_id Nullable(String),
+    public Nullable(Bool),
+    shared_with_org_ids Array(String),
+    termination_scheduled_for Nullable(DateTime64(3, 'UTC')),
+    terminated_at Nullable(DateTime64(3, 'UTC')),
+    flight_numbers Array(String),
+    flight_loaded_statuses Array(String),
+    flight_leg_ids Array(String),
+    version UInt64
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY (org_id, session_id)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS sessions ON CLUSTER `fleet` AS sessions_local
+ENGINE = Distributed(`fleet`, currentDatabase(), sessions_local, cityHash64(session_id));
+
+CREATE TABLE IF NOT EXISTS devices_local ON CLUSTER `fleet`
+(
+    device_id String,
+    org_id String,
+    device_mac_address String,
+    type Nullable(String),
+    comments Nullable(String),
+    off_chrt_reference_id Nullable(String),
+    created_at DateTime64(3, 'UTC'),
+    version UInt64
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY device_id
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS devices ON CLUSTER `fleet` AS devices_local
+ENGINE = Distributed(`fleet`, currentDatabase(), devices_local, cityHash64(device_id));
+
+CREATE TABLE IF NOT EXISTS api_keys_local ON CLUSTER `fleet`
+(
+    key_hash String,
+    key_id SimpleAggregateFunction(max, String),
+    kind SimpleAggregateFunction(max, String),
+    org_id SimpleAggregateFunction(max, String),
+    name SimpleAggregateFunction(max, String),
+    prefix SimpleAggregateFunction(max, String),
+    device_id SimpleAggregateFunction(max, String),
+    created_by_user_id SimpleAggregateFunction(max, String),
+    created_at SimpleAggregateFunction(max, DateTime64(3, 'UTC')),
+    expires_at SimpleAggregateFunction(min, DateTime64(3, 'UTC')),
+    revoked_at SimpleAggregateFunction(min, DateTime64(3, 'UTC')),
+    revoked_by_user_id SimpleAggregateFunction(max, String),
+    last_used_at SimpleAggregateFunction(max, DateTime64(3, 'UTC'))
+)
+ENGINE = AggregatingMergeTree
+ORDER BY key_hash
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS api_keys ON CLUSTER `fleet` AS api_keys_local
+ENGINE = Distributed(`fleet`, currentDatabase(), api_keys_local, cityHash64(key_hash));
+
+CREATE TABLE IF NOT EXISTS api_key_events_local ON CLUSTER `fleet`
+(
+    event_id String,
+    org_id String,
+    kind LowCardinality(String),
+    key_id String,
+    name String,
+    prefix String,
+    action LowCardinality(String),
+    user_id String,
+    at DateTime64(3, 'UTC')
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (org_id, at, event_id)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS api_key_events ON CLUSTER `fleet` AS api_key_events_local
+ENGINE = Distributed(`fleet`, currentDatabase(), api_key_events_local, cityHash64(org_id));
+
+ALTER TABLE session_by_device_data_points_local ON CLUSTER `fleet` MODIFY SETTING merge_selector_base = 10;
+
+ALTER TABLE session_by_device_last_seen_local ON CLUSTER `fleet` MODIFY SETTING merge_selector_base = 10;

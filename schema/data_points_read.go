@@ -230,10 +230,12 @@ func sessionRangeArgs(session ID, start, end int64) []any {
 	}
 }
 
-// The times that a DateTime64(3) can hold, in Unix milliseconds.
+// The times with which stored ones are compared, in Unix milliseconds: points are not older than the year
+// 2000, and a DateTime64(3) ends with 2299. One server of a cluster cannot read what another makes of a
+// time before 1970.
 var (
-	earliestTime = time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
-	latestTime   = time.Date(2299, 12, 31, 23, 59, 59, 999e6, time.UTC).UnixMilli()
+	earliestTime int64 = 0
+	latestTime         = time.Date(2299, 12, 31, 23, 59, 59, 999e6, time.UTC).UnixMilli()
 )
 
 // storableTime moves the end of a range into what can be compared with stored times.

@@ -254,11 +254,11 @@ func (s *statement) addFilters(f *SessionFilter) {
 	} {
 		if !span.want.From.IsZero() {
 			name := span.column + "_from"
-			s.and(span.column+" >= fromUnixTimestamp64Milli({"+name+":Int64}, 'UTC')", name, storableTime(span.want.From.UnixMilli()))
+			s.and("toUnixTimestamp64Milli("+span.column+") >= {"+name+":Int64}", name, span.want.From.UnixMilli())
 		}
 		if !span.want.To.IsZero() {
 			name := span.column + "_to"
-			s.and(span.column+" <= fromUnixTimestamp64Milli({"+name+":Int64}, 'UTC')", name, storableTime(span.want.To.UnixMilli()))
+			s.and("toUnixTimestamp64Milli("+span.column+") <= {"+name+":Int64}", name, span.want.To.UnixMilli())
 		}
 	}
 }

@@ -165,6 +165,12 @@ func (s *Server) end(signal syscall.Signal) error {
 	}
 	process := s.process
 	s.process = nil
+	select {
+	case <-process.ended:
+		output, _ := os.ReadFile(s.outputFile())
+		return fmt.Errorf("the server had ended by itself: %v: %s", process.err, output)
+	default:
+	}
 	if err := process.signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}

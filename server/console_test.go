@@ -34,6 +34,9 @@ func (p *tab) addKey(name string) string {
 	return p.text(".secret-text")
 }
 
+// closeUncopied closes the dialog with a key that was not copied, which takes two presses.
+var closeUncopied = chromedp.Steps(press("Done"), says("dialog", "You have not copied it yet"), press("Done"), gone("dialog"))
+
 // TestAnOwnerManagesKeysInABrowser is the page's main story, from the sign-in link to the revocation.
 func TestAnOwnerManagesKeysInABrowser(t *testing.T) {
 	chromium(t)
@@ -80,7 +83,7 @@ func TestAnOwnerManagesKeysInABrowser(t *testing.T) {
 		t.Errorf("once the dialog has closed the key answers %d", got)
 	}
 	p.do(
-		says("tbody .badge-revoked", "Revoked"), says("#announcer", "has been revoked"),
+		click(".fold summary"), says("tbody .badge-revoked", "Revoked"), says("#announcer", "has been revoked"),
 		says(".events", "user_olga revoked "+name), says(".events", "user_olga created "+name),
 	)
 	if eval[int](p, `document.querySelectorAll(".cell-actions button").length`) != 0 {
@@ -99,7 +102,7 @@ func TestAKeyIsShownThisOnce(t *testing.T) {
 	p.signIn(s.link(owner))
 	p.do(p.open(keysPath), see(".placeholder"))
 	for name, leave := range map[string][]step{
-		"done":             {press("Done")},
+		"done, twice":      {closeUncopied},
 		"Escape, twice":    {typed(kb.Escape), says("dialog", "You have not copied it yet"), typed(kb.Escape)},
 		"reload":           {chromedp.Reload()},
 		"away and back":    {chromedp.Navigate("about:blank"), chromedp.NavigateBack()},
@@ -164,13 +167,13 @@ func TestKeysAreRotatedInABrowser(t *testing.T) {
 	p.signIn(s.link(owner))
 	p.do(p.open(keysPath), see(".placeholder"))
 	old := p.addKey("Night shift")
-	p.do(press("Done"), press("Rotate Night shift"), says("dialog", old[:8]+"…"),
+	p.do(closeUncopied, press("Rotate Night shift"), says("dialog", old[:8]+"…"),
 		chromedp.SetValue(chromedp.CSS("dialog select"), "3600"), press("Rotate key"), see(".secret-text"))
 	next := p.text(".secret-text")
 	if next == old || s.works(next) != 200 || s.works(old) != 200 {
 		t.Errorf("during the grace the old key answers %d and the new one %d", s.works(old), s.works(next))
 	}
-	p.do(press("Done"), says("tbody tr:nth-child(2)", "in 1 hour"), says(".events", "user_olga rotated Night shift"))
+	p.do(closeUncopied, says("tbody tr:nth-child(2)", "in 1 hour"), says("tbody tr:nth-child(2)", "Being replaced"), says("tbody tr:nth-child(1)", "new; the old one, "+old[:8]+"…, ends in 1 hour"), says(".events", "user_olga rotated Night shift"))
 }
 
 func TestDeviceCredentialsAreMadeInABrowser(t *testing.T) {
@@ -192,7 +195,7 @@ func TestDeviceCredentialsAreMadeInABrowser(t *testing.T) {
 	p.do(chromedp.SetValue(chromedp.CSS("dialog input[name=device_id]"), device), press("Add credential"), see(".secret-text"))
 	credential := p.text(".secret-text")
 	s.post(pathIngest, credential, point(session, 1), 200, header{"Content-Type", "application/x-ndjson"})
-	p.do(press("Done"), says("tbody", device))
+	p.do(closeUncopied, says("tbody", device))
 }
 
 // TestTheConsoleWorksWithTheKeyboardAlone goes through the story without a mouse, and minds the focus.
@@ -230,11 +233,11 @@ func TestTheConsoleWorksWithTheKeyboardAlone(t *testing.T) {
 	expect("Copy")
 	p.do(typed(kb.Tab))
 	expect("Done")
-	p.do(typed(kb.Enter), gone("dialog"), says("tbody", "Typed"))
+	p.do(typed(kb.Enter), says("dialog", "You have not copied it yet"), typed(kb.Enter), gone("dialog"), says("tbody", "Typed"))
 	expect("Add new key")
 	p.do(chromedp.Focus(chromedp.CSS(".cell-actions .is-danger")), typed(kb.Enter), see("dialog"))
 	expect("Cancel") // what cannot be undone is not a stray Enter away
-	p.do(typed(kb.Tab+kb.Enter), gone("dialog"), says("tbody .badge-revoked", "Revoked"))
+	p.do(typed(kb.Tab+kb.Enter), gone("dialog"), says(".list", "No key is active"), says(".fold", "Revoked and expired (1)"))
 	expect("API keys") // the button has gone with the key
 }
 
@@ -248,7 +251,8 @@ func TestASessionThatEndsLeavesNothingOnThePage(t *testing.T) {
 	// The same browser signs out in another tab: here the cookie is gone with the next request.
 	eval[bool](p, `fetch("/auth/session/v1").then((r) => r.json()).then((s) => fetch("/auth/sign_out/v1", {method: "POST", headers: {"X-CSRF-Token": s.csrf_token}})).then((r) => r.ok)`)
 	eval[bool](p, `(document.dispatchEvent(new Event("visibilitychange")), true)`)
-	p.do(gone("dialog"), says(".gate", "Your session has ended"), says(".gate", "lastseen login"))
+	p.do(says("dialog", "Your session has ended, but this key is made"), says(".secret-text", key))
+	p.do(closeUncopied, says(".gate", "Your session has ended"), says(".gate", "lastseen login"))
 	if page := eval[string](p, "document.documentElement.outerHTML"); strings.Contains(page, key) || strings.Contains(page, "org_a") {
 		t.Error("the page still shows something of the organisation")
 	}
@@ -290,11 +294,11 @@ func TestTroubleIsShownWithAWayOut(t *testing.T) {
 	failing(true)
 	p.do(press("Add new key"), fill("dialog input[name=name]", "Lost"), press("Add key"), says("dialog .notice-danger", "cannot be reached"))
 	failing(false)
-	p.do(press("Add key"), see(".secret-text"), press("Done"), says("tbody", "Lost"))
+	p.do(press("Add key"), see(".secret-text"), closeUncopied, says("tbody", "Lost"))
 	failing(true)
 	p.do(press("General"), see(".facts"), press("API keys"), says(".placeholder", "The API keys cannot be shown"), says(".events-note", "cannot be shown"))
 	failing(false)
-	p.do(click(".placeholder .button"), says("tbody", "Lost"), click(".events-note .button"), says(".events", "created Lost"))
+	p.do(click(".placeholder .button"), says("tbody", "Lost"), says(".events", "created Lost"), untilTrue(`document.querySelector(".events-note").hidden`))
 	p.do(press("Add new key"), chromedp.SetValue(chromedp.CSS("dialog input[name=name]"), "zero\u200bwidth"), press("Add key"), says("dialog .field-error", "characters that cannot be seen"))
 }
 
@@ -323,7 +327,7 @@ func TestAPersonSignsInAtTheProviderInABrowser(t *testing.T) {
 	if eval[string](p, "getSelection().toString()") != p.text(".secret-text") {
 		t.Error("the key is not selected")
 	}
-	p.do(press("Done"), click(".menu-person .menu-button"), press("Sign out"), says(".gate", "You have signed out."))
+	p.do(closeUncopied, click(".menu-person .menu-button"), press("Sign out"), says(".gate", "You have signed out."))
 	at.Gate(oidctest.Down)
 	var records []json.RawMessage
 	list := s.get(pathAPIKeys+"/list/v1", s.token("org_a", keys.RoleOwner), 200)

@@ -54,7 +54,7 @@ func (c *call) history(request history.Request) error {
 	if next := points.NextCursor(); next != "" {
 		c.http.Response.Header.Set(headerNextCursor, next)
 	}
-	return c.stream(newPulled(points), historyCoding(request.Format, header))
+	return c.stream(points, historyCoding(request.Format, header))
 }
 
 const headerNextCursor = "Next-Cursor"

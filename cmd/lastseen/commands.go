@@ -91,7 +91,7 @@ func retryNotice(w io.Writer) func(error) {
 	return func(err error) {
 		mu.Lock()
 		defer mu.Unlock()
-		text := err.Error()
+		text := strings.TrimSuffix(err.Error(), ".")
 		if now := time.Now(); now.Sub(said[text]) > pause {
 			if len(said) > 100 {
 				clear(said)

@@ -136,7 +136,7 @@ func followFeed(t *testing.T, h *history.Reader, request history.Request, next f
 			t.Fatal(err)
 		}
 		var text bytes.Buffer
-		if _, err := stream.WriteTo(&text); err != nil {
+		if _, err := writeTo(stream, &text); err != nil {
 			t.Fatal(err)
 		}
 		var page []row

@@ -420,7 +420,7 @@ func TestFilesStream(t *testing.T) {
 		}
 		t.Run(kind.String()+" in small pieces", func(t *testing.T) {
 			largest, whole := 0, new(bytes.Buffer)
-			written, err := open(t.Context(), t, kind).WriteTo(writerFunc(func(p []byte) (int, error) {
+			written, err := writeTo(open(t.Context(), t, kind), writerFunc(func(p []byte) (int, error) {
 				largest = max(largest, len(p))
 				return whole.Write(p)
 			}))
@@ -434,7 +434,7 @@ func TestFilesStream(t *testing.T) {
 		})
 		t.Run(kind.String()+" until its writer fails", func(t *testing.T) {
 			broken := errors.New("the connection is gone")
-			if _, err := open(t.Context(), t, kind).WriteTo(writerFunc(func([]byte) (int, error) { return 0, broken })); !errors.Is(err, broken) {
+			if _, err := writeTo(open(t.Context(), t, kind), writerFunc(func([]byte) (int, error) { return 0, broken })); !errors.Is(err, broken) {
 				t.Errorf("the error is %v, want %v", err, broken)
 			}
 			free(t)
@@ -442,7 +442,7 @@ func TestFilesStream(t *testing.T) {
 		t.Run(kind.String()+" until its context ends", func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			_, err := open(ctx, t, kind).WriteTo(writerFunc(func(p []byte) (int, error) {
+			_, err := writeTo(open(ctx, t, kind), writerFunc(func(p []byte) (int, error) {
 				cancel()
 				return len(p), nil
 			}))

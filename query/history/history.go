@@ -126,7 +126,7 @@ const admissionWait = time.Second
 
 // Open starts a history. Its errors match schema.NotFound, schema.Invalid, schema.Busy, schema.Unavailable, or are
 // that of ctx, which must last as long as the stream: when it ends, so does the query. The caller
-// calls WriteTo once, or Close.
+// closes the stream.
 func (h *Reader) Open(ctx context.Context, request Request) (*Stream, error) {
 	if err := request.Validate(); err != nil {
 		return nil, err
@@ -138,7 +138,7 @@ func (h *Reader) Open(ctx context.Context, request Request) (*Stream, error) {
 	if err := h.admit(ctx); err != nil {
 		return nil, err
 	}
-	s := &Stream{history: h, ctx: ctx, session: id, request: request, began: time.Now(), clusters: stays.NewFinder(request.Clusters)}
+	s := &Stream{history: h, ctx: ctx, session: id, request: request, began: time.Now(), finder: stays.NewFinder(request.Clusters)}
 	s.from = request.Start
 	if h.retained > 0 {
 		s.from = max(s.from, s.began.Add(-h.retained).UnixMilli())

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"math"
 	"runtime"
 	"strings"
@@ -40,6 +41,25 @@ func historyOf(tb testing.TB, s schema.Session, points ...schema.OwnedPoint) (*h
 	return history.New(db, table, history.Options{Streams: 2}), db
 }
 
+// writeTo writes what is left of a stream and closes it.
+func writeTo(stream *history.Stream, w io.Writer) (written int64, err error) {
+	defer func() { err = errors.Join(err, stream.Close()) }()
+	for {
+		piece, err := stream.Next()
+		if err == io.EOF {
+			return written, nil
+		}
+		if err != nil {
+			return written, err
+		}
+		n, err := w.Write(piece)
+		written += int64(n)
+		if err != nil {
+			return written, err
+		}
+	}
+}
+
 // pull writes a history into memory.
 func pull(tb testing.TB, h *history.Reader, request history.Request) string {
 	tb.Helper()
@@ -48,7 +68,7 @@ func pull(tb testing.TB, h *history.Reader, request history.Request) string {
 		tb.Fatal(err)
 	}
 	var out bytes.Buffer
-	written, err := stream.WriteTo(&out)
+	written, err := writeTo(stream, &out)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -227,7 +247,7 @@ func TestHistoryStreams(t *testing.T) {
 	t.Run("in small pieces that add up to the whole", func(t *testing.T) {
 		var whole bytes.Buffer
 		largest := 0
-		_, err := open(t.Context(), t).WriteTo(writerFunc(func(p []byte) (int, error) {
+		_, err := writeTo(open(t.Context(), t), writerFunc(func(p []byte) (int, error) {
 			largest = max(largest, len(p))
 			return whole.Write(p)
 		}))
@@ -256,7 +276,7 @@ func TestHistoryStreams(t *testing.T) {
 	t.Run("until its writer fails", func(t *testing.T) {
 		broken := errors.New("the connection is gone")
 		pieces := 0
-		_, err := open(t.Context(), t).WriteTo(writerFunc(func(p []byte) (int, error) {
+		_, err := writeTo(open(t.Context(), t), writerFunc(func(p []byte) (int, error) {
 			pieces++
 			return 0, broken
 		}))
@@ -269,7 +289,7 @@ func TestHistoryStreams(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var partial bytes.Buffer
-		_, err := open(ctx, t).WriteTo(writerFunc(func(p []byte) (int, error) {
+		_, err := writeTo(open(ctx, t), writerFunc(func(p []byte) (int, error) {
 			cancel()
 			return partial.Write(p)
 		}))
@@ -323,7 +343,7 @@ func TestHistoryStreams(t *testing.T) {
 		}
 		var partial bytes.Buffer
 		querytest.BreakTable(t, db, "session_by_device_data_points", func() {
-			if _, err := stream.WriteTo(&partial); !errors.Is(err, schema.Unavailable) {
+			if _, err := writeTo(stream, &partial); !errors.Is(err, schema.Unavailable) {
 				t.Errorf("the error is %v, want %v", err, schema.Unavailable)
 			}
 		})
@@ -354,7 +374,7 @@ func TestHistoryTakesBoundedMemory(t *testing.T) {
 		return stats.HeapAlloc
 	}
 	before, most, pieces := alive(), uint64(0), 0
-	written, err := stream.WriteTo(writerFunc(func(p []byte) (int, error) {
+	written, err := writeTo(stream, writerFunc(func(p []byte) (int, error) {
 		if pieces++; pieces%100 == 0 {
 			most = max(most, alive())
 		}

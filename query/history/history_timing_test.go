@@ -45,7 +45,7 @@ func BenchmarkHistory(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			written, err := stream.WriteTo(io.Discard)
+			written, err := writeTo(stream, io.Discard)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -92,7 +92,7 @@ func BenchmarkShortHistory(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := stream.WriteTo(io.Discard); err != nil {
+		if _, err := writeTo(stream, io.Discard); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -127,7 +127,7 @@ func BenchmarkSuspend(b *testing.B) {
 			}
 			pieces := 0
 			b.ReportAllocs()
-			stream.WriteTo(writerFunc(func(p []byte) (int, error) {
+			writeTo(stream, writerFunc(func(p []byte) (int, error) {
 				if pieces++; pieces > b.N {
 					return 0, io.ErrClosedPipe
 				}

@@ -131,3 +131,15 @@ func (h *Reader) feedPage() int {
 	}
 	return MaxPageLimit
 }
+
+// goOnAfter leaves of a page what comes after a point.
+func (p *page) goOnAfter(last *schema.DataPoint, bucketSeconds int) {
+	switch {
+	case p.receipts != nil:
+		p.receipts.After = schema.Receipt{ReceivedAt: last.ReceivedAt, Timestamp: last.Timestamp}
+	case bucketSeconds > 0: // one point was written for the whole bucket
+		p.start = schema.BucketStart(last.Timestamp, bucketSeconds) + int64(bucketSeconds)*1000
+	default:
+		p.start = last.Timestamp + 1
+	}
+}

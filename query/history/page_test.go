@@ -188,7 +188,7 @@ func TestTheFeedIsBoundedWithoutALimit(t *testing.T) {
 			t.Fatal(err)
 		}
 		var page bytes.Buffer
-		if _, err := stream.WriteTo(&page); err != nil {
+		if _, err := writeTo(stream, &page); err != nil {
 			t.Fatal(err)
 		}
 		parquet, err := file.NewParquetReader(bytes.NewReader(page.Bytes()))
@@ -218,7 +218,7 @@ func TestAPageOfTheFeedFitsTheLimitOnPoints(t *testing.T) {
 			t.Fatal(err)
 		}
 		var page bytes.Buffer
-		if _, err := stream.WriteTo(&page); err != nil {
+		if _, err := writeTo(stream, &page); err != nil {
 			t.Fatal(err)
 		}
 		if got := bytes.Count(page.Bytes(), []byte("\n")); got != want {
@@ -283,7 +283,7 @@ func TestAHistoryPastALimitIsRefused(t *testing.T) {
 				change(&request)
 				stream, err := h.Open(context.Background(), request)
 				if err == nil {
-					_, err = stream.WriteTo(io.Discard)
+					_, err = writeTo(stream, io.Discard)
 				}
 				if schematest.InvalidField(err) != "limit" {
 					t.Errorf("%s, %v of %s: %v, want schema.Invalid", name, kind, as, err)
@@ -317,7 +317,7 @@ func TestAFileWithTooManyPointsBreaksOff(t *testing.T) {
 				t.Fatal(err)
 			}
 			var out bytes.Buffer
-			_, err = stream.WriteTo(&out)
+			_, err = writeTo(stream, &out)
 			switch refused := schematest.InvalidField(err) == "limit"; {
 			case most == n && err != nil:
 				t.Errorf("%v of as many points as there may be: %v", kind, err)

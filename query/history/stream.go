@@ -13,21 +13,31 @@ import (
 	"lastseen/schema"
 )
 
-// Stream is a history on its way. It belongs to one goroutine.
+// Stream is a history on its way, which is pulled: Next makes a piece of it. It belongs to one goroutine.
+//
+// It goes through stages, each of which appends to a piece until that is full or the stage is through, and then
+// names the stage that follows. So a piece can end anywhere, and what a stage must remember of the pieces before is
+// in the Stream.
 type Stream struct {
-	history  *Reader
-	ctx      context.Context // that of the request
-	session  schema.ID
-	request  Request
-	from     int64 // the start of the request, or of what is kept when that is later, Unix milliseconds
-	page     page
-	began    time.Time
-	points   *schema.PointReader // nil while there is no query, and where there is a file
-	broken   error               // why points could not be asked for again
-	primed   bool                // points is at the first point already
-	file     io.ReadCloser       // what ClickHouse writes; nil once it is closed
-	clusters *stays.Finder
-	closed   bool
+	history *Reader
+	ctx     context.Context // that of the request
+	session schema.ID
+	request Request
+	from    int64 // the start of the request, or of what is kept when that is later, Unix milliseconds
+	page    page
+	began   time.Time
+
+	stage  func(*Stream) error // nil when all is made
+	piece  *piece
+	made   int64 // bytes, those of the piece included
+	points int64 // of them
+
+	query   *schema.PointReader // nil while there is none, and where there is a file
+	file    io.ReadCloser       // what ClickHouse writes; nil once it is closed
+	encoder *wire.PointEncoder  // of JSON
+	finder  *stays.Finder       // of JSON
+	stays   []stays.Stay        // those still to be written
+	closed  bool
 }
 
 // failure tells a request that has ended, and one for too much, from a ClickHouse that failed.
@@ -49,24 +59,27 @@ const (
 	pointRoom = 1 << 10
 )
 
-// pieces are the buffers of streams. What is in one belongs to the stream until it puts it back, so
-// writers must not keep what they are given.
+// pieces are the buffers of streams. What is in one belongs to the stream until it is closed.
 var pieces = sync.Pool{New: func() any { return &piece{buffer: make([]byte, 0, pieceSize+pointRoom)} }}
 
 type piece struct {
 	buffer []byte
 }
 
+func (p *piece) full() bool { return len(p.buffer) >= pieceSize }
+
 // start begins the query.
 func (s *Stream) start() (err error) {
-	if s.request.Format.Export() != "" {
-		return s.startExport()
+	switch r := &s.request; {
+	case r.Format.Export() != "":
+		s.stage = (*Stream).copyFile
+		return s.openFile()
+	case r.Format.Points() != nil:
+		s.stage = (*Stream).beginFormat
+	default:
+		s.stage = (*Stream).beginJSON
 	}
-	if err := s.openPoints(); err != nil {
-		return err
-	}
-	s.primed = s.points.Next()
-	return s.points.Err()
+	return s.openPoints()
 }
 
 // openPoints begins the query of the points of the page.
@@ -74,166 +87,106 @@ func (s *Stream) openPoints() (err error) {
 	db, r := s.history.db, &s.request
 	switch {
 	case s.page.receipts != nil:
-		s.points, err = db.ReadReceived(s.ctx, s.session, s.from, r.End, *s.page.receipts)
+		s.query, err = db.ReadReceived(s.ctx, s.session, s.from, r.End, *s.page.receipts)
 	case r.BucketSeconds > 0:
-		s.points, err = db.ReadBuckets(s.ctx, s.session, s.page.start, s.page.end, r.BucketSeconds)
+		s.query, err = db.ReadBuckets(s.ctx, s.session, s.page.start, s.page.end, r.BucketSeconds)
 	default:
-		s.points, err = db.ReadDataPoints(s.ctx, s.session, s.page.start, s.page.end)
+		s.query, err = db.ReadDataPoints(s.ctx, s.session, s.page.start, s.page.end)
 	}
 	return err
 }
 
-// ContentType returns the media type of what WriteTo writes.
+// ContentType returns the media type of the pieces.
 func (s *Stream) ContentType() string { return s.request.Format.ContentType() }
 
-// WriteTo writes the history in the request's format to w in pieces of about 64 KiB and closes the
-// stream. Memory is bounded whatever the range, but for 48 bytes a cluster. After an error what was
-// written is not the whole, even where it looks so, and the caller must cut the connection rather
-// than end the answer well. Errors match schema.Unavailable, or are those of w or of the request's
-// context.
-func (s *Stream) WriteTo(w io.Writer) (written int64, err error) {
-	defer func() { err = errors.Join(err, s.Close()) }()
-	p := pieces.Get().(*piece)
-	defer pieces.Put(p)
-	out := &output{w: w, buffer: p.buffer[:0], limits: &s.history.limits, began: s.began}
-	defer func() { p.buffer = out.buffer }()
-	switch points := s.request.Format.Points(); {
-	case s.file != nil:
-		err = s.copyFile(out)
-	case points != nil:
-		err = s.writeFormat(out, points)
-	default:
-		err = s.writeJSON(out)
+// Next returns the next piece of the history, of about 60 KiB, which lives until Next or Close is called, and io.EOF
+// after the last one. Memory is bounded whatever the range, but for 48 bytes a cluster. After another error Next must
+// not be called again, and what it returned before is not the whole, even where it looks so. Errors match
+// schema.Unavailable, or schema.Invalid past a limit, or are that of the request's context.
+func (s *Stream) Next() ([]byte, error) {
+	if s.piece == nil {
+		s.piece = pieces.Get().(*piece)
 	}
-	return out.written, err
-}
-
-// writeJSON writes {"data_points":[…],"stationary_clusters":[…]}, with a next_cursor where there is one.
-// Of several pages the first has the clusters of the whole range: a stay does not end with a page.
-func (s *Stream) writeJSON(out *output) error {
-	out.buffer = append(out.buffer, `{"data_points":[`...)
-	if err := s.writePoints(out); err != nil {
-		return err
-	}
-	if s.request.Order == OrderTimestamp && s.page.first && (s.request.BucketSeconds > 0 || !s.page.whole) {
-		if err := s.readClusters(); err != nil {
-			return err
+	p := s.piece
+	p.buffer = p.buffer[:0]
+	for s.stage != nil && !p.full() {
+		if err := s.stage(s); err != nil {
+			return nil, err
 		}
 	}
-	out.buffer = append(out.buffer, `],"stationary_clusters":[`...)
-	found := s.clusters.Finish()
-	for i := range found {
-		if i > 0 {
-			out.buffer = append(out.buffer, ',')
-		}
-		out.buffer = appendCluster(out.buffer, &found[i])
-		if err := out.flushFull(); err != nil {
-			return err
-		}
+	if len(p.buffer) == 0 {
+		return nil, io.EOF
 	}
-	out.buffer = append(out.buffer, ']')
-	if s.page.next != "" {
-		out.buffer = append(append(append(out.buffer, `,"next_cursor":"`...), s.page.next...), '"')
+	s.made += int64(len(p.buffer))
+	if err := s.history.limits.check(s.points, s.made, s.began); err != nil {
+		return nil, err
 	}
-	out.buffer = append(out.buffer, '}')
-	return out.flush()
+	return p.buffer, nil
 }
 
-// output collects what is written to w.
-type output struct {
-	w       io.Writer
-	buffer  []byte
-	written int64
-	points  int64
-	limits  *Limits
-	began   time.Time
-}
-
-func (o *output) flushFull() error {
-	if len(o.buffer) < pieceSize {
-		return nil
-	}
-	return o.flush()
-}
-
-func (o *output) flush() error {
-	if err := o.limits.check(o.points, o.written+int64(len(o.buffer)), o.began); err != nil {
-		return err
-	}
-	n, err := o.w.Write(o.buffer)
-	o.written += int64(n)
-	o.buffer = o.buffer[:0]
-	if err != nil {
-		return fmt.Errorf("write the history of a session: %w", err)
-	}
-	return nil
-}
-
-func (s *Stream) writePoints(out *output) error {
-	inRange := s.page.whole && s.request.BucketSeconds == 0 // the points are all that clusters need
-	separate := false
-	encoder := wire.NewPointEncoder(s.session)
-	for s.nextPoint() {
-		p := s.points.Point()
-		if separate {
-			out.buffer = append(out.buffer, ',')
-		}
-		separate = true
-		out.buffer = encoder.Append(out.buffer, p)
-		out.points++
-		if inRange && p.Outlier == schema.NotOutlier {
-			s.clusters.Add(p.Timestamp, stays.Position{Latitude: p.Latitude, Longitude: p.Longitude})
-		}
-		if err := out.flushFull(); err != nil {
-			return err
+// nextPoint returns the next point of the page, which lives until the next call, and nil when there is none; then the
+// query is closed, whose connection the next one may need.
+func (s *Stream) nextPoint() (*schema.DataPoint, error) {
+	if s.query == nil { // the stream was suspended
+		if err := s.openPoints(); err != nil {
+			return nil, s.failure(err)
 		}
 	}
-	return s.endPoints()
+	if s.query.Next() {
+		s.points++
+		return s.query.Point(), nil
+	}
+	return nil, s.endQuery()
 }
 
-// endPoints closes the query, whose connection the next one may need.
-func (s *Stream) endPoints() error {
-	if s.broken != nil {
-		return s.failure(s.broken)
-	}
-	err := s.points.Err()
+func (s *Stream) endQuery() error {
+	err := s.query.Err()
 	if err != nil {
 		err = s.failure(err)
 	}
-	err = errors.Join(err, s.points.Close())
-	s.points = nil
+	err = errors.Join(err, s.query.Close())
+	s.query = nil
 	return err
 }
 
-// readClusters goes through all points of the range when those that were written are but some.
-func (s *Stream) readClusters() (err error) {
-	s.points, err = s.history.db.ReadPositions(s.ctx, s.session, s.from, s.request.End)
+// Suspend gives the query up until the next point is wanted, and then begins it after the last one that was
+// made. So who reads slowly keeps nothing of ClickHouse in the meantime, only a place. What was stored or
+// dropped meanwhile may be in the rest. It does nothing, and reports that, to a file that ClickHouse writes, which
+// cannot be gone on with, and once all points are made. After an error Next must not be called.
+func (s *Stream) Suspend() (suspended bool, _ error) {
+	if s.query == nil {
+		return false, nil
+	}
+	if s.points > 0 {
+		s.page.goOnAfter(s.query.Point(), s.request.BucketSeconds)
+	}
+	err := s.query.Close()
+	s.query = nil
 	if err != nil {
-		return s.failure(err)
+		return false, fmt.Errorf("suspend the query of a history: %w", err)
 	}
-	for s.points.Next() {
-		if p := s.points.Point(); p.Outlier == schema.NotOutlier {
-			s.clusters.Add(p.Timestamp, stays.Position{Latitude: p.Latitude, Longitude: p.Longitude})
-		}
-	}
-	return s.endPoints()
+	return true, nil
 }
 
 // Ends returns when the stream has taken as long as it may, the zero time where there is no such limit.
 func (s *Stream) Ends() time.Time { return s.history.limits.ends(s.began) }
 
-// Close frees the stream's query and its place. It may be called again.
+// Close frees the stream's query, its piece and its place. It may be called again.
 func (s *Stream) Close() error {
 	if s.closed {
 		return nil
 	}
 	s.closed = true
 	defer func() { <-s.history.streams }()
+	if s.piece != nil {
+		pieces.Put(s.piece)
+		s.piece = nil
+	}
 	var err error
 	switch {
-	case s.points != nil:
-		err = s.points.Close()
-		s.points = nil
+	case s.query != nil:
+		err = s.query.Close()
+		s.query = nil
 	case s.file != nil:
 		err = s.file.Close()
 	}

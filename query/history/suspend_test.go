@@ -53,7 +53,7 @@ func suspending(h *history.Reader, request history.Request, rng *rand.Rand, susp
 		return "", err
 	}
 	var out bytes.Buffer
-	_, err = stream.WriteTo(writerFunc(func(p []byte) (int, error) {
+	_, err = writeTo(stream, writerFunc(func(p []byte) (int, error) {
 		out.Write(p)
 		if rng.IntN(8) == 0 {
 			if _, err := stream.Suspend(); err != nil {
@@ -107,7 +107,7 @@ func TestASuspendedHistoryHoldsNoQuery(t *testing.T) {
 		t.Error("ClickHouse runs nothing for a history that is open")
 	}
 	pieces := 0
-	_, err = stream.WriteTo(writerFunc(func(p []byte) (int, error) {
+	_, err = writeTo(stream, writerFunc(func(p []byte) (int, error) {
 		if pieces++; pieces == 3 {
 			if _, err := stream.Suspend(); err != nil {
 				t.Error(err)
@@ -132,7 +132,7 @@ func TestASuspendedHistoryThatCannotGoOnFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	querytest.BreakTable(t, db, "session_by_device_data_points", func() {
-		_, err = stream.WriteTo(writerFunc(func(p []byte) (int, error) { _, err := stream.Suspend(); return len(p), err }))
+		_, err = writeTo(stream, writerFunc(func(p []byte) (int, error) { _, err := stream.Suspend(); return len(p), err }))
 	})
 	if !errors.Is(err, schema.Unavailable) {
 		t.Errorf("the error is %v, want %v", err, schema.Unavailable)

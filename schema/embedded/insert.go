@@ -16,9 +16,10 @@ import (
 // of the second leaves the thread without a current one, which the end of the
 // first then finds odd: after it has booked what it counted, and instead of
 // setting to null a pointer that is null. So nothing is lost or left dangling.
-// In eight minutes of 650,000 inserts side by side, into a table of ours and
-// into none, every row was there, resident memory stayed at 330 MB from the
-// second minute on, what the engine counts of it at 45 MB, and its threads at 17.
+// In eight minutes three writers made 650,000 inserts into a Null table and
+// 14,800 into a MergeTree: every row was there, resident memory was 313 MB
+// after the first minute and 331 MB at the end, what the engine counts of it
+// stayed between 38 and 50 MB, and its active threads at 14 to 17.
 //
 // INSERT … FROM INFILE and INSERT … SELECT FROM file() on a pipe, and data in
 // the statement's text, log nothing and are as fast: all are bound by the

@@ -18,12 +18,22 @@ const logLevel = "--log-level=warning"
 
 // logArguments are logSettings as arguments of chdb_connect.
 func logArguments(dir string) []string {
-	// Every insert makes the engine complain of something that is harmless, see insert.
-	args := []string{logLevel, "--logger.levels.ThreadStatus=none"}
+	args := []string{logLevel}
 	for _, setting := range logSettings(dir) {
 		args = append(args, "--logger."+setting.name+"="+setting.value)
 	}
+	for _, part := range logLevels {
+		args = append(args, "--logger.levels."+part.name+"="+part.value)
+	}
 	return args
+}
+
+// logLevels are the levels of those parts of the engine that would push everything else out of the log.
+var logLevels = []engineSetting{
+	{"ThreadStatus", "none"}, // complains at every insert of something that is harmless, see insert
+	// Both warn, several times a second, that their tasks have nothing to do.
+	{"BackgroundSchedulePool/BgSchPool", "error"},
+	{"BackgroundSchedulePool/BgStrmSchPool", "error"},
 }
 
 // logNotice is how the line begins that the engine writes to standard error when it opens its log.

@@ -56,7 +56,13 @@ func serverConfig(dir string, options ServerOptions) []byte {
 	writeElements(&config, settings)
 	config.WriteString("<logger>\n")
 	writeElements(&config, logSettings(dir))
-	config.WriteString("</logger>\n</clickhouse>\n")
+	config.WriteString("<levels>\n")
+	for _, part := range logLevels {
+		config.WriteString("<logger>")
+		writeElements(&config, []engineSetting{{"name", part.name}, {"level", part.value}})
+		config.WriteString("</logger>\n")
+	}
+	config.WriteString("</levels>\n</logger>\n</clickhouse>\n")
 	return config.Bytes()
 }
 

@@ -33,7 +33,7 @@ export function address(path, query) {
 
 /**
  * call sends a request with the session cookie and returns the answer's JSON. It throws an ApiError
- * for everything but success. An answer 401 also fires "signed-out" on the document.
+ * for everything but success. An answer 401 also fires "signed-out" on the document, and 403 "refused".
  */
 export async function call(method, path, options = {}) {
   return (await ask(method, path, options)).value;
@@ -67,6 +67,7 @@ export async function ask(method, path, { query, body, signal, headers = {}, tim
   } catch (error) {
     if (signal?.aborted) throw error;
     const failure = error instanceof ApiError ? error : unreachable(error);
+    if (failure.status === 403) document.dispatchEvent(new CustomEvent("refused", { detail: failure }));
     if (failure.status === 401) document.dispatchEvent(new CustomEvent("signed-out", { detail: failure }));
     throw failure;
   }

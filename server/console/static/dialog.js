@@ -5,14 +5,22 @@ import { el, icon, uniqueId } from "./dom.js";
 
 /**
  * openDialog shows a modal dialog until close() is called on what it returns. It is taken out of the
- * page when it closes, with everything it holds. Escape asks mayClose() first.
+ * page when it closes, with everything it holds. Escape asks mayClose() first, and so often as it is
+ * pressed. keepSignedOut() says whether it stays when the session ends.
  */
-export function openDialog({ title, content, className = "", role, mayClose = () => true, onClose = () => {} }) {
+export function openDialog({ title, content, className = "", role, mayClose = () => true, onClose = () => {}, keepSignedOut = () => false }) {
   const titleId = uniqueId("dialog-title");
   const dialog = el("dialog", { class: `dialog ${className}`, "aria-labelledby": titleId, role },
     el("h2", { id: titleId, class: "dialog-title" }, title), content);
   const close = () => dialog.close();
   dialog.addEventListener("cancel", (event) => { if (!mayClose()) event.preventDefault(); });
+  // A browser closes a dialog at the second Escape whatever the page says, unless the key goes no further.
+  dialog.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    event.preventDefault();
+    if (mayClose()) close();
+  });
+  dialog.keepSignedOut = keepSignedOut;
   dialog.addEventListener("close", () => {
     removeEventListener("hashchange", close);
     removeEventListener("pagehide", close);
@@ -28,12 +36,17 @@ export function openDialog({ title, content, className = "", role, mayClose = ()
   return { dialog, close };
 }
 
+/** closeSignedOut closes the dialogs that belong to a session that has ended. */
+export function closeSignedOut() {
+  for (const dialog of document.querySelectorAll("dialog[open]")) if (!dialog.keepSignedOut()) dialog.close();
+}
+
 /**
  * openForm shows a dialog with a form. submit() does the work and may throw an ApiError, whose
  * sentence is then shown: beside the field it is about where showFieldError(error) returns true, else
- * above the buttons. When submit() has returned, the dialog is closed and then done(result) is called.
+ * above the buttons, in the words of explain(error) where it has any. When submit() has returned, the dialog is closed and then done(result) is called.
  */
-export function openForm({ title, content, confirm, danger = false, focusCancel = false, submit, showFieldError = () => false, done, role }) {
+export function openForm({ title, content, confirm, danger = false, focusCancel = false, submit, showFieldError = () => false, explain = () => null, done, role }) {
   let busy = false;
   const errorLine = el("p", { class: "notice notice-danger", role: "alert", hidden: true });
   const confirmButton = el("button", { class: `button ${danger ? "button-danger" : "button-primary"}`, type: "submit" }, confirm);
@@ -55,7 +68,7 @@ export function openForm({ title, content, confirm, danger = false, focusCancel 
     } catch (error) {
       setBusy(false);
       if (error === invalidForm || showFieldError(error)) return;
-      errorLine.replaceChildren(icon("warning"), el("span", {}, messageOf(error)));
+      errorLine.replaceChildren(icon("warning"), el("span", {}, (error instanceof ApiError && explain(error)) || messageOf(error)));
       errorLine.hidden = false;
       confirmButton.focus();
       return;

@@ -1,8 +1,10 @@
 // The console: who is signed in, which view the address asks for, and the bar above it.
 
 import { ApiError, call, use } from "./api.js";
-import { announce } from "./dom.js";
-import { kinds } from "./kinds.js";
+import { closeSignedOut } from "./dialog.js";
+import { announce, el, icon } from "./dom.js";
+import { clock } from "./sessions/words.js";
+import { kinds } from "./keys/kinds.js";
 import { topBar } from "./navigation.js";
 import { sessionsPage } from "./sessions/page.js";
 import { settings } from "./settings.js";
@@ -10,6 +12,7 @@ import { signIn, signInFailed } from "./signin.js";
 
 const main = document.getElementById("main");
 
+let isOut = false; // the way in is shown: of several answers 401 the first says why
 let session = null; // what GET /auth/session/v1 answered
 let stopView = () => {};
 let sessions = null; // the sessions page, while it is shown, and its organisation
@@ -95,9 +98,11 @@ async function signOut() {
 
 /** leave drops whatever is on the page and shows the way in. */
 async function leave(message) {
+  isOut = true;
   session = null;
   use({ csrfToken: "", organisation: "" });
-  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  closeSignedOut();
+  warnBeforeEnd(null);
   topBar(null);
   try {
     const { provider } = await call("GET", "/auth/options/v1");
@@ -108,6 +113,7 @@ async function leave(message) {
 }
 
 async function start() {
+  isOut = false;
   use({ organisation: "" });
   const wasSignedIn = session !== null;
   try {
@@ -118,7 +124,46 @@ async function start() {
     return;
   }
   use({ csrfToken: session.csrf_token });
+  warnBeforeEnd(session);
   route({ moveFocus: wasSignedIn });
+}
+
+let ending = 0;
+const warnedBefore = 5 * 60_000;
+
+/** warnBeforeEnd says some minutes before a session's end that it ends, so that nothing is begun that it would cut off. */
+function warnBeforeEnd(now) {
+  clearTimeout(ending);
+  document.getElementById("session-ends")?.remove();
+  if (!now) return;
+  const end = Date.parse(now.expires_at_timestamp);
+  ending = setTimeout(() => {
+    document.body.append(el("div", { class: "session-ends notice notice-warning", id: "session-ends", role: "alert" }, icon("warning"),
+      el("p", {}, `Your session ends at ${clock(end)}. Sign in again before you make a key.`),
+      el("button", { class: "button button-small", type: "button", onclick: () => document.getElementById("session-ends").remove() }, "Close")));
+  }, Math.min(2 ** 31 - 1, Math.max(0, end - warnedBefore - Date.now())));
+}
+
+/**
+ * another finds out, when the service has refused something, whether it is because somebody has signed
+ * in anew in this browser: then this page belongs to the earlier sign-in, and is begun again.
+ */
+async function another() {
+  const before = session;
+  if (!before) return;
+  try {
+    use({ organisation: "" });
+    const now = await call("GET", "/auth/session/v1");
+    if (now.csrf_token === before.csrf_token || session !== before) {
+      use({ organisation: sessions?.organisation ?? before.org_id });
+      return;
+    }
+    closeSignedOut();
+    await start();
+    announce(`${now.user_id} has signed in in another tab of this browser, so this one has changed, too. Nothing was done.`);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+  }
 }
 
 /** failedSignIn takes out of the address why the identity provider did not sign the person in. */
@@ -139,9 +184,11 @@ const failures = {
 let failure = failedSignIn();
 
 document.addEventListener("signed-out", () => {
+  if (isOut) return;
   leave(failure ?? (session ? "Your session has ended. Sign in again to go on." : undefined));
   failure = undefined;
 });
+document.addEventListener("refused", another);
 addEventListener("hashchange", () => route());
 // From the back/forward cache the page comes back as it was left, perhaps by somebody who has signed out since.
 addEventListener("pageshow", (event) => { if (event.persisted) start(); });

@@ -1,9 +1,9 @@
 // The organisation's settings: general facts for everybody, and the keys for those who manage them.
 
-import { credentialsTab } from "./credentials.js";
+import { credentialsTab } from "./keys/credentials.js";
 import { el, icon } from "./dom.js";
 import { roleName } from "./format.js";
-import { kinds } from "./kinds.js";
+import { kinds } from "./keys/kinds.js";
 
 /** settings makes the view. Without a kind it shows the general tab. */
 export function settings({ session, membership, allowed, kind }) {

@@ -1,8 +1,8 @@
 // Who created, rotated and revoked what, and when.
 
-import { call } from "./api.js";
-import { avatar, el } from "./dom.js";
-import { moment, relative } from "./format.js";
+import { call } from "../api.js";
+import { avatar, el } from "../dom.js";
+import { moment, relative } from "../format.js";
 
 const pageSize = 10;
 

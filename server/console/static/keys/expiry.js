@@ -1,8 +1,8 @@
 // The field that asks when a key shall expire.
 
-import { el, uniqueId } from "./dom.js";
-import { invalidForm, setFieldError } from "./dialog.js";
-import { moment } from "./format.js";
+import { el, uniqueId } from "../dom.js";
+import { invalidForm, setFieldError } from "../dialog.js";
+import { moment } from "../format.js";
 
 const day = 86_400_000;
 const longest = 5 * 365 * day;

@@ -1,9 +1,10 @@
 // Creating, rotating and revoking: the dialogs and the calls behind them.
 
-import { ApiError, call } from "./api.js";
-import { copyText, el, icon, uniqueId } from "./dom.js";
-import { invalidForm, openDialog, openForm, setFieldError } from "./dialog.js";
+import { ApiError, call } from "../api.js";
+import { el, uniqueId } from "../dom.js";
+import { invalidForm, openForm, setFieldError } from "../dialog.js";
 import { expiryField } from "./expiry.js";
+import { openSecret } from "./secret.js";
 
 const longestName = 100;
 
@@ -15,6 +16,7 @@ export function openCreate(kind, changed) {
     ? textField({ label: ["Device id ", el("span", { class: "optional" }, "(optional)")], field: "device_id", hint: "With it, the credential can write points for this device only.", mono: true })
     : null;
   const expiry = expiryField();
+  const idempotencyKey = newIdempotencyKey();
   openForm({
     title: `Add new ${kind.short}`,
     content: [name.element, device?.element, expiry.element],
@@ -27,8 +29,9 @@ export function openCreate(kind, changed) {
       }
       if (device?.value()) body.device_id = device.value();
       body.expires_at_timestamp = expiry.read();
-      return call("POST", `${kind.path}/create/v1`, { body });
+      return call("POST", `${kind.path}/create/v1`, { body, headers: { "Idempotency-Key": idempotencyKey } });
     },
+    explain: (error) => afterFailure(error, kind, changed),
     showFieldError: (error) => showFieldErrors(error, { name, device_id: device, expires_at_timestamp: expiry }),
     done: (created) => {
       changed();
@@ -60,6 +63,7 @@ export function openRotate(kind, record, changed) {
       query: { [kind.idParameter]: record._id },
       body: { grace_seconds: Number(grace.value), expires_at_timestamp: expiry.read() },
     }),
+    explain: (error) => afterFailure(error, kind, changed),
     showFieldError: (error) => showFieldErrors(error, { expires_at_timestamp: expiry }),
     done: (created) => {
       changed();
@@ -81,57 +85,27 @@ export function openRevoke(kind, record, changed) {
     danger: true,
     focusCancel: true,
     submit: () => call("POST", `${kind.path}/revoke/v1`, { query: { [kind.idParameter]: record._id } }),
+    explain: (error) => afterFailure(error, kind, changed, "revoked"),
     done: () => changed(`“${record.name}” has been revoked.`),
   });
 }
 
+/** newIdempotencyKey names one creation, so that to send it again makes no second key. */
+function newIdempotencyKey() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 /**
- * openSecret shows a key this once. The text is nowhere but in the dialog and in this function's
- * variables: not in the address, the history, a form field or any storage; closing the dialog or
- * leaving the page takes it out.
+ * afterFailure brings the list up to date when it may no longer be true, and says what may have
+ * happened when nobody knows: without an answer the key may have been made, or revoked, all the same.
  */
-function openSecret(kind, created, title) {
-  let copied = false;
-  let warned = false;
-  const secret = el("code", { class: "secret-text", tabindex: "0", "aria-label": `The ${kind.short}` }, created.key);
-  const copyLabel = el("span", {}, "Copy");
-  const result = el("p", { class: "hint", role: "status" });
-  const leaveWarning = el("p", { class: "field-error", role: "alert" });
-  const copyButton = el("button", {
-    class: "button button-primary", type: "button", autofocus: true,
-    onclick: async () => {
-      if (await copyText(created.key, secret)) {
-        copied = true;
-        copyLabel.textContent = "Copied";
-        result.textContent = "It is on your clipboard.";
-        leaveWarning.textContent = "";
-      } else {
-        result.textContent = "The browser does not let this page use the clipboard. The text is selected: press Ctrl+C or ⌘C.";
-      }
-    },
-  }, icon("copy"), copyLabel);
-  const content = el("div", { class: "dialog-form" },
-    el("div", { class: "dialog-body" },
-      el("div", { class: "notice notice-warning" }, icon("warning"),
-        el("p", {}, el("strong", {}, `Copy this ${kind.short} now. It cannot be seen again.`),
-          ` Only a fingerprint of it is stored. If it is lost, rotate or revoke it.`)),
-      el("p", { class: "secret-name" }, created.name),
-      el("div", { class: "secret" }, secret, copyButton),
-      el("p", { class: "hint" }, kind.secretUse, " ", el("code", {}, kind.secretHeader)),
-      result, leaveWarning),
-    el("div", { class: "dialog-buttons" },
-      el("button", { class: "button", type: "button", onclick: () => handle.close() }, "Done")));
-  const handle = openDialog({
-    title, content,
-    // Escape is easily pressed by mistake, and the key would be gone: it has to be pressed twice.
-    mayClose: () => {
-      if (copied || warned) return true;
-      warned = true;
-      leaveWarning.textContent = "You have not copied it yet. Press Escape again to close all the same.";
-      return false;
-    },
-    onClose: () => secret.replaceChildren(),
-  });
+function afterFailure(error, kind, changed, done = "made") {
+  if (![404, 409].includes(error.status) && !(error.status === 0 && error.problem.timedOut) && error.status < 500) return null;
+  changed();
+  if (error.status === 404) return `${error.message} The list is up to date again.`;
+  if (error.status === 409) return error.message;
+  if (done === "revoked") return `${error.message} It may have been revoked all the same: the list below shows it.`;
+  return `${error.message} The ${kind.short} may have been made all the same. Look at the list below: if there is one that you have no text of, revoke it.`;
 }
 
 function prefixCode(record) {

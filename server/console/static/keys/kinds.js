@@ -2,6 +2,7 @@
 
 export const apiKeys = {
   slug: "api-keys",
+  prefix: "ak_",
   path: "/orgs/api_keys",
   idParameter: "api_key_id",
   tab: "API keys",
@@ -19,6 +20,7 @@ export const apiKeys = {
 
 export const deviceCredentials = {
   slug: "device-credentials",
+  prefix: "dk_",
   path: "/orgs/device_credentials",
   idParameter: "device_credential_id",
   tab: "Device credentials",

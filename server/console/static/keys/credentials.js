@@ -1,0 +1,142 @@
+// The list of an organisation's keys of one kind, and what has been done to them.
+
+import { call } from "../api.js";
+import { announce, el, icon } from "../dom.js";
+import { openCreate } from "./actions.js";
+import { activity } from "./activity.js";
+import { choiceBar, pager, pageSize, select } from "./choice.js";
+import { pairs } from "./pairs.js";
+import { table } from "./table.js";
+
+const refreshMilliseconds = 60_000;
+const eventsForPairs = 200;
+
+/**
+ * credentialsTab makes the tab's content. It loads the list, and again when the page comes back into
+ * view and every minute while it is. stop() ends that.
+ */
+export function credentialsTab(kind) {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const addButton = el("button", { class: "button button-primary", type: "button", onclick: () => openCreate(kind, changed) },
+    icon("plus"), `Add new ${kind.short}`);
+  const heading = el("h2", { tabindex: "-1" }, kind.tab);
+  const list = el("div", { class: "list" });
+  const events = activity(kind, signal);
+  const pages = { current: 0, over: 0 };
+  let unfolded = false;
+  let records = null;
+  let known = new Map();
+
+  const bar = choiceBar(kind, () => {
+    Object.assign(pages, { current: 0, over: 0 });
+    show();
+  });
+  const load = async () => {
+    if (!records) showLoading(list, kind);
+    try {
+      const [loaded, past] = await Promise.all([
+        call("GET", `${kind.path}/list/v1`, { signal }), call("GET", `${kind.path}/events/v1`, { query: { page_size: eventsForPairs }, signal }),
+      ]);
+      records = loaded;
+      known = pairs(records, past.items);
+      keepFocus(list, heading, show);
+    } catch (error) {
+      if (signal.aborted) return;
+      // A list that could not be brought up to date is no longer true, so it does not stay.
+      records = null;
+      bar.element.hidden = true;
+      showError(list, kind, error, () => {
+        load();
+        events.load();
+      });
+    }
+  };
+  const changed = (sentence) => {
+    if (sentence) announce(sentence);
+    load();
+    events.load();
+  };
+  const show = () => {
+    if (!records) return;
+    list.removeAttribute("aria-busy");
+    bar.element.hidden = records.length === 0;
+    if (records.length === 0) {
+      showNone(list, kind, () => openCreate(kind, changed));
+      return;
+    }
+    const choice = bar.choice();
+    const { current, over } = select(records, choice);
+    const part = (which, rows, label) => {
+      pages[which] = Math.min(pages[which], Math.max(0, Math.ceil(rows.length / pageSize) - 1));
+      const shown = rows.slice(pages[which] * pageSize, (pages[which] + 1) * pageSize);
+      const turned = (page) => {
+        pages[which] = page;
+        keepFocus(list, heading, show);
+      };
+      return [el("div", { class: "panel" }, table(kind, shown, { caption: label, pairOf: (id) => known.get(id), changed })),
+        pager({ page: pages[which], count: rows.length, label: `Pages: ${label}`, turned })];
+    };
+    const isFound = current.length + over.length;
+    bar.say(choice.text || choice.status ? (isFound === 0 ? "Nothing matches." : `${isFound} found.`) : "");
+    const asked = ["expired", "revoked"].includes(choice.status) || (choice.text !== "" && current.length === 0);
+    const fold = el("details", { class: "fold", open: unfolded || asked, ontoggle: () => { if (!asked) unfolded = fold.open; } },
+      el("summary", {}, `Revoked and expired (${over.length})`), part("over", over, `Revoked and expired ${kind.many}`));
+    list.replaceChildren(...[
+      current.length > 0 && part("current", current, `The organisation's ${kind.many}`),
+      current.length === 0 && (over.length === 0 || !asked) && el("p", { class: "panel placeholder muted" }, isFound === 0 ? `No ${kind.short} matches.` : `No ${kind.short} is active.`),
+      over.length > 0 && fold,
+    ].flat(3).filter(Boolean));
+  };
+  const refresh = () => {
+    if (document.visibilityState === "visible" && records) load();
+  };
+  document.addEventListener("visibilitychange", refresh, { signal });
+  const timer = setInterval(refresh, refreshMilliseconds);
+  signal.addEventListener("abort", () => clearInterval(timer));
+
+  load();
+  events.load();
+  bar.element.hidden = true;
+  const element = el("div", { class: "tab-content" },
+    el("div", { class: "section-head" },
+      el("div", {}, heading, el("p", { class: "muted" }, kind.purpose)),
+      addButton),
+    bar.element, list, events.element);
+  return { element, stop: () => stopping.abort() };
+}
+
+function showLoading(list, kind) {
+  list.setAttribute("aria-busy", "true");
+  list.replaceChildren(el("div", { class: "panel skeleton" },
+    el("p", { class: "visually-hidden" }, `Loading the ${kind.many}.`),
+    Array.from({ length: 3 }, () => el("div", { class: "skeleton-row" }, el("span"), el("span"), el("span"), el("span")))));
+}
+
+function showError(list, kind, error, retry) {
+  list.removeAttribute("aria-busy");
+  list.replaceChildren(el("div", { class: "panel placeholder", role: "alert" },
+    el("div", { class: "placeholder-icon is-danger" }, icon("warning")),
+    el("h3", {}, `The ${kind.many} cannot be shown`),
+    el("p", { class: "muted" }, error.message),
+    error.requestId && el("p", { class: "muted small" }, "Request ", el("code", {}, error.requestId)),
+    el("button", { class: "button", type: "button", onclick: retry }, "Try again")));
+}
+
+function showNone(list, kind, add) {
+  list.replaceChildren(el("div", { class: "panel placeholder" },
+    el("div", { class: "placeholder-icon" }, icon(kind.icon)),
+    el("h3", {}, `No ${kind.many} yet`),
+    el("p", { class: "muted" }, kind.emptyText),
+    el("button", { class: "button", type: "button", onclick: add }, `Add the first ${kind.short}`)));
+}
+
+/**
+ * keepFocus runs a change of the list and puts the focus back on the same button, or on the heading
+ * when the button is gone, so that a keyboard's user is not thrown back to the top of the page.
+ */
+function keepFocus(list, heading, change) {
+  const focused = list.contains(document.activeElement) ? document.activeElement.dataset.focus : undefined;
+  change();
+  if (focused) (list.querySelector(`[data-focus="${CSS.escape(focused)}"]:not(:disabled)`) ?? heading).focus();
+}

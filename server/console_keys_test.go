@@ -1,0 +1,98 @@
+package server
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"lastseen/keys"
+	"lastseen/keys/people"
+)
+
+// TestManyKeysCanBeFound: a list of many keys is searched, filtered, sorted and turned, and those that
+// are over are folded away.
+func TestManyKeysCanBeFound(t *testing.T) {
+	chromium(t)
+	s := start(t)
+	admin := s.token("org_a", keys.RoleOwner)
+	for i := range 61 {
+		for _, path := range []string{pathAPIKeys, pathDeviceCredentials}[:1+i%61/60] {
+			expires := time.Now().Add(time.Duration(i+1) * 24 * time.Hour).UTC().Format(time.RFC3339)
+			made := object(t, s.post(path+"/create/v1", admin, fmt.Sprintf(`{"name":"Key number %d","expires_at_timestamp":%q}`, i, expires), 201))
+			if i < 5 {
+				s.post(fmt.Sprintf("%s/revoke/v1?api_key_id=%v", path, made["_id"]), admin, "", 200)
+			}
+		}
+	}
+	p := newTab(t, base(s))
+	p.signIn(s.link(owner))
+	p.do(p.open(keysPath), says("tbody", "Key number 60"), says(".pager", "1 to 50 of 56"), says(".fold", "Revoked and expired (5)"))
+	if tall := eval[int](p, `document.documentElement.scrollHeight`); tall > 6000 {
+		t.Errorf("the page is %d pixels tall", tall)
+	}
+	p.do(press("Next"), says("tbody", "Key number 5"), says(".pager", "51 to 56 of 56"))
+	p.do(chromedp.SetValue(chromedp.CSS(".choice select:nth-of-type(2)"), "expires"), press("Previous"), says("tbody tr:first-child", "Key number 5"))
+	p.do(fill(".choice input", "NUMBER 3"), says(".choice [role=status]", "11 found."), says(".fold", "(1)"), gone(".pager"))
+	p.do(chromedp.SetValue(chromedp.CSS(".choice select:nth-of-type(1)"), "revoked"), says(".choice [role=status]", "1 found."), says("tbody", "Key number 3"))
+	for _, path := range []string{keysPath, "/console/#/org_a/settings/device-credentials"} {
+		p.do(p.open(path), see("tbody tr"))
+		for _, width := range []int64{320, 600, 861, 960, 1079, 1101, 1280} {
+			p.do(chromedp.EmulateViewport(width, 800))
+			if wide := eval[int64](p, `Math.max(document.documentElement.scrollWidth, ...[...document.querySelectorAll(".panel")].map((e) => e.scrollWidth))`); wide > width {
+				t.Errorf("%s at %d pixels is %d wide", path, width, wide)
+			}
+		}
+	}
+}
+
+// TestNoKeyIsLostOnTheWay: an answer that does not come, keys pressed too often, a list that is old.
+func TestNoKeyIsLostOnTheWay(t *testing.T) {
+	chromium(t)
+	s := start(t)
+	p := newTab(t, base(s))
+	p.signIn(s.link(owner))
+	p.do(p.open(keysPath), see(".placeholder"))
+
+	// The key is made, but its answer does not arrive in time.
+	eval[bool](p, `(() => { window.asItWas = window.fetch; window.fetch = async (...sent) => { const answer = await asItWas(...sent); if (sent[0].includes("create")) throw new DOMException("", "TimeoutError"); return answer }; return true })()`)
+	p.do(press("Add new key"), fill("dialog input[name=name]", "Unanswered"), press("Add key"), says("dialog .notice-danger", "may have been made all the same"), says("tbody", "Unanswered"))
+
+	// Escape, twice, while it is being made closes nothing.
+	eval[bool](p, `(() => { window.fetch = async (...sent) => { if (sent[0].includes("create")) await new Promise((go) => { window.goOn = go }); return asItWas(...sent) }; return true })()`)
+	p.do(press("Add key"), untilTrue(`window.goOn !== undefined`), typed(kb.Escape), typed(kb.Escape), see("dialog form"))
+	eval[bool](p, `(window.fetch = window.asItWas, window.goOn(), true)`)
+	p.do(see(".secret-text"), typed(kb.Escape), says("dialog", "You have not copied it yet"), typed(kb.Escape), gone("dialog"))
+
+	// Somebody else revokes a key that is still shown as active.
+	admin := s.token("org_a", keys.RoleOwner)
+	list := string(s.get(pathAPIKeys+"/list/v1", admin, 200).body)
+	_, rest, _ := strings.Cut(list, `"_id":"`)
+	s.post(pathAPIKeys+"/revoke/v1?api_key_id="+rest[:24], admin, "", 200)
+	p.do(click(".cell-actions button"), press("Rotate key"), says("dialog .notice-danger", "revoked"), press("Cancel"), says(".fold", "Revoked and expired (1)"))
+
+	// Somebody else signs in in another tab of the same browser.
+	link := s.link(people.Person{UserID: "user_pia", Memberships: []people.Membership{{OrgID: "org_a", Role: keys.RoleOwner}}})
+	eval[bool](p, fmt.Sprintf(`fetch("/auth/link/v1", {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify({token: %q})}).then((r) => r.ok)`, link))
+	p.do(press("Add new key"), fill("dialog input[name=name]", "Whose"), press("Add key"), says("#announcer", "user_pia has signed in in another tab"), gone("dialog"))
+	p.do(untilTrue(`document.querySelector(".menu-person .menu-button").title.includes("user_pia")`))
+}
+
+// TestASessionWarnsBeforeItEnds: some minutes before, in words.
+func TestASessionWarnsBeforeItEnds(t *testing.T) {
+	chromium(t)
+	s := start(t)
+	p := newTab(t, base(s))
+	p.signIn(s.link(owner))
+	eval[bool](p, `(() => { const asItWas = window.fetch; window.fetch = async (...sent) => { const answer = await asItWas(...sent); if (sent[0] !== "/auth/session/v1") return answer;
+		return new Response(JSON.stringify({...await answer.json(), expires_at_timestamp: new Date(Date.now() + 120000).toISOString()})) }; return true })()`)
+	eval[bool](p, `dispatchEvent(new PageTransitionEvent("pageshow", {persisted: true}))`)
+	p.do(says("#session-ends", "Your session ends at "), press("Close"), gone("#session-ends"))
+	if names := eval[[]string](p, `[...document.querySelectorAll(".bar-link")].map((e) => e.innerText)`); !slices.Equal(names, []string{"Sessions", "Keys", "API"}) {
+		t.Errorf("the bar leads to %v", names)
+	}
+}

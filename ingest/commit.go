@@ -72,13 +72,15 @@ func (c *committer) write(requests []*request) error {
 	defer cancel()
 	began := time.Now()
 	if err := c.db.InsertDataPoints(ctx, fresh); err != nil {
-		c.doubt(fresh)
-		c.receipts.fail(stamp, c.now().Add(settleTime))
+		if !schema.NeverBegun(err) {
+			c.doubt(fresh)
+			c.receipts.fail(stamp)
+		}
 		c.counts.failures.Add(1)
 		return schema.Failure(err)
 	}
 	if len(fresh) > 0 { // what is settled never passes what is stored; see receipts.begin
-		c.receipts.done(stamp)
+		c.receipts.done(stamp, c.now())
 	}
 	c.counts.inserted(len(requests), len(fresh), len(g.rows)-len(fresh), began)
 	// Points that were there already are shown too: an insert that failed may have written them.

@@ -136,6 +136,9 @@ type Services struct {
 	// Ready says why the service cannot serve yet, in a sentence for the public, or nil when it
 	// can. It is called for every /readyz and must end with its context.
 	Ready func(ctx context.Context) error
+	// StoreDown reports whether it is known, and logged, that ClickHouse does not serve: requests that fail
+	// for it are not logged one by one then. Nil means never.
+	StoreDown func() bool
 }
 
 // Server answers HTTP requests. Its methods are safe for concurrent use.
@@ -178,7 +181,9 @@ func New(config Config, services Services) *Server {
 		queries: limit.NewAdmission(config.Queries, 10*config.Queries, config.QueueWait),
 		streams: limit.NewFair(config.Histories, 5*config.Histories, config.QueueWait),
 		waiting: limit.NewAdmission(config.LongPolls, 0, 0), stopping: make(chan struct{}),
-		thinned: map[string]*ratelimit.Bucket{problem.ReasonBusy: {}, problem.ReasonRate: {}},
+		thinned: map[string]*ratelimit.Bucket{
+			problem.ReasonBusy: {}, problem.ReasonRate: {}, problem.ReasonUnavailable: {}, problem.ReasonDiskFull: {},
+		},
 	}
 	s.counts = newServerCounts(s.routes)
 	s.slots = limit.NewSlots(config.PollWait)

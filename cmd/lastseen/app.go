@@ -208,8 +208,9 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 			Streams: a.config.server.Histories, CursorKey: issuer.DeriveKey("history cursors"), Receipts: writer, Limits: a.config.historyLimits,
 			Retention: a.config.schema.Retention,
 		}),
-		Sessions: sessions.New(db, lastSeen, time.Now),
-		Ready:    func(ctx context.Context) error { return a.ready(ctx, db) },
+		Sessions:  sessions.New(db, lastSeen, time.Now),
+		Ready:     func(ctx context.Context) error { return ready(ctx, db) },
+		StoreDown: func() bool { return db.Trouble() != nil },
 	}, nil
 }
 
@@ -301,10 +302,13 @@ func (e publicError) Error() string { return string(e) }
 
 const errNotReady publicError = "ClickHouse is out of reach; try again in a moment."
 
-// ready says in a sentence for the public why the service cannot serve.
-func (a *App) ready(ctx context.Context, db *schema.DB) error {
-	if err := db.Ping(ctx); err != nil {
-		a.config.log.Warn("not ready", "error", err)
+// ready says in a sentence for the public why the service cannot serve. What is wrong is logged by the
+// storage's monitor, once.
+func ready(ctx context.Context, db *schema.DB) error {
+	if trouble := db.Trouble(); trouble != nil {
+		return publicError(trouble.Sentence)
+	}
+	if db.Ping(ctx) != nil {
 		return errNotReady
 	}
 	return nil

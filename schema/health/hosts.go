@@ -26,6 +26,7 @@ type Hosts struct {
 	hosts  []*host
 	scheme string
 	pings  *http.Client
+	wanted chan struct{} // has room for one
 }
 
 // host is one of them.
@@ -41,7 +42,7 @@ type host struct {
 // NewHosts returns the hosts with addresses, HOST:PORT each, which are reached with TLS where a configuration
 // for it is given.
 func NewHosts(addresses []string, secure *tls.Config) *Hosts {
-	h := &Hosts{scheme: "http", pings: &http.Client{
+	h := &Hosts{scheme: "http", wanted: make(chan struct{}, 1), pings: &http.Client{
 		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, TLSClientConfig: secure, MaxIdleConnsPerHost: 1},
 	}}
 	if secure != nil {
@@ -104,26 +105,72 @@ func (h *Hosts) find(address string) *host {
 	return nil
 }
 
-// Check asks every host for a sign of life. It returns nil when one of them gives it, and otherwise why
-// they are out of reach.
-func (h *Hosts) Check(ctx context.Context) error {
-	failures := make([]error, len(h.hosts))
+// watch asks the hosts for signs of life until ctx ends, more often while one of them is out of reach or
+// a look is asked for, and calls changed when whether any is within reach has changed.
+func (h *Hosts) watch(ctx context.Context, changed func()) {
+	timer := time.NewTimer(calm)
+	defer timer.Stop()
+	defer h.pings.CloseIdleConnections()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-h.wanted:
+		case <-timer.C:
+		}
+		before := h.outOfReach() != nil
+		all := h.check(ctx)
+		if now := h.outOfReach() != nil; now != before {
+			changed()
+		}
+		if !rest(ctx, troubled) {
+			return
+		}
+		if all {
+			timer.Reset(calm)
+		} else {
+			timer.Reset(0)
+		}
+	}
+}
+
+// look makes watch ask the hosts soon.
+func (h *Hosts) look() {
+	select {
+	case h.wanted <- struct{}{}:
+	default:
+	}
+}
+
+// outOfReach returns why no host is within reach, nil when one is.
+func (h *Hosts) outOfReach() (all error) {
+	for _, host := range h.hosts {
+		out := host.outOfReach()
+		if out == nil {
+			return nil
+		}
+		all = errors.Join(all, out)
+	}
+	return all
+}
+
+// check asks every host for a sign of life, and reports whether all gave one.
+func (h *Hosts) check(ctx context.Context) (all bool) {
 	var asking sync.WaitGroup
-	for i, host := range h.hosts {
+	var failed atomic.Bool
+	for _, host := range h.hosts {
 		asking.Go(func() {
-			failures[i] = h.ask(ctx, host)
+			err := h.ask(ctx, host)
 			if ctx.Err() == nil {
-				host.settle(failures[i])
+				host.settle(err)
+			}
+			if err != nil {
+				failed.Store(true)
 			}
 		})
 	}
 	asking.Wait()
-	for _, err := range failures {
-		if err == nil {
-			return nil
-		}
-	}
-	return errors.Join(failures...)
+	return !failed.Load()
 }
 
 // ask asks one host. Any answer will do, also one that it has no such page: a proxy may stand before it.
@@ -153,9 +200,6 @@ func (h *Hosts) ask(ctx context.Context, host *host) error {
 	}
 	return fmt.Errorf("reach ClickHouse at %s: %w", host.address, err)
 }
-
-// Close ends what the signs of life have left open.
-func (h *Hosts) Close() { h.pings.CloseIdleConnections() }
 
 func (h *host) outOfReach() error {
 	h.mu.Lock()

@@ -49,6 +49,9 @@ func Start(config Config) *Monitor {
 	ctx, stop := context.WithCancel(context.Background())
 	m.stop = stop
 	m.running.Go(func() { m.run(ctx) })
+	if config.Hosts != nil {
+		m.running.Go(func() { config.Hosts.watch(ctx, m.wake) })
+	}
 	return m
 }
 
@@ -56,9 +59,6 @@ func Start(config Config) *Monitor {
 func (m *Monitor) Close() {
 	m.stop()
 	m.running.Wait()
-	if m.config.Hosts != nil {
-		m.config.Hosts.Close()
-	}
 }
 
 // Trouble returns what is wrong, nil when nothing is known to be.
@@ -70,6 +70,14 @@ func (m *Monitor) Suspect(write bool) {
 	if write {
 		m.writes.Store(true)
 	}
+	if m.config.Hosts != nil {
+		m.config.Hosts.look()
+	}
+	m.wake()
+}
+
+// wake makes run have a look.
+func (m *Monitor) wake() {
 	select {
 	case m.suspect <- struct{}{}:
 	default:
@@ -142,7 +150,7 @@ func (m *Monitor) look(ctx context.Context) {
 // examine returns the trouble that there is. What has taken too long to tell is as it was before.
 func (m *Monitor) examine(ctx context.Context, write bool, before *Trouble) *Trouble {
 	if m.config.Hosts != nil {
-		if err := m.config.Hosts.Check(ctx); err != nil {
+		if err := m.config.Hosts.outOfReach(); err != nil {
 			return &Trouble{Sentence: outOfReach, Cause: err}
 		}
 	}

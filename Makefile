@@ -36,6 +36,20 @@ test: engine lint
 	go test $(RACE) -timeout 30m ./...
 	$(MAKE) --no-print-directory test-baselines
 
+# The packages whose tests use ClickHouse, and of these the end-to-end tests.
+STORE_TESTS := ./schema/... ./ingest/... ./query/... ./keys/... ./cmd/lastseen
+END_TO_END := ./cmd/lastseen
+
+## test-server: the tests that use ClickHouse, on a ClickHouse server in a process of its own
+.PHONY: test-server
+test-server: engine
+	LASTSEEN_TEST_LAYOUT=server go test -timeout 30m $(STORE_TESTS)
+
+## test-cluster: the end-to-end tests and those of the schema, on a cluster of two shards
+.PHONY: test-cluster
+test-cluster: engine
+	LASTSEEN_TEST_LAYOUT=cluster go test -timeout 30m ./schema ./schema/clickhousetest $(END_TO_END)
+
 ## screenshots: take the pictures of the console in docs/screenshots anew, with Chromium
 .PHONY: screenshots
 screenshots: engine

@@ -1,4 +1,5 @@
-// Package lastseen_test checks the rules of docs/architecture.md that a machine can check.
+// Package lastseen_test checks the rules of docs/architecture.md that a machine can check: here the walls between the
+// packages, in style_test.go how they are written.
 package lastseen_test
 
 import (
@@ -7,25 +8,80 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 )
 
+// product are the packages of the service, from top to bottom, and which others of ours each of them may import. An arrow
+// that is not here is a decision: add it with its reason in the change's note, or do without it.
+var product = []struct {
+	folder  string
+	imports string
+}{
+	{"server/metrics", "ingest keys/apikey query/latest schema schema/measure server"},
+	{"server", "ingest ingest/decode ingest/registry keys keys/apikey keys/people keys/people/oidc keys/ratelimit " +
+		"query/history query/history/format query/history/stays query/latest query/sessions query/wire schema schema/measure " +
+		"server/caller server/cluster server/console server/input server/limit server/openapi server/problem server/stream server/transport"},
+	{"server/stream", "server/input server/limit server/transport"},
+	{"server/input", "schema server/problem"},
+	{"server/problem", "schema server/caller server/cluster server/limit server/transport"},
+	{"server/caller", "keys keys/apikey keys/people schema server/limit server/transport"},
+	{"server/transport", "server/limit"},
+	{"server/limit", "keys keys/ratelimit"},
+	{"server/cluster", "keys/apikey schema"},
+	{"server/openapi", "keys/apikey"},
+	{"server/console", ""},
+
+	{"ingest", "ingest/decode ingest/registry schema schema/measure"},
+	{"ingest/decode", "ingest/registry schema"},
+	{"ingest/registry", "schema schema/keyedlock"},
+
+	{"query/history", "query/history/format query/history/stays query/wire schema"},
+	{"query/history/format", "query/wire schema"},
+	{"query/history/stays", ""},
+	{"query/sessions", "query/wire schema"},
+	{"query/latest", "schema schema/measure"},
+	{"query/wire", "schema"},
+	{"query/querytest", "query/latest schema schema/schematest"},
+
+	{"keys/people/oidc", "keys keys/people schema"},
+	{"keys/people/oidc/oidctest", ""},
+	{"keys/people", "keys schema"},
+	{"keys/apikey", "keys keys/ratelimit schema schema/keyedlock schema/measure"},
+	{"keys", "schema"},
+	{"keys/ratelimit", ""},
+
+	{"schema", "schema/embedded schema/measure"},
+	{"schema/schematest", "schema schema/clickhousetest schema/embedded"},
+	{"schema/clickhousetest", "schema/embedded"},
+	{"schema/embedded", ""},
+	{"schema/keyedlock", ""},
+	{"schema/measure", ""},
+}
+
+// aboveProduct are what stands on the product and may use all of it. cmd imports bench, and nothing else does.
+var aboveProduct = []string{"cmd", "bench"}
+
+// web are the packages that know the HTTP server.
+var web = []string{"server", "server/caller", "server/input", "server/problem"}
+
 const (
-	maxFunctionLines    = 80
-	maxFunctionLinesP90 = 45
-	maxFileLines        = 500
+	// manyFiles is with how many files, tests aside, a folder must say what is where.
+	manyFiles = 12
+	// saysEnough is how many lines the comment of such a package has at least.
+	saysEnough = 3
+	// filesOfAType is in how many files the methods of a type may lie.
+	filesOfAType = 5
 )
 
-// layers are the packages from top to bottom; a package may import only from layers below its own.
-var layers = [][]string{
-	{"cmd"},
-	{"bench"},
-	{"server"},
-	{"ingest", "query", "keys"},
-	{"schema"},
+// spreadTypes are the types whose methods may lie in more files, and why.
+var spreadTypes = map[string]string{
+	"schema.DB":                   "it is the handle of all tables, and a file owns a table",
+	"schema/embedded.lease":       "a file for each way in which a statement reaches the engine",
+	"cmd/lastseen/trackfile.file": "a file for each format of recorded tracks, and each reads this one",
 }
 
 // source is one parsed Go file.
@@ -38,7 +94,24 @@ type source struct {
 
 func (s source) isTest() bool { return strings.HasSuffix(s.path, "_test.go") }
 
-func (s source) folder() string { top, _, _ := strings.Cut(s.path, "/"); return top }
+// folder is the package's path.
+func (s source) folder() string { return path.Dir(s.path) }
+
+// top is the first part of the package's path.
+func (s source) top() string { top, _, _ := strings.Cut(s.path, "/"); return top }
+
+// imports returns what the file imports, ours apart from others.
+func (s source) imports() (ours, others []string) {
+	for _, spec := range s.file.Imports {
+		name := strings.Trim(spec.Path.Value, `"`)
+		if own, is := strings.CutPrefix(name, "lastseen/"); is {
+			ours = append(ours, own)
+		} else {
+			others = append(others, name)
+		}
+	}
+	return ours, others
+}
 
 func sources(t *testing.T) []source {
 	t.Helper()
@@ -71,133 +144,108 @@ func sources(t *testing.T) []source {
 	return all
 }
 
-func layerOf(folder string) int {
-	return slices.IndexFunc(layers, func(folders []string) bool { return slices.Contains(folders, folder) })
-}
-
-func TestImportsGoOneWay(t *testing.T) {
+// TestWalls: a package imports what it may and nothing else, and the list says no more than is so.
+func TestWalls(t *testing.T) {
 	t.Parallel()
+	may, used := map[string][]string{}, map[string]bool{}
+	for _, p := range product {
+		may[p.folder] = strings.Fields(p.imports)
+	}
 	for _, s := range sources(t) {
-		if s.isTest() || layerOf(s.folder()) < 0 {
+		folder := s.folder()
+		if s.isTest() || folder == "." {
 			continue
 		}
-		for _, spec := range s.file.Imports {
-			path := strings.Trim(spec.Path.Value, `"`)
-			imported, ours := strings.CutPrefix(path, "lastseen/")
-			imported, _, _ = strings.Cut(imported, "/")
-			if ours && imported != s.folder() && layerOf(imported) <= layerOf(s.folder()) {
-				t.Errorf("%s imports %s, which is not below it", s.path, path)
+		if slices.Contains(aboveProduct, s.top()) {
+			if ours, _ := s.imports(); s.top() == "bench" && slices.ContainsFunc(ours, func(name string) bool { return strings.HasPrefix(name, "cmd/") }) {
+				t.Errorf("%s imports what is of cmd, which stands above it", s.path)
 			}
-			if strings.HasPrefix(path, "github.com/valyala/fasthttp") && slices.Contains([]string{"ingest", "query", "keys", "schema"}, s.folder()) {
-				t.Errorf("%s imports %s: only server and what stands above it know HTTP", s.path, path)
+			continue
+		}
+		allowed, listed := may[folder]
+		if !listed {
+			t.Errorf("%s is in a package that is not in the list of the product's", s.path)
+		}
+		ours, others := s.imports()
+		for _, imported := range ours {
+			if used[folder+" "+imported] = true; !slices.Contains(allowed, imported) {
+				t.Errorf("%s imports %s, which its package may not", s.path, imported)
+			}
+		}
+		for _, imported := range others {
+			if strings.HasPrefix(imported, "github.com/valyala/fasthttp") && !slices.Contains(web, folder) {
+				t.Errorf("%s imports %s: only %s know the HTTP server", s.path, imported, strings.Join(web, ", "))
+			}
+		}
+	}
+	for folder, allowed := range may {
+		for _, imported := range allowed {
+			if !used[folder+" "+imported] {
+				t.Errorf("%s may import %s and does not: take it from the list", folder, imported)
 			}
 		}
 	}
 }
 
-func TestFilesAndFunctionsStaySmall(t *testing.T) {
+// TestArrowsGoDown: in the list of the product's packages none imports one that stands above it, but for helpers of tests.
+func TestArrowsGoDown(t *testing.T) {
 	t.Parallel()
-	var lengths []int
-	for _, s := range sources(t) {
-		if s.lines > maxFileLines {
-			t.Errorf("%s has %d lines, more than %d", s.path, s.lines, maxFileLines)
+	above := []string{}
+	for _, p := range product {
+		for _, imported := range strings.Fields(p.imports) {
+			if slices.Contains(above, imported) && !strings.HasSuffix(p.folder, "test") {
+				t.Errorf("%s imports %s, which stands above it", p.folder, imported)
+			}
 		}
+		above = append(above, p.folder)
+	}
+}
+
+// TestTheMethodsOfATypeLieTogether: who reads a type need not look for it in a dozen files.
+func TestTheMethodsOfATypeLieTogether(t *testing.T) {
+	t.Parallel()
+	files := map[string][]string{}
+	for _, s := range sources(t) {
 		if s.isTest() {
 			continue
 		}
 		for _, declaration := range s.file.Decls {
-			function, ok := declaration.(*ast.FuncDecl)
-			if !ok {
-				continue
-			}
-			length := s.set.Position(function.End()).Line - s.set.Position(function.Pos()).Line + 1
-			lengths = append(lengths, length)
-			if length > maxFunctionLines {
-				t.Errorf("%s: %s has %d lines, more than %d", s.path, function.Name.Name, length, maxFunctionLines)
+			if method, ok := declaration.(*ast.FuncDecl); ok && method.Recv != nil {
+				name := s.folder() + "." + receiver(method)
+				if !slices.Contains(files[name], s.path) {
+					files[name] = append(files[name], s.path)
+				}
 			}
 		}
 	}
-	slices.Sort(lengths)
-	if p90 := lengths[len(lengths)*9/10]; p90 > maxFunctionLinesP90 {
-		t.Errorf("the 90th percentile of function lengths is %d lines, more than %d", p90, maxFunctionLinesP90)
+	for name, in := range files {
+		if _, may := spreadTypes[name]; len(in) > filesOfAType && !may {
+			t.Errorf("the methods of %s lie in %d files, more than %d: %s", name, len(in), filesOfAType, strings.Join(in, ", "))
+		}
+	}
+	for name := range spreadTypes {
+		if len(files[name]) <= filesOfAType {
+			t.Errorf("%s lies in %d files: take it from the list of exceptions", name, len(files[name]))
+		}
 	}
 }
 
-func TestEveryPackageAndExportedNameIsDocumented(t *testing.T) {
+// TestFoldersExplainThemselves: the comment of a package of many files is a guide to them.
+func TestFoldersExplainThemselves(t *testing.T) {
 	t.Parallel()
-	documented := map[string]bool{}
+	files, lines := map[string]int{}, map[string]int{}
 	for _, s := range sources(t) {
 		if s.isTest() {
 			continue
 		}
-		folder := filepath.Dir(s.path)
-		documented[folder] = documented[folder] || s.file.Doc != nil
-		for _, declaration := range s.file.Decls {
-			for _, name := range undocumented(declaration) {
-				t.Errorf("%s: %s has no doc comment", s.path, name)
-			}
+		files[s.folder()]++
+		if s.file.Doc != nil {
+			lines[s.folder()] += len(s.file.Doc.List)
 		}
 	}
-	for folder, has := range documented {
-		if !has {
-			t.Errorf("the package in %s has no doc comment", folder)
-		}
-	}
-}
-
-// undocumented returns the exported names of a declaration that have no comment, neither their own
-// nor their group's.
-func undocumented(declaration ast.Decl) []string {
-	switch d := declaration.(type) {
-	case *ast.FuncDecl:
-		if d.Name.IsExported() && d.Doc == nil && receiverIsExported(d) {
-			return []string{d.Name.Name}
-		}
-	case *ast.GenDecl:
-		var names []string
-		for _, spec := range d.Specs {
-			switch s := spec.(type) {
-			case *ast.TypeSpec:
-				if s.Name.IsExported() && d.Doc == nil && s.Doc == nil {
-					names = append(names, s.Name.Name)
-				}
-			case *ast.ValueSpec:
-				for _, name := range s.Names {
-					if name.IsExported() && d.Doc == nil && s.Doc == nil && s.Comment == nil {
-						names = append(names, name.Name)
-					}
-				}
-			}
-		}
-		return names
-	}
-	return nil
-}
-
-func receiverIsExported(function *ast.FuncDecl) bool {
-	if function.Recv == nil {
-		return true
-	}
-	receiver := function.Recv.List[0].Type
-	for {
-		switch r := receiver.(type) {
-		case *ast.StarExpr:
-			receiver = r.X
-		case *ast.IndexExpr:
-			receiver = r.X
-		case *ast.Ident:
-			return r.IsExported()
-		default:
-			return true
-		}
-	}
-}
-
-func TestNamesSayWhatAPackageIsFor(t *testing.T) {
-	t.Parallel()
-	for _, s := range sources(t) {
-		if slices.Contains([]string{"util", "utils", "common", "helper", "helpers", "misc", "base"}, s.file.Name.Name) {
-			t.Errorf("%s: a package named %s says nothing of its subject", s.path, s.file.Name.Name)
+	for folder, n := range files {
+		if n > manyFiles && lines[folder] < saysEnough {
+			t.Errorf("%s has %d files: the comment of the package must say in at least %d lines what is where", folder, n, saysEnough)
 		}
 	}
 }

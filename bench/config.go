@@ -6,10 +6,17 @@ import (
 	"io"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"lastseen/bench/baseline"
 	"lastseen/bench/scenario"
+)
+
+// What Config.ClickHouse can be besides an address.
+const (
+	OnEmbedded = "embedded" // the engine in the service's process
+	OnServer   = "server"   // a server that the suite starts, by `lastseen clickhouse`
 )
 
 // Config says what the suite measures and how long. Config{} is not usable: Defaults is.
@@ -21,6 +28,10 @@ type Config struct {
 	Executable, BaselinesProgram string
 	// Scenarios are the names of what to run, in this order; see scenario.Names.
 	Scenarios []string
+
+	// ClickHouse is where the measured services keep their data: OnEmbedded, OnServer, or the address of a
+	// server, http://user:password@host:8123. Embedded and a server are measured side by side.
+	ClickHouse []string
 
 	// Connections and Workers are those of the load generator; 0 workers means one for every four
 	// processors, at least one.
@@ -60,6 +71,7 @@ func Defaults() Config {
 			Rounds: 5, Rate: 20_000, Soak: time.Minute, HistoryPoints: 1_000_000, Waiters: 10_000, Revocations: 50,
 		},
 		Scenarios:   scenario.UsualNames(),
+		ClickHouse:  []string{OnEmbedded},
 		Connections: 64, Duration: 4 * time.Second, WarmUp: time.Second,
 		P99:    5 * time.Millisecond,
 		Output: io.Discard, Progress: io.Discard,
@@ -78,11 +90,32 @@ func (c *Config) check() error {
 			return fmt.Errorf("there is no baseline %q: choose from %v", name, baseline.Names)
 		}
 	}
+	if err := c.checkClickHouse(); err != nil {
+		return err
+	}
 	if err := c.Settings.Check(); err != nil {
 		return err
 	}
 	if c.Connections < 1 || c.Duration <= 0 || c.WarmUp < 0 {
 		return errors.New("connections and durations must be positive")
+	}
+	return nil
+}
+
+// checkClickHouse allows for the embedded engine and one server. Addresses are left out of the errors, for
+// they may hold a password.
+func (c *Config) checkClickHouse() error {
+	servers := 0
+	for _, where := range c.ClickHouse {
+		switch {
+		case where == OnServer || strings.HasPrefix(where, "http://") || strings.HasPrefix(where, "https://"):
+			servers++
+		case where != OnEmbedded:
+			return errors.New("--clickhouse is embedded, server, or an address such as http://user:password@host:8123")
+		}
+	}
+	if len(c.ClickHouse) == 0 || servers > 1 || len(c.ClickHouse)-servers > 1 {
+		return errors.New("--clickhouse takes the embedded engine, one server, or both: embedded,server")
 	}
 	return nil
 }

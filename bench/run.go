@@ -101,41 +101,106 @@ func (r *run) scenarios(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, remove()) }()
-	services := rig.New(rig.Options{
-		Lastseen: r.Executable, Baselines: r.BaselinesProgram, Dir: dir, ServerCPUs: r.processors.server,
-		Connections: r.Connections, KeysPerOrganisation: r.KeysPerOrganisation, Say: r.say,
-	})
-	if err := r.addVersions(ctx, services); err != nil {
+	if err := r.addVersions(ctx); err != nil {
 		return err
 	}
-	stage, err := scenario.NewStage(r.Settings, services, r.loads())
-	if err != nil {
-		return err
+	var stages []*scenario.Stage
+	for _, where := range r.ClickHouse {
+		stage, end, err := r.stage(ctx, dir, where)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, end()) }() // before its data are removed
+		stages = append(stages, stage)
 	}
-	defer func() { err = errors.Join(err, stage.Close()) }() // before its data are removed
 	for _, name := range r.Scenarios {
-		if err := r.scenario(ctx, name, stage, dir); err != nil {
+		if err := r.scenario(ctx, name, stages, dir); err != nil {
 			return fmt.Errorf("scenario %s: %w", name, err)
 		}
 	}
 	return r.finish()
 }
 
-// scenario runs one scenario and reports it.
-func (r *run) scenario(ctx context.Context, name string, stage *scenario.Stage, dir string) error {
+// stage makes the stage on one ClickHouse, and what ends it.
+func (r *run) stage(ctx context.Context, dir, where string) (stage *scenario.Stage, end func() error, err error) {
+	options := rig.Options{
+		Lastseen: r.Executable, Baselines: r.BaselinesProgram, Dir: dir, ServerCPUs: r.processors.server,
+		Connections: r.Connections, KeysPerOrganisation: r.KeysPerOrganisation, Say: r.say,
+	}
+	closeServer := func() error { return nil }
+	if where != OnEmbedded {
+		options.Dir = filepath.Join(dir, "server")
+		options.Say = func(format string, args ...any) { r.say("server: "+format, args...) }
+		if options.Server, err = r.server(ctx, options.Dir, where); err != nil {
+			return nil, nil, err
+		}
+		closeServer = func() error { return options.Server.Close(ctx) }
+	}
+	stage, err = scenario.NewStage(r.Settings, rig.New(options), r.loads())
+	if err != nil {
+		return nil, nil, errors.Join(err, closeServer())
+	}
+	return stage, func() error { return errors.Join(stage.Close(), closeServer()) }, nil
+}
+
+// server starts a ClickHouse server below a folder, or greets the one at an address.
+func (r *run) server(ctx context.Context, dir, where string) (*rig.Server, error) {
+	if where != OnServer {
+		return rig.UseServer(ctx, where)
+	}
+	data := filepath.Join(dir, "clickhouse")
+	if err := os.MkdirAll(data, 0o711); err != nil {
+		return nil, fmt.Errorf("make a folder for the ClickHouse server: %w", err)
+	}
+	r.say("starting a ClickHouse server")
+	return rig.StartServer(ctx, r.Executable, data, r.processors.server)
+}
+
+// scenario runs one scenario on every stage, round by round in turn, and reports it.
+func (r *run) scenario(ctx context.Context, name string, stages []*scenario.Stage, dir string) error {
 	sc := scenario.All[slices.Index(scenario.Names(), name)] // check has looked
 	r.say("== %s: %s", sc.Name, sc.Summary)
-	o := r.outcome(sc.Name, sc.Summary)
-	o.Describe(r.pinning, "data on "+record.Storage(dir))
-	if err := sc.On(stage, o).Run(ctx); err != nil {
+	outcomes := make([]*record.Outcome, len(stages))
+	runners := make([]scenario.Runner, len(stages))
+	runs := make([]func(func() error) error, len(stages))
+	for i, stage := range stages {
+		outcomes[i] = r.outcome(sc.Name, sc.Summary)
+		outcomes[i].ClickHouse = stage.ClickHouse()
+		outcomes[i].Describe(r.pinning, "data on "+record.Storage(dir))
+		stage.Describe(outcomes[i], len(stages) > 1)
+		runners[i] = sc.On(stage, outcomes[i])
+		runs[i] = func(pause func() error) error {
+			stage.Pause = pause
+			return runners[i].Run(ctx)
+		}
+	}
+	if err := inTurn(runs); err != nil {
 		return err
 	}
-	return r.report(o)
+	judgeBeside(runners, outcomes)
+	for _, o := range outcomes {
+		if err := r.report(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judgeBeside has the runner on a server judge itself beside the one on the embedded engine.
+func judgeBeside(runners []scenario.Runner, outcomes []*record.Outcome) {
+	embedded := slices.IndexFunc(outcomes, func(o *record.Outcome) bool { return !o.OnServer() })
+	server := slices.IndexFunc(outcomes, (*record.Outcome).OnServer)
+	if embedded < 0 || server < 0 {
+		return
+	}
+	if runner, judges := runners[server].(scenario.Beside); judges {
+		runner.JudgeBeside(runners[embedded])
+	}
 }
 
 // addVersions adds those of the libraries that only the baselines have.
-func (r *run) addVersions(ctx context.Context, services *rig.Rig) error {
-	more, err := services.Versions(ctx)
+func (r *run) addVersions(ctx context.Context) error {
+	more, err := rig.Versions(ctx, r.BaselinesProgram)
 	if err != nil {
 		return err
 	}

@@ -4,14 +4,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"lastseen/bench/baseline"
 	"lastseen/bench/record"
 	"lastseen/bench/rig"
 	"lastseen/bench/scenario"
@@ -86,6 +89,33 @@ func TestEveryScenarioRunsAgainstTheRealBinary(t *testing.T) {
 	}
 	if err := decoder.Decode(new(record.Outcome)); err != io.EOF {
 		t.Errorf("after the last outcome: %v", err)
+	}
+}
+
+func TestTheEmbeddedEngineAndAServerAreMeasuredSideBySide(t *testing.T) {
+	config := smallConfig(t)
+	config.Scenarios, config.ClickHouse, config.JSON = []string{"last-seen", "ingest", "history"}, []string{OnEmbedded, OnServer}, true
+	config.Baselines = []string{baseline.Bare}
+	var out bytes.Buffer
+	config.Output = &out
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	if err := Run(ctx, config); err != nil {
+		t.Fatal(err)
+	}
+	decoder := json.NewDecoder(&out)
+	for _, name := range config.Scenarios {
+		var embedded, server record.Outcome
+		if err := errors.Join(decoder.Decode(&embedded), decoder.Decode(&server)); err != nil {
+			t.Fatalf("the outcomes of %s: %v", name, err)
+		}
+		if embedded.Scenario != name || embedded.OnServer() || server.Scenario != name || !server.OnServer() || len(server.Tables) == 0 {
+			t.Errorf("the outcomes of %s are %+v and %+v", name, embedded, server)
+		}
+		judged := slices.ContainsFunc(server.Verdicts, func(v record.Verdict) bool { return strings.Contains(v.What, "the embedded engine's") })
+		if judged != (name == "last-seen") {
+			t.Errorf("%s on a server is judged beside the embedded engine: %v", name, judged)
+		}
 	}
 }
 

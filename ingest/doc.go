@@ -1,4 +1,4 @@
-// package ingest is the write side: it commits points to ClickHouse in groups, so that what was
+// Package ingest is the write side: it commits points to ClickHouse in groups, so that what was
 // acknowledged is stored, and stored once however often it is sent. Package decode makes points of
 // bodies, and package registry knows the devices and sessions that points may name.
 //

@@ -145,6 +145,7 @@ type service struct {
 	reader   *reader
 	registry *registry.Registry
 	writer   *Writer
+	faults   faults
 }
 
 // newService starts a write side on a fresh database.
@@ -187,7 +188,7 @@ func (s *service) boot(options WriterOptions) {
 		s.tb.Fatalf("replay the history: %v", err)
 	}
 	s.reader.published = nil
-	s.writer = NewWriter(s.db, s.registry, s.reader, s.reader, options)
+	s.writer = newWriter(s.faults.around(storeIn(s.db)), s.registry, s.reader, s.reader, options)
 }
 
 // session registers a device with an address and begins a session of it.

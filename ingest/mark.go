@@ -48,7 +48,7 @@ func (w *Writer) MarkOutliers(ctx context.Context, orgID string, ids []string, o
 	}
 	for _, id := range ids {
 		session, timestamp, ok := schema.ParsePointID(id)
-		device, owned := w.registry.DeviceOf(orgID, session)
+		device, owned := w.directory.DeviceOf(orgID, session)
 		if !ok || !owned {
 			wanted.failed++
 			continue
@@ -96,10 +96,10 @@ func (c *committer) mark(m *marks) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), statementTimeout)
 	defer cancel()
-	if err := c.marker.BeginMark(ctx, slices.Collect(maps.Keys(sessions))); err != nil {
+	if err := c.notices.BeginMark(ctx, slices.Collect(maps.Keys(sessions))); err != nil {
 		return schema.Failure(err)
 	}
-	insertErr := c.db.InsertDataPoints(ctx, rows)
+	insertErr := c.store.insert(ctx, rows)
 	if insertErr != nil {
 		insertErr = schema.Failure(insertErr)
 	}
@@ -120,11 +120,11 @@ func (c *committer) settle(sessions map[schema.ID]struct{}) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), statementTimeout)
 	defer cancel()
-	newest, err := c.db.NewestPoints(ctx, slices.Collect(maps.Keys(c.unsettled)))
+	newest, err := c.store.newestPoints(ctx, slices.Collect(maps.Keys(c.unsettled)))
 	if err != nil {
 		return schema.Failure(err)
 	}
-	if err := c.marker.EndMark(ctx, newest); err != nil {
+	if err := c.notices.EndMark(ctx, newest); err != nil {
 		return schema.Failure(err)
 	}
 	clear(c.unsettled)

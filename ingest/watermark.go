@@ -9,7 +9,7 @@ import (
 // bound that a start of the service relies on too when it replays what was received in the last minute.
 const settleTime = 2 * statementTimeout
 
-// receipts gives each group the time at which it was received and knows up to which time all groups
+// watermark gives each group the time at which it was received and knows up to which time all groups
 // are settled. A reader who goes through the points by when they were received, up to that time and
 // no further, never has to look back:
 //
@@ -25,82 +25,82 @@ const settleTime = 2 * statementTimeout
 //     as it is, so a mark neither moves a point nor shows it again.
 //
 // The committer calls its methods; through may be called from anywhere.
-type receipts struct {
+type watermark struct {
 	mu        sync.Mutex
 	last      int64 // the time of the newest group, Unix milliseconds
 	settled   int64 // that of the newest group that was inserted
-	doubts    []doubt
+	failures  []failure
 	published int64 // the newest answer of through
 }
 
-// doubt is an insert that failed, or several.
-type doubt struct {
+// failure is an insert that failed, or several.
+type failure struct {
 	from  int64     // the time of the first, Unix milliseconds
 	until time.Time // when it is settled; the zero time while no insert has succeeded since
 }
 
-// maxDoubts bounds the failures that are remembered one by one.
-const maxDoubts = 64
+// maxFailures bounds the failures that are remembered one by one.
+const maxFailures = 64
 
 // begin sets the time of the newest point that is stored. Nothing newer was ever settled, whatever the
 // clock has shown meanwhile, so a reader who waits there misses nothing when the clock is set back while
 // the service is down. Where others may have left inserts behind, which may have any time up to now, the
 // last minute before now is in doubt instead.
-func (r *receipts) begin(stored int64, unsettled bool, now time.Time) {
-	r.last, r.settled = max(stored, now.UnixMilli()-1), stored
+func (w *watermark) begin(stored int64, unsettled bool, now time.Time) {
+	w.last, w.settled = max(stored, now.UnixMilli()-1), stored
 	if unsettled {
-		r.settled = r.last
-		r.doubts = append(r.doubts, doubt{from: now.Add(-settleTime).UnixMilli(), until: now.Add(settleTime)})
+		w.settled = w.last
+		w.failures = append(w.failures, failure{from: now.Add(-settleTime).UnixMilli(), until: now.Add(settleTime)})
 	}
 }
 
 // next returns the time of a new group, now when it can be.
-func (r *receipts) next(now int64) int64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.last = max(now, r.last+1)
-	return r.last
+func (w *watermark) next(now int64) int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last = max(now, w.last+1)
+	return w.last
 }
 
 // done notes that the group of a time has been inserted.
-func (r *receipts) done(stamp int64, now time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.settled = stamp
-	for i := len(r.doubts) - 1; i >= 0 && r.doubts[i].until.IsZero(); i-- {
-		r.doubts[i].until = now.Add(settleTime)
+func (w *watermark) done(stamp int64, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.settled = stamp
+	for i := len(w.failures) - 1; i >= 0 && w.failures[i].until.IsZero(); i-- {
+		w.failures[i].until = now.Add(settleTime)
 	}
 }
 
 // fail notes that the insert of the group of a time failed.
-func (r *receipts) fail(stamp int64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if n := len(r.doubts); n == maxDoubts {
-		r.doubts[n-1].until = time.Time{} // those after the last one count as part of it
+func (w *watermark) fail(stamp int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n := len(w.failures); n == maxFailures {
+		w.failures[n-1].until = time.Time{} // those after the last one count as part of it
 		return
 	}
-	r.doubts = append(r.doubts, doubt{from: stamp})
+	w.failures = append(w.failures, failure{from: stamp})
 }
 
 // through returns the time up to which everything is settled. It never decreases.
-func (r *receipts) through(now time.Time) int64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for len(r.doubts) > 0 && !r.doubts[0].until.IsZero() && !now.Before(r.doubts[0].until) {
-		r.doubts = r.doubts[1:]
+func (w *watermark) through(now time.Time) int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.failures) > 0 && !w.failures[0].until.IsZero() && !now.Before(w.failures[0].until) {
+		w.failures = w.failures[1:]
 	}
-	settled := r.settled
-	if len(r.doubts) > 0 {
-		settled = min(settled, r.doubts[0].from-1)
+	settled := w.settled
+	if len(w.failures) > 0 {
+		settled = min(settled, w.failures[0].from-1)
 	}
-	r.published = max(r.published, settled)
-	return r.published
+	w.published = max(w.published, settled)
+	return w.published
 }
 
 // ReceivedThrough returns a time (Unix milliseconds) such that each point that was received by then
 // is in ClickHouse or never will be. It never decreases, and after every acknowledgement it covers
 // what was acknowledged, but for a minute after the recovery from an insert that failed half way.
 func (w *Writer) ReceivedThrough() int64 {
-	return w.committer.receipts.through(w.now())
+	return w.committer.watermark.through(w.now())
 }

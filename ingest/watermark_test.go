@@ -7,7 +7,7 @@ import (
 
 func TestGroupsHaveLaterTimesThanThoseBeforeThem(t *testing.T) {
 	t.Parallel()
-	var r receipts
+	var r watermark
 	r.begin(1000, false, time.UnixMilli(500))
 	before := int64(1000)
 	for _, now := range []int64{500, 500, 2000, 1999, 2000, 3000} { // the clock is set back twice
@@ -21,7 +21,7 @@ func TestGroupsHaveLaterTimesThanThoseBeforeThem(t *testing.T) {
 
 func TestReceiptsAreWithheldUntilTheyAreSettled(t *testing.T) {
 	t.Parallel()
-	var r receipts
+	var r watermark
 	start := time.UnixMilli(1_000_000)
 	r.begin(start.UnixMilli()-1, false, start)
 	want := func(what string, at time.Time, through int64) {
@@ -46,7 +46,7 @@ func TestReceiptsAreWithheldUntilTheyAreSettled(t *testing.T) {
 
 func TestWhatAnotherProcessLeftBehindIsWithheld(t *testing.T) {
 	t.Parallel()
-	var r receipts
+	var r watermark
 	start := time.UnixMilli(1_000_000)
 	r.begin(start.UnixMilli(), true, start)
 	if got, most := r.through(start), start.Add(-settleTime).UnixMilli(); got >= most {

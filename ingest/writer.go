@@ -10,29 +10,6 @@ import (
 	"lastseen/schema"
 )
 
-// LastSeen is what the Writer needs of the read side. The Writer calls it from one goroutine.
-type LastSeen interface {
-	// Prefetch is a hint that NewestTimestamp will be called for the sessions next.
-	Prefetch(sessions []schema.ID)
-	// NewestTimestamp returns the timestamp (Unix milliseconds) of the newest point of a session
-	// that was ever published or loaded, outliers included, and false when it knows of none.
-	NewestTimestamp(session schema.ID) (ms int64, known bool)
-	// Publish shows points that are in ClickHouse. Points may be older than what is shown, may
-	// be there already, and may carry an outlier's mark; of two points with one identity the
-	// higher version counts. The slice is reused after the call.
-	Publish(points []schema.OwnedPoint)
-}
-
-// Marker is what marking outliers needs of the read side. The Writer calls it from the goroutine
-// from which it calls LastSeen, and publishes nothing between the two calls.
-type Marker interface {
-	// BeginMark makes it known, in ClickHouse, that the checkpoints of the sessions are not to be
-	// believed until EndMark.
-	BeginMark(ctx context.Context, sessions []schema.ID) error
-	// EndMark replaces what is known of the sessions by what the history now says.
-	EndMark(ctx context.Context, newest []schema.Checkpoint) error
-}
-
 // WriterOptions tune a Writer. The zero value is good.
 type WriterOptions struct {
 	// Budget bounds the bytes in flight; nil means a new one of DefaultBudget bytes.
@@ -46,6 +23,8 @@ type WriterOptions struct {
 	// Retention is how long ClickHouse keeps points after their timestamp, in whole days; 0 means for
 	// ever. Older points are rejected, since they would be acknowledged and then lost.
 	Retention time.Duration
+	// ClockAhead is how far ahead of the clock a point's timestamp may lie; 0 means DefaultClockAhead.
+	ClockAhead time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// ReceivedThrough is the newest time (Unix milliseconds) at which a point that is stored was
@@ -56,18 +35,22 @@ type WriterOptions struct {
 	Unsettled bool
 }
 
+// DefaultClockAhead is how far ahead of the clock timestamps may lie unless a Writer's options say otherwise.
+const DefaultClockAhead = time.Minute
+
 // The sentences of rejections that the Writer adds.
 const (
-	detailAfterEnd     = "The session ended before this timestamp: create a new session."
-	detailExpired      = "timestamp lies further back than the %d days for which this service keeps points: the point would be dropped again." // of each writer, with its days
-	detailFuture       = "timestamp lies more than five minutes in the future: set the device's clock."
-	latestAheadOfClock = 5 * 60 * 1000 // milliseconds
+	detailAfterEnd = "The session ended before this timestamp: create a new session."
+	detailExpired  = "timestamp lies further back than the %d days for which this service keeps points: the point would be dropped again." // of each writer, with its days
+	detailFuture   = "timestamp lies further in the future than this service accepts: set the device's clock."
 )
 
 // Result is what became of a batch.
 type Result struct {
-	Accepted int                `json:"accepted"` // points that are now stored, newly or from before
-	Rejected []decode.Rejection `json:"rejected"` // by ascending index, never nil
+	Accepted int                `json:"accepted"`       // points that are now stored, newly or from before
+	Rejected []decode.Rejection `json:"rejected"`       // by ascending index, never nil
+	Replaced int                `json:"replaced"`       // points that took the place of another of their session and timestamp with other values
+	Dropped  int                `json:"dropped_values"` // optional values of accepted points that were out of range or said "unknown"
 }
 
 // MaxMarks is the number of points that one call of MarkOutliers may name.
@@ -76,11 +59,12 @@ const MaxMarks = 10_000
 // Writer writes points to ClickHouse in groups: what arrives while an insert runs shares the next
 // one. It is safe for concurrent use.
 type Writer struct {
-	registry *registry.Registry
-	budget   *decode.Budget
-	now      func() time.Time
-	retained int64  // milliseconds for which points are kept; 0 for ever
-	expired  string // why an older one is rejected
+	directory Directory
+	budget    *decode.Budget
+	now       func() time.Time
+	retained  int64  // milliseconds for which points are kept; 0 for ever
+	expired   string // why an older one is rejected
+	ahead     int64  // milliseconds by which a timestamp may be ahead of the clock
 
 	queue     *queue
 	pace      pace
@@ -98,11 +82,16 @@ type request struct {
 	bytes  int64      // of the budget, beside the batch's own
 	weight int        // in the queue
 	done   chan error // has room for one
+	// replaced is how many of its points took the place of another; the committer's until it has answered.
+	replaced int
 }
 
-// NewWriter returns a Writer that runs until Close. The registry must be loaded, and what lastSeen
-// knows must be too.
-func NewWriter(db *schema.DB, registry *registry.Registry, lastSeen LastSeen, marker Marker, options WriterOptions) *Writer {
+// NewWriter returns a Writer that runs until Close. What directory and newest tell of must be loaded.
+func NewWriter(db *schema.DB, directory Directory, newest Newest, notices Notices, options WriterOptions) *Writer {
+	return newWriter(storeIn(db), directory, newest, notices, options)
+}
+
+func newWriter(store store, directory Directory, newest Newest, notices Notices, options WriterOptions) *Writer {
 	if options.Budget == nil {
 		options.Budget = decode.NewBudget(decode.DefaultBudget)
 	}
@@ -112,14 +101,17 @@ func NewWriter(db *schema.DB, registry *registry.Registry, lastSeen LastSeen, ma
 	if options.Interval == 0 {
 		options.Interval = DefaultInterval
 	}
+	if options.ClockAhead == 0 {
+		options.ClockAhead = DefaultClockAhead
+	}
 	w := &Writer{
-		registry: registry, budget: options.Budget, now: options.Now, retained: options.Retention.Milliseconds(),
+		directory: directory, budget: options.Budget, now: options.Now, retained: options.Retention.Milliseconds(), ahead: options.ClockAhead.Milliseconds(),
 		expired: fmt.Sprintf(detailExpired, options.Retention/(24*time.Hour)),
 		queue:   newQueue(options.Queue, options.Now), pace: pace{interval: options.Interval},
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
-		committer: newCommitter(db, lastSeen, marker, options.Now),
+		committer: newCommitter(store, newest, notices, options.Now),
 	}
-	w.committer.receipts.begin(options.ReceivedThrough, options.Unsettled, options.Now())
+	w.committer.watermark.begin(options.ReceivedThrough, options.Unsettled, options.Now())
 	go w.run()
 	return w
 }
@@ -138,24 +130,24 @@ func (w *Writer) Accepts(orgID string) bool {
 
 // Ingest writes the points of a batch, which it consumes, and returns when ClickHouse has them and
 // last_seen shows them. Points that name a session or a device that the caller may not write for,
-// that come from the future (more than five minutes), that come after their session's end or that are
+// that come from the future (more than ClockAhead), that come after their session's end or that are
 // older than the retention are rejected one by one.
 //
-// Errors: schema.Busy; schema.Unavailable; schema.DiskFull; or the context's when it ends first, in which case the points may
-// still be written.
+// Errors: schema.Busy; schema.Unavailable; schema.DiskFull; or the context's when it ends first, in which case the
+// points may still be written.
 func (w *Writer) Ingest(ctx context.Context, caller registry.Caller, batch *decode.Batch) (Result, error) {
 	if err := batch.ReserveFrom(w.budget); err != nil {
 		batch.Release()
 		return Result{}, err
 	}
 	now := w.now().UnixMilli()
-	w.registry.Resolve(caller, batch.Targets, now)
+	w.directory.Resolve(caller, batch.Targets, now)
 	batch.Keep(func(p *decode.Point) string {
 		o := &batch.Targets[p.Target].Owner
 		switch {
 		case o.Detail != "":
 			return o.Detail
-		case p.Timestamp > now+latestAheadOfClock:
+		case p.Timestamp > now+w.ahead:
 			return detailFuture
 		case p.Timestamp > o.EndedAt:
 			return detailAfterEnd
@@ -165,16 +157,17 @@ func (w *Writer) Ingest(ctx context.Context, caller registry.Caller, batch *deco
 		return ""
 	})
 	// The batch is the committer's from the submission on.
-	result := Result{Accepted: batch.Len(), Rejected: batch.TakeRejected()}
+	result := Result{Accepted: batch.Len(), Rejected: batch.TakeRejected(), Dropped: batch.Dropped}
 	w.committer.counts.rejected(result.Rejected, w.expired)
 	if result.Accepted == 0 {
 		batch.Release()
 		return result, nil
 	}
-	err := w.submit(&request{ctx: ctx, orgID: caller.OrgID, batch: batch, done: make(chan error, 1)}, result.Accepted)
-	if err != nil {
+	r := &request{ctx: ctx, orgID: caller.OrgID, batch: batch, done: make(chan error, 1)}
+	if err := w.submit(r, result.Accepted); err != nil {
 		return Result{}, err
 	}
+	result.Replaced = r.replaced
 	return result, nil
 }
 

@@ -28,6 +28,10 @@ var noDistributedDDL = []int32{139, 225, 392}
 func makeDatabase(ctx context.Context, conn driver.Conn, options *clickhouse.Options, database string, l layout) ([]clusterHost, error) {
 	const create = "CREATE DATABASE IF NOT EXISTS "
 	err := conn.Exec(ctx, create+database+l.onCluster())
+	if hasCode(err, accessDenied) && hasDatabase(ctx, conn, database) {
+		// Who may not make it may do what is needed in it.
+		return nil, nil
+	}
 	if l.cluster == "" || !slices.ContainsFunc(noDistributedDDL, func(code int32) bool { return hasCode(err, code) }) {
 		return nil, cannotMake(database, err)
 	}
@@ -140,9 +144,17 @@ func checkCluster(ctx context.Context, conn driver.Conn, cluster string) error {
 	return nil
 }
 
+// accessDenied is ClickHouse's ACCESS_DENIED.
+const accessDenied = 497
+
+func hasDatabase(ctx context.Context, conn driver.Conn, database string) bool {
+	var found uint64
+	err := conn.QueryRow(ctx, "SELECT count() FROM system.databases WHERE name = {database:String}", clickhouse.Named("database", database)).Scan(&found)
+	return err == nil && found > 0
+}
+
 // cannotMake says what to do about a database that could not be made; err may be nil.
 func cannotMake(database string, err error) error {
-	const accessDenied = 497
 	switch {
 	case err == nil:
 		return nil

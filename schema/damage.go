@@ -15,8 +15,15 @@ type DetachedPart struct {
 	Name   string // of the folder below detached/
 	Reason string // such as broken-on-start
 	Bytes  uint64 // on disk
-	Keys   bool   // it held keys, or what was done to them
 }
+
+// HeldKeys reports whether the part held keys, or what was done to them.
+func (p DetachedPart) HeldKeys() bool {
+	return p.Table == apiKeysTable.name || p.Table == apiKeyEventsTable.name
+}
+
+// HeldSignIn reports whether the part held links and sessions that are spent.
+func (p DetachedPart) HeldSignIn() bool { return p.Table == spentTokensTable.name }
 
 // String names the part as messages do.
 func (p DetachedPart) String() string {
@@ -30,8 +37,13 @@ func (db *DB) DetachedParts(ctx context.Context) ([]DetachedPart, error) {
 	for _, t := range tables {
 		names[db.layout.local(t)] = t.name
 	}
-	rows, err := db.conn.Query(ctx, `SELECT table, name, ifNull(reason, '') AS reason, toUInt64(ifNull(bytes_on_disk, 0)) AS bytes FROM system.detached_parts
-WHERE database = currentDatabase() AND (reason LIKE 'broken%' OR reason IN ('covered-by-broken', 'unexpected', 'noquorum')) ORDER BY table, name`)
+	from := "system.detached_parts"
+	if db.layout.cluster != "" {
+		from = "clusterAllReplicas(`" + db.layout.cluster + "`, system.detached_parts)"
+	}
+	rows, err := db.conn.Query(ctx, `SELECT table, name, ifNull(reason, '') AS reason, toUInt64(ifNull(bytes_on_disk, 0)) AS bytes FROM `+from+`
+WHERE database = {database:String} AND (reason LIKE 'broken%' OR reason IN ('covered-by-broken', 'unexpected', 'noquorum')) ORDER BY table, name`,
+		clickhouse.Named("database", db.database))
 	if err != nil {
 		return nil, fmt.Errorf("look for damaged parts: %w", err)
 	}
@@ -43,8 +55,7 @@ WHERE database = currentDatabase() AND (reason LIKE 'broken%' OR reason IN ('cov
 		Bytes  uint64 `ch:"bytes"`
 	}) {
 		if name, ours := names[r.Table]; ours {
-			keys := name == apiKeysTable.name || name == apiKeyEventsTable.name
-			parts = append(parts, DetachedPart{Table: name, Name: r.Name, Reason: r.Reason, Bytes: r.Bytes, Keys: keys})
+			parts = append(parts, DetachedPart{Table: name, Name: r.Name, Reason: r.Reason, Bytes: r.Bytes})
 		}
 	})
 	return parts, err
@@ -52,31 +63,32 @@ WHERE database = currentDatabase() AND (reason LIKE 'broken%' OR reason IN ('cov
 
 // LostRevocation is a key that was revoked, by what was written of it, and whose record does not say so.
 type LostRevocation struct {
-	Hash   KeyHash
-	KeyID  ID
-	UserID string
-	At     time.Time
+	Hash      KeyHash
+	UserID    string // who revoked it
+	At        time.Time
+	ExpiresAt time.Time // of the key
 }
 
 // LostRevocations returns the keys whose revocation is among the events and not in their record: the part
 // of the table that held it is gone. Events are written after the record, so none is missing for another
 // reason.
 func (db *DB) LostRevocations(ctx context.Context) ([]LostRevocation, error) {
-	rows, err := db.conn.Query(ctx, `SELECT key_hash, key_id, user, at FROM
-  (SELECT key_hash, key_id FROM api_keys FINAL WHERE key_id != '' AND revoked_at >= fromUnixTimestamp64Milli({never:Int64}, 'UTC')) AS alive
-  INNER JOIN (SELECT key_id, argMin(user_id, at) AS user, min(api_key_events.at) AS at FROM api_key_events WHERE action = {revoked:String} GROUP BY key_id) AS events USING key_id`,
+	rows, err := db.conn.Query(ctx, `SELECT alive.key_hash AS key_hash, events.user AS user, events.revoked AS at, alive.expires_at AS expires_at FROM
+  (SELECT key_hash, key_id, expires_at FROM api_keys FINAL WHERE key_id != '' AND revoked_at >= fromUnixTimestamp64Milli({never:Int64}, 'UTC')) AS alive
+  GLOBAL INNER JOIN (SELECT key_id, argMin(user_id, at) AS user, min(at) AS revoked FROM api_key_events WHERE action = {revoked:String} GROUP BY key_id) AS events
+  ON alive.key_id = events.key_id`,
 		bindNever(), clickhouse.Named("revoked", string(KeyRevoked)))
 	if err != nil {
 		return nil, fmt.Errorf("look for lost revocations: %w", err)
 	}
 	var lost []LostRevocation
 	err = eachStruct(rows, "look for lost revocations", func(r struct {
-		Hash string    `ch:"key_hash"`
-		ID   ID        `ch:"key_id"`
-		User string    `ch:"user"`
-		At   time.Time `ch:"at"`
+		Hash      string    `ch:"key_hash"`
+		User      string    `ch:"user"`
+		At        time.Time `ch:"at"`
+		ExpiresAt time.Time `ch:"expires_at"`
 	}) {
-		lost = append(lost, LostRevocation{Hash: keyHash(r.Hash), KeyID: r.ID, UserID: r.User, At: r.At.UTC()})
+		lost = append(lost, LostRevocation{Hash: keyHash(r.Hash), UserID: r.User, At: r.At.UTC(), ExpiresAt: r.ExpiresAt.UTC()})
 	})
 	return lost, err
 }

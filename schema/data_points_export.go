@@ -23,6 +23,8 @@ const (
 type Export struct {
 	Session ID
 	Format  ExportFormat
+	// ArrowCompression is how an Arrow stream is compressed within: lz4, zstd, or empty for not at all.
+	ArrowCompression string
 	// Start <= timestamp < End, Unix milliseconds.
 	Start, End int64
 	// BucketSeconds is the length of the buckets of which only the newest non-outlier point is
@@ -63,6 +65,9 @@ var exporting = clickhouse.Settings{
 	"output_format_parquet_write_bloom_filter": 0, "output_format_parquet_max_dictionary_size": 65_536,
 }
 
+// arrowMethods are ClickHouse's words for how an Arrow stream is compressed.
+var arrowMethods = map[string]string{"": "none", "lz4": "lz4_frame", "zstd": "zstd"}
+
 // exportSelect turns rows p into columns for people: degrees, metres, metres a second, degrees, degrees
 // Celsius, parts of full; NULL where the device sent nothing.
 const exportSelect = `SELECT
@@ -97,6 +102,7 @@ func (db *DB) ExportDataPoints(ctx context.Context, e Export) (io.ReadCloser, er
 	}
 	settings := db.streaming()
 	maps.Copy(settings, exporting)
+	settings["output_format_arrow_compression_method"] = arrowMethods[e.ArrowCompression]
 	if e.MaxRows > 0 {
 		settings["max_result_rows"], settings["result_overflow_mode"] = e.MaxRows, "throw"
 	}

@@ -23,7 +23,7 @@ type migration struct {
 var migrations = []migration{
 	{1, "tables", func(l layout) []string {
 		var statements []string
-		for _, t := range tables {
+		for _, t := range []table{dataPointsTable, lastSeenTable, sessionsTable, devicesTable, apiKeysTable, apiKeyEventsTable} {
 			statements = append(statements, l.ddl(t)...)
 		}
 		return statements
@@ -37,6 +37,7 @@ var migrations = []migration{
 		}
 		return statements
 	}},
+	{3, "spent tokens", func(l layout) []string { return l.ddl(spentTokensTable) }},
 }
 
 // schemaMigrationsTable records which steps have run.

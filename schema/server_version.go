@@ -1,9 +1,12 @@
 package schema
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/proto"
 )
@@ -19,9 +22,25 @@ func requireVersion(conn driver.Conn) error {
 		return tooOld("too old")
 	}
 	if err != nil {
-		return fmt.Errorf("reach ClickHouse: %w", err)
+		return cannotReach(err)
 	}
 	return checkVersion(server.Version)
+}
+
+// ClickHouse's codes of who is not let in: unknown user, wrong password, required password, authentication failed.
+var notLetIn = []int32{192, 193, 194, 516}
+
+// cannotReach says what to do about an address that did not answer its first question as ClickHouse does.
+func cannotReach(err error) error {
+	if slices.ContainsFunc(notLetIn, func(code int32) bool { return hasCode(err, code) }) {
+		return errors.New("the ClickHouse server does not let the user in: check the user and the password in the address")
+	}
+	_, exception := errors.AsType[*clickhouse.Exception](err)
+	_, refused := errors.AsType[*clickhouse.HTTPError](err)
+	if !exception && (refused || strings.Contains(err.Error(), "block decode")) {
+		return errors.New("what answers at the ClickHouse address is no ClickHouse server: give the address of its HTTP interface, usually port 8123")
+	}
+	return fmt.Errorf("reach ClickHouse: %w", err)
 }
 
 func checkVersion(version proto.Version) error {

@@ -1,12 +1,26 @@
 package schema
 
-// ParseTimestamp reads an RFC 3339 date and time and returns it as Unix milliseconds; what is finer
-// is cut off towards the past. As RFC 3339 allows, "t" and "z" may be small and a space may stand
-// for the "T"; the offset may also be written +hhmm. A time without an offset is refused, since
-// nobody knows where its device's clock was set. Years 0000 to 9999.
+// ParseTimestamp reads an instant and returns it as Unix milliseconds; what is finer is cut off towards
+// the past. It takes everything that RFC 3339 and ISO 8601 have for an instant: small "t" and "z", a
+// space for the "T", a comma before the fraction, the offsets Z, +hh:mm, +hhmm and +hh, the basic forms
+// without separators, ordinal and week dates, times to the minute, 24:00; and Unix time as a number, of
+// seconds below 1e11 (the year 5138) and of milliseconds from there on. The leap second 23:59:60 UTC is
+// the second after it. Years 0000 to 9999.
 //
-// It returns false for any other text.
+// A time without an offset is refused, since nobody knows where its device's clock was set. It returns
+// false for any other text; TimestampProblem says what is wrong with it.
 func ParseTimestamp[T string | []byte](text T) (int64, bool) {
+	if ms, ok := parseExtended(text); ok {
+		return ms, true
+	}
+	if ms, ok := parseUnixByMagnitude(text); ok {
+		return ms, true
+	}
+	return parseISO(string(text[:min(len(text), maxISO+1)]), nil)
+}
+
+// parseExtended reads the form in which nearly all times are written, without an allocation.
+func parseExtended[T string | []byte](text T) (int64, bool) {
 	// 2026-01-15T09:30:00Z is the shortest form.
 	if len(text) < 20 || text[4] != '-' || text[7] != '-' || text[13] != ':' || text[16] != ':' {
 		return 0, false
@@ -18,7 +32,7 @@ func ParseTimestamp[T string | []byte](text T) (int64, bool) {
 	month, day := twoDigits(text, 5), twoDigits(text, 8)
 	hour, minute, second := twoDigits(text, 11), twoDigits(text, 14), twoDigits(text, 17)
 	// Something that is no digit shows as a number above 99.
-	if max(century, year) > 99 || month-1 > 11 || hour > 23 || minute > 59 || second > 59 {
+	if max(century, year) > 99 || month-1 > 11 || hour > 23 || minute > 59 || second > 60 {
 		return 0, false
 	}
 	year += 100 * century
@@ -34,6 +48,9 @@ func ParseTimestamp[T string | []byte](text T) (int64, bool) {
 		return 0, false
 	}
 	seconds := daysSinceEpoch(year, month, day)*86400 + int64(hour)*3600 + int64(minute)*60 + int64(second) - offset
+	if second == 60 && seconds%86400 != 0 {
+		return 0, false // no leap second: those come before midnight UTC
+	}
 	return seconds*1000 + fraction, true
 }
 
@@ -48,7 +65,7 @@ func twoDigits[T string | []byte](text T, i int) uint {
 
 // milliseconds reads the fraction of a second at i, if there is one, and returns where it ends.
 func milliseconds[T string | []byte](text T, i int) (ms int64, end int, ok bool) {
-	if text[i] != '.' {
+	if text[i] != '.' && text[i] != ',' {
 		return 0, i, true
 	}
 	i++
@@ -72,6 +89,8 @@ func offsetSeconds[T string | []byte](text T, i int) (int64, bool) {
 		hours, minutes = twoDigits(text, i+1), twoDigits(text, i+4)
 	case rest == 5:
 		hours, minutes = twoDigits(text, i+1), twoDigits(text, i+3)
+	case rest == 3:
+		hours = twoDigits(text, i+1)
 	default:
 		return 0, false
 	}

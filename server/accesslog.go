@@ -101,7 +101,7 @@ func (s *Server) wanted(c *call) bool {
 		if s.storeFails(reason) {
 			return false // said once for all
 		}
-		if thinned := s.thinned[reason]; thinned != nil && thinned.Take(thinnedRate, c.entry.began) > 0 {
+		if thinned := s.thinned[reason]; thinned != nil && !c.entry.broken && thinned.Take(thinnedRate, c.entry.began) > 0 {
 			return false
 		}
 	}

@@ -31,6 +31,11 @@ func (c *call) checkBodyHeaders() error {
 		if _, ok := pointsEncoding(request); !ok {
 			return problem.Encoding
 		}
+		fallthrough
+	case appBody:
+		if c.route.body == appBody && input.EncodingName(request) != "" {
+			return problem.Encoding
+		}
 		if c.connection().Pipelined() || !c.server.services.Writer.Accepts(c.principal.OrgID) {
 			return problem.Busy // before the body is read, or sent where the client asks first
 		}
@@ -43,7 +48,7 @@ func (c *call) checkBodyHeaders() error {
 
 // tooLarge is the 413 of a route.
 func tooLarge(r *route) *problem.Problem {
-	if r.body == pointsBody {
+	if r.takesPoints() {
 		return problem.TooManyPoints
 	}
 	return problem.TooLarge

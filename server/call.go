@@ -31,8 +31,8 @@ type call struct {
 
 	work      context.Context // nil until somebody asks
 	cancel    context.CancelFunc
-	entered   *limit.Admission     // to leave at the end
-	streaming *string              // the owner of the stream's place, likewise
+	entered   limit.Pass           // to leave at the end
+	opened    limit.Pass           // of a history, likewise
 	departure *transport.Departure // nil unless the route streams
 	reader    bodyReader
 	waited    time.Duration // for a change, which is no time that the answer took
@@ -84,25 +84,38 @@ var (
 )
 
 // enter waits for the request's turn.
-func (c *call) enter() error {
+func (c *call) enter() (err error) {
+	request := limit.Request{Owner: c.owner(), Weight: 1, Urgent: c.route.urgent}
 	switch c.route.queue {
 	case queryQueue:
-		if err := c.server.queries.Enter(c.context()); err != nil {
-			return err
-		}
-		c.entered = c.server.queries
+		c.entered, err = c.server.queries.Enter(c.context(), request)
 	case streamQueue:
 		c.watchDeparture()
-		var owner string
-		if c.principal != nil {
-			owner = c.principal.OrgID
+		if c.opened, err = c.server.open.TryEnter(request); err == nil {
+			c.entered, err = c.server.streams.Enter(c.context(), request)
 		}
-		if err := c.server.streams.Enter(c.context(), owner); err != nil {
-			return err
-		}
-		c.streaming = &owner
 	}
-	return nil
+	return err
+}
+
+// owner is whose share of what is limited the request takes from.
+func (c *call) owner() string {
+	if c.principal == nil {
+		return limit.Public
+	}
+	return c.principal.OrgID
+}
+
+// pause gives the place of a history up while its client is slow to read.
+func (c *call) pause() {
+	c.server.counts.suspends.Add(1)
+	c.entered.Leave()
+}
+
+// resume takes it again, for which it waits as long as the history may take.
+func (c *call) resume() (err error) {
+	c.entered, err = c.server.streams.Enter(c.context(), limit.Request{Owner: c.owner(), Weight: 1, Wait: c.route.timeout})
+	return err
 }
 
 // watchDeparture makes the call's context end when the client goes away. The call's end stops the watch and waits for it.
@@ -135,7 +148,7 @@ func (c *call) fail(err error) {
 	p.Write(&c.writer, c.id.bytes())
 	response.SetBody(c.writer.Buf)
 	c.abandonBody()
-	if p == problem.Busy && c.route.body == pointsBody || p == problem.Slots {
+	if p == problem.Busy && c.route.takesPoints() || p == problem.Slots {
 		c.hold()
 	}
 }
@@ -166,6 +179,14 @@ func (c *call) reply(status int, body []byte) {
 	c.http.SetStatusCode(status)
 	c.http.Response.Header.SetContentTypeBytes(contentTypeJSON)
 	c.http.Response.SetBody(body)
+}
+
+// redirect sends a browser on by a GET. The address is one of ours or the identity provider's, never
+// one that a request brought.
+func (c *call) redirect(address string) error {
+	c.http.Response.Header.Set(fasthttp.HeaderLocation, address)
+	c.http.SetStatusCode(fasthttp.StatusSeeOther)
+	return nil
 }
 
 var contentTypeJSON = []byte("application/json")
@@ -202,12 +223,8 @@ func (c *call) end() {
 	}
 	c.server.counts.inFlight.Add(-1)
 	c.departure.Stop()
-	if c.entered != nil {
-		c.entered.Leave()
-	}
-	if c.streaming != nil {
-		c.server.streams.Leave(*c.streaming)
-	}
+	c.entered.Leave()
+	c.opened.Leave()
 	if c.cancel != nil {
 		c.cancel()
 	}

@@ -14,15 +14,15 @@ import (
 
 // dataPoints streams the history of a session that the caller's organisation may see.
 func dataPoints(c *call) error {
-	return c.history(history.Request{OrgID: c.principal.OrgID})
+	return streamHistory(c, history.Request{OrgID: c.principal.OrgID})
 }
 
 // dataPointsPublic streams the history of a public session.
 func dataPointsPublic(c *call) error {
-	return c.history(history.Request{Public: true})
+	return streamHistory(c, history.Request{Public: true})
 }
 
-func (c *call) history(request history.Request) error {
+func streamHistory(c *call, request history.Request) error {
 	header := &c.http.Request.Header
 	c.http.Response.Header.SetCanonical(headerVary, varyHistory)
 	p := input.Of(c.http)
@@ -40,13 +40,16 @@ func (c *call) history(request history.Request) error {
 		}
 	}
 	request.Format = historyFormat(p, header)
+	if compression := p.Choice("compression", "none", "lz4", "zstd"); compression != "none" {
+		request.ArrowCompression = compression
+	}
 	if p.Good() && !start.Before(end) {
 		p.Reject("start_timestamp", "Use a start_timestamp that lies before end_timestamp.")
 	}
 	if err := p.Problem(); err != nil {
 		return err
 	}
-	request.Start, request.End = ceilMilli(start), ceilMilli(end)
+	request.Start, request.End = start.UnixMilli(), end.UnixMilli()
 	points, err := c.server.services.History.Open(c.context(), request)
 	if err != nil {
 		return err
@@ -54,7 +57,7 @@ func (c *call) history(request history.Request) error {
 	if next := points.NextCursor(); next != "" {
 		c.http.Response.Header.Set(headerNextCursor, next)
 	}
-	return c.stream(points, historyCoding(request.Format, header))
+	return c.stream(points, historyCoding(&request, header))
 }
 
 const headerNextCursor = "Next-Cursor"
@@ -62,10 +65,10 @@ const headerNextCursor = "Next-Cursor"
 // varyHistory names the request headers that decide what an answer looks like.
 var varyHistory = []byte("Accept, Accept-Encoding, Authorization")
 
-// historyCoding returns the content coding of a history. Parquet and Arrow are compressed within: to
-// encode them again costs time and saves nothing.
-func historyCoding(as format.Format, header *fasthttp.RequestHeader) stream.Coding {
-	if as == format.Parquet || as == format.Arrow {
+// historyCoding returns the content coding of a history. Parquet, and Arrow where it is asked for, are
+// compressed within: to encode them again costs time and saves nothing.
+func historyCoding(request *history.Request, header *fasthttp.RequestHeader) stream.Coding {
+	if request.Format == format.Parquet || request.ArrowCompression != "" {
 		return stream.Identity
 	}
 	return stream.Accepted(input.Preferences(header.PeekAll(fasthttp.HeaderAcceptEncoding)))
@@ -84,14 +87,4 @@ func clusterRule(p *input.Parameters) stays.Rule {
 func seconds(p *input.Parameters, name string, fallback time.Duration) time.Duration {
 	number := p.Integer(name, int(fallback/time.Second), staySecondsRange)
 	return time.Duration(number) * time.Second
-}
-
-// ceilMilli returns the first millisecond that is not before an instant. Points have whole
-// milliseconds, so comparing them with the result is comparing them with the instant.
-func ceilMilli(t time.Time) int64 {
-	ms := t.UnixMilli()
-	if t.After(time.UnixMilli(ms)) {
-		ms++
-	}
-	return ms
 }

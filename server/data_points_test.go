@@ -37,8 +37,9 @@ func TestDataPoints(t *testing.T) {
 	key, _ := s.key("org_a", schema.KindAPIKey)
 	for _, test := range []struct{ query, want string }{
 		{"start_timestamp=2026-01-15T00:00:00Z&end_timestamp=2026-01-15T00:02:00Z", "[00:00Z 00:30Z 01:01Z 01:59Z]"},
-		{"start_timestamp=2026-01-15T00:00:00.0001Z&end_timestamp=2026-01-15T00:02:00.0001Z", "[00:30Z 01:01Z 01:59Z 02:00Z]"},
-		{"start_timestamp=2026-01-15T02:00:30+02:00&end_timestamp=2026-01-15%2000:01:30", "[00:30Z 01:01Z]"},
+		{"start_timestamp=2026-01-15T00:00:00.0001Z&end_timestamp=2026-01-15T00:02:00.0001Z", "[00:00Z 00:30Z 01:01Z 01:59Z]"},
+		{"start_timestamp=2026-01-15T02:00:30+02:00&end_timestamp=2026-01-15%2000:01:30,5z", "[00:30Z 01:01Z]"},
+		{"start_timestamp=2026-01-15T02:00:30%2B02&end_timestamp=1768435290", "[00:30Z 01:01Z]"},
 		{"start_timestamp=2026-01-15T00:00:00Z&end_timestamp=2026-01-15T00:03:00Z&bucket_seconds=60", "[00:30Z 01:59Z 02:00Z]"},
 		{"start_timestamp=1970-01-01T00:00:00Z&end_timestamp=2200-12-31T00:00:00Z&bucket_seconds=604800", "[02:00Z]"},
 		{"start_timestamp=2026-01-16T00:00:00Z&end_timestamp=2026-01-17T00:00:00Z", "[]"},

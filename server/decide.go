@@ -34,13 +34,16 @@ func (s *Server) decide(r *route, principal *keys.Principal, began time.Time, no
 
 // admit checks all that can be checked before the body is read.
 func (c *call) admit() error {
+	if err := c.checkForm(); err != nil {
+		return err
+	}
+	note := c.connection().TakeHandover()
 	if len(c.http.Request.Header.RequestURI()) > c.server.config.MaxURIBytes {
 		return problem.URITooLong
 	}
 	if !c.route.codeInURL && caller.InURL(c.http.QueryArgs()) {
 		return problem.SecretInURL
 	}
-	note := c.connection().TakeHandover()
 	if err := c.authenticate(); err != nil {
 		return err
 	}
@@ -52,6 +55,22 @@ func (c *call) admit() error {
 		return c.limited(err, wait)
 	}
 	return c.checkBodyHeaders()
+}
+
+// checkForm refuses what fasthttp takes and RFC 9112 does not allow, or allows to refuse: other versions of HTTP, lines
+// that end in a bare LF, and continued lines. What stands between us and the client may read such a request
+// differently.
+func (c *call) checkForm() error {
+	header := &c.http.Request.Header
+	if version := header.Protocol(); string(version) != "HTTP/1.1" && string(version) != "HTTP/1.0" {
+		c.http.SetConnectionClose()
+		return problem.HTTPVersion
+	}
+	if !transport.WellFormed(header.RawHeaders()) {
+		c.http.SetConnectionClose()
+		return problem.Malformed
+	}
+	return nil
 }
 
 // authenticate finds out who is calling.

@@ -38,7 +38,7 @@ func operations(table []route) (described []openapi.Operation) {
 	descriptions := descriptions()
 	for i := range table {
 		r := &table[i]
-		if isFile(r) {
+		if isFile(r) || forApps(r) {
 			continue
 		}
 		d := descriptions[r.path]
@@ -95,7 +95,7 @@ func refusalsOf(r *route, d *description) []int {
 func descriptions() map[string]description {
 	all := map[string]description{}
 	for _, part := range []map[string]description{
-		readingDescriptions(), writingDescriptions(), keyDescriptions(apiKeys, pathAPIKeys, tagKeys),
+		readingDescriptions(), writingDescriptions(), appDescriptions(), keyDescriptions(apiKeys, pathAPIKeys, tagKeys),
 		keyDescriptions(deviceCredentials, pathDeviceCredentials, tagDevices), signInDescriptions(), serviceDescriptions(),
 	} {
 		for path, d := range part {
@@ -238,7 +238,7 @@ func serviceDescriptions() map[string]description {
 	return map[string]description{
 		"/healthz":        {tag: tagService, answers: answered("The process lives.", openapi.Ref("Health"))},
 		"/readyz":         {tag: tagService, answers: answered("The service can serve.", openapi.Ref("Health"))},
-		"/":               {tag: tagService, answers: index},
+		"/":               {tag: tagService, answers: index, refusals: []int{404}},
 		pathOpenAPI:       {tag: tagService, answers: page("This description.", typeJSON)},
 		openapi.PagePath:  {tag: tagService, answers: page("The page.", "text/html; charset=utf-8")},
 		openapi.StylePath: {tag: tagService, answers: page("The page's style.", "text/css; charset=utf-8")},

@@ -3,7 +3,6 @@ package server
 import (
 	"net/http"
 
-	"lastseen/query/history"
 	"lastseen/query/history/format"
 	"lastseen/query/history/stays"
 	"lastseen/server/openapi"
@@ -26,8 +25,9 @@ func historyParameters() []openapi.Parameter {
 		optional("cursor", "The Next-Cursor of the page before. The session, the range, the buckets and the order must be the same; limit and format may differ.", openapi.Text(1, 200)),
 		optional("order", "By when the points were recorded, or by when they arrived: a feed that always has a next cursor and goes without buckets and clusters.", openapi.Choice("timestamp", "received")),
 		optional("format", "How the points are written; the header Accept decides when it is left out.", openapi.Choice(formatNames()...)),
+		optional("compression", "How an Arrow stream is compressed within; not every reader opens one that is.", openapi.Choice("none", "lz4", "zstd")),
 		optional("stationary_distance_meters", "How near the first point of a stay the others lie; they are less far away than this.",
-			openapi.Schema{"type": "number", "minimum": history.MinMeters, "maximum": history.MaxMeters, "default": rule.DistanceMeters}),
+			openapi.Schema{"type": "number", "minimum": stays.MinMeters, "maximum": stays.MaxMeters, "default": rule.DistanceMeters}),
 		optional("stationary_minimum_seconds", "How long a stay lasts at least.", seconds(rule.Minimum.Seconds())),
 		optional("stationary_gap_seconds", "How long after a point the next one of the same stay comes at most.", seconds(rule.Gap.Seconds())),
 	}

@@ -134,7 +134,7 @@ func TestAnswersAreEncodedAsTheClientLikes(t *testing.T) {
 			}
 		}
 	}
-	for _, target := range []string{long + "&format=parquet", long + "&format=arrow", nothing + "&format=csv"} {
+	for _, target := range []string{long + "&format=parquet", long + "&format=arrow&compression=zstd", nothing + "&format=csv"} {
 		if r := s.get(target, key, 200, header{"Accept-Encoding", "gzip, zstd"}); r.Header.Get("Content-Encoding") != "" {
 			t.Errorf("%s is encoded, though that makes it no smaller", target)
 		}

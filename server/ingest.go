@@ -17,7 +17,7 @@ const bodyMemory = 256 << 10
 
 // ingestPoints takes data points and answers when ClickHouse has them.
 func ingestPoints(c *call) error {
-	batch, err := c.readPoints()
+	batch, err := readPoints(c)
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func ingestPoints(c *call) error {
 
 // readPoints decodes the body. The memory for it is set aside before the first byte is read, and the
 // client has a bounded time to send it.
-func (c *call) readPoints() (*decode.Batch, error) {
+func readPoints(c *call) (*decode.Batch, error) {
 	request := &c.http.Request.Header
 	format, _ := pointsFormat(request.ContentType()) // both were checked by checkBodyHeaders
 	encoding, _ := pointsEncoding(request)

@@ -78,7 +78,7 @@ func TestIngest(t *testing.T) {
 	} {
 		caller := []string{driver, credential}[i%2]
 		r := s.do("POST", pathIngest, caller, test.body, header{"Content-Type", test.contentType}, header{"Content-Encoding", test.encoding})
-		if want := fmt.Sprintf(`{"accepted":%d,"rejected":[]}`, test.accepted); r.StatusCode != 200 || string(r.body) != want {
+		if want := fmt.Sprintf(`{"accepted":%d,"rejected":[],"replaced":0,"dropped_values":0}`, test.accepted); r.StatusCode != 200 || string(r.body) != want {
 			t.Errorf("%s: %s %s, want %s", test.name, r.Status, r.body, want)
 		}
 	}
@@ -92,6 +92,35 @@ func TestIngest(t *testing.T) {
 	}
 	if r := s.get(pathLastSeen+"?session_id="+session, key, 200); !bytes.Contains(r.body, []byte(`"timestamp":"2026-01-15T00:00:13Z"`)) {
 		t.Errorf("last seen %s", r.body)
+	}
+}
+
+func TestIngestSaysWhatItReplacedAndLeftOut(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	session := s.session("org_a", "00:00:00:00:00:04")
+	driver := s.token("org_a", keys.RoleDriver)
+	at := func(second int, latitude float64, more string) string {
+		return fmt.Sprintf(`{"session_id":%q,"timestamp":"2026-01-15T00:00:%02dZ","latitude":%g,"longitude":8%s}`+"\n", session, second, latitude, more)
+	}
+	for _, test := range []struct{ name, body, want string }{
+		{"three places at one time", at(0, 50, "") + at(0, 50.1, "") + at(0, 50.2, ""), `{"accepted":3,"rejected":[],"replaced":2,"dropped_values":0}`},
+		{"what is stored", at(0, 50.2, ""), `{"accepted":1,"rejected":[],"replaced":0,"dropped_values":0}`},
+		{"another place than is stored", at(0, 50, "") + at(1, 50, ""), `{"accepted":2,"rejected":[],"replaced":1,"dropped_values":0}`},
+		{"the same twice", at(2, 50, "") + at(2, 50, ""), `{"accepted":2,"rejected":[],"replaced":0,"dropped_values":0}`},
+		{"values that are not known or cannot be", at(3, 50, `,"speed":-1,"heading":null,"battery":87,"accuracy":"?","altitude":5`), `{"accepted":1,"rejected":[],"replaced":0,"dropped_values":4}`},
+	} {
+		r := s.do("POST", pathIngest, driver, strings.NewReader(test.body), header{"Content-Type", "application/x-ndjson"})
+		if string(r.body) != test.want {
+			t.Errorf("%s: %s %s, want %s", test.name, r.Status, r.body, test.want)
+		}
+	}
+	if got := s.stored("org_a", session); len(got) != 4 || got[3] != "2026-01-15T00:00:03Z [8 50 5] {}" {
+		t.Errorf("stored %q", got)
+	}
+	twice := `{"points":[` + strings.TrimSpace(at(4, 50, "")) + `],"points":[]}`
+	if r := s.do("POST", pathIngest, driver, strings.NewReader(twice), header{"Content-Type", "application/json"}); r.StatusCode != 422 {
+		t.Errorf("points twice: %s %s, want 422", r.Status, r.body)
 	}
 }
 

@@ -17,25 +17,24 @@ var (
 	jsonNull           = []byte("null")
 )
 
-// lastSeen answers with the newest point of a session that the caller's organisation may see. It is
-// polled more than everything else together: it allocates nothing and takes no lock of its own.
-func lastSeen(c *call) error { return c.poll() }
-
-// lastSeenPublic answers with the newest point of a public session.
-func lastSeenPublic(c *call) error { return c.poll() }
-
-// poll answers with the newest point of the session that the request names, at once or, for one that
-// prefers to wait, when it has changed.
-func (c *call) poll() error {
+// lastSeen answers with the newest point of the session that the request names, as far as the caller may see it, at once
+// or, for a request that prefers to wait, when it has changed. It is polled more than everything else together: it
+// allocates nothing and takes no lock of its own.
+func lastSeen(c *call) error {
 	id, _ := input.LastArg(c.http.QueryArgs(), "session_id")
 	if len(id) == 0 {
 		return problemNoSessionID
 	}
+	if session, ok := schema.ParseID(id); ok {
+		if err := c.server.services.Owner.Own(session); err != nil {
+			return err
+		}
+	}
 	var point schema.DataPoint
-	status, waited := c.look(id, &point), false
+	status, waited := look(c, id, &point), false
 	if preferences := c.http.Request.Header.Peek(headerPrefer); len(preferences) > 0 {
 		var err error
-		if status, waited, err = c.awaitChange(id, status, &point); err != nil {
+		if status, waited, err = awaitChange(c, id, status, &point); err != nil {
 			return err
 		}
 	}
@@ -48,11 +47,11 @@ func (c *call) poll() error {
 			return err
 		}
 	}
-	return c.replyPoint(status, &point)
+	return replyPoint(c, status, &point)
 }
 
 // look fills in the newest point of a session as the caller sees it.
-func (c *call) look(id []byte, point *schema.DataPoint) latest.Status {
+func look(c *call, id []byte, point *schema.DataPoint) latest.Status {
 	if c.route.Public {
 		return c.server.services.LastSeen.LookupPublic(id, point)
 	}
@@ -60,7 +59,7 @@ func (c *call) look(id []byte, point *schema.DataPoint) latest.Status {
 }
 
 // replyPoint answers with what a look-up found, or with 304 when the caller has that already.
-func (c *call) replyPoint(status latest.Status, point *schema.DataPoint) error {
+func replyPoint(c *call, status latest.Status, point *schema.DataPoint) error {
 	if status == latest.NotFound {
 		return problem.NoSession
 	}
@@ -116,7 +115,7 @@ func holdsTag(lines [][]byte, tag []byte) bool {
 			if end < 2 {
 				break
 			}
-			if bytes.Equal(line[:end], tag) {
+			if bytes.Equal(line[:end], tag) || sameBeforeProxy(line[:end], tag) {
 				return true
 			}
 			line = line[end:]
@@ -126,3 +125,16 @@ func holdsTag(lines [][]byte, tag []byte) bool {
 }
 
 var weakPrefix = []byte("W/")
+
+// sameBeforeProxy reports whether an entity tag is ours with what some proxies add to the tag of an answer that
+// they compress.
+func sameBeforeProxy(sent, tag []byte) bool {
+	for _, suffix := range proxySuffixes {
+		if ours, found := bytes.CutSuffix(sent, suffix); found {
+			return len(tag) > 1 && bytes.Equal(ours, tag[:len(tag)-1])
+		}
+	}
+	return false
+}
+
+var proxySuffixes = [][]byte{[]byte(`-gzip"`), []byte(`;gzip"`)}

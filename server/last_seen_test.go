@@ -11,6 +11,7 @@ import (
 
 	"lastseen/keys"
 	"lastseen/schema"
+	"lastseen/server/cluster"
 )
 
 func TestLastSeen(t *testing.T) {
@@ -239,4 +240,23 @@ func TestRevokedMeansRevoked(t *testing.T) {
 		revoked.Store(true)
 		group.Wait()
 	}
+}
+
+// elsewhere owns nothing.
+type elsewhere struct{}
+
+func (elsewhere) Own(schema.ID) error { return cluster.ErrElsewhere }
+
+func TestPollsOfWhatAnotherNodeOwnsAreRefused(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(with *setup) { with.services.Owner = elsewhere{} })
+	target := pathLastSeen + "?session_id=" + s.session("org_a", "00:00:00:00:0c:01")
+	key, _ := s.key("org_a", schema.KindAPIKey)
+	plain := s.keepOpen()
+	for range 20 { // on both ways, once the cache has the key
+		if status := plain.poll(target, key); status != 503 {
+			t.Fatalf("a poll is answered %d, want 503", status)
+		}
+	}
+	s.get(target, key, 503)
 }

@@ -2,6 +2,8 @@ package server
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -77,6 +79,48 @@ func TestRequestsOfOneCallerAreLimited(t *testing.T) {
 	}
 	s.get(target, operator, 429)
 	s.get(target, s.token("org_b", keys.RoleOperator), 404)
+}
+
+// TestAPollThatIsRefusedIsCountedOnce: the direct way leaves it to the general one, which does not count it again.
+func TestAPollThatIsRefusedIsCountedOnce(t *testing.T) {
+	t.Parallel()
+	clock := newHandClock()
+	s := start(t, func(with *setup) {
+		with.config.RequestRate, with.config.Now = ratelimit.Rate{Quota: 3, Window: time.Hour}, clock.read
+	})
+	session := s.session("org_a", "00:00:00:00:0d:02")
+	key, _ := s.key("org_a", schema.KindAPIKey)
+	target, nowhere := pathLastSeen+"?session_id="+session, pathLastSeen+"?session_id="+strings.Repeat("0", 24)
+	holder, other := s.keepOpen(), s.keepOpen()
+	for { // until the cache has the key, without which no poll goes the direct way
+		holder.poll(target, key)
+		if _, cached := s.Server.services.Authenticator.Known([]byte(key)); cached {
+			break
+		}
+	}
+	for _, test := range []struct {
+		name  string
+		polls func() []int
+		want  []int
+	}{
+		{"for a session that is not there", func() []int {
+			return []int{other.poll(nowhere, key), other.poll(nowhere, key), other.poll(target, key), other.poll(target, key)}
+		}, []int{404, 404, 200, 429}},
+		{"past the rate", func() []int {
+			got := []int{other.poll(target, key), other.poll(target, key), other.poll(target, key), other.poll(target, key)}
+			clock.advance(20 * time.Minute) // one more
+			return append(got, other.poll(target, key), other.poll(target, key))
+		}, []int{200, 200, 200, 429, 200, 429}},
+		{"for want of a slot", func() []int {
+			s.Server.slots.Fix(1)
+			return []int{holder.poll(target, key), other.poll(target, key), holder.poll(target, key), holder.poll(target, key)}
+		}, []int{200, 503, 200, 429}},
+	} {
+		clock.advance(time.Hour)
+		if got := test.polls(); !slices.Equal(got, test.want) {
+			t.Errorf("%s: the answers are %v, want %v", test.name, got, test.want)
+		}
+	}
 }
 
 func TestBadCredentialsFromOneAddressAreLimited(t *testing.T) {

@@ -107,7 +107,8 @@ func TestEveryRouteByEveryKindOfCaller(t *testing.T) {
 		}
 	}
 	for _, r := range routes() {
-		if !isFile(&r) && !seen[r.method+" "+r.path] {
+		// A credential in an app's path has tests of its own: a row's callers have theirs in a header.
+		if !isFile(&r) && !forApps(&r) && !seen[r.method+" "+r.path] {
 			t.Errorf("%s %s is not in the matrix", r.method, r.path)
 		}
 	}

@@ -76,11 +76,3 @@ func page(file console.File) func(*call) error {
 func takesGzip(accepted []input.Preference) bool {
 	return slices.ContainsFunc(accepted, func(p input.Preference) bool { return p.Value == "gzip" && p.Weight > 0 })
 }
-
-// redirect sends a browser on by a GET. The address is one of ours or the identity provider's, never
-// one that a request brought.
-func (c *call) redirect(address string) error {
-	c.http.Response.Header.Set(fasthttp.HeaderLocation, address)
-	c.http.SetStatusCode(fasthttp.StatusSeeOther)
-	return nil
-}

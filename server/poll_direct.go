@@ -20,7 +20,7 @@ import (
 // the same few headers again and again, and the general way with them, through fasthttp's request and
 // response, costs several times what they ask for.
 //
-// It answers only what it understands completely (see transport.ParsePlain), when the answer is 200 or 304 and
+// It answers only what it understands completely (see transport.Plain), when the answer is 200 or 304 and
 // comes from memory. All else goes the general way as if nobody had looked at it. Both ways give the
 // same answer to the byte, the request's id aside: TestDirectPolls holds them against each other.
 type directPolls struct {
@@ -65,7 +65,7 @@ func (d *directPolls) way() *transport.Direct {
 
 // answer answers a poll and reports whether it did. Once the server drains nothing is answered here: a shutdown waits
 // only for what has begun before.
-func (d *directPolls) answer(c *transport.Conn, poll transport.Plain) (answered bool, err error) {
+func (d *directPolls) answer(c *transport.Conn, poll *transport.Plain) (answered bool, err error) {
 	defer func() {
 		if fault := recover(); fault != nil { // the general way meets it too, and answers
 			d.server.config.Logger.Error("panic", "route", d.route.path, "fault", fmt.Sprint(fault), "stack", string(debug.Stack()))
@@ -77,7 +77,7 @@ func (d *directPolls) answer(c *transport.Conn, poll transport.Plain) (answered 
 	began := time.Now()
 	answer := d.answers.Get().(*directAnswer)
 	defer d.answers.Put(answer)
-	status := d.look(answer, c, &poll, began)
+	status := d.look(answer, c, poll, began)
 	if status == 0 {
 		return false, nil
 	}
@@ -93,7 +93,7 @@ func (d *directPolls) answer(c *transport.Conn, poll transport.Plain) (answered 
 func (d *directPolls) look(a *directAnswer, c *transport.Conn, poll *transport.Plain, now time.Time) (status int) {
 	s := d.server
 	session, ok := schema.ParseID(poll.Parameter)
-	if !ok {
+	if !ok || s.services.Owner.Own(session) != nil {
 		return 0
 	}
 	principal, known := s.services.Authenticator.Known(poll.Credential)

@@ -28,11 +28,11 @@ var perRequest = regexp.MustCompile(`(X-Request-Id|Date): [^\r]+`)
 
 // directly answers a request on the direct way if it is plain.
 func (s *service) directly(c net.Conn, request string) (answered bool, err error) {
-	plain, ok := transport.ParsePlain([]byte(request), directStart)
-	if !ok {
+	var plain transport.Plain
+	if !plain.Parse([]byte(request), directStart) {
 		return false, nil
 	}
-	return s.direct.answer(accepted(s.Server, c), plain)
+	return s.direct.answer(accepted(s.Server, c), &plain)
 }
 
 // TestDirectPolls answers polls both ways and compares.
@@ -140,9 +140,12 @@ func FuzzPlainPoll(f *testing.F) {
 		f.Add([]byte(start + rest))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		p, plain := transport.ParsePlain(text, directStart)
-		if !plain {
+		var p transport.Plain
+		if !p.Parse(text, directStart) {
 			return
+		}
+		if _, ok := schema.ParseID(p.Parameter); !ok {
+			return // it is not answered directly
 		}
 		var ctx fasthttp.RequestCtx
 		asked := func() string { return strings.ToLower(string(ctx.Request.URI().QueryString())) }
@@ -159,8 +162,8 @@ func FuzzPlainPoll(f *testing.F) {
 			t.Error("it is no plain GET")
 		case string(ctx.Path()) != pathLastSeen || asked() != "session_id="+strings.ToLower(string(p.Parameter)):
 			t.Errorf("it asks for %s", ctx.Request.URI())
-		case string(caller.Credential(&ctx)) != string(p.Credential):
-			t.Errorf("its credential is %q, not %q", caller.Credential(&ctx), p.Credential)
+		case string(caller.Credential(&ctx, &caller.Access{})) != string(p.Credential):
+			t.Errorf("its credential is %q, not %q", caller.Credential(&ctx, &caller.Access{}), p.Credential)
 		}
 		if tags := header.PeekAll(fasthttp.HeaderIfNoneMatch); len(tags) > 1 || string(bytes.Join(tags, nil)) != string(p.Tags) {
 			t.Errorf("its tags are %q, not %q", tags, p.Tags)

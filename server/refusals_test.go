@@ -60,7 +60,7 @@ func TestParametersThatAreFine(t *testing.T) {
 	for _, target := range []string{
 		pathSessionsList + "?nobody_knows_this=1&page=1&page=2",
 		pathSessionsList + "?search=%27%22%5C%25_%3B--&filter_public=Yes&org_scope=shared&sort_by=last_seen_at_timestamp&sort_order=asc",
-		pathSessionsList + "?filter_created_at_timestamp_gte=2026-01-15T09:30:00+02:00&filter_created_at_timestamp_lte=2026-01-15%2009:30:00",
+		pathSessionsList + "?filter_created_at_timestamp_gte=2026-01-15T09:30:00+02:00&filter_created_at_timestamp_lte=2026-01-15%2009:30:00Z",
 		pathTypeahead + "?query=%25&limit=100&org_scope=owned",
 	} {
 		s.get(target, key, 200)

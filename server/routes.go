@@ -25,6 +25,7 @@ type route struct {
 	bodyLimit int64         // bytes on the wire
 	timeout   time.Duration // of the work; reading and writing have their own
 	queue     queue
+	urgent    bool // it goes before what else is in the queue, and has a reserve
 
 	handle func(*call) error
 	allow  string       // the methods of the path, where handle is notAllowed
@@ -38,6 +39,7 @@ const (
 	noBody bodyKind = iota
 	jsonBody
 	pointsBody
+	appBody // whatever an app sends, on a route of its own
 )
 
 // input returns where the route's requests have what they ask for.
@@ -88,7 +90,7 @@ func routes() []route {
 		read(pathSessionsGet, "One session", queryQueue, 20*time.Second, getSession),
 		read(pathTypeahead, "Suggestions for a text that is being typed", queryQueue, 20*time.Second, typeahead),
 
-		quiet(public(pathLastSeenPublic, "The newest data point of a public session", noQueue, 5*time.Second, lastSeenPublic)),
+		quiet(public(pathLastSeenPublic, "The newest data point of a public session", noQueue, 5*time.Second, lastSeen)),
 		public(pathPointsPublic, "The data points of a public session in a range of time, and its stationary clusters", streamQueue, 10*time.Minute, dataPointsPublic),
 
 		write(pathRegister, "Register a device to the organisation", keys.RoleOperator, registerDevice),
@@ -108,6 +110,7 @@ func routes() []route {
 		probe("/readyz", "Whether the service can serve", ready),
 		public("/", "Where to look", noQueue, 5*time.Second, index),
 	}
+	table = append(table, appRoutes()...)
 	table = append(table, keyRoutes(pathAPIKeys, apiKeys)...)
 	table = append(table, keyRoutes(pathDeviceCredentials, deviceCredentials)...)
 	table = append(table, signInRoutes()...)
@@ -158,6 +161,12 @@ func bodiless(r route) route {
 	return r
 }
 
+// urgent is a route that no load may keep waiting.
+func urgent(r route) route {
+	r.urgent = true
+	return r
+}
+
 // large is a route with a body that holds a list of as many ids as ingest.MaxMarks.
 func large(r route) route {
 	r.bodyLimit = 1 << 20
@@ -176,7 +185,7 @@ func keyRoutes(prefix string, kind keyKind) []route {
 	return []route{
 		write(prefix+"/create/v1", "Make "+kind.indefinite, admin, kind.create),
 		query("/list/v1", "The organisation's "+kind.plural, kind.list),
-		bodiless(write(prefix+"/revoke/v1", "Revoke "+kind.indefinite, admin, kind.revoke)),
+		urgent(bodiless(write(prefix+"/revoke/v1", "Revoke "+kind.indefinite, admin, kind.revoke))),
 		write(prefix+"/rotate/v1", "Replace "+kind.indefinite+" by a new one", admin, kind.rotate),
 		query("/events/v1", "Who made, rotated and revoked "+kind.plural, kind.events),
 	}

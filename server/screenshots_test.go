@@ -29,6 +29,9 @@ func TestScreenshots(t *testing.T) {
 	}
 	s := start(t)
 	s.inhabit()
+	const org = "org_harbour_logistics"
+	first := s.drivers(org, 14)
+	s.post(pathUpdateSession+"?session_id="+first, s.token(org, keys.RoleOperator), `{"public":true}`, 200)
 	person := people.Person{UserID: "user_ana", Memberships: []people.Membership{
 		{OrgID: "org_harbour_logistics", Role: keys.RoleOwner}, {OrgID: "org_north_couriers", Role: keys.RoleOperator},
 	}}
@@ -53,15 +56,28 @@ func TestScreenshots(t *testing.T) {
 	p.do(looks("light", 1280, 800))
 	take("sign-in", p.open("/auth/link#"+s.link(person)), see("#link-button"))
 	p.signIn(s.link(person))
-	take("organisation-selector", anew(p.base+"/console/"), see(".cards"), click(".menu-organisation .menu-button"), see(".menu-organisation .menu-panel"))
+	drawn := untilTrue(`document.querySelector(".sessions")?.markers?.drawn > 10`)
+	sessions := p.base + "/console/#/" + org + "/sessions"
+	chosen := chromedp.Steps(anew(sessions+"/"+first+"?last=24h"), see(".u-over"), drawn)
+	settle := untilTrue(`performance.now() > 4000`) // for the ways of all the others
+	take("sessions", anew(sessions), drawn, settle)
+	take("session", chosen, settle, chromedp.MouseEvent("mouseMoved", 800, 590))
+	take("share", chosen, press("Shared"), see("dialog"))
+	take("track", anew(p.base+"/track/#"+first+"?last=24h"), see(".u-over"), settle)
+	take("api", anew(p.base+"/docs"), fill("#find", "typeahead"), click(".operation:not([hidden]) .more summary"), click(".operation:not([hidden]) .try summary"),
+		fill(".operation:not([hidden]) input[name=query]", "load"), press("Send"), see(".answer pre"),
+		step(chromedp.Evaluate[chromedp.Void](`document.querySelector(".operation:not([hidden]) .more").scrollIntoView(); scrollBy(0, -80)`)))
+	take("organisation-selector", anew(p.base+"/console/"), see(".sessions"), drawn, settle, click(".menu-organisation .menu-button"), see(".menu-organisation .menu-panel"))
 	take("api-keys", list)
 	take("key-shown-once", press("Add new key"), fill("dialog input[name=name]", "Route planner"), press("Add key"), see(".secret-text"))
 	take("revoke-key", list, press("Revoke Dispatch board, production"), see("dialog"))
 	take("operator", anew(p.base+"/console/#/org_north_couriers/settings"), see(".notice"))
 	p.do(looks("dark", 1280, 800))
 	take("api-keys-dark", list)
+	take("session-dark", chosen, settle)
 	p.do(looks("light", 390, 844))
 	take("api-keys-phone", list)
+	take("sessions-phone", anew(sessions), drawn, settle)
 	p.do(looks("dark", 390, 844))
 	take("key-shown-once-phone", list, press("Add new key"), fill("dialog input[name=name]", "On the road"), press("Add key"), see(".secret-text"))
 }

@@ -27,6 +27,7 @@ import (
 	"lastseen/query/latest"
 	"lastseen/query/sessions"
 	"lastseen/server/caller"
+	"lastseen/server/cluster"
 	"lastseen/server/limit"
 	"lastseen/server/problem"
 	"lastseen/server/transport"
@@ -120,7 +121,7 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// Services are what the routes are made of. All are required but Provider; the Server does
+// Services are what the routes are made of. All are required but Provider and Owner; the Server does
 // not close them.
 type Services struct {
 	Authenticator *apikey.Authenticator
@@ -130,16 +131,27 @@ type Services struct {
 	LastSeen      *latest.Table
 	History       *history.Reader
 	Sessions      *sessions.Reader
+	// Owner knows which sessions this node answers polls of; nil means all.
+	Owner cluster.Owner
 	// SignIn signs browsers in. Provider is where they go for it, nil when there are only sign-in links.
 	SignIn   *people.SignIn
 	Provider *oidc.Provider
 	// Ready says why the service cannot serve yet, in a sentence for the public, or nil when it
-	// can. It is called for every /readyz and must end with its context.
+	// can. It is called for /readyz, at most once in readyFor and never twice at a time, and must end
+	// with its context.
 	Ready func(ctx context.Context) error
 	// StoreDown reports whether it is known, and logged, that ClickHouse does not serve: requests that fail
 	// for it are not logged one by one then. Nil means never.
 	StoreDown func() bool
 }
+
+const (
+	// reservedQueries is how many revocations run although everything else that asks ClickHouse is at its limit.
+	reservedQueries = 2
+	// openHistories is how many histories may be open for each that may be read: the others wait for clients that
+	// are slow to read, and hold no query.
+	openHistories = 8
+)
 
 // Server answers HTTP requests. Its methods are safe for concurrent use.
 type Server struct {
@@ -151,9 +163,10 @@ type Server struct {
 	calls        sync.Pool           // of *call
 	direct       *directPolls        // nil when every request is logged
 	ids          *idSource
-	queries      *limit.Admission
-	streams      *limit.Fair
-	waiting      *limit.Admission             // polls that wait for a change
+	queries      *limit.Gate
+	streams      *limit.Gate                  // histories that are read
+	open         *limit.Gate                  // histories, those included that wait for a slow client
+	waiting      *limit.Gate                  // polls that wait for a change
 	slots        *limit.Slots                 // connections that poll under overload
 	thinned      map[string]*ratelimit.Bucket // by reason: refusals of which not all are logged
 	stopping     chan struct{}
@@ -163,6 +176,7 @@ type Server struct {
 	browsers     *caller.Browsers
 	identifier   *caller.Identifier
 	rateProblems rateProblems
+	readiness    readiness
 	draining     atomic.Bool
 
 	work     context.Context // ends when a shutdown's time is up
@@ -176,11 +190,17 @@ type Server struct {
 // New returns a Server that does not listen yet.
 func New(config Config, services Services) *Server {
 	config.setDefaults()
+	if services.Owner == nil {
+		services.Owner = cluster.Local().Owner
+	}
 	s := &Server{
 		config: config, services: services, routes: routes(), byPath: map[string][]*route{}, ids: newIDSource(),
-		queries: limit.NewAdmission(config.Queries, 10*config.Queries, config.QueueWait),
-		streams: limit.NewFair(config.Histories, 5*config.Histories, config.QueueWait),
-		waiting: limit.NewAdmission(config.LongPolls, 0, 0), stopping: make(chan struct{}),
+		queries: limit.NewGate(limit.GateConfig{
+			Capacity: int64(config.Queries), Reserved: reservedQueries, Waiting: 10 * config.Queries, Wait: config.QueueWait,
+		}),
+		streams: limit.NewGate(limit.GateConfig{Capacity: int64(config.Histories), Waiting: 5 * config.Histories, Wait: config.QueueWait}),
+		open:    limit.NewGate(limit.GateConfig{Capacity: openHistories * int64(config.Histories)}),
+		waiting: limit.NewGate(limit.GateConfig{Capacity: int64(config.LongPolls)}), stopping: make(chan struct{}),
 		thinned: map[string]*ratelimit.Bucket{
 			problem.ReasonBusy: {}, problem.ReasonRate: {}, problem.ReasonUnavailable: {}, problem.ReasonDiskFull: {},
 		},
@@ -240,7 +260,7 @@ func (s *Server) router() *router.Router {
 // exist, or a method that its path does not have. Both go the way of all requests, so that a
 // credential is treated as everywhere.
 func (s *Server) refusal(ctx *fasthttp.RequestCtx) *route {
-	known := s.byPath[string(ctx.Request.URI().PathOriginal())]
+	known := s.routesOf(ctx)
 	if meant := misspelled[string(ctx.Request.URI().PathOriginal())]; meant != "" {
 		return leadTo(meant)
 	}
@@ -260,13 +280,22 @@ func (s *Server) refusal(ctx *fasthttp.RequestCtx) *route {
 	return refused
 }
 
+// routesOf returns the routes of a request's path.
+func (s *Server) routesOf(ctx *fasthttp.RequestCtx) []*route {
+	path := string(ctx.Request.URI().PathOriginal())
+	if known := s.byPath[path]; known != nil {
+		return known
+	}
+	return s.byPath[withoutCredential(path)]
+}
+
 // find returns the route of a request.
 func (s *Server) find(ctx *fasthttp.RequestCtx) *route {
 	method := string(ctx.Method())
 	if method == fasthttp.MethodHead {
 		method = fasthttp.MethodGet
 	}
-	for _, r := range s.byPath[string(ctx.Request.URI().PathOriginal())] {
+	for _, r := range s.routesOf(ctx) {
 		if r.method == method {
 			return r
 		}

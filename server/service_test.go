@@ -112,11 +112,10 @@ func (s *service) services(ctx context.Context) Services {
 	}
 	s.issuer = issuer
 	cursorKey := issuer.DeriveKey("history cursors")
-	signIn, err := people.OpenSignIn(people.SignInConfig{Issuer: issuer, DataDir: s.dataDir})
+	signIn, err := people.OpenSignIn(ctx, people.SignInConfig{Issuer: issuer, Store: s.db, DataDir: s.dataDir})
 	if err != nil {
 		s.Fatal(err)
 	}
-	s.Cleanup(func() { signIn.Close() })
 	channel := &apikey.LocalChannel{}
 	authenticator, err := apikey.NewAuthenticator(apikey.AuthenticatorConfig{Store: s.db, Users: issuer, Channel: channel})
 	if err != nil {
@@ -133,7 +132,7 @@ func (s *service) services(ctx context.Context) Services {
 		Registry:      registry,
 		Writer:        writer,
 		LastSeen:      lastSeen,
-		History:       history.New(s.db, lastSeen, history.Options{Streams: 4, CursorKey: cursorKey, Receipts: writer}),
+		History:       history.New(s.db, lastSeen, history.Options{Streams: 4, CursorKey: cursorKey, Watermark: writer}),
 		Sessions:      sessions.New(s.db, lastSeen, time.Now),
 		SignIn:        signIn,
 		Ready: func(ctx context.Context) error {

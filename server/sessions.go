@@ -139,7 +139,7 @@ func createSession(c *call) error {
 
 // updateSession changes what is said of a session.
 func updateSession(c *call) error {
-	id, missing := c.sessionID()
+	id, missing := sessionIDOf(c)
 	if missing != nil {
 		return missing
 	}
@@ -155,7 +155,7 @@ func updateSession(c *call) error {
 
 // terminateSession ends a session.
 func terminateSession(c *call) error {
-	id, missing := c.sessionID()
+	id, missing := sessionIDOf(c)
 	if missing != nil {
 		return missing
 	}
@@ -165,9 +165,9 @@ func terminateSession(c *call) error {
 	return c.json(fasthttp.StatusOK, true)
 }
 
-// sessionID reads the parameter session_id. A text that is no id names a session that is not there:
+// sessionIDOf reads the parameter session_id. A text that is no id names a session that is not there:
 // the zero id, which no session has.
-func (c *call) sessionID() (schema.ID, error) {
+func sessionIDOf(c *call) (schema.ID, error) {
 	p := input.Of(c.http)
 	text := p.Required("session_id")
 	if err := p.Problem(); err != nil {

@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	devtools "github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/performance"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -182,6 +184,22 @@ const manySessions = `(() => {
   };
 })()`
 
+// processorTime is how long the page's main thread has run, waiting not counted.
+func (p *tab) processorTime() time.Duration {
+	p.Helper()
+	got, err := chromedp.Call(p.ctx, performance.GetMetrics, cdp.Empty{})
+	if err != nil {
+		p.Fatalf("ask for the page's processor time: %v", err)
+	}
+	for _, metric := range got.Metrics {
+		if metric.Name == "TaskDuration" {
+			return time.Duration(metric.Value * float64(time.Second))
+		}
+	}
+	p.Fatal("the browser does not tell the page's processor time")
+	return 0
+}
+
 // TestTenThousandSessionsStayUsable: all of them move, and the page with them.
 func TestTenThousandSessionsStayUsable(t *testing.T) {
 	chromium(t)
@@ -190,27 +208,26 @@ func TestTenThousandSessionsStayUsable(t *testing.T) {
 	if _, err := chromedp.Call(p.ctx, devtools.AddScriptToEvaluateOnNewDocument, devtools.AddScriptToEvaluateOnNewDocumentParams{Source: manySessions}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := chromedp.Call(p.ctx, performance.Enable, performance.EnableParams{TimeDomain: performance.EnableTimeDomainThreadTicks}); err != nil {
+		t.Fatal(err)
+	}
 	p.signIn(s.link(owner))
 	p.do(says("#session-count", "12,000 sessions"), says(".list-note", "10,000 of 12,000"), untilTrue(`document.querySelector(".sessions").markers?.drawn === 10000`))
 	if rows := eval[int](p, `document.querySelectorAll(".session-row").length`); rows != 100 {
 		t.Errorf("the list has %d rows", rows)
 	}
-	frames := eval[[]float64](p, `new Promise((done) => {
-	  const frames = [], painted = [];
-	  const layer = document.querySelector(".sessions").markers;
-	  dispatchEvent(new Event("online"));
-	  let before = 0;
-	  const step = (now) => {
-	    if (before) { frames.push(now - before); painted.push(layer.frameMilliseconds) }
-	    before = now;
-	    if (frames.length < 60) requestAnimationFrame(step);
-	    else { const middle = (list) => list.sort((a, b) => a - b)[list.length >> 1]; done([middle(frames), frames[Math.floor(frames.length * 0.95)], middle(painted), layer.drawn, painted[Math.floor(painted.length * 0.1)]]) }
-	  };
-	  setTimeout(() => requestAnimationFrame(step), 1000);
+	eval[bool](p, `(dispatchEvent(new Event("online")), new Promise((done) => setTimeout(() => done(true), 1000)))`) // all set off
+	before := p.processorTime()
+	frames := eval[float64](p, `new Promise((done) => {
+	  let frames = 0;
+	  const end = performance.now() + 2000;
+	  const step = (now) => { if (now < end) { frames += 1; requestAnimationFrame(step) } else done(frames) };
+	  requestAnimationFrame(step);
 	})`)
-	t.Logf("10,000 moving sessions: a frame every %.1f ms (19 of 20 within %.1f ms), of which %.1f ms to draw them; %v drawn", frames[0], frames[1], frames[2], frames[3])
-	if frames[4] > 60 { // one of ten: the machine may have much else to do
-		t.Errorf("at best a frame takes %.1f ms to draw; above 60 ms the map is not usable", frames[4])
+	each := (p.processorTime() - before).Seconds() * 1000 / max(frames, 1)
+	t.Logf("10,000 moving sessions: a frame takes the page %.1f ms of processor time; there were %v frames in two seconds", each, frames)
+	if each > 60 { // by the processor's time, because the machine may have much else to do
+		t.Errorf("a frame takes %.1f ms; above 60 ms the map is not usable", each)
 	}
 	p.do(chromedp.Focus(chromedp.CSS(".search input")), typed("van-9999"), says(".sessions-head [role=status]", "1 session found"))
 }

@@ -64,7 +64,7 @@ type sessionView struct {
 	Provider      bool             `json:"provider"` // whether an identity provider signs people in
 }
 
-func (c *call) viewOf(session *people.Session) sessionView {
+func viewOf(c *call, session *people.Session) sessionView {
 	view := sessionView{
 		UserID: session.UserID, OrgID: session.Memberships[0].OrgID, Role: session.Memberships[0].Role.String(),
 		CSRFToken: session.CSRFToken, ExpiresAt: input.Time(session.ExpiresAt), Provider: c.server.services.Provider != nil,
@@ -88,7 +88,7 @@ func showSession(c *call) error {
 			UserID: p.UserID, Memberships: []people.Membership{{OrgID: p.OrgID, Role: p.Role}},
 		}}
 	}
-	return c.json(fasthttp.StatusOK, c.viewOf(session))
+	return c.json(fasthttp.StatusOK, viewOf(c, session))
 }
 
 // showOptions tells the console how its user can sign in.
@@ -118,7 +118,7 @@ func redeemLink(c *call) error {
 	if _, wait, err := c.server.identifier.CheckFailures(c.asked(), nil); err != nil {
 		return c.limited(err, wait)
 	}
-	cookie, session, err := c.server.services.SignIn.Redeem(token)
+	cookie, session, err := c.server.services.SignIn.Redeem(c.context(), token)
 	c.server.identifier.NoteFailure(c.asked(), err)
 	switch {
 	case errors.Is(err, people.ErrLinkUsed):
@@ -131,7 +131,7 @@ func redeemLink(c *call) error {
 		return err
 	}
 	c.server.browsers.SetCookie(c.http, caller.SessionCookie, cookie, session.ExpiresAt, fasthttp.CookieSameSiteStrictMode)
-	return c.json(fasthttp.StatusOK, c.viewOf(session))
+	return c.json(fasthttp.StatusOK, viewOf(c, session))
 }
 
 // signOut ends the session for good. A browser whose session is over already is signed out, too.
@@ -141,7 +141,7 @@ func signOut(c *call) error {
 		if err := c.server.browsers.CheckCrossSite(c.http, session); err != nil {
 			return err
 		}
-		if err := c.server.services.SignIn.End(session); err != nil {
+		if err := c.server.services.SignIn.End(c.context(), session); err != nil {
 			return err
 		}
 	}
@@ -161,14 +161,12 @@ func beginLogin(c *call) error {
 	}
 	address, err := c.server.services.Provider.AuthCodeURL(c.context(), flow)
 	if err != nil {
-		return c.loginFailed("unavailable", err)
+		return loginFailed(c, "unavailable", err)
 	}
 	// The provider sends the browser back from another site, with which strict cookies do not come.
-	c.server.browsers.SetCookie(c.http, caller.FlowCookie, token, time.Now().Add(flowLife), fasthttp.CookieSameSiteLaxMode)
+	c.server.browsers.SetCookie(c.http, caller.FlowCookie, token, time.Now().Add(people.FlowLife), fasthttp.CookieSameSiteLaxMode)
 	return c.redirect(address)
 }
-
-const flowLife = 15 * time.Minute
 
 // finishLogin signs in whom the identity provider has sent back.
 func finishLogin(c *call) error {
@@ -179,22 +177,22 @@ func finishLogin(c *call) error {
 	cookie := c.server.browsers.Cookie(c.http, caller.FlowCookie)
 	flow, err := c.server.services.SignIn.OpenFlow(cookie, string(args.Peek("state")))
 	if err != nil {
-		return c.loginFailed("expired", err)
+		return loginFailed(c, "expired", err)
 	}
 	c.server.browsers.DropCookie(c.http, caller.FlowCookie)
 	if refusal := args.Peek("error"); len(refusal) > 0 {
-		return c.loginFailed("denied", errors.New("the identity provider answered "+short(refusal, 64)))
+		return loginFailed(c, "denied", errors.New("the identity provider answered "+short(refusal, 64)))
 	}
 	person, err := c.server.services.Provider.Exchange(c.context(), flow, oidc.Callback{
 		Code: string(args.Peek("code")), Issuer: string(args.Peek("iss")),
 	})
 	switch {
 	case errors.Is(err, people.ErrNoOrganisation):
-		return c.loginFailed("no-organisation", err)
+		return loginFailed(c, "no-organisation", err)
 	case errors.Is(err, schema.InvalidCredential), errors.Is(err, schema.ExpiredCredential):
-		return c.loginFailed("refused", err)
+		return loginFailed(c, "refused", err)
 	case err != nil:
-		return c.loginFailed("unavailable", err)
+		return loginFailed(c, "unavailable", err)
 	}
 	token, session, err := c.server.services.SignIn.Begin(person)
 	if err != nil {
@@ -205,7 +203,7 @@ func finishLogin(c *call) error {
 }
 
 // loginFailed sends a browser back to the console, which says what the reason means.
-func (c *call) loginFailed(reason string, cause error) error {
+func loginFailed(c *call, reason string, cause error) error {
 	c.server.config.Logger.Warn("somebody could not sign in", "request_id", string(c.id.bytes()), "reason", reason, "cause", cause)
 	return c.redirect(console.Path + "#sign-in-failed:" + reason)
 }

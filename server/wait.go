@@ -10,6 +10,7 @@ import (
 	"lastseen/query/latest"
 	"lastseen/schema"
 	"lastseen/server/input"
+	"lastseen/server/limit"
 	"lastseen/server/transport"
 )
 
@@ -43,18 +44,19 @@ var waitOutcomes = []string{waitChanged, waitTimedOut, waitDeparted, waitRefused
 // was status and point, and returns what the last look-up found and whether it waited. The caller's
 // credential is checked again after each wait, so that nothing is shown to one that was revoked or has expired meanwhile.
 // Past the limit on waiting requests the preference is not applied, as RFC 7240 allows.
-func (c *call) awaitChange(id []byte, status latest.Status, point *schema.DataPoint) (_ latest.Status, waited bool, _ error) {
+func awaitChange(c *call, id []byte, status latest.Status, point *schema.DataPoint) (_ latest.Status, waited bool, _ error) {
 	patience := waitPreference(c.http.Request.Header.PeekAll(headerPrefer))
-	if patience == 0 || !c.upToDate(status, point) {
+	if patience == 0 || !upToDate(c, status, point) {
 		return status, false, nil
 	}
 	outcome := waitChanged
 	defer func() { c.server.counts.waits[outcome].Add(1) }()
-	if !c.server.waiting.TryEnter() {
+	place, err := c.server.waiting.TryEnter(limit.Request{Owner: c.owner(), Weight: 1})
+	if err != nil {
 		outcome = waitNoPlace
 		return status, false, nil
 	}
-	defer c.server.waiting.Leave()
+	defer place.Leave()
 	watch := c.server.services.LastSeen.Watch(id)
 	defer watch.Stop()
 	end := time.NewTimer(patience)
@@ -62,8 +64,8 @@ func (c *call) awaitChange(id []byte, status latest.Status, point *schema.DataPo
 	departures := time.NewTicker(departureCheck)
 	defer departures.Stop()
 	c.http.Response.Header.Set(headerPreferenceApplied, "wait="+strconv.Itoa(int(patience/time.Second)))
-	status = c.look(id, point)
-	for outcome == waitChanged && c.upToDate(status, point) {
+	status = look(c, id, point)
+	for outcome == waitChanged && upToDate(c, status, point) {
 		began := time.Now()
 		select {
 		case <-watch.Changed():
@@ -78,7 +80,7 @@ func (c *call) awaitChange(id []byte, status latest.Status, point *schema.DataPo
 		}
 		c.waited += time.Since(began)
 		// The credential after the session: what is shown is then older than the check.
-		status = c.look(id, point)
+		status = look(c, id, point)
 		if err := c.authenticate(); err != nil {
 			outcome = waitRefused
 			return status, true, err
@@ -92,7 +94,7 @@ func (c *call) awaitChange(id []byte, status latest.Status, point *schema.DataPo
 }
 
 // upToDate reports whether the caller has what a look-up found.
-func (c *call) upToDate(status latest.Status, point *schema.DataPoint) bool {
+func upToDate(c *call, status latest.Status, point *schema.DataPoint) bool {
 	if status == latest.NotFound {
 		return false
 	}

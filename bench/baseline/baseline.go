@@ -30,6 +30,16 @@ const (
 	Versions  = "versions"   // prints those of the libraries
 )
 
+// Columns are those of a data point that the plain ways read and write, and SelectRange reads them of a session
+// between two times, with the parameters session, start and end (Unix milliseconds).
+const (
+	Columns     = "session_id, timestamp, received_at, latitude, longitude, altitude, accuracy, speed, heading, temperature, battery, outlier, version"
+	SelectRange = "SELECT " + Columns + ` FROM session_by_device_data_points
+WHERE session_id = {session:String}
+  AND timestamp >= fromUnixTimestamp64Milli({start:Int64}, 'UTC') AND timestamp < fromUnixTimestamp64Milli({end:Int64}, 'UTC')
+ORDER BY session_id, timestamp`
+)
+
 // Config says what a task does.
 type Config struct {
 	// Name is the baseline to serve, and Address (host:port) where.

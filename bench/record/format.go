@@ -43,6 +43,14 @@ func Micros(n float64) string {
 	return fmt.Sprintf("%.1f µs", n)
 }
 
+// Nanos writes nanoseconds as such; 0 stands for what could not be measured.
+func Nanos(n float64) string {
+	if n == 0 {
+		return "?"
+	}
+	return fmt.Sprintf("%.0f ns", n)
+}
+
 // Times writes a ratio.
 func Times(n float64) string {
 	if n < 0.1 {

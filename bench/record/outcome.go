@@ -2,15 +2,23 @@ package record
 
 import "time"
 
+// The places where the measured service keeps its data.
+const (
+	Embedded = "embedded" // the engine in its own process
+	Server   = "server"   // a ClickHouse server
+)
+
 // Outcome is what a scenario found, with all that is needed to take the measurement again.
 type Outcome struct {
-	Scenario string    `json:"scenario"`
-	Summary  string    `json:"summary"`
-	Date     time.Time `json:"date"`
-	Commit   string    `json:"commit"`
-	Command  string    `json:"command"`
-	Machine  Machine   `json:"machine"`
-	Versions []string  `json:"versions"`
+	Scenario string `json:"scenario"`
+	// ClickHouse is where the service kept its data; empty is Embedded.
+	ClickHouse string    `json:"clickhouse,omitempty"`
+	Summary    string    `json:"summary"`
+	Date       time.Time `json:"date"`
+	Commit     string    `json:"commit"`
+	Command    string    `json:"command"`
+	Machine    Machine   `json:"machine"`
+	Versions   []string  `json:"versions"`
 	// Settings say how it was measured, a line each.
 	Settings []string `json:"settings"`
 	Tables   []Table  `json:"tables,omitempty"`
@@ -82,3 +90,6 @@ func (o *Outcome) Add(tables ...Table) { o.Tables = append(o.Tables, tables...) 
 
 // Describe adds lines that say how it was measured.
 func (o *Outcome) Describe(settings ...string) { o.Settings = append(o.Settings, settings...) }
+
+// OnServer says whether the service kept its data in a ClickHouse server.
+func (o *Outcome) OnServer() bool { return o.ClickHouse == Server }

@@ -58,6 +58,37 @@ func TestARecordKeepsTheNewestOutcomeOfEveryScenario(t *testing.T) {
 	checkXML(t, string(drawing))
 }
 
+func TestThePageShowsBothClickHousesSideBySide(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	onServer := testOutcome("history", "2.6 ×")
+	onServer.ClickHouse, onServer.Verdicts[0].Target = Server, "at least 80 %"
+	onServer.Judge("only there", "at least 1", "0", false)
+	for _, outcomes := range [][]*Outcome{{onServer}, {testOutcome("last-seen", "91 %"), testOutcome("history", "4.0 ×")}} {
+		if err := Write(dir, outcomes, testOrder); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "benchmarks.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(text)
+	for _, want := range []string{
+		"| [history](#history) | throughput | at least 90 %; on a server at least 80 % | 4.0 ×, met | 2.6 ×, met |\n",
+		"| [last-seen](#last-seen) | throughput | at least 90 % | 91 %, met |  |\n",
+		"| [history](#history) | only there | at least 1 |  | 0, **missed** |\n",
+		"### history on a ClickHouse server\n",
+	} {
+		if strings.Count(page, want) != 1 {
+			t.Errorf("the page has %q %d times:\n%s", want, strings.Count(page, want), page)
+		}
+	}
+	if strings.Count(page, "## history\n") != 1 || strings.Index(page, "### history on") < strings.Index(page, "## history\n") {
+		t.Errorf("the sections are not one under the other:\n%s", page)
+	}
+}
+
 func TestABrokenRecordIsNotOverwritten(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

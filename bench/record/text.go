@@ -19,7 +19,11 @@ func (o *Outcome) WriteJSON(w io.Writer) error {
 // WriteText writes an outcome for a terminal.
 func (o *Outcome) WriteText(w io.Writer) error {
 	var out strings.Builder
-	fmt.Fprintf(&out, "\n%s: %s\n", o.Scenario, o.Summary)
+	where := ""
+	if o.OnServer() {
+		where = " on a ClickHouse server"
+	}
+	fmt.Fprintf(&out, "\n%s%s: %s\n", o.Scenario, where, o.Summary)
 	for _, setting := range o.Settings {
 		fmt.Fprintf(&out, "  %s\n", setting)
 	}

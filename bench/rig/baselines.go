@@ -129,14 +129,27 @@ func (s *Service) sample(ctx context.Context) (constant baseline.Constant, err e
 	return constant, nil
 }
 
-// StartNaive starts the service of an afternoon, which is also the yardstick for ClickHouse itself.
+// StartNaive starts the service of an afternoon, which is also the yardstick for ClickHouse itself, on a store
+// of its own that it fills with a data set.
 func (r *Rig) StartNaive(ctx context.Context, folder string, spec dataset.Spec, beside *Service) (*Service, error) {
-	on, err := r.startFront(ctx, folder, "ClickHouse asked each time", baseline.Config{
-		Name: baseline.Naive, Store: r.Store(folder), Dataset: spec, Keys: beside.Catalogue.Keys,
-	}, beside)
+	if err := r.emptyStore(ctx, folder); err != nil {
+		return nil, err
+	}
+	return r.startNaive(ctx, folder, baseline.Config{Store: r.Store(folder), Dataset: spec, Keys: beside.Catalogue.Keys}, beside)
+}
+
+// StartNaiveOn starts it on the store of a service on a ClickHouse server, with the data set in it.
+func (r *Rig) StartNaiveOn(ctx context.Context, folder, service string, spec dataset.Spec, beside *Service) (*Service, error) {
+	return r.startNaive(ctx, folder, baseline.Config{Store: r.Store(service), Dataset: spec, Loaded: true}, beside)
+}
+
+func (r *Rig) startNaive(ctx context.Context, folder string, config baseline.Config, beside *Service) (*Service, error) {
+	config.Name = baseline.Naive
+	on, err := r.startFront(ctx, folder, "ClickHouse asked each time", config, beside)
 	if err != nil {
 		return nil, err
 	}
+	on.others = r.Server.processes()
 	on.PollWithProbes()
 	response, err := http.Get("http://" + on.Host + "/readyz")
 	if err != nil {
@@ -185,11 +198,11 @@ func (r *Rig) MeasureSizes(ctx context.Context, folder string, store dataset.Sto
 	return sizes, nil
 }
 
-// Versions are those of the libraries of the baselines.
-func (r *Rig) Versions(ctx context.Context) ([]string, error) {
-	text, err := exec.CommandContext(ctx, r.Baselines, baseline.Versions).Output()
+// Versions are those of the libraries that a program of the baselines was built with, a line each.
+func Versions(ctx context.Context, program string) ([]string, error) {
+	text, err := exec.CommandContext(ctx, program, baseline.Versions).Output()
 	if err != nil {
-		return nil, fmt.Errorf("ask %s for its versions: %w", r.Baselines, err)
+		return nil, fmt.Errorf("ask %s for its versions: %w", program, err)
 	}
 	return strings.Split(strings.TrimSpace(string(text)), "\n"), nil
 }

@@ -40,6 +40,9 @@ func (r *Rig) StartLastseen(ctx context.Context, name string, spec dataset.Spec,
 // Load fills a folder with a data set.
 func (r *Rig) Load(ctx context.Context, name string, spec dataset.Spec) error {
 	r.Say("loading %d sessions of %d points for %s", spec.Sessions, spec.PointsPerSession, name)
+	if err := r.emptyStore(ctx, name); err != nil {
+		return err
+	}
 	loader, err := r.baseline(name, baseline.Load, baseline.Config{Store: r.Store(name), Dataset: spec})
 	if err != nil {
 		return err
@@ -62,12 +65,16 @@ func (r *Rig) Serve(ctx context.Context, name string, flags ...string) (*Service
 	if 2*r.Connections > limit.CrowdPerProcessor*cmp.Or(len(r.ServerCPUs), runtime.NumCPU()) {
 		args = append(args, "--poll-wait", "0s") // so many are asked for, and some more poll beside them: not an overload
 	}
-	p, err := process.Launch{Name: name, Path: r.Lastseen, Dir: dir, CPUs: r.ServerCPUs, Args: append(args, flags...)}.Start()
+	start := process.Launch{Name: name, Path: r.Lastseen, Dir: dir, CPUs: r.ServerCPUs, Args: append(args, flags...)}
+	if r.Server != nil {
+		start.Env = []string{"LASTSEEN_CLICKHOUSE=" + r.Server.database(name)} // which may hold a password
+	}
+	p, err := start.Start()
 	if err != nil {
 		return nil, err
 	}
 	on := &Service{
-		Name: "lastseen", Label: "**lastseen**", Host: address, processes: []*process.Process{p},
+		Name: "lastseen", Label: "**lastseen**", Host: address, processes: []*process.Process{p}, others: r.Server.processes(),
 		Target: loadgen.Target{Address: address, Codec: loadgen.HTTP{}}, API: NewAPI("http://" + address),
 	}
 	waiting, cancel := context.WithTimeout(ctx, startTimeout)

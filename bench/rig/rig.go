@@ -3,11 +3,13 @@
 package rig
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"lastseen/bench/dataset"
+	"lastseen/bench/record"
 )
 
 // Options say what to start and where.
@@ -22,6 +24,8 @@ type Options struct {
 	Connections int
 	// KeysPerOrganisation is how many API keys are made for each organisation.
 	KeysPerOrganisation int
+	// Server is where services keep their data; nil is the embedded engine of each.
+	Server *Server
 	// Say reports progress.
 	Say func(format string, args ...any)
 }
@@ -45,4 +49,25 @@ func (r *Rig) Folder(name string) (string, error) {
 func (r *Rig) dataDir(name string) string { return filepath.Join(r.Dir, name, "data") }
 
 // Store is where the data of a service lie.
-func (r *Rig) Store(name string) dataset.Store { return dataset.Store{DataDir: r.dataDir(name)} }
+func (r *Rig) Store(name string) dataset.Store {
+	if r.Server != nil {
+		return dataset.Store{ClickHouse: r.Server.database(name)}
+	}
+	return dataset.Store{DataDir: r.dataDir(name)}
+}
+
+// emptyStore makes sure that nothing of an earlier run is where a service is to keep its data.
+func (r *Rig) emptyStore(ctx context.Context, name string) error {
+	if r.Server == nil {
+		return nil // its folder is new
+	}
+	return r.Server.empty(ctx, name)
+}
+
+// ClickHouse is where the rig's services keep their data, as a record calls it.
+func (r *Rig) ClickHouse() string {
+	if r.Server != nil {
+		return record.Server
+	}
+	return record.Embedded
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"lastseen/bench/loadgen"
@@ -29,7 +30,8 @@ type Service struct {
 	// API calls the routes for people; nil where there are none.
 	API *API
 
-	processes []*process.Process // the rig's own, to be stopped last to first
+	processes []*process.Process // its own, to be stopped last to first
+	others    []*process.Process // that work for it and for others
 }
 
 // Stop ends the service's processes.
@@ -42,8 +44,9 @@ func (s *Service) Stop() error {
 	return errors.Join(errs...)
 }
 
-// CPU returns the processor time that the service has spent, 0 where it is not on this machine.
-func (s *Service) CPU() time.Duration { return process.CPU(s.processes...) }
+// CPU returns the processor time that the service has spent, with that of what works for it, 0 where it is
+// not on this machine.
+func (s *Service) CPU() time.Duration { return process.CPU(slices.Concat(s.processes, s.others)...) }
 
 // Resident returns the memory of the service's first process in bytes, 0 where it is not on this machine.
 func (s *Service) Resident() (int64, error) {

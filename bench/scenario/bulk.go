@@ -81,7 +81,7 @@ func (s *bulk) pullAgainAndAgain(ctx context.Context, which int, points *atomic.
 	on := s.on
 	own := on.Catalogue.Own[0]
 	path := s.wholePath(own[which%len(own)])
-	p, err := traffic.NewPuller(ctx, on.Host, on.Catalogue.Keys[0][0])
+	p, err := traffic.NewPuller(ctx, on.Host, traffic.Bearer(on.Catalogue.Keys[0][0]))
 	if err != nil {
 		return err
 	}
@@ -115,6 +115,9 @@ func (s *bulk) pullMemory(ctx context.Context) error {
 		{fmt.Sprintf("%d pulls of JSON", manyPulls), "many_pulls", manyPulls, false},
 		{fmt.Sprintf("%d pulls of Parquet", manyPulls), "many_parquet_pulls", manyPulls, true},
 	} {
+		if err := s.pause(); err != nil {
+			return err
+		}
 		var points, refused int64
 		began := time.Now()
 		grown, err := memoryAdded(ctx, s.on, func() (err error) {
@@ -157,7 +160,7 @@ func (s *bulk) pullAtOnce(ctx context.Context, pulls int, parquet bool) (points,
 // pullOnce pulls the whole history of a session over a connection of its own and checks that it is whole.
 func (s *bulk) pullOnce(ctx context.Context, session int, parquet bool) error {
 	on := s.on
-	p, err := traffic.NewPuller(ctx, on.Host, on.Catalogue.Keys[on.Catalogue.Orgs[session]][0])
+	p, err := traffic.NewPuller(ctx, on.Host, traffic.Bearer(on.Catalogue.Keys[on.Catalogue.Orgs[session]][0]))
 	if err != nil {
 		return err
 	}

@@ -2,15 +2,13 @@ package scenario
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"net/url"
 	"slices"
 	"time"
 
+	"lastseen/bench/baseline"
 	"lastseen/bench/dataset"
 	"lastseen/bench/record"
 	"lastseen/bench/rig"
@@ -18,7 +16,8 @@ import (
 )
 
 const (
-	leastOfJSONEachRow = 3.0 // rows a second, of what ClickHouse's own JSON brings
+	leastOfJSONEachRow = 3.0 // rows a second, of what ClickHouse's own JSON brings in one process
+	leastOfServersJSON = 2.5 // and of what a server's brings over HTTP
 	leastWithGzip      = 1.0 // the same, compressed
 	mostOfBareQuery    = 1.3 // latency of the last hour, of the bare query's
 	shortPulls         = 100 // a round
@@ -43,12 +42,11 @@ func (s *history) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.on.Stop()) }()
-	s.engine, err = s.rig.StartNaive(ctx, "history-yardstick", s.long, s.on)
-	if err != nil {
+	if s.engine, err = s.startEngine(ctx); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.engine.Stop()) }()
-	s.o.Versions = append(s.o.Versions, s.engine.Version)
+	addVersion(s.o, s.engine.Version)
 	s.o.Describe(fmt.Sprintf("sessions of %s points, every column filled, merged once loaded; one pull at a time over loopback to a client that discards; %d rounds in turn, medians",
 		record.Thousands(float64(s.long.PointsPerSession)), s.Rounds))
 	if err := s.longPulls(ctx); err != nil {
@@ -57,32 +55,49 @@ func (s *history) Run(ctx context.Context) (err error) {
 	return s.shortPulls(ctx)
 }
 
+// startEngine starts the plain ways to ask ClickHouse: in the process of an engine with the same data, or on
+// the server that lastseen keeps its data in.
+func (s *history) startEngine(ctx context.Context) (*rig.Service, error) {
+	if s.rig.Server != nil {
+		return s.rig.StartNaiveOn(ctx, "history-yardstick", "history", s.long, s.on)
+	}
+	return s.rig.StartNaive(ctx, "history-yardstick", s.long, s.on)
+}
+
 // pullLane is one way to get a history.
 type pullLane struct {
-	name, label    string
-	address, key   string
-	path, encoding string
-	count          bool // its points, in the first round
+	name, label            string
+	address, authorization string
+	path, encoding         string
+	count                  bool                 // its points, in the first round
+	cpu                    func() time.Duration // that its servers have spent
 }
 
 func (s *history) pullLanes() []pullLane {
 	spec, on, engine := &s.long, s.on, s.engine
 	start, end := spec.NewestTimestamp(0)-int64(spec.PointsPerSession)*spec.Interval, spec.NewestTimestamp(0)+1
-	key := on.Catalogue.Keys[0][0]
+	key := traffic.Bearer(on.Catalogue.Keys[0][0])
 	yardstick := url.Values{"session": {spec.SessionID(0).String()}, "start": {fmt.Sprint(start)}, "end": {fmt.Sprint(end)}}.Encode()
+	own := pullLane{"JSONEachRow", "ClickHouse's own JSONEachRow", engine.Host, "", "/json_each_row?" + yardstick, "identity", false, engine.CPU}
+	direct, possible := s.rig.Server.Select("history", baseline.SelectRange+" FORMAT JSONEachRow",
+		map[string]string{"session": spec.SessionID(0).String(), "start": fmt.Sprint(start), "end": fmt.Sprint(end)})
+	if possible {
+		own.address, own.authorization, own.path, own.cpu = direct.Address, direct.Authorization, direct.Path, s.rig.Server.CPU
+	}
 	whole := traffic.HistoryPath(on.Catalogue.ID(0), start, end)
 	return []pullLane{
-		{"JSONEachRow", "ClickHouse's own JSONEachRow", engine.Host, "", "/json_each_row?" + yardstick, "identity", false},
-		{"lastseen", "**lastseen** data_points", on.Host, key, whole, "identity", true},
-		{"lastseen gzip", "**lastseen** data_points, gzip", on.Host, key, whole, "gzip", false},
-		{"lastseen Parquet", "**lastseen** data_points, Parquet", on.Host, key, traffic.AsParquet(whole), "identity", false},
-		{"encoding/json", "Rows.Scan and encoding/json", engine.Host, "", "/scan?" + yardstick, "identity", true},
+		own,
+		{"lastseen", "**lastseen** data_points", on.Host, key, whole, "identity", true, on.CPU},
+		{"lastseen gzip", "**lastseen** data_points, gzip", on.Host, key, whole, "gzip", false, on.CPU},
+		{"lastseen Parquet", "**lastseen** data_points, Parquet", on.Host, key, traffic.AsParquet(whole), "identity", false, on.CPU},
+		{"encoding/json", "Rows.Scan and encoding/json", engine.Host, "", "/scan?" + yardstick, "identity", true, engine.CPU},
 	}
 }
 
 // laneFound is what the rounds of a lane found.
 type laneFound struct {
 	rates []float64 // points a second
+	cpu   []float64 // processor time of the servers a point, nanoseconds
 	grown []int64   // bytes of the service's memory
 	last  traffic.Pulled
 }
@@ -92,6 +107,9 @@ func (s *history) longPulls(ctx context.Context) error {
 	lanes := s.pullLanes()
 	found := make([]laneFound, len(lanes))
 	for round := range s.Rounds {
+		if err := s.pause(); err != nil {
+			return err
+		}
 		for i, l := range lanes {
 			if err := s.onePull(ctx, l, l.count && round == 0, &found[i]); err != nil {
 				return fmt.Errorf("pull %s: %w", l.name, err)
@@ -105,19 +123,24 @@ func (s *history) longPulls(ctx context.Context) error {
 
 // reportLong tabulates and judges whole histories.
 func (s *history) reportLong(lanes []pullLane, found []laneFound) {
-	o := s.o
-	t := record.Table{Title: fmt.Sprintf("A whole history of %s points", record.Thousands(float64(s.long.PointsPerSession))), Header: []string{"", "points/s", "of ClickHouse's own", "MB on the wire", "first byte"}}
+	o, least := s.o, leastOfJSONEachRow
+	if s.rig.Server != nil {
+		least = leastOfServersJSON
+		o.Note("A server writes JSONEachRow on all processors at once, unlike the engine in a process; lastseen uses one for each answer, and another one to read ahead. Server CPU a point says what each way costs.")
+	}
+	t := record.Table{Title: fmt.Sprintf("A whole history of %s points", record.Thousands(float64(s.long.PointsPerSession))), Header: []string{"", "points/s", "of ClickHouse's own", "MB on the wire", "first byte", "server CPU a point"}}
 	for i, l := range lanes {
 		f := found[i]
 		shares := make([]float64, len(f.rates))
 		for round := range shares {
 			shares[round] = f.rates[round] / found[0].rates[round]
 		}
-		t.Rows = append(t.Rows, []string{l.label, record.Thousands(median(f.rates)), record.Times(median(shares)), fmt.Sprintf("%.1f", float64(f.last.Bytes)/1e6), record.Span(float64(f.last.FirstByte))})
+		t.Rows = append(t.Rows, []string{l.label, record.Thousands(median(f.rates)), record.Times(median(shares)), fmt.Sprintf("%.1f", float64(f.last.Bytes)/1e6), record.Span(float64(f.last.FirstByte)), record.Nanos(median(f.cpu))})
 		o.Figure(l.name+"/points_per_second", median(f.rates))
+		o.Figure(l.name+"/server_cpu_per_point", median(f.cpu))
 		switch l.name {
 		case "lastseen":
-			o.Judge("points a second beside ClickHouse's JSONEachRow", "at least "+record.Times(leastOfJSONEachRow)+" ×", record.Times(median(shares))+" ×", median(shares) >= leastOfJSONEachRow)
+			o.Judge("points a second beside ClickHouse's JSONEachRow", "at least "+record.Times(least)+" ×", record.Times(median(shares))+" ×", median(shares) >= least)
 			judgeMemory(o, "one pull of JSON", "pull_memory_bytes", 1, slices.Max(f.grown))
 		case "lastseen gzip":
 			if f.last.Encoding != "gzip" {
@@ -133,12 +156,13 @@ func (s *history) reportLong(lanes []pullLane, found []laneFound) {
 
 // onePull pulls a history once and watches the service's memory meanwhile.
 func (s *history) onePull(ctx context.Context, l pullLane, count bool, found *laneFound) error {
-	p, err := traffic.NewPuller(ctx, l.address, l.key)
+	p, err := traffic.NewPuller(ctx, l.address, l.authorization)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
 	var got traffic.Pulled
+	spent := l.cpu()
 	grown, err := memoryAdded(ctx, s.on, func() (err error) {
 		got, err = p.Pull(ctx, l.path, l.encoding, count)
 		return err
@@ -146,7 +170,9 @@ func (s *history) onePull(ctx context.Context, l pullLane, count bool, found *la
 	if err != nil {
 		return err
 	}
+	spent = l.cpu() - spent
 	points := s.long.PointsPerSession
+	found.cpu = append(found.cpu, float64(spent)/float64(points))
 	found.rates = append(found.rates, float64(points)/got.Took.Seconds())
 	found.grown = append(found.grown, grown)
 	found.last = got
@@ -157,66 +183,4 @@ func (s *history) onePull(ctx context.Context, l pullLane, count bool, found *la
 		return got.CheckPoints(points)
 	}
 	return nil
-}
-
-// shortPulls measures the last hour, in turn with the bare query for the same rows.
-func (s *history) shortPulls(ctx context.Context) error {
-	spec, on, engine := &s.long, s.on, s.engine
-	p, err := traffic.NewPuller(ctx, on.Host, on.Catalogue.Keys[0][0])
-	if err != nil {
-		return err
-	}
-	defer p.Close()
-	end := spec.NewestTimestamp(0) + 1
-	start := end - time.Hour.Milliseconds()
-	path := traffic.HistoryPath(on.Catalogue.ID(0), start, end)
-	bareURL := fmt.Sprintf("http://%s/bare_query?session=%s&start=%d&end=%d", engine.Host, spec.SessionID(0), start, end)
-	var service, bare []float64
-	for range s.Rounds * shortPulls {
-		got, err := p.Pull(ctx, path, "identity", true)
-		if err != nil {
-			return fmt.Errorf("pull the last hour: %w", err)
-		}
-		if err := got.CheckPoints(min(3600, spec.PointsPerSession)); err != nil {
-			return fmt.Errorf("pull the last hour: %w", err)
-		}
-		service = append(service, float64(got.Took))
-		took, err := bareQuery(ctx, bareURL)
-		if err != nil {
-			return err
-		}
-		bare = append(bare, float64(took))
-	}
-	o := s.o
-	slower := median(service) / median(bare)
-	o.Add(record.Table{Title: "The last hour of a session, 3,600 points", Header: []string{"", "median"}, Rows: [][]string{
-		{"the bare ClickHouse query, inside its process", record.Span(median(bare))},
-		{"**lastseen** data_points, over HTTP", record.Span(median(service))},
-	}})
-	o.Figure("last_hour/lastseen_p50", median(service))
-	o.Figure("last_hour/bare_query_p50", median(bare))
-	o.Judge("latency of the last hour beside the bare query's", "at most "+record.Times(mostOfBareQuery)+" ×", record.Times(slower)+" ×", slower <= mostOfBareQuery)
-	return nil
-}
-
-// bareQuery returns how long the engine took, by its own process's clock.
-func bareQuery(ctx context.Context, address string) (time.Duration, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return 0, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, err
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return 0, err
-	}
-	var took struct{ Nanoseconds int64 }
-	if err := json.Unmarshal(text, &took); err != nil || response.StatusCode != http.StatusOK {
-		return 0, fmt.Errorf("the bare query answered %s: %.300s", response.Status, text)
-	}
-	return time.Duration(took.Nanoseconds), nil
 }

@@ -44,9 +44,13 @@ func (s *ingest) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, engine.Stop()) }()
-	o.Versions = append(o.Versions, engine.Version)
+	addVersion(o, engine.Version)
+	where := "inside the process that holds the engine, no HTTP"
+	if s.rig.Server != nil {
+		where = "over HTTP to the same server"
+	}
 	o.Describe(fmt.Sprintf("NDJSON bodies of %d points over %d connections; every column filled; every point new; fsync after each insert on both sides", ingestBody, ingestWriters),
-		"the yardstick is clickhouse-go's PrepareBatch, Append, Send in a loop, inside the process that holds the engine, no HTTP",
+		"the yardstick is clickhouse-go's PrepareBatch, Append, Send in a loop, "+where,
 		fmt.Sprintf("%d rounds of %v, in turn", s.Rounds, s.loads.Duration))
 
 	l := s.lane(main, func(l *loadgen.Load) {
@@ -55,6 +59,9 @@ func (s *ingest) Run(ctx context.Context) (err error) {
 	s.plain = make([][]baseline.Inserted, len(insertSizes))
 	first := s.spec.PointsPerSession
 	for round := range s.Rounds {
+		if err := s.pause(); err != nil {
+			return err
+		}
 		m, err := l.run(ctx)
 		if err != nil {
 			return fmt.Errorf("write through the service: %w", err)

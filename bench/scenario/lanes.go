@@ -60,6 +60,9 @@ func (l lane) run(outer context.Context) (*loadgen.Measurement, error) {
 func (s *Stage) rounds(ctx context.Context, lanes []lane) ([][]*loadgen.Measurement, error) {
 	all := make([][]*loadgen.Measurement, len(lanes))
 	for round := range s.Rounds {
+		if err := s.pause(); err != nil {
+			return nil, err
+		}
 		for i, lane := range lanes {
 			m, err := lane.run(ctx)
 			if err != nil {

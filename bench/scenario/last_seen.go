@@ -17,6 +17,7 @@ const (
 	leastOfCeiling  = 0.90 // throughput, of the bare handler's
 	mostTailLatency = 1.5  // p99 at offeredShare of the ceiling, of the bare handler's
 	offeredShare    = 0.70
+	leastOfEmbedded = 0.95 // throughput on a server, of that with the embedded engine: the same but for noise
 )
 
 // curveShares are the loads of the latency curves, as shares of each service's own most.
@@ -68,10 +69,20 @@ func (s *lastSeen) Run(ctx context.Context) (err error) {
 	}
 	share := ratio(s.closed[1], s.closed[0], throughput)
 	s.o.Judge("throughput beside the bare handler", "at least "+record.Percent(leastOfCeiling), record.Percent(share), share >= leastOfCeiling)
-	if err := s.open(ctx); err != nil {
+	if err := s.open(ctx); err != nil || s.rig.Server != nil {
 		return err
 	}
 	return s.curves(ctx)
+}
+
+// JudgeBeside implements Beside: ClickHouse is not asked for the newest point, wherever it is.
+func (s *lastSeen) JudgeBeside(embedded Runner) {
+	other, ok := embedded.(*lastSeen)
+	if !ok || len(s.lanes) != 2 || len(other.lanes) < 2 || s.lanes[0].name != other.lanes[0].name {
+		return // one of them went without the bare server, and its lanes are in other places
+	}
+	share := ratio(s.closed[1], other.closed[1], throughput)
+	s.o.Judge("throughput beside the embedded engine's", "at least "+record.Percent(leastOfEmbedded), record.Percent(share), share >= leastOfEmbedded)
 }
 
 // startBaselines starts what lastseen is compared with, the bare server first. What is not installed is noted.
@@ -79,6 +90,9 @@ func (s *lastSeen) startBaselines(ctx context.Context, main *rig.Service) (servi
 	names := s.Baselines
 	if len(names) == 0 {
 		names = baseline.Names
+	}
+	if s.rig.Server != nil { // the others are measured beside the embedded engine
+		names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name != baseline.Bare })
 	}
 	for _, name := range baseline.Names {
 		if !slices.Contains(names, name) {
@@ -92,9 +106,7 @@ func (s *lastSeen) startBaselines(ctx context.Context, main *rig.Service) (servi
 			s.o.Note(fmt.Sprintf("Left out: %s (%s; `make bench` installs it from Debian's packages where it may).", name, absent))
 			continue
 		}
-		if on.Version != "" {
-			s.o.Versions = append(s.o.Versions, on.Version)
-		}
+		addVersion(s.o, on.Version)
 		services = append(services, on)
 	}
 	return services, nil

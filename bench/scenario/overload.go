@@ -38,6 +38,9 @@ func (s *overload) Run(ctx context.Context) error {
 		"latency is from when a request was sent; refused are 429 and 503")
 	t := record.Table{Title: "At three times the capacity", Header: []string{"", "capacity", "p99 there", "served", "p99 then", "refused", "p99 of refusals", "broken off", "no connection", "memory before → after", "recovered after"}}
 	for _, kind := range s.kinds(main) {
+		if err := s.pause(); err != nil {
+			return err
+		}
 		row, err := s.one(ctx, main, kind)
 		if err != nil {
 			return fmt.Errorf("overload with %s: %w", kind.name, err)

@@ -15,6 +15,12 @@ type Runner interface {
 	Run(ctx context.Context) error
 }
 
+// Beside is a Runner on a server that judges itself beside the same scenario's on the embedded engine, when
+// both have run in turn.
+type Beside interface {
+	JudgeBeside(embedded Runner)
+}
+
 // Scenario is one thing to measure.
 type Scenario struct {
 	// Name is what it is called on the command line, and Summary one clause that says what it is.

@@ -49,7 +49,7 @@ func (s *size) Run(ctx context.Context) (err error) {
 	if err := s.measure(ctx, "fleet", s.rig.Store("size")); err != nil {
 		return err
 	}
-	for _, dir := range s.SizeDirs {
+	for _, dir := range s.SizeDirs { // the embedded engine's, wherever the fleet is
 		if err := s.measure(ctx, filepath.Base(dir), dataset.Store{DataDir: dir}); err != nil {
 			return err
 		}

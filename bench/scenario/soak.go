@@ -48,6 +48,9 @@ func (s *soak) Run(ctx context.Context) error {
 	var hours, resident []float64
 	began := time.Now()
 	for time.Since(began) < s.Soak {
+		if err := s.pause(); err != nil {
+			return err
+		}
 		m, err := l.run(ctx)
 		if err != nil {
 			return fmt.Errorf("after %v: %w", time.Since(began).Round(time.Second), err)

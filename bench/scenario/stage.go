@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"lastseen/bench/dataset"
@@ -49,9 +50,12 @@ func (s *Settings) Check() error {
 	return nil
 }
 
-// Stage is what the scenarios of a run share. One goroutine uses it.
+// Stage is what the scenarios of a run share, on one ClickHouse. One goroutine uses it.
 type Stage struct {
 	Settings
+	// Pause, when set, is called before each round: what is measured on another stage has its round then. It
+	// fails when that has failed.
+	Pause func() error
 
 	rig   *rig.Rig
 	loads *rig.Loads
@@ -98,6 +102,28 @@ func (s *Stage) Lastseen(ctx context.Context) (*rig.Service, error) {
 	return on, nil
 }
 
+// pause lets others have their round.
+func (s *Stage) pause() error {
+	if s.Pause == nil {
+		return nil
+	}
+	return s.Pause()
+}
+
+// ClickHouse is where the services keep their data, as a record calls it.
+func (s *Stage) ClickHouse() string { return s.rig.ClickHouse() }
+
+// Describe notes where the services keep their data; inTurn says that another stage had its rounds in turn.
+func (s *Stage) Describe(o *record.Outcome, inTurn bool) {
+	if s.rig.Server != nil {
+		o.Describe(s.rig.Server.Describe())
+		addVersion(o, s.rig.Server.Version)
+	}
+	if inTurn {
+		o.Describe("the embedded engine and the server had their rounds in turn")
+	}
+}
+
 // longSpec is a few sessions with a long history, a point a second.
 func (s *Stage) longSpec() dataset.Spec {
 	long := s.spec
@@ -113,4 +139,11 @@ func (s *Stage) describeLoad(o *record.Outcome) {
 			record.Thousands(float64(s.Sessions)), s.Organisations, s.KeysPerOrganisation, s.Zipf, traffic.ForeignEvery),
 		fmt.Sprintf("%d connections, keep-alive, %d client worker(s)", s.loads.Connections, s.loads.Workers),
 		fmt.Sprintf("%d rounds of %v after %v of warm-up, in turn; figures are medians over the rounds", s.Rounds, s.loads.Duration, s.loads.WarmUp))
+}
+
+// addVersion adds the version of a program, once.
+func addVersion(o *record.Outcome, version string) {
+	if version != "" && !slices.Contains(o.Versions, version) {
+		o.Versions = append(o.Versions, version)
+	}
 }

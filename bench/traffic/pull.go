@@ -20,8 +20,9 @@ type Puller struct {
 	conn   net.Conn
 	reader *bufio.Reader
 	host   string
-	key    string
-	buffer []byte
+	// authorization is the header field's value; empty sends none.
+	authorization string
+	buffer        []byte
 }
 
 // Pulled is what came.
@@ -36,13 +37,14 @@ type Pulled struct {
 	first, last []byte // the body's first and last few bytes
 }
 
-// NewPuller connects to an address. The caller closes the puller.
-func NewPuller(ctx context.Context, address, key string) (*Puller, error) {
+// NewPuller connects to an address, for requests with a value of the Authorization header; empty sends none.
+// The caller closes the puller.
+func NewPuller(ctx context.Context, address, authorization string) (*Puller, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("connect for a pull: %w", err)
 	}
-	return &Puller{conn: conn, reader: bufio.NewReaderSize(conn, 256<<10), host: address, key: key, buffer: make([]byte, 256<<10)}, nil
+	return &Puller{conn: conn, reader: bufio.NewReaderSize(conn, 256<<10), host: address, authorization: authorization, buffer: make([]byte, 256<<10)}, nil
 }
 
 // Close ends the connection.
@@ -94,7 +96,11 @@ func (p *Puller) Pull(ctx context.Context, path string, encoding string, count b
 	stop := context.AfterFunc(ctx, func() { p.conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	began := time.Now()
-	_, err = fmt.Fprintf(p.conn, "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nAccept-Encoding: %s\r\n\r\n", path, p.host, p.key, encoding)
+	head := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nAccept-Encoding: %s\r\n", path, p.host, encoding)
+	if p.authorization != "" {
+		head = fmt.Appendf(head, "Authorization: %s\r\n", p.authorization)
+	}
+	_, err = p.conn.Write(append(head, endOfHead...))
 	if err != nil {
 		return got, fmt.Errorf("ask for a history: %w", err)
 	}
@@ -134,3 +140,6 @@ func (p *Puller) Pull(ctx context.Context, path string, encoding string, count b
 	}
 	return got, nil
 }
+
+// Bearer is the Authorization of a key.
+func Bearer(key string) string { return "Bearer " + key }

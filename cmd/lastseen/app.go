@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -26,6 +27,7 @@ import (
 	"lastseen/query/sessions"
 	"lastseen/schema"
 	"lastseen/server"
+	"lastseen/server/cluster"
 	"lastseen/server/metrics"
 )
 
@@ -38,12 +40,14 @@ type appConfig struct {
 	admin    adminConfig
 
 	ingestBytes    int64         // of memory for points in flight
+	clockAhead     time.Duration // by which a point's timestamp may be ahead
 	ingestQueue    int           // points that may wait for the next insert
 	ingestInterval time.Duration // between inserts of few points; 0 for none
 	historyLimits  history.Limits
 	cachedKeys     int // API keys and device credentials
 	keyLookUpRate  ratelimit.Rate
 	signIn         signInConfig
+	acceptDamage   bool          // go on although parts of tables are missing
 	drainDelay     time.Duration // from /readyz's 503 to the refusal of connections
 	drainTimeout   time.Duration // for requests in flight at the end
 	log            *slog.Logger
@@ -57,7 +61,9 @@ type App struct {
 	server   *server.Server
 	db       *schema.DB
 	stops    []stopStep
-	served   chan error // what Serve returned
+	// keysDenied says that all keys are refused for damage.
+	keysDenied atomic.Bool
+	served     chan error // what Serve returned
 }
 
 // stopStep undoes one step of the start.
@@ -177,21 +183,25 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	if err != nil {
 		return services, err
 	}
-	signIn, provider, err := a.startSignIn(issuer)
+	signIn, provider, err := a.startSignIn(ctx, issuer)
 	if err != nil {
 		return services, err
 	}
+	nodes := cluster.Local()
 	received, err := db.NewestReceipt(ctx, time.Now())
 	if err != nil {
 		return services, err
 	}
-	authenticator, keyService, err := a.startKeys(db, registry, oidc.Users{Local: issuer, Provider: provider})
+	authenticator, keyService, err := a.startKeys(db, nodes.Notices.Keys, registry, oidc.Users{Local: issuer, Provider: provider})
 	if err != nil {
+		return services, err
+	}
+	if err := a.watchDamage(ctx, authenticator, keyService, signIn); err != nil {
 		return services, err
 	}
 	a.startCheckpoints(lastSeen)
 	writer := ingest.NewWriter(db, registry, lastSeen, lastSeen, ingest.WriterOptions{
-		Budget: decode.NewBudget(a.config.ingestBytes), Queue: a.config.ingestQueue,
+		Budget: decode.NewBudget(a.config.ingestBytes), Queue: a.config.ingestQueue, ClockAhead: a.config.clockAhead,
 		Interval: cmp.Or(a.config.ingestInterval, -1), Retention: a.config.schema.Retention,
 		// The embedded engine goes with its process, a server may finish what a dead process began.
 		ReceivedThrough: received, Unsettled: a.config.schema.ClickHouse != schema.Embedded,
@@ -202,14 +212,14 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	})
 	return server.Services{
 		Authenticator: authenticator, Keys: keyService, SignIn: signIn, Provider: provider,
-		Registry: registry, Writer: writer,
+		Registry: registry, Writer: writer, Owner: nodes.Owner,
 		LastSeen: lastSeen,
 		History: history.New(db, lastSeen, history.Options{
-			Streams: a.config.server.Histories, CursorKey: issuer.DeriveKey("history cursors"), Receipts: writer, Limits: a.config.historyLimits,
+			Streams: a.config.server.Histories, CursorKey: issuer.DeriveKey("history cursors"), Watermark: writer, Limits: a.config.historyLimits,
 			Retention: a.config.schema.Retention,
 		}),
 		Sessions:  sessions.New(db, lastSeen, time.Now),
-		Ready:     func(ctx context.Context) error { return ready(ctx, db) },
+		Ready:     func(ctx context.Context) error { return a.ready(ctx, db) },
 		StoreDown: func() bool { return db.Trouble() != nil },
 	}, nil
 }
@@ -249,8 +259,7 @@ func (a *App) load(ctx context.Context, lastSeen *latest.Table, registry *regist
 	return nil
 }
 
-func (a *App) startKeys(db *schema.DB, devices apikey.DeviceDirectory, users apikey.TokenVerifier) (*apikey.Authenticator, *apikey.Service, error) {
-	channel := new(apikey.LocalChannel)
+func (a *App) startKeys(db *schema.DB, channel apikey.RevocationChannel, devices apikey.DeviceDirectory, users apikey.TokenVerifier) (*apikey.Authenticator, *apikey.Service, error) {
 	authenticator, err := apikey.NewAuthenticator(apikey.AuthenticatorConfig{
 		Store: db, Users: users, Channel: channel, CachedKeys: a.config.cachedKeys, LoadRate: a.config.keyLookUpRate, Logger: a.config.log,
 	})
@@ -300,16 +309,22 @@ type publicError string
 // Error implements error.
 func (e publicError) Error() string { return string(e) }
 
-const errNotReady publicError = "ClickHouse is out of reach; try again in a moment."
+const (
+	errNotReady   publicError = "ClickHouse is out of reach; try again in a moment."
+	errKeysDenied publicError = "A part of the stored keys is damaged, so that all keys are refused; the service's log says what to do."
+)
 
 // ready says in a sentence for the public why the service cannot serve. What is wrong is logged by the
 // storage's monitor, once.
-func ready(ctx context.Context, db *schema.DB) error {
+func (a *App) ready(ctx context.Context, db *schema.DB) error {
 	if trouble := db.Trouble(); trouble != nil {
 		return publicError(trouble.Sentence)
 	}
 	if db.Ping(ctx) != nil {
 		return errNotReady
+	}
+	if a.keysDenied.Load() {
+		return errKeysDenied
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -31,6 +32,8 @@ type benchRunCommand struct {
 	SizeDirs            []string `placeholder:"DIR" help:"Data directories of services that are stopped, into which something was imported, that size measures beside the fleet."`
 	Zipf                float64  `default:"0.99" help:"Exponent of the sessions' popularity; 0 for all alike (default ${default})."`
 	Seed                uint64   `default:"1" help:"Makes the data and the requests reproducible (default ${default})."`
+
+	ClickHouse []string `name:"clickhouse" default:"embedded" placeholder:"WHERE" help:"Where the measured services keep their data: embedded, server (one that the suite starts with 'lastseen clickhouse'), or the address of a server that you run, in whose databases lastseen_bench_* they go (default ${default}); embedded,server for both in turn."`
 
 	Connections int           `default:"64" help:"Connections of the load generator (default ${default})."`
 	Workers     int           `default:"0" help:"Its threads; 0 for one for every four processors (default ${default})."`
@@ -73,11 +76,11 @@ func (c *benchRunCommand) Run(ctx context.Context, std streams) error {
 	config.Baselines, config.Target, config.P99 = c.Baselines, c.Target, c.P99
 	config.Sessions, config.Organisations, config.KeysPerOrganisation = c.Sessions, c.Organisations, c.KeysPerOrganisation
 	config.PointsPerSession, config.HistoryPoints, config.Zipf, config.Seed = c.PointsPerSession, c.HistoryPoints, c.Zipf, c.Seed
-	config.SizeDirs = c.SizeDirs
+	config.SizeDirs, config.ClickHouse = c.SizeDirs, c.ClickHouse
 	config.Connections, config.Workers, config.Rounds, config.Duration, config.WarmUp = c.Connections, c.Workers, c.Rounds, c.Duration, c.WarmUp
 	config.Rate, config.Waiters, config.Revocations, config.Soak, config.Pin = c.Rate, c.Waiters, c.Revocations, c.Soak, c.Pin
 	config.Dir, config.Record, config.JSON = c.WorkDir, c.Record, c.JSON
-	config.Command, config.Commit = withoutKeys(os.Args), c.Commit
+	config.Command, config.Commit = withoutSecrets(os.Args), c.Commit
 	config.Output, config.Progress = std.out, std.err
 	return bench.Run(ctx, config)
 }
@@ -101,8 +104,9 @@ func (c *benchRunCommand) keys() ([]string, error) {
 	return keys, lines.Err()
 }
 
-// withoutKeys is a command line as it may be shown.
-func withoutKeys(args []string) string {
+// withoutSecrets is a command line as it may be shown: without keys, and without the names and passwords in
+// the addresses of servers.
+func withoutSecrets(args []string) string {
 	shown := []string{"lastseen"}
 	for i := 1; i < len(args); i++ {
 		switch {
@@ -110,8 +114,11 @@ func withoutKeys(args []string) string {
 			i++
 		case strings.HasPrefix(args[i], "--key="):
 		default:
-			shown = append(shown, args[i])
+			shown = append(shown, userInfo.ReplaceAllString(args[i], "://"))
 		}
 	}
 	return strings.Join(shown, " ")
 }
+
+// userInfo is the part of an address that holds a name and a password.
+var userInfo = regexp.MustCompile(`://[^/@]*@`)

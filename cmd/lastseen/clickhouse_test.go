@@ -2,15 +2,21 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"lastseen/keys"
+	"lastseen/schema/schematest"
 )
 
 // startClickHouse runs lastseen clickhouse on a data directory and returns what it says and how to end it.
@@ -57,34 +63,53 @@ func unusedAddress(t *testing.T) string {
 }
 
 func TestADataDirectoryMovesToAServerAndBack(t *testing.T) {
+	t.Parallel()
+	schematest.OnlyOn(t, schematest.Embedded, "the test starts its own server")
 	dir, address := t.TempDir(), unusedAddress(t)
-	embedded, err := startService(dir)
-	if err != nil {
-		t.Fatal(err)
+	var session string
+	visit := func(points int, flags ...string) {
+		t.Helper()
+		s, err := startService(dir, flags...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := s.token(t, "org_moves", keys.RoleOwner)
+		if session == "" {
+			session = s.newSession(t, token, "AA:BB:CC:00:00:01")
+		}
+		var answer json.RawMessage
+		at := fmt.Sprintf("2026-01-15T00:00:%02dZ", points)
+		s.post(t, "/tracking/timeseries/session_by_device/ingest/v1", nil, token,
+			fmt.Sprintf(`{"points":[{"session_id":%q,"timestamp":%q,"latitude":1,"longitude":2}]}`, session, at), &answer)
+		key, _ := s.newKey(t, token, at)
+		var got struct {
+			DataPoints []json.RawMessage `json:"data_points"`
+		}
+		s.get(t, "/tracking/timeseries/session_by_device/data_points/v1", url.Values{
+			"session_id": {session}, "start_timestamp": {"2026-01-15T00:00:00Z"}, "end_timestamp": {"2026-01-16T00:00:00Z"},
+		}, key, &got)
+		if len(got.DataPoints) != points {
+			t.Errorf("with %v there are %d points, want %d", flags, len(got.DataPoints), points)
+		}
+		if err := s.terminate(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := embedded.terminate(); err != nil {
-		t.Fatal(err)
-	}
+	visit(1)
 	said, stop := startClickHouse(t, dir, address)
-	url := "http://" + address + "/lastseen"
-	if want := "lastseen serve --data-dir " + dir + " --clickhouse " + url; !strings.Contains(said, want) {
+	server := "http://" + address + "/lastseen"
+	if want := "lastseen serve --data-dir " + dir + " --clickhouse " + server; !strings.Contains(said, want) {
 		t.Errorf("lastseen clickhouse says %q, want it to name %q", said, want)
 	}
-	if got := askHTTP(t, "http://"+address, "SELECT count() > 0 FROM system.tables WHERE database = 'lastseen'"); got != "1" {
-		t.Errorf("asked whether the tables are there the server says %q", got)
+	visit(2, "--clickhouse", server)
+	if got := askHTTP(t, "http://"+address, "SELECT count() FROM lastseen.session_by_device_data_points"); got != "2" {
+		t.Errorf("any client is told of %q points, want 2", got)
 	}
-	_, err = startService(dir)
-	if err == nil || !strings.Contains(err.Error(), "stop it or choose another directory") {
+	if _, err := startService(dir); err == nil || !strings.Contains(err.Error(), "stop it or choose another directory") {
 		t.Errorf("serve on the directory that a server holds fails with %v", err)
 	}
 	stop()
-	again, err := startService(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := again.terminate(); err != nil {
-		t.Fatal(err)
-	}
+	visit(3)
 }
 
 func askHTTP(t *testing.T, url, sql string) string {

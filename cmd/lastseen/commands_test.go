@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"lastseen/keys"
+	"lastseen/schema/schematest"
 )
 
 func TestMistakesOnTheCommandLineExitWith2AndASentence(t *testing.T) {
@@ -57,6 +58,8 @@ func TestMistakesOnTheCommandLineExitWith2AndASentence(t *testing.T) {
 		"import":                                                                 `expected "<FILE> ..."`,
 		"import --map speed=v:furlongs x.csv":                                    "names a unit that speed does not have",
 		"import --format xls x.csv":                                              "--format",
+		"import --encoding klingon x.csv":                                        "the encoding \"klingon\" is not known",
+		"import --time-zone Mars x.csv":                                          "\"Mars\" is not a time zone",
 		"import --batch-points 100001 x.csv":                                     "--batch-points must be 1 to 100000",
 		"keys rotate --id ak_secretsecret":                                       "must be the key's id, not the key itself",
 		"keys rotate --id x --grace 200h":                                        "--grace must be whole seconds, at most 168h",
@@ -122,6 +125,9 @@ func TestFailuresExitWith1AndASentence(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if name == "the data dir is taken" {
+				schematest.OnlyOn(t, schematest.Embedded, "only the embedded engine holds the directory")
+			}
 			stdout, stderr, code := command(t, nil, test.args...)
 			if code != 1 || stdout != "" || !strings.Contains(stderr, test.want) {
 				t.Errorf("exit code %d, stdout %q, stderr %q, want 1 and %q", code, stdout, stderr, test.want)
@@ -215,7 +221,7 @@ func TestImportFromTheShell(t *testing.T) {
 	}
 	gpx := write("ride.gpx", `<gpx version="1.1"><trk><trkseg><trkpt lat="1" lon="2"><ele>3</ele><time>2026-01-15T09:30:00Z</time></trkpt></trkseg></trk></gpx>`)
 	geojson := write("walk.geojson", `{"type":"FeatureCollection","features":[{"type":"Feature","geometry":{"type":"Point","coordinates":[2,1,3]},"properties":{"time":"2026-01-15T09:30:00Z"}}]}`)
-	bad := write("bad.csv", "device,ts,lat,lon\nb,2026-01-15 09:30:00,1,2\nb,2026-01-15 09:30:01,91,2\nb,soon,1,2\nb,2100-01-15 09:30:01,1,2\n")
+	bad := write("bad.csv", "device,ts,lat,lon\nb,2026-01-15T09:30:00Z,1,2\nb,2026-01-15T09:30:01Z,91,2\nb,soon,1,2\nb,2100-01-15T09:30:01Z,1,2\n")
 	t.Run("several formats at once", func(t *testing.T) {
 		stdout, stderr, code := command(t, env, "import", gpx, geojson)
 		if code != 0 || stdout != "2 points read: 2 accepted, 0 rejected; 2 sessions, 2 of them new\n" {

@@ -83,7 +83,7 @@ func (tr *trial) importFiles(t *testing.T, token string, first bool) {
 		args []string
 	}{
 		{fmt.Sprintf("1533 points read: 1533 accepted, 0 rejected; 8 sessions, %d of them new\n", buses),
-			[]string{"import", absolute(t, busFile)}},
+			[]string{"import", "--time-zone", "UTC", absolute(t, busFile)}},
 		{fmt.Sprintf("139098 points read: 139098 accepted, 0 rejected; %d sessions, %d of them new\n", len(tr.tracks)-8, aircraft),
 			[]string{"import", "--map", "altitude=altitude:ft", "--map", "speed=groundspeed:kn", absolute(t, aircraftFile)}},
 	} {
@@ -255,7 +255,7 @@ func meters(a, b position) float64 {
 
 // checkClusters finds the stays by the definition: runs within 100 m of their first point, without a
 // gap of more than 15 minutes, that last at least 5.
-func checkClusters(t *testing.T, what string, got []cluster, track []position) {
+func checkClusters(t *testing.T, what string, got []wireCluster, track []position) {
 	t.Helper()
 	var want [][]position
 	for i := 0; i < len(track); {

@@ -10,6 +10,8 @@ import (
 	"os"
 	"strings"
 	"sync/atomic"
+	"time"
+	_ "time/tzdata" // so that --time-zone knows every zone on every machine
 
 	"lastseen/cmd/lastseen/client"
 	"lastseen/cmd/lastseen/importer"
@@ -20,8 +22,11 @@ import (
 // importCommand sends the positions of files to a server.
 type importCommand struct {
 	serverFlags
-	Files        []string `arg:"" name:"FILE" help:"Files to import, also compressed with gzip; - for standard input."`
-	Format       string   `default:"auto" enum:"auto,csv,ndjson,json,gpx,geojson" placeholder:"FORMAT" help:"Format of the files: ${enum}; auto goes by each file's name, then by how it begins (default ${default})."`
+	Files        []string `arg:"" name:"FILE" help:"Files to import, also compressed with gzip, zstd or bzip2 or in a zip archive; - for standard input."`
+	Format       string   `default:"auto" enum:"auto,csv,fit,geojson,gpx,json,kml,ndjson,nmea,owntracks,plt,tcx" placeholder:"FORMAT" help:"Format of the files: ${enum}; auto goes by how each file begins, then by its name (default ${default})."`
+	Encoding     string   `placeholder:"NAME" help:"Character set of texts that do not say theirs and are not UTF-8, such as windows-1252."`
+	DecimalComma bool     `help:"Numbers in tables have a comma as their decimal mark."`
+	TimeZone     string   `placeholder:"ZONE" help:"Time zone of times that do not say theirs: UTC, a name such as Europe/Berlin, or an offset such as +02:00."`
 	Map          []string `sep:"none" placeholder:"FIELD=COLUMN[:UNIT]" help:"Column that holds a field, and its unit; may be given several times. Fields and units: timestamp (s, ms, us, ns), latitude and longitude (degrees), altitude and accuracy (m, ft, km), speed (m/s, km/h, mph, kn), heading (degrees), temperature (C, F), battery (1, %), device, session. The first unit is what is taken when none is given; a timestamp also by its magnitude. An empty COLUMN leaves a field out. Columns of a table without a header are called 1, 2, 3 and so on."`
 	Device       string   `placeholder:"NAME" help:"Device of points whose row names none; by default the name of the track or of the file."`
 	NewSessions  bool     `help:"Points that name a session by its id go to a new session, of a device that is called by that id: for what 'lastseen export' has written of another service."`
@@ -30,6 +35,7 @@ type importCommand struct {
 	AllowRejects bool     `help:"Exit with 0 also when rows or points were rejected; not when a file could not be read."`
 
 	mapping trackfile.Mapping
+	zone    *time.Location
 	bytes   atomic.Int64 // read so far, of all files
 }
 
@@ -41,6 +47,16 @@ func (c *importCommand) Validate() (err error) {
 	columns := c.Map
 	if c.NewSessions {
 		columns = append([]string{"session=", "device=session_id"}, columns...)
+	}
+	if c.Encoding != "" {
+		if err := trackfile.CheckEncoding(c.Encoding); err != nil {
+			return fmt.Errorf("--encoding: %w", err)
+		}
+	}
+	if c.TimeZone != "" {
+		if c.zone, err = trackfile.ParseZone(c.TimeZone); err != nil {
+			return fmt.Errorf("--time-zone: %w", err)
+		}
 	}
 	c.mapping, err = trackfile.ParseMapping(columns)
 	return err
@@ -103,15 +119,10 @@ func shellQuoted(word string) string {
 }
 
 func (c *importCommand) report(std streams, sum *importer.Summary) {
-	for _, reason := range append(sum.FilesFailed, sum.Reasons...) {
-		fmt.Fprintln(std.err, terminal.Printable(reason))
-	}
-	named := len(sum.Reasons)
-	for _, refusal := range sum.Refused {
-		named += refusal.Points
-	}
-	if more := sum.Rejected - named; more > 0 {
-		fmt.Fprintf(std.err, "and %d more like these\n", more)
+	for _, sentences := range [][]string{sum.Notes, sum.FilesFailed, sum.Reasons} {
+		for _, sentence := range sentences {
+			fmt.Fprintln(std.err, terminal.Printable(sentence))
+		}
 	}
 	for _, refusal := range sum.Refused[:min(len(sum.Refused), maxRefusals)] {
 		fmt.Fprintln(std.err, terminal.Printable(refusalText(refusal)))
@@ -123,8 +134,23 @@ func (c *importCommand) report(std streams, sum *importer.Summary) {
 	if n := len(sum.FilesFailed); n > 0 {
 		failed = fmt.Sprintf("; %d of %d files failed", n, len(c.Files))
 	}
-	fmt.Fprintf(std.out, "%d points read: %d accepted, %d rejected; %d sessions, %d of them new%s\n",
-		sum.Read, sum.Accepted, sum.Rejected, sum.Sessions, sum.SessionsCreated, failed)
+	fmt.Fprintf(std.out, "%d points read: %d accepted%s, %d rejected; %d sessions, %d of them new%s\n",
+		sum.Read, sum.Accepted, ofThem(sum), sum.Rejected, sum.Sessions, sum.SessionsCreated, failed)
+}
+
+// ofThem says what else happened to the points that were accepted.
+func ofThem(sum *importer.Summary) string {
+	var parts []string
+	if sum.Replaced > 0 {
+		parts = append(parts, fmt.Sprintf("%d stored, %d replaced others of the same session and timestamp", sum.Accepted-sum.Replaced, sum.Replaced))
+	}
+	if sum.Dropped > 0 {
+		parts = append(parts, fmt.Sprintf("%d optional values left out, as they were out of range or unknown", sum.Dropped))
+	}
+	if parts == nil {
+		return ""
+	}
+	return " (" + strings.Join(parts, "; ") + ")"
 }
 
 // maxRefusals bounds the refused devices that are named.
@@ -145,7 +171,10 @@ func refusalText(r importer.Refusal) string {
 
 // sources are the files of the command line. Their bytes are counted as they are read.
 func (c *importCommand) sources(stdin io.Reader) iter.Seq[importer.Source] {
-	options := trackfile.Options{Format: trackfile.Format(c.Format), Mapping: c.mapping, Device: c.Device}
+	options := trackfile.Options{
+		Format: trackfile.Format(c.Format), Mapping: c.mapping, Device: c.Device,
+		Encoding: c.Encoding, DecimalComma: c.DecimalComma, TimeZone: c.zone,
+	}
 	return func(yield func(importer.Source) bool) {
 		for _, name := range c.Files {
 			source := importer.Source{Name: name, Options: options, Open: func() (io.ReadCloser, error) {
@@ -156,7 +185,7 @@ func (c *importCommand) sources(stdin io.Reader) iter.Seq[importer.Source] {
 				if err != nil {
 					return nil, err
 				}
-				return counted{file, &c.bytes}, nil
+				return countedFile{file, &c.bytes}, nil
 			}}
 			if name == "-" {
 				source.Name = "stdin"
@@ -177,6 +206,26 @@ type counted struct {
 // Read implements io.Reader.
 func (c counted) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
+	c.bytes.Add(int64(n))
+	return n, err
+}
+
+// countedFile is counted for a file, whose parts can be read in any order, as those of an archive are.
+type countedFile struct {
+	*os.File
+	bytes *atomic.Int64
+}
+
+// Read implements io.Reader.
+func (c countedFile) Read(p []byte) (int, error) {
+	n, err := c.File.Read(p)
+	c.bytes.Add(int64(n))
+	return n, err
+}
+
+// ReadAt implements io.ReaderAt.
+func (c countedFile) ReadAt(p []byte, offset int64) (int, error) {
+	n, err := c.File.ReadAt(p, offset)
 	c.bytes.Add(int64(n))
 	return n, err
 }

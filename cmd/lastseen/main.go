@@ -1,4 +1,3 @@
-// Command lastseen runs the lastseen service and talks to it from a shell; see lastseen --help.
 package main
 
 import (

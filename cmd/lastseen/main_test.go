@@ -21,6 +21,7 @@ import (
 
 	"lastseen/keys"
 	"lastseen/keys/people"
+	"lastseen/schema/schematest"
 )
 
 // binary is the lastseen that the tests run, built once.
@@ -41,6 +42,10 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	shared.stop()
+	if err := schematest.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "end the ClickHouse under test:", err)
+		code = 1
+	}
 	os.RemoveAll(dir)
 	os.Exit(code)
 }
@@ -94,7 +99,11 @@ func launchService(dir string, flags ...string) (*service, <-chan string, error)
 // launchServiceIn is launchService with more in the environment.
 func launchServiceIn(env []string, dir string, flags ...string) (*service, <-chan string, error) {
 	s := &service{dir: dir, logged: make(chan struct{})}
-	args := append([]string{"serve", "--addr", "127.0.0.1:0", "--data-dir", dir}, flags...)
+	layout, err := schematest.ServeFlags(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	args := append([]string{"serve", "--addr", "127.0.0.1:0", "--data-dir", dir}, append(layout, flags...)...)
 	s.process = exec.Command(binary, args...)
 	s.process.Env = append(os.Environ(), env...)
 	stderr, err := s.process.StderrPipe()

@@ -36,6 +36,7 @@ type limitFlags struct {
 	MaxConnectionsPerAddress int            `default:"0" help:"Open connections of one client address; past it 429; 0 for no limit, which is right behind a proxy (default ${default})."`
 	DiskReserve              int            `default:"256" placeholder:"MIB" help:"Free space of ClickHouse's disk, in MiB, below which points are answered 503 instead of being written; a disk that is full can cost points that were acknowledged; 0 for none (default ${default})."`
 	IngestMemory             int            `default:"256" placeholder:"MIB" help:"Memory for points in flight, in MiB; past it 503 (default ${default})."`
+	ClockAhead               time.Duration  `default:"60s" placeholder:"DURATION" help:"How far ahead of this machine's clock the timestamp of a point may lie; others are rejected (default ${default})."`
 	IngestQueue              int            `default:"10000" placeholder:"POINTS" help:"Points that may wait for the next insert under overload; past it 503 (default ${default})."`
 	IngestInterval           time.Duration  `default:"100ms" help:"Least time between the starts of two inserts of few points: at most 1s; longer gives ClickHouse less to do and acknowledgements more time; 0 for none (default ${default})."`
 	Queries                  int            `default:"0" help:"Requests that ask ClickHouse at the same time, histories aside; 0 for four times the processors (default ${default})."`
@@ -83,6 +84,7 @@ func (f *serviceFlags) spans() []span {
 		{"drain-delay", f.DrainDelay, 0, time.Hour},
 		{"ingest-interval", f.IngestInterval, 0, time.Second},
 		{"history-max-time", f.HistoryMaxTime, 0, 24 * time.Hour},
+		{"clock-ahead", f.ClockAhead, time.Millisecond, 24 * time.Hour},
 		{"queue-wait", f.QueueWait, 0, short},
 		{"poll-wait", f.PollWait, 0, time.Second},
 	}
@@ -136,7 +138,7 @@ func (f *serviceFlags) config(log *slog.Logger, accessLog string, storage schema
 			RequestRate: f.RequestRate, FailureRate: f.FailureRate, TrustedProxies: f.TrustedProxies,
 		},
 		historyLimits: history.Limits{Points: f.HistoryMaxPoints, Bytes: f.HistoryMaxBytes, Time: f.HistoryMaxTime},
-		ingestBytes:   int64(f.IngestMemory) << 20, ingestQueue: f.IngestQueue, ingestInterval: f.IngestInterval, cachedKeys: f.CachedKeys, keyLookUpRate: f.KeyLookUpRate,
+		ingestBytes:   int64(f.IngestMemory) << 20, ingestQueue: f.IngestQueue, clockAhead: f.ClockAhead, ingestInterval: f.IngestInterval, cachedKeys: f.CachedKeys, keyLookUpRate: f.KeyLookUpRate,
 		drainDelay: f.DrainDelay, drainTimeout: f.ShutdownTimeout,
 	}, nil
 }
@@ -150,11 +152,13 @@ type serveCommand struct {
 	DataDir         string     `default:"lastseen-data" placeholder:"DIR" help:"Where the embedded ClickHouse keeps its data and the local issuer its key; made when absent (default ${default})."`
 	ClickHouse      string     `name:"clickhouse" default:"embedded" placeholder:"embedded|URL" help:"Which ClickHouse: embedded, or the HTTP address of a server such as http://user:password@host:8123/database, several hosts separated by commas; put a password into the environment variable, not on the command line (default ${default})."`
 	Database        string     `default:"lastseen" placeholder:"NAME" help:"Database for the tables, made when absent; one that the address names goes before it (default ${default})."`
-	Cluster         string     `placeholder:"NAME" help:"ClickHouse cluster over which to lay the tables out, replicated and distributed; none by default."`
+	Cluster         string     `placeholder:"NAME" help:"ClickHouse cluster over which to lay the tables out; none by default."`
+	Replicated      *bool      `help:"Whether a cluster's tables are Replicated ones; by default where its servers have a Keeper and the macros shard and replica. Counts when the tables are made."`
 	LogLevel        slog.Level `default:"info" placeholder:"LEVEL" help:"Least level that is logged: debug, info, warn or error (default ${default})."`
 	AccessLog       string     `default:"usual" enum:"usual,all,errors,off" help:"Which requests are logged: usual leaves out successful polls of last_seen and of the probes; all; errors; off (default ${default})."`
 	Retention       retention  `default:"0d" placeholder:"DAYSd" help:"How long data points are kept after their timestamp, in days such as 400d; ClickHouse drops older ones within hours, and ingest rejects them; 0d for ever (default ${default})."`
-	NoFsync         bool       `help:"Acknowledge points before the disk has them: they survive the death of the process but not the loss of power. Off by default. Counts when the tables are made."`
+	NoFsync         bool       `help:"Acknowledge points before the disk has them: they survive the death of the process but not the loss of power. Off by default."`
+	AcceptDamage    bool       `help:"Go on although ClickHouse has set damaged parts of tables aside: what they held stays missing, revocations of keys too. Off by default: keys are then refused."`
 }
 
 // retention is a time in whole days.
@@ -181,14 +185,14 @@ func (c *serveCommand) Validate() error {
 func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	log := terminal.NewLogger(std.err, c.LogLevel)
 	config, err := c.config(log, c.AccessLog, schema.Options{
-		ClickHouse: c.ClickHouse, DataDir: c.DataDir, Database: c.Database, Cluster: c.Cluster, NoFsync: c.NoFsync,
+		ClickHouse: c.ClickHouse, DataDir: c.DataDir, Database: c.Database, Cluster: c.Cluster, Replicated: c.Replicated, NoFsync: c.NoFsync,
 		Retention: time.Duration(c.Retention), Security: c.security(),
 	})
 	if err != nil {
 		return err
 	}
 	log.Info("starting", "version", version(), "data_dir", c.DataDir)
-	config.admin = c.adminConfig()
+	config.admin, config.acceptDamage = c.adminConfig(), c.AcceptDamage
 	config.signIn, config.server.PublicURL = c.signInConfig(), c.PublicURL
 	app, err := StartApp(ctx, config)
 	if err != nil {

@@ -64,12 +64,13 @@ func (f *signInFlags) signInConfig() signInConfig {
 }
 
 // startSignIn sets up how people sign in. The provider is nil when there is none.
-func (a *App) startSignIn(issuer *people.Issuer) (*people.SignIn, *oidc.Provider, error) {
-	signIn, err := people.OpenSignIn(people.SignInConfig{Issuer: issuer, DataDir: a.config.schema.DataDir, SessionTTL: a.config.signIn.sessionTTL})
+func (a *App) startSignIn(ctx context.Context, issuer *people.Issuer) (*people.SignIn, *oidc.Provider, error) {
+	signIn, err := people.OpenSignIn(ctx, people.SignInConfig{
+		Issuer: issuer, Store: a.db, DataDir: a.config.schema.DataDir, SessionTTL: a.config.signIn.sessionTTL, Logger: a.config.log,
+	})
 	if err != nil {
 		return nil, nil, err
 	}
-	a.onStop("sign-in", func(context.Context) error { return signIn.Close() })
 	if a.config.signIn.provider == nil {
 		return signIn, nil, nil
 	}

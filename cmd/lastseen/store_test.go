@@ -28,8 +28,9 @@ func storeUser(password, settings string, grants ...string) string {
 // neededGrants are the rights that docs/clickhouse.md says lastseen needs.
 var neededGrants = []string{
 	"CREATE DATABASE, CREATE TABLE, ALTER TABLE, SELECT, INSERT ON lastseen.*",
+	"TABLE ENGINE ON ReplacingMergeTree", "TABLE ENGINE ON AggregatingMergeTree",
 	"CREATE TEMPORARY TABLE ON *.*",
-	"TABLE ENGINE ON ReplacingMergeTree", "TABLE ENGINE ON AggregatingMergeTree", "TABLE ENGINE ON MergeTree",
+	"SELECT ON system.detached_parts",
 }
 
 // storeService is a service on a ClickHouse server, with an organisation's session and what it was sent.

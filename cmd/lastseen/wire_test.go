@@ -19,8 +19,8 @@ type dataPoint struct {
 	} `json:"metadata"`
 }
 
-// cluster is a stationary cluster on the wire.
-type cluster struct {
+// wireCluster is a stationary cluster on the wire.
+type wireCluster struct {
 	Centroid struct {
 		Geometry struct {
 			Coordinates []float64 `json:"coordinates"`
@@ -34,8 +34,8 @@ type cluster struct {
 
 // wireHistory is a history on the wire.
 type wireHistory struct {
-	Points   []dataPoint `json:"data_points"`
-	Clusters []cluster   `json:"stationary_clusters"`
+	Points   []dataPoint   `json:"data_points"`
+	Clusters []wireCluster `json:"stationary_clusters"`
 }
 
 // wireSession is a session on the wire.

@@ -12,8 +12,13 @@ import (
 // Batch is the points of one body, and belongs to one goroutine. Its memory is reused once it is
 // released or given to Writer.Ingest: it must not be touched after either.
 type Batch struct {
-	Points   []Point
-	Targets  []registry.Target // what the points name, each once
+	Points  []Point
+	Targets []registry.Target // what the points name, each once
+
+	// Of an app's message: optional values that were out of their ranges, times whose count of weeks had
+	// begun again, and messages that only the app's friends can read.
+	Dropped, Rolled, Unreadable int
+
 	index    map[string]uint32 // from a target's key to its place in targets; empty with fewer than two
 	key      []byte            // scratch
 	rejected []Rejection
@@ -82,6 +87,7 @@ func (b *Batch) reset() {
 	b.Targets = b.Targets[:0]
 	clear(b.index)
 	b.rejected = nil // the Result keeps it
+	b.Dropped, b.Rolled, b.Unreadable = 0, 0, 0
 }
 
 // reserve takes bytes from the budget that Release gives back.

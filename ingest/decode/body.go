@@ -54,12 +54,13 @@ type Limits struct {
 // Body reads a body of points. It keeps the good points when others are bad: those are in the
 // Batch as rejections, each with its index and a sentence.
 //
-// It fails, and the body then changes nothing, with an schema.Invalid when the whole cannot be read
+// It fails, and the body then changes nothing, with a schema.Invalid when the whole cannot be read
 // (bad compression, truncated or malformed JSON, another shape at the top), with schema.TooLarge past
 // the limits, with schema.Busy when the budget is used up, and with the reader's own error when the body
 // broke off.
 //
-// Unknown fields are ignored, and of a field that is given twice the last counts. It needs little
+// Unknown fields are ignored, and of a point's field that is given twice the last counts; points that are given
+// twice are refused. An optional value that is out of range, or says that it is unknown, is left out and counted. It needs little
 // memory beside the points whatever the body's size: a line or value may have 1 MiB, and only a Zstd
 // body is taken in, compressed, before it is decoded. Reading r is all that it waits for long.
 //
@@ -268,10 +269,10 @@ func (d *decoder) decodeArray() error {
 	}
 }
 
-// decodeObject reads the object that comes next and the points in it. As everywhere, the last
-// member of a name counts.
+// decodeObject reads the object that comes next and the points in it, which it must have once.
 func (d *decoder) decodeObject() error {
 	d.frames.next() // the brace that the caller saw
+	found := false
 	verdict := schema.Invalid.About("points", "The object must have points, an array.")
 	if c, err := d.frames.peek(); err != nil {
 		return err
@@ -283,7 +284,11 @@ func (d *decoder) decodeObject() error {
 		if err != nil {
 			return err
 		}
+		if isPoints && found {
+			return schema.Invalid.About("points", "The object has points twice: send all of them in one array.")
+		}
 		if isPoints {
+			found = true
 			verdict, err = d.decodePoints()
 		} else {
 			err = d.skipValue()
@@ -327,11 +332,8 @@ func (d *decoder) memberName() (bool, error) {
 	return isPoints, err
 }
 
-// decodePoints reads the value of "points" in place of what an earlier member of the name gave. The
-// verdict says whether it is an array at all.
+// decodePoints reads the value of "points". The verdict says whether it is an array at all.
 func (d *decoder) decodePoints() (verdict, err error) {
-	d.batch.reset()
-	d.count = 0
 	c, err := d.frames.peek()
 	if err != nil {
 		return nil, err
@@ -372,5 +374,6 @@ func (d *decoder) decodePoint(text []byte) error {
 	if detail != "" {
 		return d.batch.reject(index, detail)
 	}
+	d.batch.Dropped += d.point.dropped
 	return d.batch.add(index, &d.point.point, &d.point.ref)
 }

@@ -278,8 +278,30 @@ func pointElements(body string) ([]json.RawMessage, bool) {
 	array := []byte(body)
 	var object map[string]json.RawMessage
 	if json.Unmarshal(array, &object) == nil && object != nil {
+		if timesPoints(body) > 1 {
+			return nil, false
+		}
 		array = object["points"]
 	}
 	err := json.Unmarshal(array, &elements)
 	return elements, err == nil && elements != nil
+}
+
+// timesPoints counts the members "points" of a valid object.
+func timesPoints(object string) (times int) {
+	decoder := json.NewDecoder(strings.NewReader(object))
+	if _, err := decoder.Token(); err != nil {
+		return 0
+	}
+	for decoder.More() {
+		name, _ := decoder.Token()
+		if name == "points" {
+			times++
+		}
+		var skipped json.RawMessage
+		if decoder.Decode(&skipped) != nil {
+			return times
+		}
+	}
+	return times
 }

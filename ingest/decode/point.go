@@ -36,8 +36,9 @@ const (
 const (
 	DetailNotObject   = "A point must be a JSON object."
 	DetailNoReference = "A point needs a session_id, or a device_id or device_mac_address whose active session is meant."
-	detailNoTimestamp = "timestamp is missing: give the time of the position as RFC 3339 with an offset, such as 2026-01-15T09:30:00Z."
-	detailTimestamp   = "timestamp must be RFC 3339 with an offset, such as 2026-01-15T09:30:00Z."
+	detailNoTimestamp = "timestamp is missing: give the time of the position, such as 2026-01-15T09:30:00Z."
+	detailTimestamp   = "timestamp must be a time such as 2026-01-15T09:30:00Z, or a number of Unix seconds or milliseconds."
+	detailUnknown     = "the value says that it is not known." // of an optional value, which nobody is told
 	DetailTooOld      = "timestamp lies before the year 2000: set the device's clock."
 	detailNoLatitude  = "latitude is missing: give a number from -90 to 90."
 	detailNoLongitude = "longitude is missing: give a number from -180 to 180."
@@ -94,6 +95,7 @@ type pointDecoder struct {
 
 	// Per field, so that the last of several wins whether it is good or bad.
 	problems [fieldCount]string
+	dropped  int // optional values that were left out, of the last point
 	given    [fieldCount]bool
 }
 
@@ -105,7 +107,7 @@ func (d *pointDecoder) decode(text []byte) (detail string, err error) {
 		return DetailNotObject, d.json.Validate()
 	}
 	d.point = schema.NewDataPoint(schema.ID{}, 0, 0, 0)
-	d.problems, d.given = [fieldCount]string{}, [fieldCount]bool{}
+	d.problems, d.given, d.dropped = [fieldCount]string{}, [fieldCount]bool{}, 0
 	members, err := d.json.ObjIter()
 	if err != nil {
 		return "", err
@@ -137,11 +139,20 @@ func (d *pointDecoder) decodeField(f field) error {
 	switch {
 	case kind == jx.Null:
 		d.clear(f)
+		if f > fieldLongitude {
+			d.problems[f] = detailUnknown
+		}
 		return d.json.Null()
 	case f <= fieldTimestamp && kind == jx.String:
 		text, err := d.json.StrBytes()
 		if err == nil {
 			d.problems[f] = d.setText(f, text)
+		}
+		return err
+	case f == fieldTimestamp && kind == jx.Number:
+		number, err := d.json.Num()
+		if err == nil {
+			d.problems[f] = d.setText(f, number)
 		}
 		return err
 	case f > fieldTimestamp && kind == jx.Number:
@@ -199,7 +210,7 @@ func (d *pointDecoder) setText(f field, text []byte) string {
 		}
 	case fieldTimestamp:
 		if d.point.Timestamp, ok = schema.ParseTimestamp(text); !ok {
-			return detailTimestamp
+			return "timestamp " + schema.TimestampProblem(text) + "."
 		}
 		if d.point.Timestamp < earliestTimestamp {
 			return DetailTooOld
@@ -252,11 +263,17 @@ func parseTemperature(number []byte) (float32, bool) {
 	return float32(degrees) + 0, true // -0 and 0 are one temperature
 }
 
-// verdict returns the sentence on the first field that is wrong or missing, and fills in the reference.
+// verdict returns the sentence on the first needed field that is wrong or missing, leaves out the optional
+// values that are, and fills in the reference.
 func (d *pointDecoder) verdict() string {
-	for _, problem := range d.problems {
-		if problem != "" {
+	for f, problem := range d.problems {
+		switch {
+		case problem == "":
+		case field(f) <= fieldLongitude:
 			return problem
+		default: // the position is good all the same
+			d.clear(field(f))
+			d.dropped++
 		}
 	}
 	d.ref.HasSession, d.ref.HasDevice, d.ref.HasMAC = d.given[fieldSession], d.given[fieldDevice], d.given[fieldMAC]

@@ -18,7 +18,7 @@ func (r *Registry) RegisterDevice(ctx context.Context, orgID string, wanted NewD
 	}
 	text, _ := AppendMACIdentity(nil, *wanted.DeviceMACAddress)
 	identity := string(text)
-	release, err := r.turn(ctx, identity)
+	release, err := r.decide(ctx, identity)
 	if err != nil {
 		return schema.ID{}, err
 	}
@@ -35,7 +35,7 @@ func (r *Registry) RegisterDevice(ctx context.Context, orgID string, wanted NewD
 	return known.id, r.updateDevice(ctx, known, wanted)
 }
 
-// registerNew writes a device that nobody has. It is called in the device's turn.
+// registerNew writes a device that nobody has. Its caller decides about the device.
 func (r *Registry) registerNew(ctx context.Context, orgID, identity string, wanted NewDevice) (schema.ID, error) {
 	r.mu.RLock()
 	row, tried := r.unsettled[identity]
@@ -61,7 +61,7 @@ func (r *Registry) registerNew(ctx context.Context, orgID, identity string, want
 	return d.id, nil
 }
 
-// updateDevice writes what is new of a device. It is called in the device's turn.
+// updateDevice writes what is new of a device. Its caller decides about the device.
 func (r *Registry) updateDevice(ctx context.Context, d *device, wanted NewDevice) error {
 	if wanted.Type == nil && wanted.Comments == nil && wanted.OffChrtReferenceID == nil {
 		return nil

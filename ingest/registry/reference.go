@@ -11,11 +11,14 @@ type Reference struct {
 	HasSession      bool
 	HasDevice       bool
 	HasMAC          bool
+	// Loose says that the address is what an app calls its device, and counts beside a device only where
+	// the organisation has one of that name.
+	Loose bool
 }
 
 // Target returns the reference as a target, which keeps nothing of it.
 func (r *Reference) Target() Target {
-	t := Target{HasSession: r.HasSession, HasDevice: r.HasDevice, HasMAC: r.HasMAC}
+	t := Target{HasSession: r.HasSession, HasDevice: r.HasDevice, HasMAC: r.HasMAC, Loose: r.Loose}
 	if r.HasSession {
 		t.Session = r.Session
 	}
@@ -35,6 +38,7 @@ type Target struct {
 	HasSession      bool
 	HasDevice       bool
 	HasMAC          bool
+	Loose           bool // see Reference
 
 	Owner Owner // filled in by Registry.resolve
 }

@@ -3,12 +3,12 @@ package registry
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
 	"math"
 	"sync"
 	"time"
 
 	"lastseen/schema"
+	"lastseen/schema/keyedlock"
 )
 
 // Watcher is told of every session that is made or changed, after ClickHouse has it and
@@ -31,10 +31,9 @@ type Registry struct {
 	watcher Watcher
 	now     func() time.Time
 
-	// turns let one caller at a time decide about a device, while it waits for ClickHouse too.
-	// A device's turn is chosen by its address, since that is what is there before the device is.
-	turns [256]chan struct{}
-	seed  maphash.Seed
+	// deciding is held by whoever decides about a device, while it waits for ClickHouse too. The key is the device's
+	// address, since that is what is there before the device is.
+	deciding *keyedlock.Locks
 
 	mu       sync.RWMutex // never held while anything waits
 	devices  map[schema.ID]*device
@@ -47,7 +46,7 @@ type Registry struct {
 }
 
 // device is what is known of a registered device. What changes is guarded by Registry.mu and
-// changed only in the device's turn.
+// changed only by whoever decides about the device.
 type device struct {
 	id    schema.ID
 	orgID string
@@ -83,12 +82,9 @@ const maxUnsettled = 4096
 // New returns an empty registry, which Load fills.
 func New(db *schema.DB, watcher Watcher, now func() time.Time) *Registry {
 	r := &Registry{
-		db: db, watcher: watcher, now: now, seed: maphash.MakeSeed(),
+		db: db, watcher: watcher, now: now, deciding: keyedlock.New(256),
 		devices: make(map[schema.ID]*device), byMAC: make(map[string]*device),
 		sessions: make(map[schema.ID]*session), orgs: make(map[string]string), unsettled: make(map[string]attempt),
-	}
-	for i := range r.turns {
-		r.turns[i] = make(chan struct{}, 1)
 	}
 	return r
 }
@@ -103,7 +99,7 @@ func (r *Registry) Load(ctx context.Context) error {
 		// Two rows with one address can only come of a registration whose outcome was unknown:
 		// the older is the one that was acknowledged.
 		identity := added.identity()
-		if rival := r.byMAC[identity]; rival == nil || d.CreatedAt < createdAt[rival] {
+		if other := r.byMAC[identity]; other == nil || d.CreatedAt < createdAt[other] {
 			r.byMAC[identity] = added
 		}
 		createdAt[added] = d.CreatedAt
@@ -131,11 +127,11 @@ func (r *Registry) Load(ctx context.Context) error {
 
 // succeeds tells which of two sessions of a device may be active: one that was not terminated, else
 // the one that was made later.
-func succeeds(s *session, createdAt int64, rival *session, rivalCreatedAt int64) bool {
-	if open, rivalOpen := s.terminatedAt == 0, rival.terminatedAt == 0; open != rivalOpen {
+func succeeds(s *session, createdAt int64, other *session, otherCreatedAt int64) bool {
+	if open, otherOpen := s.terminatedAt == 0, other.terminatedAt == 0; open != otherOpen {
 		return open
 	}
-	return createdAt > rivalCreatedAt
+	return createdAt > otherCreatedAt
 }
 
 // addDevice makes a device known by its id. The caller holds mu.
@@ -160,15 +156,12 @@ func (d *device) identity() string {
 	return string(identity)
 }
 
-// turn waits until it is the caller's turn to decide about a device. The caller calls release.
-func (r *Registry) turn(ctx context.Context, identity string) (release func(), err error) {
-	c := r.turns[maphash.String(r.seed, identity)%uint64(len(r.turns))]
-	select {
-	case c <- struct{}{}:
-		return func() { <-c }, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("wait for another change to the device: %w", context.Cause(ctx))
+// decide waits until nobody else decides about a device. The caller calls release.
+func (r *Registry) decide(ctx context.Context, identity string) (release func(), err error) {
+	if release, err = r.deciding.Lock(ctx, identity); err != nil {
+		return nil, fmt.Errorf("wait for another change to the device: %w", err)
 	}
+	return release, nil
 }
 
 // end returns when the session ended as of now, and math.MaxInt64 while it is active.
@@ -182,8 +175,8 @@ func (s *session) end(now int64) int64 {
 	return math.MaxInt64
 }
 
-// adopt takes over a session that ClickHouse now has, and tells the watcher. It is called in the
-// turn of the session's device.
+// adopt takes over a session that ClickHouse now has, and tells the watcher. Its caller decides
+// about the session's device.
 func (r *Registry) adopt(d *device, s schema.Session) {
 	r.mu.Lock()
 	known := r.sessions[s.ID]

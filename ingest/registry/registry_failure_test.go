@@ -121,7 +121,7 @@ func TestRegistrySettlesWhatWasWrittenUnacknowledged(t *testing.T) {
 func TestRegistryWaitsNoLongerThanItsContext(t *testing.T) {
 	t.Parallel()
 	s := newDirectory(t)
-	release, err := s.registry.turn(t.Context(), "van-1")
+	release, err := s.registry.decide(t.Context(), "van-1")
 	if err != nil {
 		t.Fatal(err)
 	}

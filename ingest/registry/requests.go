@@ -28,7 +28,7 @@ type NewSession struct {
 }
 
 // SessionUpdate is the body of a session's update: what is nil stays as it is, and what is set to
-// none is cleared. Giving a field and clearing it at once is an schema.Invalid; clearing what is not
+// none is cleared. Giving a field and clearing it at once is a schema.Invalid; clearing what is not
 // set changes nothing.
 type SessionUpdate struct {
 	NewSession // schema_version is optional here
@@ -102,7 +102,7 @@ func (s *NewSession) scheduled(now time.Time) (*time.Time, error) {
 	}
 	ms, ok := schema.ParseTimestamp(*s.TerminationScheduledFor)
 	if !ok {
-		return nil, schema.Invalid.About(nameScheduled, "The time must be RFC 3339 with an offset, such as 2026-01-15T09:30:00Z.")
+		return nil, schema.Invalid.About(nameScheduled, "The time %s.", schema.TimestampProblem(*s.TerminationScheduledFor))
 	}
 	at := time.UnixMilli(ms).UTC()
 	// ClickHouse keeps these times up to the end of 2299.

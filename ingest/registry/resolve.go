@@ -76,8 +76,8 @@ func (r *Registry) ownerOf(caller Caller, t *Target, s *session, d *device, now 
 		}
 		d = named
 	}
-	if t.HasMAC {
-		named := r.byMAC[t.MAC]
+	named := r.byMAC[t.MAC]
+	if t.HasMAC && !(t.Loose && (named == nil || named.orgID != caller.OrgID)) {
 		if named == nil || !caller.mayWrite(named) {
 			return Owner{Detail: caller.refusal(DetailNoMAC)}
 		}

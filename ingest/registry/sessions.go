@@ -25,7 +25,7 @@ func (r *Registry) CreateSession(ctx context.Context, orgID string, deviceID sch
 	if d == nil || d.orgID != orgID {
 		return schema.ID{}, schema.NotFound
 	}
-	release, err := r.turn(ctx, d.identity())
+	release, err := r.decide(ctx, d.identity())
 	if err != nil {
 		return schema.ID{}, err
 	}
@@ -123,7 +123,7 @@ func (r *Registry) UpdateSharedOrgs(ctx context.Context, orgID string, id schema
 }
 
 // changeSession changes a session by a function, which gets the row that ClickHouse has and what was
-// known of it, and reports whether it changed the row. It is called in the turn of the session's
+// known of it, and reports whether it changed the row. Its caller decides about the session's
 // device.
 func (r *Registry) changeSession(ctx context.Context, orgID string, id schema.ID,
 	change func(s *schema.Session, known session, now time.Time) (changed bool, err error)) error {
@@ -131,7 +131,7 @@ func (r *Registry) changeSession(ctx context.Context, orgID string, id schema.ID
 	if !ok {
 		return schema.NotFound
 	}
-	release, err := r.turn(ctx, d.identity())
+	release, err := r.decide(ctx, d.identity())
 	if err != nil {
 		return err
 	}

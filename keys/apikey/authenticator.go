@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dgraph-io/ristretto/v2"
@@ -69,6 +70,7 @@ type Authenticator struct {
 	config      AuthenticatorConfig
 	cache       *ristretto.Cache[uint64, *cachedKey]
 	revoked     revokedSet
+	denied      atomic.Bool // all keys; see Deny
 	unknown     unknownKeys
 	tokens      recent[*keys.Principal]
 	uses        useLog
@@ -157,8 +159,8 @@ func (c *AuthenticatorConfig) setDefaults() {
 }
 
 // Authenticate tells who a credential speaks for, or why it is not accepted: schema.NoCredential,
-// schema.InvalidCredential, schema.ExpiredCredential, schema.RevokedCredential, or schema.Unavailable when that cannot be told now. It does not
-// keep the credential. For a key that it has seen before it neither allocates nor takes a lock of
+// schema.InvalidCredential, schema.ExpiredCredential, schema.RevokedCredential, or schema.Unavailable when that cannot
+// be told now. It does not keep the credential. For a key that it has seen before it neither allocates nor takes a lock of
 // its own; otherwise it waits for ClickHouse, at most until the context ends.
 func (a *Authenticator) Authenticate(ctx context.Context, credential []byte) (*keys.Principal, error) {
 	if _, isKey := prefixKind(credential); isKey {
@@ -176,6 +178,9 @@ func (a *Authenticator) Authenticate(ctx context.Context, credential []byte) (*k
 func (a *Authenticator) authenticateKey(ctx context.Context, text []byte) (*keys.Principal, error) {
 	if len(text) != keyLength {
 		return nil, schema.InvalidCredential
+	}
+	if a.denied.Load() {
+		return nil, errDamaged
 	}
 	hash := schema.KeyHash(sha256.Sum256(text))
 	now := a.config.Now().UnixMilli()
@@ -221,7 +226,7 @@ func (a *Authenticator) Known(credential []byte) (*keys.Principal, bool) {
 		return principal, known && now < principal.ExpiresAt.UnixMilli()
 	}
 	key, cached := a.cache.Get(cacheSlot(&hash))
-	if !cached || key.hash != hash || a.revoked.check(&hash, now) != nil || key.check(now) != nil {
+	if !cached || key.hash != hash || a.denied.Load() || a.revoked.check(&hash, now) != nil || key.check(now) != nil {
 		return nil, false
 	}
 	a.uses.note(key, now)
@@ -274,7 +279,7 @@ func (a *Authenticator) apply(_ context.Context, notice Notice) error {
 	switch notice.Kind {
 	case NoticeCreated:
 		a.unknown.forget(notice.Hash)
-		// a look-up that is under way may have begun too early to see the key: let nobody join it.
+		// A look-up that is under way may have begun too early to see the key: let nobody join it.
 		a.loads.forget(notice.Hash)
 		return nil
 	case NoticeRevoked, NoticeEnds:

@@ -16,14 +16,11 @@ type EventPage struct {
 	TotalCount int               // on all pages
 }
 
-// Events returns a page of what was done to an organisation's keys of a kind. Pages count from 1 and
-// hold size events, 1 to 1000; other numbers are schema.Invalid. It fails with schema.Unavailable.
+// Events returns a page of what was done to an organisation's keys of a kind. schema.CheckPage says
+// which pages there are. It fails with schema.Unavailable.
 func (s *Service) Events(ctx context.Context, orgID string, kind schema.KeyKind, page, size int) (EventPage, error) {
-	if size < 1 || size > 1000 {
-		return EventPage{}, schema.Invalid.About("page_size", "Give a page size of 1 to 1000.")
-	}
-	if page < 1 || page > 1_000_000 {
-		return EventPage{}, schema.Invalid.About("page", "Give a page number of 1 to 1000000.")
+	if err := schema.CheckPage(page, size); err != nil {
+		return EventPage{}, err
 	}
 	events, total, err := s.config.DB.ListKeyEvents(ctx, orgID, kind, size, (page-1)*size)
 	if err != nil {

@@ -13,10 +13,10 @@ import (
 // base62 digits of the CRC-32 (IEEE) of all that precedes. The checksum lets a mistyped key be
 // refused without a look-up, and lets scanners for leaked secrets recognise a real one.
 const (
-	apiKeyPrefix           = "ak_"
-	deviceCredentialPrefix = "dk_"
+	// Prefix is how API keys begin, and DevicePrefix how device credentials do.
+	Prefix, DevicePrefix = "ak_", "dk_"
 
-	prefixLength   = len(apiKeyPrefix)
+	prefixLength   = len(Prefix)
 	secretDigits   = 43 // 62^42 < 2^256 < 62^43
 	checksumDigits = 6  // 62^5 < 2^32 < 62^6
 	checksumStart  = prefixLength + secretDigits
@@ -63,9 +63,9 @@ func prefixKind(text []byte) (schema.KeyKind, bool) {
 		return "", false
 	}
 	switch string(text[:prefixLength]) {
-	case apiKeyPrefix:
+	case Prefix:
 		return schema.KindAPIKey, true
-	case deviceCredentialPrefix:
+	case DevicePrefix:
 		return schema.KindDeviceCredential, true
 	}
 	return "", false
@@ -94,9 +94,9 @@ func newKey(kind schema.KeyKind, random io.Reader) ([]byte, error) {
 func formatKey(kind schema.KeyKind, secret [32]byte) []byte {
 	text := make([]byte, 0, keyLength)
 	if kind == schema.KindDeviceCredential {
-		text = append(text, deviceCredentialPrefix...)
+		text = append(text, DevicePrefix...)
 	} else {
-		text = append(text, apiKeyPrefix...)
+		text = append(text, Prefix...)
 	}
 	number := new(big.Int).SetBytes(secret[:]).Text(62) // in the alphabet of digits
 	for range secretDigits - len(number) {

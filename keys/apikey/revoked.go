@@ -27,7 +27,8 @@ type ending struct {
 	forget  int64 // from then on the entry is needed no more
 }
 
-// check returns schema.RevokedCredential or schema.ExpiredCredential for a key that has ended at a time (Unix milliseconds).
+// check returns schema.RevokedCredential or schema.ExpiredCredential for a key that has ended at a time (Unix
+// milliseconds).
 func (s *revokedSet) check(hash *schema.KeyHash, now int64) error {
 	part := s.parts[hash[0]].Load()
 	if part == nil {

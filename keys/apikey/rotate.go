@@ -24,8 +24,8 @@ type Rotation struct {
 // with schema.NotFound, with schema.Conflict when the old key has already ended or was rotated before, and
 // with schema.Unavailable; a new key may then be in the list whose text nobody knows, and the old one may end.
 func (s *Service) Rotate(ctx context.Context, actor *keys.Principal, kind schema.KeyKind, id schema.ID, rotation Rotation) (Record, string, error) {
-	if rotation.Grace < 0 || rotation.Grace > maxGrace {
-		return Record{}, "", schema.Invalid.About("grace_seconds", "Give a grace of 0 to 604800 seconds.")
+	if rotation.Grace < 0 || rotation.Grace > MaxGrace {
+		return Record{}, "", schema.Invalid.About("grace_seconds", "Give a grace of 0 to %d seconds.", int(MaxGrace/time.Second))
 	}
 	if !rotation.ExpiresAt.IsZero() {
 		if err := checkExpiry(rotation.ExpiresAt, s.config.Now()); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"lastseen/keys"
 	"lastseen/schema"
+	"lastseen/schema/keyedlock"
 	"lastseen/schema/measure"
 )
 
@@ -38,7 +39,7 @@ type ServiceConfig struct {
 type Service struct {
 	config   ServiceConfig
 	random   io.Reader
-	changing [64]chan struct{} // locks, by key id, each held by whoever put an element in
+	changing *keyedlock.Locks // by key id
 
 	propagation *measure.Histogram // of revocations
 	unannounced atomic.Uint64      // revocations that did not reach everybody
@@ -55,11 +56,7 @@ func NewService(config ServiceConfig) *Service {
 	if config.Logger == nil {
 		config.Logger = slog.Default()
 	}
-	s := &Service{config: config, random: rand.Reader, propagation: measure.NewHistogram(measure.DurationBounds())}
-	for i := range s.changing {
-		s.changing[i] = make(chan struct{}, 1)
-	}
-	return s
+	return &Service{config: config, random: rand.Reader, changing: keyedlock.New(64), propagation: measure.NewHistogram(measure.DurationBounds())}
 }
 
 // NewKey is a key to be made.
@@ -201,13 +198,10 @@ func beginChange(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // lock keeps other changes to a key away, so that of two revocations the second sees the first.
 func (s *Service) lock(ctx context.Context, id schema.ID) (unlock func(), err error) {
-	held := s.changing[int(id[len(id)-1])%len(s.changing)]
-	select {
-	case held <- struct{}{}:
-		return func() { <-held }, nil
-	case <-ctx.Done():
-		return nil, schema.Unavailable.Because(fmt.Errorf("wait for another change to a key: %w", ctx.Err()))
+	if unlock, err = s.changing.Lock(ctx, string(id[:])); err != nil {
+		return nil, schema.Unavailable.Because(fmt.Errorf("wait for another change to a key: %w", err))
 	}
+	return unlock, nil
 }
 
 // now is the time as it is stored.

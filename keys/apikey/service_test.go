@@ -423,3 +423,28 @@ func wantUnavailable(t *testing.T, what string, err error) {
 		t.Errorf("%s: got %v, want ErrUnavailable", what, err)
 	}
 }
+
+func TestALostRevocationIsWrittenAgain(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	if schematest.Layout() == schematest.Sharded {
+		t.Skip("no row can be taken out of a Distributed table")
+	}
+	lost, lostText := f.create(t, schema.KindAPIKey)
+	_, good := f.create(t, schema.KindAPIKey)
+	f.revoke(t, lost.ID)
+	schematest.Exec(t, f.db, "ALTER TABLE api_keys DELETE WHERE revoked_by_user_id != '' SETTINGS mutations_sync = 2")
+	restarted := f.newAuthenticator(t, nil)
+	if _, err := restarted.Authenticate(t.Context(), lostText); err != nil {
+		t.Fatalf("the loss has no effect: %v", err)
+	}
+	for _, want := range []int{1, 0} {
+		if n, err := f.service.RepairRevocations(t.Context()); n != want || err != nil {
+			t.Errorf("%d keys were revoked again, error %v, want %d", n, err, want)
+		}
+		if _, err := restarted.Authenticate(t.Context(), lostText); !errors.Is(err, schema.RevokedCredential) {
+			t.Errorf("the revoked key: %v", err)
+		}
+	}
+	f.want(t, good, nil)
+}

@@ -10,7 +10,8 @@ import (
 const (
 	maxNameLength  = 100 // characters
 	maxExpiryYears = 5
-	maxGrace       = 7 * 24 * time.Hour
+	// MaxGrace is the longest time that a replaced key may go on.
+	MaxGrace = 7 * 24 * time.Hour
 )
 
 // checkName accepts 1 to 100 printable characters of any script, not only spaces.

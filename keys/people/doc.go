@@ -1,3 +1,3 @@
-// package people is about callers who are people: the local issuer of user tokens, sign-in links, and the
+// Package people is about callers who are people: the local issuer of user tokens, sign-in links, and the
 // sessions of browsers.
 package people

@@ -1,7 +1,4 @@
 package people
 
-// ParseSpent and AppendSpent read and write the file of spent tokens.
-var (
-	ParseSpent  = parseSpent
-	AppendSpent = appendSpent
-)
+// ParseSpentFile reads the file in which earlier versions kept which tokens are spent.
+var ParseSpentFile = parseSpentFile

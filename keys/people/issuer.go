@@ -83,7 +83,7 @@ type User struct {
 	Role  keys.Role
 }
 
-// check returns an schema.Invalid for a user that no token may speak for.
+// check returns a schema.Invalid for a user that no token may speak for.
 func (u User) check() error {
 	switch {
 	case !visibleASCII(u.ID):
@@ -141,8 +141,8 @@ func (i *Issuer) Sign(user User, ttl time.Duration) (string, error) {
 	return signed, nil
 }
 
-// Verify tells who a token of this issuer speaks for. It fails with schema.InvalidCredential, and with schema.ExpiredCredential
-// for a token that was good once; neither says more, since the library's texts quote the token.
+// Verify tells who a token of this issuer speaks for. It fails with schema.InvalidCredential, and with
+// schema.ExpiredCredential for a token that was good once; neither says more, since the library's texts quote the token.
 func (i *Issuer) Verify(_ context.Context, token []byte) (*keys.Principal, error) {
 	if bytes.ContainsAny(token, "\r\n") { // which base64 decoders skip: the same token would have many texts
 		return nil, schema.InvalidCredential

@@ -26,7 +26,7 @@ var ErrNoOrganisation = schema.InvalidCredential.Because(errors.New("the account
 // MaxMemberships bounds the organisations of a person that are looked at.
 const MaxMemberships = 100
 
-// Check returns an schema.Invalid for a person that no token may speak for.
+// Check returns a schema.Invalid for a person that no token may speak for.
 func (p Person) Check() error {
 	if len(p.Memberships) == 0 || len(p.Memberships) > MaxMemberships {
 		return schema.Invalid.About("org", "Give 1 to %d organisations.", MaxMemberships)

@@ -1,18 +1,20 @@
 package people
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"lastseen/keys"
-	"lastseen/schema"
-	"path/filepath"
+	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"lastseen/keys"
+	"lastseen/schema"
 )
 
 // Tokens that browsers carry are signed with the local issuer's key like user tokens, but each kind
@@ -22,8 +24,8 @@ const (
 	audienceSession = "lastseen/session"
 	audienceFlow    = "lastseen/sign-in-flow"
 
-	// flowTTL is the time that a person has to sign in at the identity provider.
-	flowTTL = 15 * time.Minute
+	// FlowLife is the time that a person has to sign in at the identity provider.
+	FlowLife = 15 * time.Minute
 	// maxLinkTTL bounds the life of a sign-in link.
 	maxLinkTTL = 24 * time.Hour
 	// maxSessionToken bounds a session's token, in bytes: browsers keep cookies of 4096 with their
@@ -37,8 +39,12 @@ var ErrLinkUsed = errors.New("the sign-in link has been used")
 // SignInConfig says what a SignIn works with.
 type SignInConfig struct {
 	Issuer *Issuer // required
-	// DataDir is where is kept which links and sessions are spent; one process at a time may use it.
+	// Store is where is kept which links and sessions are spent; required.
+	Store SpentStore
+	// DataDir is where earlier versions kept that.
 	DataDir string
+	// Logger is told of what is damaged; nil means slog.Default.
+	Logger *slog.Logger
 	// SessionTTL is how long a browser stays signed in; 0 means 8 hours.
 	SessionTTL time.Duration
 }
@@ -55,28 +61,42 @@ type SignIn struct {
 	flows      *jwt.Parser
 }
 
-// OpenSignIn reads which links and sessions are spent. Close releases the file.
-func OpenSignIn(config SignInConfig) (*SignIn, error) {
-	if config.Issuer == nil {
-		return nil, errors.New("set up sign-in: an issuer is required")
+// OpenSignIn reads which links and sessions are spent.
+func OpenSignIn(ctx context.Context, config SignInConfig) (*SignIn, error) {
+	if config.Issuer == nil || config.Store == nil {
+		return nil, errors.New("set up sign-in: an issuer and a store are required")
 	}
 	if config.SessionTTL <= 0 {
 		config.SessionTTL = 8 * time.Hour
 	}
-	spent, err := openSpent(filepath.Join(config.DataDir, "sign-in.spent"), config.Issuer.now)
+	if config.Logger == nil {
+		config.Logger = slog.Default()
+	}
+	deniedBefore, err := adoptSpentFile(ctx, config.DataDir, config.Store)
 	if err != nil {
 		return nil, fmt.Errorf("set up sign-in: %w", err)
 	}
-	return &SignIn{
+	spent, err := openSpent(ctx, config.Store, config.Issuer.now)
+	if err != nil {
+		return nil, fmt.Errorf("set up sign-in: %w", err)
+	}
+	s := &SignIn{
 		issuer: config.Issuer, sessionTTL: config.SessionTTL, spent: spent,
 		links:    config.Issuer.parserFor(audienceLink),
 		sessions: config.Issuer.parserFor(audienceSession),
 		flows:    config.Issuer.parserFor(audienceFlow),
-	}, nil
+	}
+	if !deniedBefore.IsZero() {
+		config.Logger.Error("the file of spent sign-in tokens was damaged: links and sessions from before its time are refused; sign in again",
+			"file", spentFile+damagedSuffix, "before", deniedBefore)
+		s.DenyIssuedBefore(deniedBefore)
+	}
+	return s, nil
 }
 
-// Close releases the file. Sessions can still be checked afterwards, but nothing else.
-func (s *SignIn) Close() error { return s.spent.close() }
+// DenyIssuedBefore refuses all links and sessions that were made before a time, for when it is not known any
+// more which of them are spent.
+func (s *SignIn) DenyIssuedBefore(at time.Time) { s.spent.denyIssuedBefore(at) }
 
 // browserClaims are what a link or a session says. The first membership stands in the names that
 // user tokens have.
@@ -132,7 +152,7 @@ func (i *Issuer) SignLink(person Person, ttl time.Duration) (string, error) {
 
 // Redeem signs in whom a link's token is for and spends the token. It returns the new session's token.
 // It fails with schema.InvalidCredential, schema.ExpiredCredential, ErrLinkUsed and schema.Unavailable.
-func (s *SignIn) Redeem(link string) (string, *Session, error) {
+func (s *SignIn) Redeem(ctx context.Context, link string) (string, *Session, error) {
 	var said browserClaims
 	if err := s.issuer.verifyFor(s.links, link, &said, &said.RegisteredClaims); err != nil {
 		return "", nil, err
@@ -141,7 +161,10 @@ func (s *SignIn) Redeem(link string) (string, *Session, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	first, err := s.spent.add(said.ID, said.ExpiresAt.Time)
+	if s.spent.denied(said.IssuedAt.Time) {
+		return "", nil, ErrLinkUsed
+	}
+	first, err := s.spent.add(ctx, said.ID, said.ExpiresAt.Time)
 	switch {
 	case err != nil:
 		return "", nil, err
@@ -181,7 +204,7 @@ func (s *SignIn) Session(token []byte) (*Session, error) {
 	if err := s.issuer.verifyFor(s.sessions, string(token), &said, &said.RegisteredClaims); err != nil {
 		return nil, err
 	}
-	if s.spent.has(said.ID) {
+	if s.spent.has(said.ID) || s.spent.denied(said.IssuedAt.Time) {
 		return nil, schema.RevokedCredential
 	}
 	person, err := said.person()
@@ -191,9 +214,9 @@ func (s *SignIn) Session(token []byte) (*Session, error) {
 	return sessionOf(&said, person), nil
 }
 
-// End ends a session for good. It fails with schema.Unavailable, and then the session goes on.
-func (s *SignIn) End(session *Session) error {
-	_, err := s.spent.add(session.id, session.ExpiresAt)
+// End ends a session for good. It fails with schema.Unavailable, and then the session may go on.
+func (s *SignIn) End(ctx context.Context, session *Session) error {
+	_, err := s.spent.add(ctx, session.id, session.ExpiresAt)
 	return err
 }
 
@@ -248,7 +271,7 @@ type flowClaims struct {
 func (s *SignIn) BeginFlow(returnTo string) (string, Flow, error) {
 	flow := Flow{State: randomToken(), Nonce: randomToken(), Verifier: randomToken() + randomToken(), ReturnTo: pageOfConsole(returnTo)}
 	said := flowClaims{State: flow.State, Nonce: flow.Nonce, Verifier: flow.Verifier, ReturnTo: flow.ReturnTo}
-	token, err := s.issuer.signFor(audienceFlow, &said, &said.RegisteredClaims, flowTTL)
+	token, err := s.issuer.signFor(audienceFlow, &said, &said.RegisteredClaims, FlowLife)
 	return token, flow, err
 }
 
@@ -327,7 +350,7 @@ func (i *Issuer) verifyFor(parser *jwt.Parser, token string, said jwt.Claims, re
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired): // the signature has been checked by then
 		return schema.ExpiredCredential
-	case err != nil || parsed.Header["crit"] != nil || !validTokenID(registered.ID):
+	case err != nil || parsed.Header["crit"] != nil || !validTokenID(registered.ID) || registered.IssuedAt == nil:
 		return schema.InvalidCredential
 	case !i.now().Before(registered.ExpiresAt.Time): // the leeway is for clocks that are ahead, not for the end
 		return schema.ExpiredCredential

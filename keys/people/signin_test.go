@@ -3,6 +3,8 @@ package people_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
@@ -20,34 +23,37 @@ import (
 	"lastseen/schema/schematest"
 )
 
+func TestMain(m *testing.M) { schematest.Main(m) }
+
 var anna = people.Person{UserID: "user_anna", Memberships: []people.Membership{
 	{OrgID: "org_a", Role: keys.RoleOwner}, {OrgID: "org_b", Role: keys.RoleDriver},
 }}
 
-// newSignIn opens a sign-in in a directory, and again whenever reopen is called.
+// newSignIn opens a sign-in over a database of its own, and again whenever reopen is called.
 func newSignIn(t *testing.T) (issuer *people.Issuer, signIn *people.SignIn, now *schematest.Clock, reopen func() *people.SignIn) {
 	t.Helper()
-	dir, now := t.TempDir(), schematest.NewClock(time.Now())
+	issuer, now, _, reopen = newSignInOver(t, schematest.Open(t))
+	return issuer, reopen(), now, reopen
+}
+
+// newSignInOver is newSignIn over a database, with the directory where earlier versions kept what is spent.
+func newSignInOver(t *testing.T, db *schema.DB) (issuer *people.Issuer, now *schematest.Clock, dir string, open func() *people.SignIn) {
+	t.Helper()
+	dir, now = t.TempDir(), schematest.NewClock(time.Now())
 	issuer, err := people.OpenIssuer(dir, now.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var open *people.SignIn
-	reopen = func() *people.SignIn {
+	return issuer, now, dir, func() *people.SignIn {
 		t.Helper()
-		if open != nil {
-			if err := open.Close(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if open, err = people.OpenSignIn(people.SignInConfig{Issuer: issuer, DataDir: dir}); err != nil {
+		signIn, err := people.OpenSignIn(t.Context(), people.SignInConfig{
+			Issuer: issuer, Store: db, DataDir: dir, Logger: slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
 			t.Fatal(err)
 		}
-		return open
+		return signIn
 	}
-	signIn = reopen()
-	t.Cleanup(func() { open.Close() })
-	return issuer, signIn, now, reopen
 }
 
 func link(t *testing.T, issuer *people.Issuer, ttl time.Duration) string {
@@ -66,7 +72,7 @@ func TestSignInLinks(t *testing.T) {
 		t.Parallel()
 		issuer, signIn, _, reopen := newSignIn(t)
 		token := link(t, issuer, time.Minute)
-		cookie, session, err := signIn.Redeem(token)
+		cookie, session, err := signIn.Redeem(t.Context(), token)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,11 +82,11 @@ func TestSignInLinks(t *testing.T) {
 		if again, err := signIn.Session([]byte(cookie)); err != nil || !cmp.Equal(again, session, cmpopts.IgnoreUnexported(people.Session{})) {
 			t.Errorf("the session's token gives %+v, %v, want %+v", again, err, session)
 		}
-		if _, _, err := signIn.Redeem(token); !errors.Is(err, people.ErrLinkUsed) {
+		if _, _, err := signIn.Redeem(t.Context(), token); !errors.Is(err, people.ErrLinkUsed) {
 			t.Errorf("again: got %v, want ErrLinkUsed", err)
 		}
 		signIn = reopen()
-		if _, _, err := signIn.Redeem(token); !errors.Is(err, people.ErrLinkUsed) {
+		if _, _, err := signIn.Redeem(t.Context(), token); !errors.Is(err, people.ErrLinkUsed) {
 			t.Errorf("again after a restart: got %v, want ErrLinkUsed", err)
 		}
 	})
@@ -92,7 +98,7 @@ func TestSignInLinks(t *testing.T) {
 		var trying sync.WaitGroup
 		for range 20 {
 			trying.Go(func() {
-				switch _, _, err := signIn.Redeem(token); {
+				switch _, _, err := signIn.Redeem(t.Context(), token); {
 				case err == nil:
 					signedIn.Add(1)
 				case !errors.Is(err, people.ErrLinkUsed):
@@ -110,22 +116,44 @@ func TestSignInLinks(t *testing.T) {
 		issuer, signIn, now, _ := newSignIn(t)
 		token := link(t, issuer, time.Minute)
 		now.Advance(61 * time.Second)
-		if _, _, err := signIn.Redeem(token); !errors.Is(err, schema.ExpiredCredential) {
+		if _, _, err := signIn.Redeem(t.Context(), token); !errors.Is(err, schema.ExpiredCredential) {
 			t.Errorf("got %v, want ErrExpired", err)
 		}
 	})
 	t.Run("stay unused when their use cannot be written down", func(t *testing.T) {
 		t.Parallel()
-		issuer, signIn, _, reopen := newSignIn(t)
-		token := link(t, issuer, time.Minute)
-		if err := signIn.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if _, _, err := signIn.Redeem(token); !errors.Is(err, schema.Unavailable) {
+		db := schematest.Open(t)
+		issuer, _, _, open := newSignInOver(t, db)
+		signIn, token := open(), link(t, issuer, time.Minute)
+		mend := schematest.BreakTable(t, db, "spent_tokens")
+		if _, _, err := signIn.Redeem(t.Context(), token); !errors.Is(err, schema.Unavailable) {
 			t.Fatalf("got %v, want ErrUnavailable", err)
 		}
-		if _, _, err := reopen().Redeem(token); err != nil {
+		mend()
+		if _, _, err := open().Redeem(t.Context(), token); err != nil {
 			t.Errorf("later: %v", err)
+		}
+	})
+	t.Run("stay used when a clock was ahead once", func(t *testing.T) {
+		t.Parallel()
+		issuer, signIn, now, reopen := newSignIn(t)
+		token := link(t, issuer, time.Minute)
+		cookie, session, err := signIn.Redeem(t.Context(), token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := signIn.End(t.Context(), session); err != nil {
+			t.Fatal(err)
+		}
+		now.Advance(9 * time.Hour)
+		reopen()
+		now.Advance(-9 * time.Hour)
+		signIn = reopen()
+		if _, _, err := signIn.Redeem(t.Context(), token); !errors.Is(err, people.ErrLinkUsed) {
+			t.Errorf("the link: %v, want ErrLinkUsed", err)
+		}
+		if _, err := signIn.Session([]byte(cookie)); !errors.Is(err, schema.RevokedCredential) {
+			t.Errorf("the session: %v, want ErrRevoked", err)
 		}
 	})
 	t.Run("are made for people and times that make sense", func(t *testing.T) {
@@ -171,7 +199,7 @@ func TestTokensAreOfOneKind(t *testing.T) {
 		t.Fatal(err)
 	}
 	uses := map[string]func(token string) error{
-		"link":    func(token string) error { _, _, err := signIn.Redeem(token); return err },
+		"link":    func(token string) error { _, _, err := signIn.Redeem(t.Context(), token); return err },
 		"session": func(token string) error { _, err := signIn.Session([]byte(token)); return err },
 		"flow":    func(token string) error { _, err := signIn.OpenFlow([]byte(token), begun.State); return err },
 		"user":    func(token string) error { _, err := issuer.Verify(t.Context(), []byte(token)); return err },
@@ -203,7 +231,7 @@ func TestSessions(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 {
-			if err := signIn.End(session); err != nil {
+			if err := signIn.End(t.Context(), session); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -291,48 +319,61 @@ func TestSessions(t *testing.T) {
 	})
 }
 
-func TestSpentTokensAreForgottenWhenTheyHaveExpired(t *testing.T) {
+// TestTheFileOfEarlierVersions: what it says stays spent, and where it was damaged nobody knows what it said.
+func TestTheFileOfEarlierVersions(t *testing.T) {
 	t.Parallel()
-	dir, now := t.TempDir(), schematest.NewClock(time.Now())
-	issuer, err := people.OpenIssuer(dir, now.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	size := func() int64 {
-		info, err := os.Stat(filepath.Join(dir, "sign-in.spent"))
-		if err != nil {
+	id := func(token string) string {
+		t.Helper()
+		claims := &jwt.RegisteredClaims{}
+		if _, _, err := jwt.NewParser().ParseUnverified(token, claims); err != nil {
 			t.Fatal(err)
 		}
-		if info.Mode().Perm() != 0o600 {
-			t.Errorf("the file's mode is %v", info.Mode())
-		}
-		return info.Size()
+		return claims.ID
 	}
-	for i := range 3 {
-		signIn, err := people.OpenSignIn(people.SignInConfig{Issuer: issuer, DataDir: dir})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if i > 0 && size() != 0 {
-			t.Errorf("after a day and a restart the file has %d bytes", size())
-		}
-		if _, _, err := signIn.Redeem(link(t, issuer, time.Minute)); err != nil {
-			t.Fatal(err)
-		}
-		if size() == 0 {
-			t.Error("the file is empty after a link was used")
-		}
-		if err := signIn.Close(); err != nil {
-			t.Fatal(err)
-		}
-		now.Advance(24 * time.Hour)
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(entries) != 2 { // and issuer.key
-		t.Errorf("the directory holds %v", entries)
+	for name, test := range map[string]struct {
+		content func(used, other string) string
+		other   error // what a link gets that was made before the file was written and is not in it
+	}{
+		"whole":                  {func(used, _ string) string { return used + " 4000000000\n" }, nil},
+		"half a line at its end": {func(used, other string) string { return used + " 4000000000\n" + other[:20] }, nil},
+		"a line glued to half a one": {func(used, other string) string {
+			return used + " 4000000000\n" + strings.Repeat("A", 20) + other + " 4000000000\n"
+		}, people.ErrLinkUsed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			issuer, now, dir, open := newSignInOver(t, schematest.Open(t))
+			used, other := link(t, issuer, time.Hour), link(t, issuer, time.Hour)
+			file := filepath.Join(dir, "sign-in.spent")
+			if err := os.WriteFile(file, []byte(test.content(id(used), id(other))), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 { // and after a restart
+				signIn := open()
+				if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("the file is still there: %v", err)
+				}
+				if _, _, err := signIn.Redeem(t.Context(), used); !errors.Is(err, people.ErrLinkUsed) {
+					t.Errorf("the link in the file: %v, want ErrLinkUsed", err)
+				}
+				if test.other == nil {
+					continue
+				}
+				if _, _, err := signIn.Redeem(t.Context(), other); !errors.Is(err, test.other) {
+					t.Errorf("a link from before: %v, want %v", err, test.other)
+				}
+			}
+			signIn := open()
+			if test.other == nil {
+				if _, _, err := signIn.Redeem(t.Context(), other); err != nil {
+					t.Errorf("a link that is not in the file: %v", err)
+				}
+			}
+			now.Advance(3 * time.Second)
+			if _, _, err := signIn.Redeem(t.Context(), link(t, issuer, time.Hour)); err != nil {
+				t.Errorf("a link made later: %v", err)
+			}
+		})
 	}
 }
 

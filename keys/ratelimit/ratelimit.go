@@ -1,4 +1,4 @@
-// package ratelimit limits how often something may happen, by the generic cell rate algorithm: a token
+// Package ratelimit limits how often something may happen, by the generic cell rate algorithm: a token
 // bucket whose whole state is one number, so that it costs one atomic exchange and no lock. Time is
 // given by the caller; where its times carry a monotonic reading, as those of time.Now do, a wall clock
 // that is set back or forth changes nothing.

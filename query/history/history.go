@@ -9,24 +9,11 @@ import (
 
 	"lastseen/query/history/format"
 	"lastseen/query/history/stays"
-	"lastseen/query/latest"
 	"lastseen/schema"
 )
 
 // MaxBucketSeconds bounds the length of a bucket: a week.
 const MaxBucketSeconds = 604_800
-
-const maxClusterTime = MaxSeconds * time.Second
-
-// The bounds of a ClusterRule.
-const (
-	// MaxMeters keeps the points of a stay on less than a hemisphere, where they have a hull.
-	MaxMeters = 1_000_000
-	// MinMeters is below what coordinates can tell apart, and above where squares are lost.
-	MinMeters = 0.001
-	// MaxSeconds is 366 days.
-	MaxSeconds = 366 * 24 * 60 * 60
-)
 
 // Request says which points of which session are wanted, by whom.
 type Request struct {
@@ -36,13 +23,15 @@ type Request struct {
 	// Start <= timestamp < End, Unix milliseconds.
 	Start, End int64
 	// BucketSeconds is the length of the buckets of which only the newest point is wanted, 1 to
-	// 604800, or 0 for every point.
+	// MaxBucketSeconds, or 0 for every point.
 	BucketSeconds int
-	// Clusters is usually DefaultClusterRule(). Its distance is positive and at most 1,000,000 m,
-	// its times are 1 second to 366 days.
+	// Clusters is usually stays.DefaultRule(), and within the bounds of package stays.
 	Clusters stays.Rule
 	// Format is how the history is written.
 	Format format.Format
+	// ArrowCompression is how an Arrow stream is compressed within: lz4, zstd, or empty for not at all, which
+	// every reader opens.
+	ArrowCompression string
 	// Order is the order of the points. OrderReceived goes without buckets and has no clusters.
 	Order Order
 	// Limit is the most points, or buckets, of the answer, 1 to MaxPageLimit, or 0 for all.
@@ -51,40 +40,48 @@ type Request struct {
 	Cursor string
 }
 
-// Validate returns an schema.Invalid that names the first parameter that cannot be served.
+// Validate returns a schema.Invalid that names the first parameter that cannot be served.
 func (r *Request) Validate() error {
 	switch rule := r.Clusters; {
 	case r.Start >= r.End:
 		return schema.Invalid.About("end_timestamp", "This must be later than start_timestamp.")
 	case r.BucketSeconds < 0 || r.BucketSeconds > MaxBucketSeconds:
-		return schema.Invalid.About("bucket_seconds", "This must be a whole number from 1 to 604800.")
-	case !(rule.DistanceMeters >= MinMeters && rule.DistanceMeters <= MaxMeters):
-		return schema.Invalid.About("stationary_distance_meters", "This must be from 0.001 to 1000000.")
-	case rule.Minimum < time.Second || rule.Minimum > maxClusterTime:
-		return schema.Invalid.About("stationary_minimum_seconds", "This must be from 1 to 31622400.")
-	case rule.Gap < time.Second || rule.Gap > maxClusterTime:
-		return schema.Invalid.About("stationary_gap_seconds", "This must be from 1 to 31622400.")
+		return schema.Invalid.About("bucket_seconds", "This must be a whole number from 1 to %d.", MaxBucketSeconds)
+	case !(rule.DistanceMeters >= stays.MinMeters && rule.DistanceMeters <= stays.MaxMeters):
+		return schema.Invalid.About("stationary_distance_meters", "This must be from %g to %d.", stays.MinMeters, stays.MaxMeters)
+	case rule.Minimum < time.Second || rule.Minimum > stays.MaxSeconds*time.Second:
+		return schema.Invalid.About("stationary_minimum_seconds", "This must be from 1 to %d.", stays.MaxSeconds)
+	case rule.Gap < time.Second || rule.Gap > stays.MaxSeconds*time.Second:
+		return schema.Invalid.About("stationary_gap_seconds", "This must be from 1 to %d.", stays.MaxSeconds)
 	case r.Order >= orderCount:
 		return schema.Invalid.About("order", "This must be one of timestamp, received.")
 	case r.Order == OrderReceived && r.BucketSeconds > 0:
 		return schema.Invalid.About("bucket_seconds", "Leave this or order=received out: they do not go together.")
 	case r.Limit < 0 || r.Limit > MaxPageLimit:
-		return schema.Invalid.About("limit", "This must be a whole number from 1 to 1000000.")
+		return schema.Invalid.About("limit", "This must be a whole number from 1 to %d.", MaxPageLimit)
+	case r.ArrowCompression != "" && r.Format != format.Arrow:
+		return schema.Invalid.About("compression", "Leave this out, or ask for format=arrow, which it is about.")
 	case !r.Format.Valid():
 		return schema.Invalid.About("format", "This must be one of json, ndjson, csv, geojson, gpx, parquet, arrow.")
 	}
 	return nil
 }
 
+// Access tells who may see which session. A *latest.Table does.
+type Access interface {
+	// Exists reports whether there is a session that who may see. It is safe for concurrent use.
+	Exists(id schema.ID, who schema.Viewer) bool
+}
+
 // Reader streams the data points of sessions. It is safe for concurrent use.
 type Reader struct {
-	db       *schema.DB
-	lastSeen *latest.Table
-	streams  chan struct{} // holds a token for each stream that is open
-	cursors  cursors
-	receipts Receipts
-	limits   Limits
-	retained time.Duration
+	db        *schema.DB
+	access    Access
+	streams   chan struct{} // holds a token for each stream that is open
+	cursors   cursors
+	watermark Watermark
+	limits    Limits
+	retained  time.Duration
 }
 
 // Options tune a History. Streams must be set.
@@ -95,9 +92,9 @@ type Options struct {
 	// CursorKey signs cursors, with at least 32 secret bytes; when it is shorter, a key is made and
 	// cursors are good for as long as the History.
 	CursorKey []byte
-	// Receipts is who writes points in this process; nil means nobody, and that points that arrive
+	// Watermark is of who writes points in this process; nil means nobody, and that points that arrive
 	// later than now are not in the feed of OrderReceived.
-	Receipts Receipts
+	Watermark Watermark
 	// Limits bound each answer.
 	Limits Limits
 	// Retention is how long points are kept after their timestamp; 0 means for ever. Older ones, which
@@ -105,18 +102,18 @@ type Options struct {
 	Retention time.Duration
 }
 
-// New returns a History.
-func New(db *schema.DB, lastSeen *latest.Table, options Options) *Reader {
+// New returns a Reader of the histories in db.
+func New(db *schema.DB, access Access, options Options) *Reader {
 	if len(options.CursorKey) < cursorKeySize {
 		options.CursorKey = make([]byte, cursorKeySize)
 		rand.Read(options.CursorKey)
 	}
-	if options.Receipts == nil {
-		options.Receipts = fixedReceipts(time.Now().UnixMilli())
+	if options.Watermark == nil {
+		options.Watermark = fixedWatermark(time.Now().UnixMilli())
 	}
 	return &Reader{
-		db: db, lastSeen: lastSeen, streams: make(chan struct{}, options.Streams),
-		cursors: cursors{options.CursorKey}, receipts: options.Receipts, limits: options.Limits,
+		db: db, access: access, streams: make(chan struct{}, options.Streams),
+		cursors: cursors{options.CursorKey}, watermark: options.Watermark, limits: options.Limits,
 		retained: options.Retention,
 	}
 }
@@ -132,7 +129,7 @@ func (h *Reader) Open(ctx context.Context, request Request) (*Stream, error) {
 		return nil, err
 	}
 	id, ok := schema.ParseID(request.SessionID)
-	if !ok || !h.lastSeen.Exists(id, latest.Viewer{OrgID: request.OrgID, Public: request.Public}) {
+	if !ok || !h.access.Exists(id, schema.Viewer{OrgID: request.OrgID, Public: request.Public}) {
 		return nil, schema.NoSession
 	}
 	if err := h.admit(ctx); err != nil {

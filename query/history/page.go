@@ -27,8 +27,8 @@ const MaxPageLimit = 1_000_000
 
 const cursorAdvice = "Use a cursor as it came, with the session_id, start_timestamp, end_timestamp, bucket_seconds and order of the request that it came from, or leave it out to begin anew."
 
-// Receipts says how far the order of arrival is settled.
-type Receipts interface {
+// Watermark says how far the order of arrival is settled. An ingest.Writer has one.
+type Watermark interface {
 	// ReceivedThrough returns a time (Unix milliseconds) such that each point that was received by
 	// then is in ClickHouse or never will be. It never decreases and is safe for concurrent use.
 	ReceivedThrough() int64
@@ -92,7 +92,7 @@ func (s *Stream) openFeed(after schema.Receipt) error {
 	if s.page.first {
 		after = schema.FirstReceipt
 	}
-	settled := schema.Receipt{ReceivedAt: s.history.receipts.ReceivedThrough(), Timestamp: math.MaxInt64}
+	settled := schema.Receipt{ReceivedAt: s.history.watermark.ReceivedThrough(), Timestamp: math.MaxInt64}
 	if before(settled, after) {
 		settled = after // the clock of another process was ahead: there is nothing new yet
 	}
@@ -118,11 +118,11 @@ func before(a, b schema.Receipt) bool {
 // known from the beginning.
 func (s *Stream) NextCursor() string { return s.page.next }
 
-// fixedReceipts is ReceivedThrough of a process that writes no points.
-type fixedReceipts int64
+// fixedWatermark is ReceivedThrough of a process that writes no points.
+type fixedWatermark int64
 
 // ReceivedThrough returns the time.
-func (f fixedReceipts) ReceivedThrough() int64 { return int64(f) }
+func (f fixedWatermark) ReceivedThrough() int64 { return int64(f) }
 
 // feedPage is how many points an answer of OrderReceived has without a limit: as many as it may have.
 func (h *Reader) feedPage() int {

@@ -148,7 +148,7 @@ func TestTheFeedWithholdsWhatIsNotSettled(t *testing.T) {
 	table := latest.New(db, time.Now)
 	table.PutSession(s)
 	settled := receivedThrough(querytest.At(s.ID, 1).ReceivedAt)
-	h := history.New(db, table, history.Options{Streams: 1, Receipts: &settled})
+	h := history.New(db, table, history.Options{Streams: 1, Watermark: &settled})
 	request := wanted(s.ID)
 	request.Order = history.OrderReceived
 	page := pullPage(t, h, request)

@@ -38,7 +38,7 @@ func (s *Stream) openFile() (err error) {
 	r := &s.request
 	s.file, err = s.history.db.ExportDataPoints(s.ctx, schema.Export{
 		Session: s.session, Format: r.Format.Export(), Start: s.page.start, End: s.page.end,
-		BucketSeconds: r.BucketSeconds, Receipts: s.page.receipts, MaxRows: s.history.limits.Points,
+		ArrowCompression: r.ArrowCompression, BucketSeconds: r.BucketSeconds, Receipts: s.page.receipts, MaxRows: s.history.limits.Points,
 	})
 	return err
 }

@@ -27,18 +27,18 @@ const (
 type saver struct {
 	interval time.Duration
 	asked    atomic.Uint64 // calls of Flush so far
-	turn     chan struct{} // capacity 1; holds a token while somebody saves
+	saving   chan struct{} // a lock, which is held by who has put the one element in
 
-	// Of whoever holds the turn:
+	// Of whoever holds the lock:
 	served    uint64 // the calls of Flush that the last good save covers
 	version   uint64 // of the last insert
 	watermark int64  // of the last insert
 }
 
-// take waits for the turn to save.
+// take waits until nobody else saves.
 func (s *saver) take(ctx context.Context) error {
 	select {
-	case s.turn <- struct{}{}:
+	case s.saving <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("wait for a save of the last_seen checkpoint to end: %w", context.Cause(ctx))
@@ -46,7 +46,7 @@ func (s *saver) take(ctx context.Context) error {
 }
 
 func (s *saver) giveBack() {
-	<-s.turn
+	<-s.saving
 }
 
 // pause returns the time from the end of a save that took so long to the next one.
@@ -105,7 +105,7 @@ func (t *Table) Flush(ctx context.Context) error {
 	return nil
 }
 
-// saveDirty saves the sessions that changed since they were last saved. The caller has the turn.
+// saveDirty saves the sessions that changed since they were last saved. The caller holds the lock.
 func (t *Table) saveDirty(ctx context.Context) error {
 	// Every point received before this moment is in the table already, or its insert began less
 	// than the replay margin ago.
@@ -137,7 +137,7 @@ func (t *Table) markDirty(ids []schema.ID) {
 }
 
 // save writes the checkpoints of sessions in chunks, of which the last carries the new watermark. On
-// an error it returns the sessions that may not have been written. The caller has the turn.
+// an error it returns the sessions that may not have been written. The caller holds the lock.
 func (t *Table) save(ctx context.Context, ids []schema.ID, watermark int64) (unsaved []schema.ID, err error) {
 	rows := make([]schema.Checkpoint, 0, min(len(ids), saveChunk))
 	for len(ids) > 0 {

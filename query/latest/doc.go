@@ -1,3 +1,3 @@
-// package latest holds the newest data point of every session in memory, with who may see it: look-ups,
+// Package latest holds the newest data point of every session in memory, with who may see it: look-ups,
 // watches of changes, the checkpoint in ClickHouse and the loading of it at a start.
 package latest

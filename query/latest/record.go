@@ -46,30 +46,31 @@ func (r *record) status() Status {
 }
 
 // publish takes note of a point.
-func (r *record) publish(p *schema.DataPoint) {
+func (r *record) publish(p *schema.DataPoint) (changed bool) {
 	if !r.has(hasPoint) {
 		r.point, r.newest = *p, p.Timestamp
 		r.set(hasPoint, true)
-		return
+		return true
 	}
 	r.newest = max(r.newest, p.Timestamp)
 	shown, isOutlier := &r.point, p.Outlier != schema.NotOutlier
 	switch {
 	case p.Timestamp == shown.Timestamp:
 		if !p.Supersedes(shown) {
-			return
+			return false
 		}
 		if isOutlier && shown.Outlier == schema.NotOutlier {
 			r.set(isStale, true) // which point is the newest now, only the history knows
 		}
-		r.point = *p
 	case isOutlier != (shown.Outlier != schema.NotOutlier):
-		if !isOutlier {
-			r.point = *p
+		if isOutlier {
+			return false
 		}
-	case p.Timestamp > shown.Timestamp:
-		r.point = *p
+	case p.Timestamp <= shown.Timestamp:
+		return false
 	}
+	r.point = *p
+	return true
 }
 
 // settle takes over what the history says, unless a point on show reached the table later.

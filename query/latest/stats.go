@@ -7,7 +7,7 @@ import (
 	"lastseen/schema/measure"
 )
 
-// counts are what a LastSeen counts.
+// counts are what a Table counts.
 type counts struct {
 	lookups [Found + 1]measure.Counter // by status
 	lag     *measure.Histogram
@@ -35,7 +35,7 @@ func (c *counts) save(err error) {
 	c.saves[0].Add(1)
 }
 
-// Stats counts what a LastSeen has done since it was made.
+// Stats counts what a Table has done since it was made.
 type Stats struct {
 	Sessions                     int    // in the table
 	Hits                         uint64 // look-ups that showed a point

@@ -50,7 +50,7 @@ func New(db *schema.DB, now func() time.Time) *Table {
 	return &Table{
 		db: db, now: now, log: slog.Default(),
 		records: newRecords(), orgs: newOrganisations(), dirty: make(map[schema.ID]struct{}),
-		saver:  saver{turn: make(chan struct{}, 1), interval: time.Second},
+		saver:  saver{saving: make(chan struct{}, 1), interval: time.Second},
 		counts: counts{lag: measure.NewHistogram(measure.LagBounds())},
 	}
 }
@@ -86,21 +86,25 @@ func (t *Table) putAccess(a schema.SessionAccess) {
 // Points of a session that was never put are kept but seen by nobody. It keeps nothing of points.
 func (t *Table) Publish(points []schema.OwnedPoint) {
 	now := t.now().UnixMilli()
+	var changed []schema.ID // what is shown of them; neighbours once
 	for i := range points {
 		if i%prefetchLen == 0 {
 			t.prefetch(points[i:min(i+prefetchLen, len(points))])
 		}
 		p := &points[i].DataPoint
-		moved := false
+		moved, shown := false, false
 		t.records.update(p.SessionID, func(r *record) {
 			moved = !r.has(hasPoint) || p.Timestamp > r.newest
-			r.publish(p)
+			shown = r.publish(p)
 		})
-		t.watches.wake(p.SessionID)
+		if shown && (len(changed) == 0 || changed[len(changed)-1] != p.SessionID) {
+			changed = append(changed, p.SessionID)
+		}
 		if moved {
 			t.counts.lag.Observe((now - p.Timestamp) * int64(time.Millisecond))
 		}
 	}
+	t.watches.wakeEach(changed)
 	// A late point changes nothing that is saved, but its session carries the watermark onward.
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -139,13 +143,13 @@ func (t *Table) NewestTimestamp(session schema.ID) (ms int64, known bool) {
 // organisation sees it. It allocates nothing and keeps neither sessionID nor p, whose content is
 // unspecified unless the answer is Found.
 func (t *Table) Lookup(sessionID []byte, orgID string, p *schema.DataPoint) Status {
-	return t.counts.look(t.lookup(sessionID, Viewer{OrgID: orgID}, p))
+	return t.counts.look(t.lookup(sessionID, schema.Viewer{OrgID: orgID}, p))
 }
 
 // Peek is Lookup by a parsed id for callers that may yet leave the request to Lookup: CountLookup counts
 // what they answered.
 func (t *Table) Peek(session schema.ID, orgID string, p *schema.DataPoint) Status {
-	return t.look(session, Viewer{OrgID: orgID}, p)
+	return t.look(session, schema.Viewer{OrgID: orgID}, p)
 }
 
 // CountLookup counts a look-up that was answered by Peek.
@@ -155,11 +159,11 @@ func (t *Table) CountLookup(found Status) {
 
 // LookupPublic is Lookup for a caller without a credential, who sees sessions that are public.
 func (t *Table) LookupPublic(sessionID []byte, p *schema.DataPoint) Status {
-	return t.counts.look(t.lookup(sessionID, Viewer{Public: true}, p))
+	return t.counts.look(t.lookup(sessionID, schema.Viewer{Public: true}, p))
 }
 
 // lookup is Lookup for any reader.
-func (t *Table) lookup(sessionID []byte, who Viewer, p *schema.DataPoint) Status {
+func (t *Table) lookup(sessionID []byte, who schema.Viewer, p *schema.DataPoint) Status {
 	id, ok := schema.ParseID(sessionID)
 	if !ok {
 		return NotFound
@@ -167,14 +171,8 @@ func (t *Table) lookup(sessionID []byte, who Viewer, p *schema.DataPoint) Status
 	return t.look(id, who, p)
 }
 
-// Viewer is who wants to see a session: an organisation, or anybody.
-type Viewer struct {
-	OrgID  string
-	Public bool
-}
-
 // look is Lookup by a parsed id.
-func (t *Table) look(id schema.ID, who Viewer, p *schema.DataPoint) Status {
+func (t *Table) look(id schema.ID, who schema.Viewer, p *schema.DataPoint) Status {
 	e := t.records.find(id)
 	if e == nil {
 		return NotFound
@@ -194,7 +192,7 @@ func (t *Table) look(id schema.ID, who Viewer, p *schema.DataPoint) Status {
 }
 
 // maySee checks access to a session whose record is r.
-func (t *Table) maySee(id schema.ID, who Viewer, r *record) bool {
+func (t *Table) maySee(id schema.ID, who schema.Viewer, r *record) bool {
 	switch {
 	case r.owner == 0:
 		return false
@@ -207,13 +205,13 @@ func (t *Table) maySee(id schema.ID, who Viewer, r *record) bool {
 }
 
 // Exists reports whether there is a session that who may see.
-func (t *Table) Exists(id schema.ID, who Viewer) bool {
+func (t *Table) Exists(id schema.ID, who schema.Viewer) bool {
 	_, ok := t.Owner(id, who)
 	return ok
 }
 
 // Owner returns the organisation of a session, and false unless who may see it.
-func (t *Table) Owner(id schema.ID, who Viewer) (orgID string, ok bool) {
+func (t *Table) Owner(id schema.ID, who schema.Viewer) (orgID string, ok bool) {
 	var r record
 	if !t.records.get(id, &r) || !t.maySee(id, who, &r) {
 		return "", false

@@ -77,6 +77,21 @@ func (w *watches) shard(id schema.ID) *watchShard {
 	return &w.shards[id[len(id)-1]%watchShards]
 }
 
+// wakeEach is wake for sessions, each once though it may be among them several times: however many points of a
+// session come together, who watches it looks once.
+func (w *watches) wakeEach(sessions []schema.ID) {
+	if w.count.Load() == 0 {
+		return
+	}
+	woken := make(map[schema.ID]struct{}, len(sessions))
+	for _, id := range sessions {
+		if _, again := woken[id]; !again {
+			woken[id] = struct{}{}
+			w.wake(id)
+		}
+	}
+}
+
 // wake tells everybody who watches a session that it has changed, which it has by now.
 func (w *watches) wake(id schema.ID) {
 	if w.count.Load() == 0 {

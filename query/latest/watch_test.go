@@ -46,6 +46,24 @@ func TestAChangeIsToldToThoseWhoWatchItsSessionAndNobodyElse(t *testing.T) {
 	}
 }
 
+func TestALatePointWakesNobody(t *testing.T) {
+	t.Parallel()
+	table := latest.New(nil, time.Now)
+	s := querytest.NewSession()
+	table.PutSession(s)
+	table.Publish([]schema.OwnedPoint{querytest.At(s.ID, 1000)})
+	w := table.Watch([]byte(s.ID.String()))
+	defer w.Stop()
+	table.Publish([]schema.OwnedPoint{querytest.At(s.ID, 1), querytest.At(s.ID, 1000), querytest.At(s.ID, 999)})
+	if told(w) {
+		t.Error("a watch is told of points that nobody is shown")
+	}
+	table.Publish([]schema.OwnedPoint{querytest.At(s.ID, 1), querytest.At(s.ID, 1001)})
+	if !told(w) {
+		t.Error("a watch is not told of a newer point among late ones")
+	}
+}
+
 func TestAWatchIsToldOfMarksAndOfAccess(t *testing.T) {
 	t.Parallel()
 	table := latest.New(nil, time.Now)

@@ -1,4 +1,4 @@
-// package querytest has what tests of the read side share.
+// Package querytest has what tests of the read side share.
 package querytest
 
 import (

@@ -1,2 +1,2 @@
-// package sessions lists and finds sessions, each as one caller may see it.
+// Package sessions lists and finds sessions, each as one caller may see it.
 package sessions

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"lastseen/query/latest"
 	"lastseen/schema"
 )
 
@@ -14,26 +13,15 @@ type ListRequest struct {
 	Filter     schema.SessionFilter
 	SortBy     schema.SessionSort
 	Descending bool
-	Page       int // from 1
-	PageSize   int // 1 to 1000
+	Page       int // from 1 to schema.MaxPage
+	PageSize   int // 1 to schema.MaxPageSize
 }
 
-// Validate returns an schema.Invalid that names the first parameter that cannot be served.
-func (r *ListRequest) Validate() error {
-	switch {
-	case r.Page < 1 || r.Page > maxPage:
-		return schema.Invalid.About("page", "This must be a whole number from 1 to 1000000000.")
-	case r.PageSize < 1 || r.PageSize > maxPageSize:
-		return schema.Invalid.About("page_size", "This must be a whole number from 1 to 1000.")
-	}
-	return nil
-}
+// Validate returns a schema.Invalid that names the first parameter that cannot be served.
+func (r *ListRequest) Validate() error { return schema.CheckPage(r.Page, r.PageSize) }
 
-const (
-	maxPage     = 1_000_000_000
-	maxPageSize = 1000
-	maxLimit    = 100
-)
+// MaxSuggestions is the most values of a field that Typeahead returns.
+const MaxSuggestions = 100
 
 // View is a session as one caller sees it. To a caller of an organisation that is not the
 // owner, SharedWithOrgIDs holds that organisation alone: whom else the owner shares with is not
@@ -50,18 +38,28 @@ type Page struct {
 	TotalCount int // of all pages
 }
 
+// Newest knows the newest point of every session, and whose it is. A *latest.Table does. It is safe for concurrent use.
+type Newest interface {
+	// Flush makes ClickHouse know of the points that were published before.
+	Flush(ctx context.Context) error
+	// Owner returns the organisation of a session, and false unless who may see it.
+	Owner(id schema.ID, who schema.Viewer) (orgID string, ok bool)
+	// Newest returns what is shown of a session to those who may see it, nil when that is nothing.
+	Newest(id schema.ID) *schema.DataPoint
+}
+
 // Reader lists sessions. It is safe for concurrent use; what it returns belongs to the caller. Its
 // errors match schema.NotFound, schema.Invalid or schema.Unavailable, or are that of the context.
 type Reader struct {
-	db       *schema.DB
-	lastSeen *latest.Table
-	now      func() time.Time
+	db     *schema.DB
+	newest Newest
+	now    func() time.Time
 }
 
-// New returns Sessions that read from db and take the newest points from lastSeen. now is
-// the clock (time.Now in production).
-func New(db *schema.DB, lastSeen *latest.Table, now func() time.Time) *Reader {
-	return &Reader{db: db, lastSeen: lastSeen, now: now}
+// New returns a Reader of the sessions in db, which takes their newest points from newest. now is the clock
+// (time.Now in production).
+func New(db *schema.DB, newest Newest, now func() time.Time) *Reader {
+	return &Reader{db: db, newest: newest, now: now}
 }
 
 // List returns a page of the sessions that an organisation may see. Sessions whose sort value is
@@ -73,7 +71,7 @@ func (s *Reader) List(ctx context.Context, orgID string, request ListRequest) (P
 	}
 	f := &request.Filter
 	if request.SortBy == schema.SortByLastSeenAt || f.HasLastSeen != nil || f.LastSeenAt != (schema.TimeRange{}) {
-		if err := s.lastSeen.Flush(ctx); err != nil {
+		if err := s.newest.Flush(ctx); err != nil {
 			return Page{}, err
 		}
 	}
@@ -103,7 +101,7 @@ func (s *Reader) view(orgID string, session *schema.Session, now time.Time) View
 		v.SharedWithOrgIDs = []string{orgID}
 	}
 	v.Ended, _ = session.EndedAt(now)
-	v.LastSeen = s.lastSeen.Newest(session.ID)
+	v.LastSeen = s.newest.Newest(session.ID)
 	return v
 }
 
@@ -114,7 +112,7 @@ func (s *Reader) Get(ctx context.Context, orgID, sessionID string) (View, error)
 		return View{}, schema.NoSession
 	}
 	// The table knows the owner, and with it the place in ClickHouse.
-	owner, ok := s.lastSeen.Owner(id, latest.Viewer{OrgID: orgID})
+	owner, ok := s.newest.Owner(id, schema.Viewer{OrgID: orgID})
 	if !ok {
 		return View{}, schema.NoSession
 	}
@@ -140,8 +138,8 @@ func (s *Reader) Typeahead(ctx context.Context, orgID, text string, scope schema
 	switch {
 	case text == "":
 		return Suggestions{}, schema.Invalid.About("query", "This must not be empty.")
-	case limit < 1 || limit > maxLimit:
-		return Suggestions{}, schema.Invalid.About("limit", "This must be a whole number from 1 to 100.")
+	case limit < 1 || limit > MaxSuggestions:
+		return Suggestions{}, schema.Invalid.About("limit", "This must be a whole number from 1 to %d.", MaxSuggestions)
 	}
 	var found Suggestions
 	var err error

@@ -79,7 +79,7 @@ func TestSessions(t *testing.T) {
 		if len(page.Items) != 1 || page.Items[0].ID != foreign.ID || page.TotalCount != 3 {
 			t.Errorf("the second page has %d items of %d", len(page.Items), page.TotalCount)
 		}
-		request.Page = 1_000_000_000
+		request.Page = schema.MaxPage
 		if page := list(t, reader, "org_a", request); len(page.Items) != 0 || page.TotalCount != 3 {
 			t.Errorf("a page far out has %d items of %d", len(page.Items), page.TotalCount)
 		}

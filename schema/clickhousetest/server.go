@@ -8,12 +8,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -204,6 +207,23 @@ func (s *Server) URL(database string) string {
 
 // Address is where the server listens for HTTP.
 func (s *Server) Address() string { return net.JoinHostPort(host, strconv.Itoa(s.HTTPPort)) }
+
+// Query runs a statement over HTTP, without any code of the product's, and returns the answer as
+// tab-separated lines, or the error's text.
+func (s *Server) Query(tb testing.TB, statement string) string {
+	tb.Helper()
+	client := http.Client{Timeout: startTime}
+	response, err := client.Post(s.URL(""), "text/plain", strings.NewReader(statement))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return strings.TrimSpace(string(body))
+}
 
 // Data is the folder of the server's data.
 func (s *Server) Data() string { return s.data }

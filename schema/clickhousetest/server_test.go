@@ -7,27 +7,11 @@ import (
 	"net/http"
 	"os"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	"lastseen/schema/clickhousetest"
 )
-
-// ask runs a statement over HTTP and returns the answer, or the error's text.
-func ask(t *testing.T, server *clickhousetest.Server, sql string) string {
-	t.Helper()
-	response, err := http.Post(server.URL(""), "text/plain", strings.NewReader(sql))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(string(body))
-}
 
 func check(t *testing.T, err error) {
 	t.Helper()
@@ -39,15 +23,15 @@ func check(t *testing.T, err error) {
 func TestAServerKeepsItsDataThroughKillsAndRestarts(t *testing.T) {
 	t.Parallel()
 	server := clickhousetest.Start(t, clickhousetest.Options{})
-	ask(t, server, "CREATE TABLE numbers (n UInt32) ENGINE = MergeTree ORDER BY n SETTINGS fsync_after_insert = 1")
-	ask(t, server, "INSERT INTO numbers VALUES (1), (2)")
+	server.Query(t, "CREATE TABLE numbers (n UInt32) ENGINE = MergeTree ORDER BY n SETTINGS fsync_after_insert = 1")
+	server.Query(t, "INSERT INTO numbers VALUES (1), (2)")
 	check(t, server.Restart())
-	if got := ask(t, server, "SELECT sum(n) FROM numbers"); got != "3" {
+	if got := server.Query(t, "SELECT sum(n) FROM numbers"); got != "3" {
 		t.Errorf("after a kill the sum is %q, want 3", got)
 	}
 	check(t, server.Terminate())
 	check(t, server.Start())
-	if got := ask(t, server, "SELECT sum(n) FROM numbers"); got != "3" {
+	if got := server.Query(t, "SELECT sum(n) FROM numbers"); got != "3" {
 		t.Errorf("after a termination the sum is %q, want 3", got)
 	}
 }
@@ -61,7 +45,7 @@ func TestAFrozenServerAnswersAgainWhenItIsThawed(t *testing.T) {
 		t.Error("a frozen server has answered")
 	}
 	check(t, server.Thaw())
-	if got := ask(t, server, "SELECT 7"); got != "7" {
+	if got := server.Query(t, "SELECT 7"); got != "7" {
 		t.Errorf("the answer is %q, want 7", got)
 	}
 }
@@ -70,11 +54,11 @@ func TestTwoServersFormACluster(t *testing.T) {
 	t.Parallel()
 	servers := clickhousetest.StartCluster(t, "pair", 2, clickhousetest.Options{})
 	for i, server := range servers {
-		if got, want := ask(t, server, "SELECT getMacro('shard')"), strconv.Itoa(i+1); got != want {
+		if got, want := server.Query(t, "SELECT getMacro('shard')"), strconv.Itoa(i+1); got != want {
 			t.Errorf("the macro shard is %q, want %q", got, want)
 		}
 	}
-	if got := ask(t, servers[0], "SELECT count() FROM clusterAllReplicas('pair', system.one)"); got != "2" {
+	if got := servers[0].Query(t, "SELECT count() FROM clusterAllReplicas('pair', system.one)"); got != "2" {
 		t.Errorf("the cluster has %s machines, want 2", got)
 	}
 }

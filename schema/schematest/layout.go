@@ -1,7 +1,9 @@
 package schematest
 
 import (
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,18 +79,43 @@ func Engine(tb testing.TB) *embedded.Engine {
 // Address is what schema.Options.ClickHouse takes for the servers under test, which Main ends.
 func Address(tb testing.TB) string {
 	tb.Helper()
+	return address(servers(tb))
+}
+
+func address(servers []*clickhousetest.Server) string {
 	var hosts []string
-	for _, server := range servers(tb) {
+	for _, server := range servers {
 		hosts = append(hosts, server.Address())
 	}
 	return "http://" + strings.Join(hosts, ",")
 }
 
+// ServeFlags are the flags by which lastseen serve uses the ClickHouse under test: with a data directory it
+// has always the same database, which nobody else has. On the embedded layout there are none.
+func ServeFlags(dataDir string) ([]string, error) {
+	if Layout() == Embedded {
+		return nil, nil
+	}
+	if err := started(); err != nil {
+		return nil, err
+	}
+	flags := []string{"--clickhouse", address(running.servers), "--database", fmt.Sprintf("test_%x", sha256.Sum256([]byte(dataDir)))[:30]}
+	if Cluster() != "" {
+		flags = append(flags, "--cluster", Cluster())
+	}
+	return flags, nil
+}
+
+// started starts the servers under test, once.
+func started() error {
+	running.serversOnce.Do(func() { running.err = startServers() })
+	return running.err
+}
+
 func servers(tb testing.TB) []*clickhousetest.Server {
 	tb.Helper()
-	running.serversOnce.Do(func() { running.err = startServers() })
-	if running.err != nil {
-		tb.Fatalf("start the ClickHouse under test: %v", running.err)
+	if err := started(); err != nil {
+		tb.Fatalf("start the ClickHouse under test: %v", err)
 	}
 	return running.servers
 }

@@ -154,3 +154,16 @@ ENGINE = Distributed(`fleet`, currentDatabase(), api_key_events_local, cityHash6
 ALTER TABLE session_by_device_data_points_local ON CLUSTER `fleet` MODIFY SETTING merge_selector_base = 10;
 
 ALTER TABLE session_by_device_last_seen_local ON CLUSTER `fleet` MODIFY SETTING merge_selector_base = 10;
+
+CREATE TABLE IF NOT EXISTS spent_tokens_local ON CLUSTER `fleet`
+(
+    token_id String,
+    expires_at DateTime('UTC')
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}', expires_at)
+ORDER BY token_id
+TTL expires_at + toIntervalDay(60)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS spent_tokens ON CLUSTER `fleet` AS spent_tokens_local
+ENGINE = Distributed(`fleet`, currentDatabase(), spent_tokens_local, cityHash64(token_id));

@@ -126,3 +126,12 @@ ORDER BY (org_id, at, event_id);
 ALTER TABLE session_by_device_data_points MODIFY SETTING merge_selector_base = 10;
 
 ALTER TABLE session_by_device_last_seen MODIFY SETTING merge_selector_base = 10;
+
+CREATE TABLE IF NOT EXISTS spent_tokens
+(
+    token_id String,
+    expires_at DateTime('UTC')
+)
+ENGINE = ReplacingMergeTree(expires_at)
+ORDER BY token_id
+TTL expires_at + toIntervalDay(60);

@@ -23,6 +23,7 @@ type Access struct {
 	Role              keys.Role // the least role of a user token
 	APIKeys           bool      // an API key is accepted
 	DeviceCredentials bool      // a device credential is accepted
+	Apps              bool      // the credential may also come as apps can send it: see Credential
 	Public            bool      // no credential is needed
 	Probe             bool      // answers about the service itself, even when ClickHouse is gone
 }

@@ -34,7 +34,7 @@ func FuzzCredential(f *testing.F) {
 		ctx := &fasthttp.RequestCtx{}
 		ctx.Request.Header.Set("Authorization", header)
 		sent := string(ctx.Request.Header.Peek("Authorization")) // fasthttp drops line breaks
-		got := string(Credential(ctx))
+		got := string(Credential(ctx, &Access{}))
 		scheme, rest, found := strings.Cut(sent, " ")
 		want := ""
 		if found && strings.EqualFold(scheme, "bearer") {

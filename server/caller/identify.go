@@ -42,7 +42,7 @@ type Request struct {
 // because they are refused there. With ErrFailures it returns how long the address must wait. The context is for
 // look-ups, which have time limits of their own.
 func (i *Identifier) Identify(ctx context.Context, r Request) (principal *keys.Principal, wait time.Duration, _ error) {
-	text := Credential(r.HTTP)
+	text := Credential(r.HTTP, r.Access)
 	if text == nil {
 		if r.Access.Public {
 			return nil, 0, nil

@@ -4,11 +4,13 @@ import (
 	"bytes"
 
 	"github.com/valyala/fasthttp"
+
+	"lastseen/keys/apikey"
 )
 
 var (
-	apiKeyPrefix           = []byte("ak_")
-	deviceCredentialPrefix = []byte("dk_")
+	apiKeyPrefix           = []byte(apikey.Prefix)
+	deviceCredentialPrefix = []byte(apikey.DevicePrefix)
 	tokenPrefix            = []byte("eyJ") // the beginning of `{"` in base64, so of every JWT
 )
 

@@ -54,13 +54,13 @@ func (f *Fields) Integer(name string, value *int, within Range) int {
 func (f *Fields) Timestamp(name string, value *string, needed bool) time.Time {
 	if value == nil {
 		if needed {
-			f.Reject(name, required+" "+timestampAdvice)
+			f.Reject(name, required+" "+timestampExample)
 		}
 		return time.Time{}
 	}
 	instant, ok := ParseTimestamp(*value)
 	if !ok {
-		f.Reject(name, timestampAdvice)
+		f.Reject(name, timestampAdvice(*value))
 	}
 	return instant
 }

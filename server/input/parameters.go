@@ -170,7 +170,7 @@ func parseNumber(text string) (float64, bool) {
 	return number, err == nil
 }
 
-const timestampAdvice = "Use an RFC 3339 timestamp such as 2026-01-15T09:30:00Z, between the years 1970 and 2200."
+const timestampExample = "Use a timestamp such as 2026-01-15T09:30:00Z."
 
 // Timestamp returns an instant in UTC, and nil when it is not there.
 func (p *Parameters) Timestamp(name string) *time.Time {
@@ -180,7 +180,7 @@ func (p *Parameters) Timestamp(name string) *time.Time {
 	}
 	instant, ok := ParseTimestamp(value)
 	if !ok {
-		p.Reject(name, timestampAdvice)
+		p.Reject(name, timestampAdvice(value))
 	}
 	return &instant
 }
@@ -189,12 +189,12 @@ func (p *Parameters) Timestamp(name string) *time.Time {
 func (p *Parameters) RequiredTimestamp(name string) time.Time {
 	value, _ := p.Optional(name)
 	if value == "" {
-		p.Reject(name, "This parameter is required. "+timestampAdvice)
+		p.Reject(name, "This parameter is required. "+timestampExample)
 		return time.Time{}
 	}
 	instant, ok := ParseTimestamp(value)
 	if !ok {
-		p.Reject(name, timestampAdvice)
+		p.Reject(name, timestampAdvice(value))
 	}
 	return instant
 }

@@ -1,7 +1,6 @@
 package input
 
 import (
-	"regexp"
 	"testing"
 	"time"
 )
@@ -17,8 +16,15 @@ func TestTimestamps(t *testing.T) {
 		"2026-01-15T09:30:00+02:00":           "2026-01-15T07:30:00Z",
 		"2026-01-15T09:30:00 02:00":           "2026-01-15T07:30:00Z", // an unescaped + of a URL
 		"2026-01-15T09:30:00-0230":            "2026-01-15T12:00:00Z",
-		"2026-01-15T09:30:00":                 "2026-01-15T09:30:00Z",
-		"2026-01-15 09:30":                    "2026-01-15T09:30:00Z",
+		"2026-01-15T09:30:00+02":              "2026-01-15T07:30:00Z",
+		"2026-01-15T09:30:00 0200":            "2026-01-15T07:30:00Z",
+		"2026-01-15 09:30:00,5 02":            "2026-01-15T07:30:00.500Z",
+		"2026-01-15 09:30Z":                   "2026-01-15T09:30:00Z",
+		"2026-01-15T24:00:00Z":                "2026-01-16T00:00:00Z",
+		"2026-01-15T09:30:00.1234567890Z":     "2026-01-15T09:30:00.123Z",
+		"2016-12-31T23:59:60Z":                "2017-01-01T00:00:00Z",
+		"1768469400":                          "2026-01-15T09:30:00Z",
+		"1768469400123":                       "2026-01-15T09:30:00.123Z",
 		"2024-02-29T23:59:59.999-00:00":       "2024-02-29T23:59:59.999Z",
 		"1970-01-01T00:00:00Z":                "1970-01-01T00:00:00Z",
 		"2200-12-31T23:59:59.999Z":            "2200-12-31T23:59:59.999Z",
@@ -34,11 +40,11 @@ func TestTimestamps(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"", "now", "yesterday", "1768469400", "2026-01-15", "2026-01-15T", "2026-01-15T09", "2026-01-15T9:30:00Z",
+		"", "now", "yesterday", "2026-01-15", "2026-01-15T", "2026-01-15T09", "2026-01-15T09:30:00", "2026-01-15 09:30", "2026-01-15T9:30:00Z",
 		"2026-13-01T00:00:00Z", "2026-00-01T00:00:00Z", "2026-02-29T00:00:00Z", "2026-04-31T00:00:00Z", "2026-01-00T00:00:00Z",
-		"2026-01-15T24:00:00Z", "2026-01-15T09:60:00Z", "2026-01-15T09:30:60Z", "2026-01-15T09:30:00.Z", "2026-01-15T09:30:00.1234567890Z",
+		"2026-01-15T24:00:01Z", "2026-01-15T09:60:00Z", "2026-01-15T09:30:60Z", "2026-01-15T09:30:00.Z",
 		"2026-01-15T09:30:00ZZ", "2026-01-15T09:30:00Z ", " 2026-01-15T09:30:00Z", "2026-01-15T09:30:00+24:00", "2026-01-15T09:30:00+01:60",
-		"2026-01-15T09:30:00+01", "+2026-01-15T09:30:00Z", "12026-01-15T09:30:00Z", "-026-01-15T09:30:00Z", "2026-01-15T09:30:00Z\x00",
+		"+2026-01-15T09:30:00Z", "12026-01-15T09:30:00Z", "-026-01-15T09:30:00Z", "2026-01-15T09:30:00Z\x00",
 		"1969-12-31T23:59:59Z", "2201-01-01T00:00:00Z", "1970-01-01T00:00:00+01:00", "٢٠٢٦-01-15T09:30:00Z", "NaN", "Infinity",
 	} {
 		if got, ok := ParseTimestamp(text); ok {
@@ -47,8 +53,18 @@ func TestTimestamps(t *testing.T) {
 	}
 }
 
-// lax finds what time.Parse accepts beside RFC 3339.
-var lax = regexp.MustCompile(`T\d:|,|[+-](2[4-9]|\d\d:[6-9])`)
+func TestWhatIsWrongWithATimestampIsSaid(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"soon":                 "The timestamp is not a time such as 2026-01-15T09:30:00Z, 2026-01-15T11:30:00+02:00, or Unix seconds or milliseconds.",
+		"2026-01-15T09:30:00":  "The timestamp does not say its offset from UTC: end it with Z, or with an offset such as +02:00.",
+		"2201-01-01T00:00:00Z": "The timestamp must lie between the years 1970 and 2200.",
+	} {
+		if got := timestampAdvice(text); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+}
 
 // FuzzTimestamp checks that an accepted timestamp means what the time package reads in it where both
 // read it, lies in the allowed years, and survives being printed and read again.
@@ -60,13 +76,13 @@ func FuzzTimestamp(f *testing.F) {
 		got, ok := ParseTimestamp(text)
 		standard, err := time.Parse(time.RFC3339, text)
 		inRange := standard.UTC().Year() >= firstYear && standard.UTC().Year() <= lastYear
-		if err == nil && inRange && !lax.MatchString(text) && len(text) <= len("2006-01-02T15:04:05.999999999+00:00") && !ok {
+		if err == nil && inRange && !ok {
 			t.Fatalf("%q is RFC 3339 and was rejected", text)
 		}
 		if !ok {
 			return
 		}
-		if err == nil && !got.Equal(standard) {
+		if err == nil && !got.Equal(time.UnixMilli(standard.UnixMilli())) {
 			t.Fatalf("%q was read as %s, the time package reads %s", text, got, standard)
 		}
 		if got.Location() != time.UTC || got.Year() < firstYear || got.Year() > lastYear {

@@ -1,5 +1,5 @@
-// Package limit bounds what runs at the same time and how often somebody may ask: admissions for work, a fair one for
-// long answers, slots for the connections that poll under overload, the pace of streams beside short requests, and rates
+// Package limit bounds what runs at the same time and how often somebody may ask: gates for work, which share
+// it among its owners, slots for the connections that poll under overload, the pace of streams beside short requests, and rates
 // by caller and by address. It knows no HTTP and no route; the server turns its errors into answers.
 package limit
 

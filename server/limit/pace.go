@@ -21,14 +21,14 @@ const (
 // any, all streams together take no more than a third of the processors' time. It belongs to
 // one stream.
 type Pacer struct {
-	streams *Fair
+	streams *Gate
 	begun   *atomic.Uint64
 	seen    uint64 // requests that had begun when the last piece was produced
 	debt    time.Duration
 }
 
 // NewPacer makes the pacer of a stream that has a place in streams; begun counts all requests that have begun.
-func NewPacer(streams *Fair, begun *atomic.Uint64) Pacer {
+func NewPacer(streams *Gate, begun *atomic.Uint64) Pacer {
 	return Pacer{streams: streams, begun: begun, seen: begun.Load()}
 }
 

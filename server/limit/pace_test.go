@@ -24,9 +24,11 @@ func TestStreamsWaitOnlyWhileThereAreShortRequests(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				streams, begun := NewFair(2*tt.streams, 0, 0), new(atomic.Uint64)
+				streams, begun := NewGate(GateConfig{Capacity: int64(2 * tt.streams)}), new(atomic.Uint64)
 				for range tt.streams {
-					streams.ask("org_a")
+					if _, err := streams.TryEnter(Request{Owner: "org_a", Weight: 1}); err != nil {
+						t.Fatal(err)
+					}
 				}
 				p := NewPacer(streams, begun)
 				begun.Add(uint64(tt.others))

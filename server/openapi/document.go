@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"lastseen/keys/apikey"
 )
 
 // Schema is a JSON Schema of the 2020-12 draft.
@@ -242,8 +244,8 @@ var headers = map[string]any{
 }
 
 var securitySchemes = map[string]any{
-	string(APIKey):           map[string]any{"type": "http", "scheme": "bearer", "bearerFormat": "ak_…", "description": "An API key: reads for one organisation."},
-	string(DeviceCredential): map[string]any{"type": "http", "scheme": "bearer", "bearerFormat": "dk_…", "description": "A device credential: writes points for one organisation."},
+	string(APIKey):           map[string]any{"type": "http", "scheme": "bearer", "bearerFormat": apikey.Prefix + "…", "description": "An API key: reads for one organisation."},
+	string(DeviceCredential): map[string]any{"type": "http", "scheme": "bearer", "bearerFormat": apikey.DevicePrefix + "…", "description": "A device credential: writes points for one organisation."},
 	string(UserToken):        map[string]any{"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A user token: acts as the user's role allows."},
 	string(Browser): map[string]any{"type": "apiKey", "in": "cookie", "name": "lastseen_session",
 		"description": "A browser's session, with TLS called __Host-lastseen_session; what changes something also needs its X-CSRF-Token."},

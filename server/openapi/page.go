@@ -28,6 +28,7 @@ func Style() []byte { return style }
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"shown": shown, "meaning": meaning, "title": http.StatusText, "name": refName, "callers": callerNames, "join": strings.Join,
+	"curl": curlLine, "example": exampleAnswer, "tried": canBeTried, "needsCredential": needsCredential,
 }).Parse(pageText))
 
 // tagGroup is the operations of one tag, in their order.
@@ -46,8 +47,8 @@ type view struct {
 // namedSchema is a schema of the document as the page shows it.
 type namedSchema struct{ Name, Text string }
 
-// Page returns the page that describes operations: HTML without scripts, which refers to nothing but
-// Style.
+// Page returns the page that describes operations. It can be read without scripts; docs.js of the
+// console folds its navigation, searches, and tries what reads.
 func Page(operations []Operation) []byte {
 	var groups []*tagGroup
 	for _, o := range operations {
@@ -126,6 +127,8 @@ func callerNames(callers []Caller) string {
 	}
 	return strings.Join(words, ", ")
 }
+
+func needsCredential(o Operation) bool { return !slices.Contains(o.Callers, Nobody) }
 
 func pretty(s Schema) string {
 	var text bytes.Buffer

@@ -1,5 +1,11 @@
 package openapi
 
+import (
+	"time"
+
+	"lastseen/keys/apikey"
+)
+
 // Ref refers to one of the document's schemas.
 func Ref(name string) Schema { return Schema{"$ref": "#/components/schemas/" + name} }
 
@@ -147,7 +153,8 @@ func trackingSchemas() map[string]Schema {
 		}, "type", "values")),
 		"IngestResult": Object(Schema{
 			"accepted": Count(), "rejected": List(Object(Schema{"index": Count(), "detail": Text(1, 0)}, "index", "detail")),
-		}, "accepted", "rejected"),
+			"replaced": Count(), "dropped_values": Count(),
+		}, "accepted", "rejected", "replaced", "dropped_values"),
 		"MarkResult": Object(Schema{"successful_updates": Count(), "failed_updates": Count()}, "successful_updates", "failed_updates"),
 	}
 }
@@ -207,7 +214,7 @@ func keySchemas() map[string]Schema {
 			"name": Text(1, 100), "expires_at_timestamp": Schema{"type": "string", "format": "date-time", "description": "In the future, at most five years ahead."},
 			"device_id": Schema{"type": "string", "description": "The one device that a device credential may write for."},
 		}, "name", "expires_at_timestamp"),
-		"Rotation": Object(Schema{"grace_seconds": Integer(0, 604_800), "expires_at_timestamp": Timestamp()}, "grace_seconds"),
+		"Rotation": Object(Schema{"grace_seconds": Integer(0, int(apikey.MaxGrace/time.Second)), "expires_at_timestamp": Timestamp()}, "grace_seconds"),
 		"KeyEvents": Object(Schema{"items": List(Object(Schema{
 			"_id": ID(), "key_id": ID(), "name": Text(1, 100), "prefix": Text(1, 16),
 			"action": Schema{"enum": []string{"created", "rotated", "revoked"}}, "user_id": Text(1, 0), "at_timestamp": Timestamp(),

@@ -51,6 +51,8 @@ var (
 		Detail: "The request did not arrive in time; send it again, in smaller parts if it is large."}
 	Malformed = &Problem{Status: fasthttp.StatusBadRequest,
 		Detail: "The request is not well-formed HTTP; check the client that sends it."}
+	HTTPVersion = &Problem{Status: fasthttp.StatusHTTPVersionNotSupported,
+		Detail: "This version of HTTP is not spoken here; use HTTP/1.1."}
 	HTTP10 = &Problem{Status: fasthttp.StatusHTTPVersionNotSupported,
 		Detail: "This answer is too long for HTTP/1.0, which has no way to tell its end from a failure; use HTTP/1.1."}
 	HeaderTooLarge = &Problem{Status: fasthttp.StatusRequestHeaderFieldsTooLarge,
@@ -74,13 +76,15 @@ var (
 	NoSession = &Problem{Status: fasthttp.StatusNotFound,
 		Detail: schema.NoSession.Sentence}
 	Share = &Problem{Status: fasthttp.StatusTooManyRequests, Reason: ReasonBusy, RetryAfter: 1,
-		Detail: "As many histories are being read as your organisation, or all without a credential together, may read at the same time; go on when one of them has ended."}
+		Detail: "As many of these requests run as your organisation, or all without a credential together, may have at the same time; go on when one of them has ended."}
 	Slots = &Problem{Status: fasthttp.StatusServiceUnavailable, Reason: ReasonBusy, RetryAfter: 1,
 		Detail: "More connections poll than the service keeps up with; try again in a second, and with fewer connections if you have many."}
 	Connections = &Problem{Status: fasthttp.StatusServiceUnavailable, Reason: ReasonConnections, RetryAfter: 1,
 		Detail: "The service has as many connections as it accepts; try again in a second."}
 	AddressConnections = &Problem{Status: fasthttp.StatusTooManyRequests, Reason: ReasonConnections, RetryAfter: 1,
 		Detail: "There are too many connections from your address; reuse them, or try again in a second."}
+	Elsewhere = &Problem{Status: fasthttp.StatusServiceUnavailable, RetryAfter: 1,
+		Detail: "Another node answers for this session; try again in a second."}
 	// Departed is for the log and the metrics; nobody reads the answer. The status is what nginx logs in the same case.
 	Departed    = &Problem{Status: 499, Detail: "You have closed the connection; keep it open until the answer is complete."}
 	LinkInvalid = &Problem{Status: fasthttp.StatusUnauthorized, Authenticate: challengeInvalid,

@@ -10,6 +10,7 @@ import (
 
 	"lastseen/schema"
 	"lastseen/server/caller"
+	"lastseen/server/cluster"
 	"lastseen/server/limit"
 	"lastseen/server/transport"
 )
@@ -45,6 +46,7 @@ var ownProblems = []struct {
 	{caller.ErrRole, RoleTooLow},
 	{caller.ErrCrossSite, CrossSite},
 	{caller.ErrNotMember, NotMember},
+	{cluster.ErrElsewhere, Elsewhere},
 	{transport.ErrDeparted, Departed},
 	{context.DeadlineExceeded, Timeout},
 	{context.Canceled, Stopping}, // by a shutdown

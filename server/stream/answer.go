@@ -31,10 +31,11 @@ type Call struct {
 	Context    context.Context // ends when the answer is no longer wanted
 	Connection *transport.Conn // may be nil
 	Patience   time.Duration   // that the client may take to accept a piece, or 16 KB of a longer one
-	Streams    *limit.Fair     // in which the answer has a place
+	Streams    *limit.Gate     // in which the answer has a place
 	Begun      *atomic.Uint64  // counts the requests that have begun
 
-	Suspended func()                         // is called when the source was suspended
+	Suspended func()                         // is called when the source was suspended, and gives the place up
+	Resuming  func() error                   // takes the place again, before the source is asked for more
 	Panicked  func(fault any)                // is called when the source panicked, on its stack
 	Ended     func(sent int64, failed error) // is called once, when the answer has ended
 }
@@ -156,16 +157,21 @@ func (a *Answer) send(out *transport.Answer, w io.Writer, piece []byte) error {
 	if err == nil {
 		err = out.Send()
 	}
-	if err == transport.ErrStalled {
-		suspended, failure := a.from.Suspend()
-		if suspended {
-			a.call.Suspended()
-		}
-		if err = failure; err == nil {
-			err = out.Send()
-		}
+	if err != transport.ErrStalled {
+		return err
 	}
-	return err
+	suspended, err := a.from.Suspend()
+	if err != nil {
+		return err
+	}
+	if !suspended {
+		return out.Send()
+	}
+	a.call.Suspended()
+	if err := out.Send(); err != nil {
+		return err
+	}
+	return a.call.Resuming()
 }
 
 // Close ends the answer. fasthttp calls it when the answer has been sent, has failed or is not wanted (HEAD).

@@ -26,6 +26,7 @@ type Conn struct {
 	answering atomic.Bool // directly
 
 	slot     limit.Holder // of a slot for polls
+	plain    Plain        // what the direct way is asked
 	handover Handover
 
 	held      bool // not to be read for a while

@@ -9,7 +9,8 @@ type Direct struct {
 	Start []byte
 	// Answer answers a request by Conn.Reply and reports whether it did; what it has not answered goes the general way.
 	// An error is one of the connection. It is not called while the connection has something else to do.
-	Answer func(c *Conn, request Plain) (answered bool, err error)
+	// The request dies when it returns.
+	Answer func(c *Conn, request *Plain) (answered bool, err error)
 }
 
 // answerDirectly answers a request that begins and ends with what arrived, and reports whether it did.
@@ -19,13 +20,13 @@ type Direct struct {
 func (c *Conn) answerDirectly(arrived []byte) (answered bool, err error) {
 	c.handover = Handover{}
 	direct := c.listener.options.Direct
-	request, plain := ParsePlain(arrived, direct.Start)
-	if !plain {
+	if !c.plain.Parse(arrived, direct.Start) {
 		return false, nil
 	}
 	c.answering.Store(true)
-	defer c.answering.Store(false)
-	return direct.Answer(c, request)
+	answered, err = direct.Answer(c, &c.plain)
+	c.answering.Store(false)
+	return answered, err
 }
 
 // Reply writes a whole answer for which the client has a time from a moment on, and then lets it be idle for another.

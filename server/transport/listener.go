@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"lastseen/server/limit"
@@ -48,8 +49,9 @@ type Listener struct {
 	perAddress map[netip.Prefix]int
 	empty      chan struct{} // closed when the last connection closes; nil until somebody waits
 
-	refused  atomic.Uint64
-	accepted uint64 // by Accept only
+	refused     atomic.Uint64
+	exhaustions atomic.Uint64 // connections that could not be accepted for want of descriptors
+	accepted    uint64        // by Accept only
 }
 
 // Listen returns a Listener over another, which it owns from then on.
@@ -61,6 +63,9 @@ func Listen(inner net.Listener, options Options) *Listener {
 func (l *Listener) Accept() (net.Conn, error) {
 	for {
 		accepted, err := l.Listener.Accept()
+		if l.exhausted(err) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -73,6 +78,26 @@ func (l *Listener) Accept() (net.Conn, error) {
 		}
 		return c, nil
 	}
+}
+
+// acceptPause is how long nothing is accepted when the process has no file descriptor left.
+const acceptPause = 10 * time.Millisecond
+
+// exhausted reports whether a connection could not be accepted for want of descriptors or memory, which passes,
+// and pauses then: fasthttp would end the service.
+func (l *Listener) exhausted(err error) bool {
+	if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) && !errors.Is(err, syscall.ENOBUFS) &&
+		!errors.Is(err, syscall.ENOMEM) && !errors.Is(err, syscall.ECONNABORTED) {
+		return false
+	}
+	l.exhaustions.Add(1)
+	pause := time.NewTimer(acceptPause)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-l.options.Stopping: // the inner listener is closed then, and says so next
+	}
+	return true
 }
 
 // Wrap makes a connection one of the listener's without counting it against the limits.

@@ -7,7 +7,7 @@ const HeaderRequestID = "X-Request-Id"
 
 // Plain is what a request in plain form asks. Its texts lie in the request's memory.
 type Plain struct {
-	Parameter  []byte // letters, digits, hyphens and underscores, possibly none
+	Parameter  []byte // as it was sent, possibly empty: whoever uses it must refuse what would have to be decoded
 	Credential []byte // of the scheme Bearer
 	Tags       []byte // the value of If-None-Match, empty without one
 }
@@ -17,40 +17,41 @@ var (
 	bearerPrefix = []byte("Bearer ")
 )
 
-// ParsePlain reads a text that is one request beginning with start, whole and nothing else, in the form in which
+// Parse reads a text that is one request beginning with start, whole and nothing else, in the form in which
 // nearly all clients send a poll: no parameter but the one whose name ends start, fields of one line each, and none that
 // could change what the answer is or where the request ends. It reports false for all else.
-func ParsePlain(request, start []byte) (plain Plain, ok bool) {
+func (p *Plain) Parse(request, start []byte) (ok bool) {
+	*p = Plain{}
 	rest, found := bytes.CutPrefix(request, start)
 	if !found {
-		return plain, false
+		return false
 	}
-	end := 0
-	for end < len(rest) && isWord(rest[end]) {
-		end++
+	end := bytes.IndexByte(rest, ' ')
+	if end < 0 {
+		return false
 	}
-	plain.Parameter = rest[:end]
+	p.Parameter = rest[:end]
 	if rest, found = bytes.CutPrefix(rest[end:], plainEnd); !found {
-		return plain, false
+		return false
 	}
 	hasHost := false
 	for {
 		end := bytes.IndexByte(rest, '\n')
 		if end < 1 || rest[end-1] != '\r' {
-			return plain, false
+			return false
 		}
 		line := rest[:end-1]
 		rest = rest[end+1:]
 		if len(line) == 0 {
-			return plain, len(rest) == 0 && hasHost && len(plain.Credential) > 0
+			return len(rest) == 0 && hasHost && len(p.Credential) > 0
 		}
 		colon := bytes.IndexByte(line, ':')
 		if colon < 0 {
-			return plain, false
+			return false
 		}
 		value := bytes.TrimLeft(line[colon+1:], " ")
-		if !plain.take(line[:colon], value, &hasHost) {
-			return plain, false
+		if !p.take(line[:colon], value, &hasHost) {
+			return false
 		}
 	}
 }

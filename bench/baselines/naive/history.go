@@ -12,13 +12,9 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/valyala/fasthttp"
 
+	"lastseen/bench/baseline"
 	"lastseen/schema"
 )
-
-const rowsOfRange = ` FROM session_by_device_data_points
-WHERE session_id = {session:String}
-  AND timestamp >= fromUnixTimestamp64Milli({start:Int64}, 'UTC') AND timestamp < fromUnixTimestamp64Milli({end:Int64}, 'UTC')
-ORDER BY session_id, timestamp`
 
 // rangeArgs binds the parameters session, start and end (Unix milliseconds) of a request.
 func rangeArgs(c *fasthttp.RequestCtx) []any {
@@ -47,7 +43,7 @@ func stream(cancel context.CancelFunc, c *fasthttp.RequestCtx, write func(*bufio
 func (n *Service) streamEngine(ctx context.Context, cancel context.CancelFunc, c *fasthttp.RequestCtx) {
 	args := rangeArgs(c)
 	stream(cancel, c, func(w *bufio.Writer) error {
-		body, err := n.conn.QueryFormat(ctx, "JSONEachRow", "SELECT "+rowColumns+rowsOfRange, args...)
+		body, err := n.conn.QueryFormat(ctx, "JSONEachRow", baseline.SelectRange, args...)
 		if err != nil {
 			return err
 		}
@@ -61,7 +57,7 @@ func (n *Service) streamEngine(ctx context.Context, cancel context.CancelFunc, c
 func (n *Service) streamScan(ctx context.Context, cancel context.CancelFunc, c *fasthttp.RequestCtx) {
 	args := rangeArgs(c)
 	stream(cancel, c, func(w *bufio.Writer) error {
-		rows, err := n.conn.Query(ctx, "SELECT "+rowColumns+rowsOfRange, args...)
+		rows, err := n.conn.Query(ctx, baseline.SelectRange, args...)
 		if err != nil {
 			return err
 		}
@@ -84,7 +80,7 @@ func (n *Service) streamScan(ctx context.Context, cancel context.CancelFunc, c *
 func (n *Service) timeQuery(ctx context.Context, c *fasthttp.RequestCtx) error {
 	session, _ := schema.ParseID(string(c.QueryArgs().Peek("session")))
 	began := time.Now()
-	body, err := n.conn.QueryFormat(ctx, "Native", "SELECT "+rowColumns+rowsOfRange, rangeArgs(c)...)
+	body, err := n.conn.QueryFormat(ctx, "Native", baseline.SelectRange, rangeArgs(c)...)
 	if err != nil {
 		return fmt.Errorf("query the range of session %v: %w", session, err)
 	}

@@ -42,7 +42,7 @@ func (n *Service) timeInserts(ctx context.Context, c *fasthttp.RequestCtx) error
 
 // insert writes one batch.
 func (n *Service) insert(ctx context.Context, rows []insertedRow) error {
-	batch, err := n.conn.PrepareBatch(ctx, "INSERT INTO session_by_device_data_points ("+rowColumns+", org_id, device_id)")
+	batch, err := n.conn.PrepareBatch(ctx, "INSERT INTO session_by_device_data_points ("+baseline.Columns+", org_id, device_id)")
 	if err != nil {
 		return fmt.Errorf("prepare a batch: %w", err)
 	}

@@ -115,8 +115,6 @@ type row struct {
 	Version     uint32    `ch:"version"`
 }
 
-const rowColumns = "session_id, timestamp, received_at, latitude, longitude, altitude, accuracy, speed, heading, temperature, battery, outlier, version"
-
 // dataPoint is a data point as encoding/json writes it.
 type dataPoint struct {
 	ID            string    `json:"_id"`
@@ -170,7 +168,7 @@ func (n *Service) lastSeen(ctx context.Context, c *fasthttp.RequestCtx) error {
 		c.SetStatusCode(fasthttp.StatusUnauthorized)
 		return nil
 	}
-	rows, err := n.conn.Query(ctx, "SELECT "+rowColumns+` FROM session_by_device_data_points
+	rows, err := n.conn.Query(ctx, "SELECT "+baseline.Columns+` FROM session_by_device_data_points
 WHERE session_id = {session:String} AND org_id = {org:String} AND outlier = 0 ORDER BY timestamp DESC LIMIT 1`,
 		clickhouse.Named("session", string(c.QueryArgs().Peek("session_id"))), clickhouse.Named("org", key.OrgID))
 	if err != nil {

@@ -74,6 +74,8 @@ func (c *Client) EnsureSession(ctx context.Context, deviceID string, session New
 // IngestResult is what became of a batch of points.
 type IngestResult struct {
 	Accepted int `json:"accepted"`
+	Replaced int `json:"replaced"`       // accepted ones that took the place of another of their session and timestamp
+	Dropped  int `json:"dropped_values"` // optional values that were left out
 	Rejected []struct {
 		Index  int    `json:"index"`
 		Detail string `json:"detail"`

@@ -10,6 +10,8 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"math"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -39,7 +41,8 @@ type Options struct {
 	// InFlight is the number of requests at one time, 8 by default. A device's points are sent one
 	// request after the other, in the order of the file.
 	InFlight int
-	// Reasons is how many reasons for rejections of rows and points the summary keeps, 10 by default.
+	// Reasons is how many rejected rows and points with the same fault the summary shows one by one, 20 by
+	// default; the rest of them is summed up.
 	Reasons int
 }
 
@@ -62,7 +65,7 @@ func New(server Server, options Options) *Import {
 		options.InFlight = 8
 	}
 	if options.Reasons <= 0 {
-		options.Reasons = 10
+		options.Reasons = 20
 	}
 	return &Import{server: server, options: options, tally: tally{keep: options.Reasons}}
 }
@@ -111,7 +114,9 @@ func (i *Import) read(ctx context.Context, source Source, queues []chan item) er
 		return nil
 	}
 	defer in.Close()
-	for fix, err := range trackfile.Read(in, source.Name, source.Options) {
+	options := source.Options
+	options.Note = func(sentence string) { i.tally.note(fmt.Sprintf("%s: %s", source.Name, sentence)) }
+	for fix, err := range trackfile.Read(in, source.Name, options) {
 		var row *trackfile.RowError
 		switch {
 		case errors.As(err, &row):
@@ -121,6 +126,10 @@ func (i *Import) read(ctx context.Context, source Source, queues []chan item) er
 			i.tally.fileFailed(fmt.Sprintf("%s: %v", source.Name, withoutPath(err)))
 		default:
 			i.tally.read()
+			if detail := implausible(&fix, time.Now()); detail != "" {
+				i.tally.reject(source.Name, fix.Place, detail)
+				continue
+			}
 			lane := maphash.String(laneSeed, fix.Session+"\x00"+fix.Device) % uint64(len(queues))
 			select {
 			case queues[lane] <- item{file: source.Name, fix: fix}:
@@ -131,6 +140,26 @@ func (i *Import) read(ctx context.Context, source Source, queues []chan item) er
 	}
 	return nil
 }
+
+// implausible is what any server says of a fix that it cannot take, or "". Said here already, no device
+// and no session is made for a file of which nothing can be stored.
+func implausible(fix *trackfile.Fix, now time.Time) string {
+	switch at := time.UnixMilli(fix.Timestamp); {
+	case math.Abs(fix.Latitude) > 90:
+		return fmt.Sprintf("the latitude %v is not from -90 to 90", fix.Latitude)
+	case math.Abs(fix.Longitude) > 180:
+		return fmt.Sprintf("the longitude %v is not from -180 to 180", fix.Longitude)
+	case at.Year() < 2000:
+		return fmt.Sprintf("the timestamp %s lies before the year 2000", at.UTC().Format(time.RFC3339))
+	case at.After(now.Add(mostAhead)):
+		return fmt.Sprintf("the timestamp %s lies in the future", at.UTC().Format(time.RFC3339))
+	}
+	return ""
+}
+
+// mostAhead is how far ahead of this machine's clock a time may be for the server to be asked about it,
+// whose clock is the one that counts.
+const mostAhead = time.Hour
 
 // withoutPath leaves out the path that a message names already.
 func withoutPath(err error) error {

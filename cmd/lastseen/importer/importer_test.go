@@ -80,11 +80,11 @@ func (s *station) Ingest(_ context.Context, ndjson []byte) (result client.Ingest
 		if err := json.Unmarshal(lines.Bytes(), &point); err != nil {
 			return result, err
 		}
-		if point.Latitude > 90 {
+		if point.Latitude == 1.5 {
 			result.Rejected = append(result.Rejected, struct {
 				Index  int    `json:"index"`
 				Detail string `json:"detail"`
-			}{count, "latitude must be at most 90."})
+			}{count, "latitude must be less than 1.5."})
 			continue
 		}
 		s.points[point.SessionID] = append(s.points[point.SessionID], point.Timestamp.Format(time.TimeOnly))
@@ -135,7 +135,7 @@ func TestWhatIsRejectedIsReportedWithItsPlaceAndTheRestIsKept(t *testing.T) {
 	t.Parallel()
 	s := newStation()
 	sum, err := run(t, s, importer.Options{},
-		source("a.csv", "device,ts,lat,lon\nx,1768435200,1,2\nx,1768435201,91,2\nx,soon,1,2\ntaken,1768435200,1,2\nx,1768435204,1,2\ntaken,1768435201,1,2\n"),
+		source("a.csv", "device,ts,lat,lon\nx,1768435200,1,2\nx,1768435201,91,2\nx,soon,1,2\ntaken,1768435200,1,2\nx,1768435204,1,2\ntaken,1768435201,1,2\nx,1768435206,1.5,2\n"),
 		importer.Source{Name: "none.csv", Open: func() (io.ReadCloser, error) { return nil, errors.New("no such file") }},
 		source("b.json", `[{"device":"x","ts":1768435202,"lat":1,"lon":2}, {`),
 		source("c.ndjson", `{"session_id":"s\"1","ts":1768435203,"lat":1,"lon":2}`))
@@ -148,10 +148,11 @@ func TestWhatIsRejectedIsReportedWithItsPlaceAndTheRestIsKept(t *testing.T) {
 	}
 	sum.FirstSession = ""
 	want := importer.Summary{
-		Read: 8, Accepted: 4, Rejected: 4, Sessions: 2, SessionsCreated: 1,
+		Read: 9, Accepted: 4, Rejected: 5, Sessions: 2, SessionsCreated: 1,
 		Reasons: []string{
-			"a.csv:3: latitude must be at most 90.",
-			`a.csv:4: the timestamp (column ts) "soon" is not a time such as 2026-01-15T09:30:00Z, 2026-01-15 09:30:00 (UTC) or Unix seconds or milliseconds`,
+			"a.csv:3: the latitude 91 is not from -90 to 90",
+			`a.csv:4: the timestamp (column ts) "soon" is not a time such as 2026-01-15T09:30:00Z, 2026-01-15T11:30:00+02:00, or Unix seconds or milliseconds`,
+			"a.csv:8: latitude must be less than 1.5.",
 		},
 		Refused: []importer.Refusal{{
 			Device: "taken", Where: "a.csv:5", Points: 2, Taken: true,
@@ -170,11 +171,43 @@ func TestWhatIsRejectedIsReportedWithItsPlaceAndTheRestIsKept(t *testing.T) {
 	}
 }
 
-func TestOnlySomeReasonsAreKept(t *testing.T) {
+func TestRowsWithTheSameFaultAreSummedUp(t *testing.T) {
 	t.Parallel()
-	sum, err := run(t, newStation(), importer.Options{Reasons: 3}, source("a.csv", "ts,lat,lon\n"+strings.Repeat("x,1,2\n", 100)))
-	if err != nil || sum.Rejected != 100 || len(sum.Reasons) != 3 || sum.Complete() {
-		t.Errorf("summary %+v, error %v", sum, err)
+	text := "ts,lat,lon\n" + strings.Repeat("x,1,2\n", 100) + "1768435200,91,2\n1768435201,91.5,2\n"
+	sum, err := run(t, newStation(), importer.Options{}, source("a.csv", text))
+	if err != nil || sum.Rejected != 102 || len(sum.Reasons) != 20+1+2 || sum.Complete() {
+		t.Fatalf("summary %+v, error %v", sum, err)
+	}
+	if got := sum.Reasons[20]; got != "and 80 more rows with the same fault as a.csv:2" {
+		t.Errorf("the rest is summed up as %q", got)
+	}
+	if got := sum.Reasons[22]; got != "a.csv:103: the latitude 91.5 is not from -90 to 90" {
+		t.Errorf("another fault is shown as %q", got)
+	}
+}
+
+func TestAFileOfWhichNothingIsTakenLeavesNoDeviceAndNoSession(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"no row parses":       "device,ts,lat,lon\nv,soon,1,2\n",
+		"no place on Earth":   "device,ts,lat,lon\nv,1768435200,91,2\nw,1768435200,1,-180.5\n",
+		"a clock never set":   "device,ts,lat,lon\nv,946684799,1,2\n",
+		"a time yet to come":  "device,ts,lat,lon\nv,2100-01-01T00:00:00Z,1,2\n",
+		"the file is refused": "%PDF-1.7\n",
+	} {
+		s := newStation()
+		sum, err := run(t, s, importer.Options{}, source("a.csv", text))
+		if err != nil || sum.Accepted != 0 || sum.Complete() || len(s.devices)+len(s.sessions) != 0 {
+			t.Errorf("%s: %d devices, %d sessions, summary %+v, error %v", name, len(s.devices), len(s.sessions), sum, err)
+		}
+	}
+}
+
+func TestAnUnusedIdentityIsTold(t *testing.T) {
+	t.Parallel()
+	sum, err := run(t, newStation(), importer.Options{}, source("a.csv", "ts,lat,lon,uid\n1768435200,1,2,anna\n1768435201,1,2,bert\n"))
+	if diff := cmp.Diff([]string{"a.csv: column uid is not used; --map device=uid?"}, sum.Notes); err != nil || diff != "" {
+		t.Errorf("error %v, notes differ (-want +got):\n%s", err, diff)
 	}
 }
 

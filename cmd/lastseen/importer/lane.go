@@ -8,6 +8,7 @@ import (
 
 	"lastseen/cmd/lastseen/client"
 	"lastseen/cmd/lastseen/trackfile"
+	"lastseen/ingest/registry"
 )
 
 // lane sends the points of some devices, one request at a time, which keeps each device's in order.
@@ -84,7 +85,7 @@ func (l *lane) send(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.of.tally.accept(result.Accepted)
+	l.of.tally.accept(result.Accepted, result.Replaced, result.Dropped)
 	for _, rejection := range result.Rejected {
 		if rejection.Index < 0 || rejection.Index >= len(l.sent) {
 			return fmt.Errorf("send points: the server rejects point %d of %d: check that it and this program are of one version", rejection.Index, len(l.sent))
@@ -110,9 +111,9 @@ func (l *lane) target(ctx context.Context, name string) (target, error) {
 }
 
 func (l *lane) prepare(ctx context.Context, name string) (target, error) {
-	device := client.Device{MACAddress: deviceAddress(name)}
+	device := client.Device{MACAddress: registry.AddressOf(name)}
 	if device.MACAddress != name {
-		device.Comments = comment(name)
+		device.Comments = registry.CommentOf(name)
 	}
 	id, err := l.of.server.RegisterDevice(ctx, device)
 	if refused(err) {
@@ -123,7 +124,7 @@ func (l *lane) prepare(ctx context.Context, name string) (target, error) {
 		return target{}, err
 	}
 	session := client.NewSession{Comments: device.Comments}
-	if isReference(name) {
+	if registry.IsReference(name) {
 		session.OffChrtReferenceID = name
 	}
 	sessionID, created, err := l.of.server.EnsureSession(ctx, id, session)

@@ -2,7 +2,6 @@ package trackfile
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -14,74 +13,85 @@ import (
 // readCSV yields the rows of a table. A first row with a number in it is data, and the columns are
 // then called 1, 2, 3 and so on.
 func (f *file) readCSV(in *bufio.Reader) error {
+	comma, skipped, err := f.delimiter(in)
+	if err != nil {
+		return err
+	}
 	reader := csv.NewReader(in)
-	reader.Comma = delimiter(in)
+	reader.Comma = comma
 	reader.FieldsPerRecord = -1
 	reader.ReuseRecord = true
 	reader.LazyQuotes = true
 	var columns []string
 	var rec record
+	last, rows := skipped, 0
 	for {
 		row, err := reader.Read()
 		if err == io.EOF {
 			break
 		}
 		if syntax := (*csv.ParseError)(nil); errors.As(err, &syntax) {
-			rowErr := &RowError{Place: Place{Line: syntax.StartLine}, Detail: "the row does not parse: " + syntax.Err.Error()}
-			if !f.yield(Fix{}, rowErr) {
+			if !f.reject(Place{Line: skipped + syntax.StartLine}, "the row does not parse: "+syntax.Err.Error()) {
 				return nil
 			}
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("read the table: %w", err)
+			return fmt.Errorf("after line %d: %w", last, err)
 		}
 		line, _ := reader.FieldPos(0)
+		line += skipped
+		last = line
 		if columns == nil {
 			header := isHeader(row)
 			columns = columnNames(row, header)
-			if err := f.resolver.checkColumns(columns); err != nil {
+			rec.logger = loggerOf(columns)
+			if err := f.resolver.checkColumns(rec.logger, columns); err != nil {
 				return err
 			}
 			if header {
 				continue
 			}
 		}
-		if len(row) != len(columns) {
-			rowErr := &RowError{Place: Place{Line: line}, Detail: fmt.Sprintf("the row has %d columns where the first row has %d", len(row), len(columns))}
-			if !f.yield(Fix{}, rowErr) {
-				return nil
-			}
-			continue
-		}
-		rec = record{place: Place{Line: line}, names: columns, values: row}
-		if !f.emit(&rec) {
+		rows++
+		rec.place, rec.names, rec.values = Place{Line: line}, columns, withoutEmptyTail(row, len(columns))
+		if !f.emitRow(&rec) {
 			return nil
 		}
 	}
-	if columns == nil {
+	switch {
+	case columns == nil:
 		return errors.New("the file is empty")
+	case rows == 0:
+		f.note("the table has a header and no rows")
 	}
 	return nil
 }
 
-// delimiter tells comma, semicolon and tab apart by counting them in the first line.
-func delimiter(in *bufio.Reader) rune {
-	start, _ := in.Peek(in.Size()) // an error shows again on the first read
-	start, _, _ = bytes.Cut(start, []byte("\n"))
-	best := ','
-	for _, candidate := range ",;\t" {
-		if bytes.Count(start, []byte(string(candidate))) > bytes.Count(start, []byte(string(best))) {
-			best = candidate
-		}
+// emitRow yields a row's fix, when it has as many columns as the first one.
+func (f *file) emitRow(rec *record) bool {
+	if len(rec.values) == len(rec.names) {
+		return f.emit(rec)
 	}
-	return best
+	return f.reject(rec.place, fmt.Sprintf("the row has %d columns where the first row has %d", len(rec.values), len(rec.names)))
+}
+
+// withoutEmptyTail leaves out what a delimiter at the end of a row adds.
+func withoutEmptyTail(row []string, columns int) []string {
+	for len(row) > columns && strings.TrimSpace(row[len(row)-1]) == "" {
+		row = row[:len(row)-1]
+	}
+	return row
 }
 
 // isHeader reports whether a first row names columns: no cell of it is a number.
 func isHeader(row []string) bool {
 	for _, cell := range row {
-		if _, err := strconv.ParseFloat(strings.TrimSpace(cell), 64); err == nil {
+		cell = strings.TrimSpace(cell)
+		if _, err := strconv.ParseFloat(cell, 64); err == nil {
+			return false
+		}
+		if _, err := strconv.ParseFloat(strings.Replace(cell, ",", ".", 1), 64); err == nil {
 			return false
 		}
 	}

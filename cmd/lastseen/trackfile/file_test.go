@@ -73,7 +73,7 @@ func TestReadUnderstands(t *testing.T) {
 			`"id","vehicle_id","trip_id","timestamp","latitude","longitude","bearing","route_name"` + "\n" +
 				`1,"4716","1091","2026-01-15 09:30:00",53.44451,-2.925173,,"14"` + "\n" +
 				`2,"4720","1091","2026-01-15 09:30:01",53.5,-2.9,71,"14"` + "\n",
-			trackfile.Options{},
+			trackfile.Options{TimeZone: time.UTC},
 			[]trackfile.Fix{fix(2, "4716", nine, 53.44451, -2.925173), fix(3, "4720", nine+1000, 53.5, -2.9, heading(71))}},
 		"semicolons, other names, a byte order mark and Windows line ends": {"x.txt",
 			"\xef\xbb\xbfIMEI;Date-Time;Lat;Lng;Course\r\n356938035643809;2026-01-15T10:30:00+01:00;1.5;2.5;360\r\n",
@@ -176,7 +176,7 @@ func TestABadRowIsReportedWithItsLineAndTheRestIsRead(t *testing.T) {
 	}{
 		"CSV": {"d.csv", "ts,lat,lon\n1768469400,1,2\nyesterday,1,2\n1768469400,,2\n1768469400,1,NaN\n1768469400,1\n1768469400,x,2\n1768469400,1e999,2\n1768469400,3,4\n",
 			[]string{
-				`line 3: the timestamp (column ts) "yesterday" is not a time such as 2026-01-15T09:30:00Z, 2026-01-15 09:30:00 (UTC) or Unix seconds or milliseconds`,
+				`line 3: the timestamp (column ts) "yesterday" is not a time such as 2026-01-15T09:30:00Z, 2026-01-15T11:30:00+02:00, or Unix seconds or milliseconds`,
 				`line 4: the latitude is missing`,
 				`line 5: the longitude (column lon) is missing`,
 				`line 6: the row has 2 columns where the first row has 3`,
@@ -187,7 +187,7 @@ func TestABadRowIsReportedWithItsLineAndTheRestIsRead(t *testing.T) {
 			[]string{
 				"line 2: the line is not a JSON object: unexpected end of JSON input",
 				"line 3: the line is not a JSON object: json: cannot unmarshal array into Go value of type map[string]json.RawMessage",
-				`line 4: the timestamp (column ts) "99999999999999999999" is not in the years 1 to 9999`,
+				`line 4: the timestamp (column ts) "99999999999999999999" is not a time such as 2026-01-15T09:30:00Z, 2026-01-15T11:30:00+02:00, or Unix seconds or milliseconds`,
 			}, 2},
 		"JSON": {"d.json", "[{\"ts\":1,\"lat\":1,\"lon\":2},\n3,\n{\"lat\":1,\"lon\":2}]",
 			[]string{"line 2: the element is not a JSON object", "line 3: the timestamp is missing"}, 1},
@@ -228,7 +228,7 @@ func TestAFileThatCannotBeReadSaysWhatToDo(t *testing.T) {
 		"an array that breaks off":    {"a.json", "[{\"ts\":1,\"lat\":1,\"lon\":2},\n{\"ts\"", "line 2 is not JSON, and nothing after it was read: unexpected EOF", trackfile.Options{}},
 		"GPX without tracks":          {"a.gpx", "<gpx><wpt lat='1' lon='2'/></gpx>", "the file has no track points; waypoints and routes are not read", trackfile.Options{}},
 		"GPX that breaks off":         {"a.gpx", "<gpx><trk>\n<trkpt", "line 2 is not XML, and nothing after it was read: unexpected EOF", trackfile.Options{}},
-		"an unknown format":           {"a.csv", "x", `the format "xls" is none of csv, ndjson, json, gpx and geojson`, trackfile.Options{Format: "xls"}},
+		"an unknown format":           {"a.csv", "x", `the format "xls" is none of csv, fit, geojson, gpx, json, kml, ndjson, nmea, owntracks, plt, tcx`, trackfile.Options{Format: "xls"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -263,8 +263,8 @@ func TestReadingStopsWhenNobodyWantsMore(t *testing.T) {
 func TestParseMappingRefuses(t *testing.T) {
 	t.Parallel()
 	for entry, want := range map[string]string{
-		"speed":           `the mapping "speed" must be FIELD=COLUMN[:UNIT] with one of the fields timestamp, latitude, longitude, altitude, accuracy, speed, heading, temperature, battery, device, session`,
-		"colour=c":        `the mapping "colour=c" must be FIELD=COLUMN[:UNIT] with one of the fields timestamp, latitude, longitude, altitude, accuracy, speed, heading, temperature, battery, device, session`,
+		"speed":           `the mapping "speed" must be FIELD=COLUMN[:UNIT] with one of the fields timestamp, latitude, longitude, altitude, accuracy, speed, heading, temperature, battery, device, session, date`,
+		"colour=c":        `the mapping "colour=c" must be FIELD=COLUMN[:UNIT] with one of the fields timestamp, latitude, longitude, altitude, accuracy, speed, heading, temperature, battery, device, session, date`,
 		"speed=v:knots":   `the mapping "speed=v:knots" names a unit that speed does not have; it has km/h, kn, m/s, mph`,
 		"heading=h:turns": `the mapping "heading=h:turns" names a unit that heading does not have; it has none`,
 	} {

@@ -1,11 +1,9 @@
-// Package trackfile reads positions out of the files in which people keep them: CSV, NDJSON, JSON
-// arrays, GPX and GeoJSON, each also compressed with gzip. It streams: memory does not grow with the
-// file, and a bad row does not stop the rows after it.
 package trackfile
 
 import (
 	"fmt"
 	"math"
+	"strconv"
 )
 
 // Fix is one position as a file tells it, in the units of the ingest route.
@@ -27,23 +25,30 @@ type Fix struct {
 
 // Place says where in its file something stands.
 type Place struct {
-	Line int // from 1
+	// Member is the file's name inside an archive, and empty elsewhere.
+	Member string
+	// Line counts from 1; in a binary file it counts the messages.
+	Line int
 	// Part counts the points of a line string from 1, which may all stand on one line; 0 elsewhere.
 	Part int
 }
 
 // String returns the place as the end of a "file:line" reference.
 func (p Place) String() string {
+	text := strconv.Itoa(p.Line)
 	if p.Part > 0 {
-		return fmt.Sprintf("%d (point %d)", p.Line, p.Part)
+		text = fmt.Sprintf("%s (point %d)", text, p.Part)
 	}
-	return fmt.Sprint(p.Line)
+	if p.Member != "" {
+		text = printable(p.Member) + ":" + text
+	}
+	return text
 }
 
 // RowError says why one row gave no fix. The rows after it are still read.
 type RowError struct {
 	Place  Place
-	Detail string // a sentence without the place
+	Detail string // a sentence without the place, which any terminal can show
 }
 
 // Error implements error.
@@ -55,6 +60,7 @@ func (e *RowError) Error() string {
 // not known.
 type record struct {
 	place  Place
+	logger *logger // whose names and units the columns have, or nil
 	names  []string
 	values []string
 }

@@ -1,7 +1,6 @@
 package trackfile
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,59 +18,23 @@ type feature struct {
 	Properties map[string]json.RawMessage `json:"properties"`
 }
 
-// readGeoJSON yields the points and the line strings of a FeatureCollection or of a single Feature.
-func (f *file) readGeoJSON(in *bufio.Reader) error {
-	decoder := newLineDecoder(in)
-	if token, err := decoder.Token(); err != nil {
-		return decoder.wrap(err)
-	} else if token != json.Delim('{') {
-		return errors.New("the file is not a GeoJSON object; give its format with --format")
+// emitFeatures yields the features of a collection inside another document.
+func (f *file) emitFeatures(place Place, raw json.RawMessage) bool {
+	var features []json.RawMessage
+	if json.Unmarshal(raw, &features) != nil {
+		return f.reject(place, "the features are not an array")
 	}
-	single, found := map[string]json.RawMessage{}, false
-	for decoder.More() {
-		name, err := decoder.Token()
-		if err != nil {
-			return decoder.wrap(err)
-		}
-		if name == "features" {
-			found = true
-			if token, err := decoder.Token(); err != nil {
-				return decoder.wrap(err)
-			} else if token != json.Delim('[') {
-				return errors.New(`the file's "features" is not an array`)
-			}
-			if err := f.eachElement(decoder, f.emitFeature); err != nil || f.stopped {
-				return err
-			}
-			continue
-		}
-		var value json.RawMessage
-		if err := decoder.Decode(&value); err != nil {
-			return decoder.wrap(err)
-		}
-		if key, _ := name.(string); key == "type" || key == "geometry" || key == "properties" {
-			single[key] = value
+	for _, feat := range features {
+		if !f.emitFeature(place, feat) {
+			return false
 		}
 	}
-	if _, err := decoder.Token(); err != nil {
-		return decoder.wrap(err)
-	}
-	if found {
-		return nil
-	}
-	whole, err := json.Marshal(single)
-	if err != nil {
-		return fmt.Errorf("put the feature together: %w", err)
-	}
-	f.emitFeature(Place{Line: 1}, whole)
-	return nil
+	return true
 }
 
 // emitFeature yields a feature's fixes and reports whether to go on.
 func (f *file) emitFeature(place Place, raw json.RawMessage) bool {
-	reject := func(detail string) bool {
-		return f.yield(Fix{}, &RowError{Place: place, Detail: detail})
-	}
+	reject := func(detail string) bool { return f.reject(place, detail) }
 	var feat feature
 	if err := json.Unmarshal(raw, &feat); err != nil || feat.Type != "Feature" || feat.Geometry == nil {
 		return reject("this is not a GeoJSON Feature with a geometry")
@@ -82,7 +45,10 @@ func (f *file) emitFeature(place Place, raw json.RawMessage) bool {
 		if err := json.Unmarshal(feat.Geometry.Coordinates, &position); err != nil || len(position) < 2 {
 			return reject("the Point's coordinates are not [longitude, latitude]")
 		}
-		rec := record{place: place}
+		rec := record{place: place, logger: loggerOfFeature(&feat)}
+		if rec.logger == overland && (feat.Properties["action"] != nil || valueText(feat.Properties["type"]) == "trip") {
+			return true // its geometry is the last known place under another time
+		}
 		rec.addObject(feat.Properties)
 		f.addPosition(&rec, position)
 		return f.emit(&rec)
@@ -96,6 +62,14 @@ func (f *file) emitFeature(place Place, raw json.RawMessage) bool {
 	return reject("the geometry " + quote(feat.Geometry.Type) + " is not a Point, a LineString or a MultiLineString")
 }
 
+// loggerOfFeature recognises a feature by its properties.
+func loggerOfFeature(feat *feature) *logger {
+	if feat.Properties["battery_state"] != nil || feat.Properties["horizontal_accuracy"] != nil {
+		return overland
+	}
+	return nil
+}
+
 // emitLine yields the positions of a line, whose times are a list among its properties.
 func (f *file) emitLine(place Place, feat *feature, positions [][]float64) bool {
 	times, err := lineTimes(feat)
@@ -103,12 +77,12 @@ func (f *file) emitLine(place Place, feat *feature, positions [][]float64) bool 
 		err = fmt.Errorf("the line has %d positions and %d times", len(positions), len(times))
 	}
 	if err != nil {
-		return f.yield(Fix{}, &RowError{Place: place, Detail: err.Error()})
+		return f.reject(place, err.Error())
 	}
 	for i, position := range positions {
 		place.Part = i + 1
 		if len(position) < 2 {
-			if !f.yield(Fix{}, &RowError{Place: place, Detail: "the position is not [longitude, latitude]"}) {
+			if !f.reject(place, "the position is not [longitude, latitude]") {
 				return false
 			}
 			continue
@@ -116,7 +90,7 @@ func (f *file) emitLine(place Place, feat *feature, positions [][]float64) bool 
 		rec := record{place: place}
 		for name, raw := range feat.Properties {
 			// Numbers among a line's properties sum it up; they are not its points'.
-			if t := f.resolver.target(name); t.ok && (t.field == fieldDevice || t.field == fieldSession) {
+			if t := f.resolver.target(nil, name); t.ok && (t.field == fieldDevice || t.field == fieldSession) {
 				rec.add(name, valueText(raw))
 			}
 		}

@@ -6,40 +6,54 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
-// fix makes a Fix of a record. device names the device when the record does not.
-func (r *resolver) fix(rec *record, device string) (Fix, error) {
-	var values, columns [fields]string
-	var rank [fields]int
+// reading is how texts are to be read where they do not say it themselves.
+type reading struct {
+	decimalComma bool
+	zone         *time.Location // of times without one; nil refuses them
+}
+
+// cell is a record's best value for a field, and the column that it comes from.
+type cell struct {
+	text, column string
+	target       target
+}
+
+// cells picks the best value for each field.
+func (r *resolver) cells(rec *record) (cells [fields]cell) {
 	for i, name := range rec.names {
 		value := strings.TrimSpace(rec.values[i])
-		t := r.target(name)
+		t := r.target(rec.logger, name)
 		if !t.ok || value == "" {
 			continue
 		}
-		if values[t.field] != "" && (rank[t.field] < t.rank || rank[t.field] == t.rank && columns[t.field] < name) {
+		best := &cells[t.field]
+		if best.text != "" && (best.target.rank < t.rank || best.target.rank == t.rank && best.column < name) {
 			continue // a better column has it; of Lat and lat the first by name, for an object has no order
 		}
-		values[t.field], columns[t.field], rank[t.field] = value, name, t.rank
+		*best = cell{text: value, column: name, target: t}
 	}
-	fix := Fix{Place: rec.place, Device: values[fieldDevice], Session: values[fieldSession]}
+	return cells
+}
+
+// fix makes a Fix of a record. device names the device when the record does not.
+func (r *resolver) fix(rec *record, device string) (Fix, error) {
+	cells := r.cells(rec)
+	fix := Fix{Place: rec.place, Device: cells[fieldDevice].text, Session: cells[fieldSession].text}
+	if fix.Device == "" && fix.Session == "" && r.unused != nil {
+		r.reportUnused(rec)
+	}
 	if fix.Device == "" {
 		fix.Device = device
 	}
-	rowError := func(f field, detail string) error {
-		name := fieldSpecs[f].name
-		if columns[f] != "" && columns[f] != name {
-			name += " (column " + columns[f] + ")"
-		}
-		return &RowError{Place: rec.place, Detail: "the " + name + " " + detail}
+	if cells[fieldTimestamp].text == "" {
+		return Fix{}, rowError(rec, fieldTimestamp, &cells[fieldTimestamp], "is missing")
 	}
-	if values[fieldTimestamp] == "" {
-		return Fix{}, rowError(fieldTimestamp, "is missing")
-	}
-	timestamp, err := r.timestamp(values[fieldTimestamp])
+	timestamp, err := r.timestamp(rec.logger, &cells[fieldTimestamp], cells[fieldDate].text)
 	if err != nil {
-		return Fix{}, rowError(fieldTimestamp, err.Error())
+		return Fix{}, rowError(rec, fieldTimestamp, &cells[fieldTimestamp], err.Error())
 	}
 	fix.Timestamp = timestamp
 	numbers := [fields]*float64{
@@ -50,12 +64,12 @@ func (r *resolver) fix(rec *record, device string) (Fix, error) {
 		if into == nil {
 			continue
 		}
-		number, err := r.number(field(f), values[f])
+		number, err := r.number(field(f), &cells[f])
 		if err != nil {
-			return Fix{}, rowError(field(f), err.Error())
+			return Fix{}, rowError(rec, field(f), &cells[f], err.Error())
 		}
 		if math.IsNaN(number) && field(f) <= fieldLongitude {
-			return Fix{}, rowError(field(f), "is missing")
+			return Fix{}, rowError(rec, field(f), &cells[f], "is missing")
 		}
 		*into = number
 	}
@@ -65,72 +79,87 @@ func (r *resolver) fix(rec *record, device string) (Fix, error) {
 	return fix, nil
 }
 
+func rowError(rec *record, f field, from *cell, detail string) error {
+	name := fieldSpecs[f].name
+	if from.column != "" && from.column != name {
+		name += " (column " + printable(from.column) + ")"
+	}
+	return &RowError{Place: rec.place, Detail: "the " + name + " " + detail}
+}
+
 // number reads a number in the field's unit; an empty text, and NaN, which data frames write for what
 // they do not know, is absent.
-func (r *resolver) number(f field, text string) (float64, error) {
-	if text == "" || strings.EqualFold(text, "nan") {
+func (r *resolver) number(f field, c *cell) (float64, error) {
+	if c.text == "" || strings.EqualFold(c.text, "nan") {
 		return absent, nil
+	}
+	text, sign := c.text, 1.0
+	if f == fieldLatitude || f == fieldLongitude {
+		text, sign = hemisphere(text, f)
+	}
+	text, err := r.reading.decimal(text)
+	if err != nil {
+		return 0, err
 	}
 	number, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsInf(number, 0) {
-		return 0, fmt.Errorf("%s is not a number", quote(text))
+		return 0, fmt.Errorf("%s is not a number", quote(c.text))
 	}
-	if u, ok := r.mapping.units[f]; ok {
+	if number *= sign; number == 0 && c.target.zeroUnknown {
+		return absent, nil
+	}
+	if u := c.target.unit; u != nil {
 		number = number*u.scale + u.offset
 	}
 	return number, nil
 }
 
-// timeLayouts are read as UTC where they say no zone. Parse accepts fractions of a second with each.
-var timeLayouts = []string{
-	time.RFC3339, "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04:05", "2006-01-02 15:04:05",
+// hemisphere takes the letter off a coordinate such as 47.5N, and returns the sign that it means.
+func hemisphere(text string, f field) (plain string, sign float64) {
+	positive, negative := "N", "S"
+	if f == fieldLongitude {
+		positive, negative = "E", "W"
+	}
+	if plain, ok := strings.CutSuffix(text, positive); ok {
+		return strings.TrimSpace(plain), 1
+	}
+	if plain, ok := strings.CutSuffix(text, negative); ok {
+		return strings.TrimSpace(plain), -1
+	}
+	return text, 1
 }
 
-// Timestamps beyond these are not in the four-digit years that RFC 3339 can write.
-var (
-	minTimestamp = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
-	maxTimestamp = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli() - 1
-)
-
-// timestamp reads a time into Unix milliseconds. A number without a named unit is seconds below 1e11
-// (the year 5138) and milliseconds from there on.
-func (r *resolver) timestamp(text string) (int64, error) {
-	u, named := r.mapping.units[fieldTimestamp]
-	if !named {
-		for _, layout := range timeLayouts {
-			if t, err := time.Parse(layout, text); err == nil {
-				return checkTimestamp(t.Round(time.Millisecond).UnixMilli(), text)
-			}
-		}
-		u = times["s"]
+// decimal writes a number with a dot as its decimal mark.
+func (r reading) decimal(text string) (string, error) {
+	comma := strings.Count(text, ",")
+	switch {
+	case !r.decimalComma && comma == 1:
+		return "", fmt.Errorf("%s is not a number: if the comma is its decimal mark, say so with --decimal-comma", quote(text))
+	case r.decimalComma && strings.Contains(text, "."):
+		return "", fmt.Errorf("%s has a dot, where --decimal-comma says that the decimal mark is a comma", quote(text))
+	case r.decimalComma && comma == 1:
+		return strings.Replace(text, ",", ".", 1), nil
 	}
-	if whole, err := strconv.ParseInt(text, 10, 64); err == nil && u.scale < 1 {
-		// Micro- and nanoseconds do not fit a float64's 53 bits.
-		return checkTimestamp(whole/int64(math.Round(1/u.scale)), text)
-	}
-	number, err := strconv.ParseFloat(text, 64)
-	if err != nil || math.IsNaN(number) || math.IsInf(number, 0) {
-		return 0, fmt.Errorf("%s is not a time such as 2026-01-15T09:30:00Z, 2026-01-15 09:30:00 (UTC) or Unix seconds or milliseconds", quote(text))
-	}
-	if !named && math.Abs(number) >= 1e11 {
-		u = times["ms"]
-	}
-	number = math.Round(number * u.scale)
-	if math.Abs(number) > float64(maxTimestamp) {
-		return 0, outOfTime(text)
-	}
-	return checkTimestamp(int64(number), text)
+	return text, nil
 }
 
-func checkTimestamp(ms int64, text string) (int64, error) {
-	if ms < minTimestamp || ms > maxTimestamp {
-		return 0, outOfTime(text)
+// timestamp reads a record's time, which may stand in two columns.
+func (r *resolver) timestamp(by *logger, c *cell, date string) (int64, error) {
+	zone := r.reading.zone
+	if zone == nil && (by != nil && by.utc || strings.Contains(plainName(c.column), "utc")) {
+		zone = time.UTC
 	}
-	return ms, nil
-}
-
-func outOfTime(text string) error {
-	return fmt.Errorf("%s is not in the years 1 to 9999", quote(text))
+	text := c.text
+	if u := c.target.unit; u != nil {
+		return unixTime(text, u)
+	}
+	if date != "" && isTimeOfDay(text) {
+		text = date + " " + text
+	}
+	if r.reading.decimalComma && strings.Trim(text, "0123456789") == "," {
+		text = strings.Replace(text, ",", ".", 1)
+	}
+	return parseTime(text, zone)
 }
 
 // quote quotes a value for a message, cut when it is long.
@@ -140,4 +169,16 @@ func quote(text string) string {
 		return strconv.Quote(text[:most]) + "…"
 	}
 	return strconv.Quote(text)
+}
+
+// printable is a name as a message can show it: quoted when it has characters that a terminal would act on.
+func printable(name string) string {
+	const most = 100
+	if len(name) <= most && !strings.ContainsFunc(name, func(c rune) bool { return !unicode.IsPrint(c) }) {
+		return name
+	}
+	if len(name) > most {
+		return strconv.Quote(name[:most]) + "…"
+	}
+	return strconv.Quote(name)
 }

@@ -205,7 +205,7 @@ type tokenSignature struct {
 	keys       *providerKeys
 	algorithms []string
 	payload    []byte // once the signature is checked
-	err        error  // ErrInvalid or ErrUnavailable
+	err        error  // schema.InvalidCredential or schema.Unavailable
 }
 
 // VerifySignature returns the payload of a token that one of the provider's keys has signed.

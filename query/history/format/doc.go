@@ -1,2 +1,2 @@
-// package format has the formats of a history, one a file: how points are written one after the other.
+// Package format has the formats of a history, one a file: how points are written one after the other.
 package format

@@ -6,11 +6,11 @@ import (
 )
 
 // gpx is a GPX 1.1 track. Temperature, speed and heading are in Garmin's TrackPointExtension, version
-// 2, which most programs read; accuracy and battery have no place there.
+// 2, under the prefix that some programs look for; accuracy and battery have no place there.
 var gpx = Points{
 	Begin: func(dst []byte, session schema.ID) []byte {
 		dst = append(dst, `<?xml version="1.0" encoding="UTF-8"?>
-<gpx version="1.1" creator="lastseen" xmlns="http://www.topografix.com/GPX/1/1" xmlns:x="http://www.garmin.com/xmlschemas/TrackPointExtension/v2">
+<gpx version="1.1" creator="lastseen" xmlns="http://www.topografix.com/GPX/1/1" xmlns:gpxtpx="http://www.garmin.com/xmlschemas/TrackPointExtension/v2">
 <trk><name>`...)
 		dst = session.AppendHex(dst)
 		return append(dst, "</name><trkseg>\n"...)
@@ -26,7 +26,7 @@ func appendTrackPoint(dst []byte, p *schema.DataPoint, _ bool) []byte {
 	dst = append(dst, `<trkpt lat="`...)
 	dst = wire.AppendDecimal(dst, int64(p.Latitude), 7)
 	dst = append(dst, `" lon="`...)
-	dst = wire.AppendDecimal(dst, int64(p.Longitude), 7)
+	dst = wire.AppendDecimal(dst, int64(gpxLongitude(p.Longitude)), 7)
 	dst = append(dst, `">`...)
 	if p.Altitude != schema.NoAltitude {
 		dst = append(dst, `<ele>`...)
@@ -42,23 +42,31 @@ func appendTrackPoint(dst []byte, p *schema.DataPoint, _ bool) []byte {
 	return append(dst, "</trkpt>\n"...)
 }
 
+// gpxLongitude writes the meridian of 180 degrees as GPX's schema has it, from the other side.
+func gpxLongitude(longitude int32) int32 {
+	if longitude == 180e7 {
+		return -180e7
+	}
+	return longitude
+}
+
 // appendTrackExtension appends the extension's elements in the order of its schema.
 func appendTrackExtension(dst []byte, p *schema.DataPoint) []byte {
-	dst = append(dst, `<extensions><x:TrackPointExtension>`...)
+	dst = append(dst, `<extensions><gpxtpx:TrackPointExtension>`...)
 	if wire.KnownTemperature(p) {
-		dst = append(dst, `<x:atemp>`...)
+		dst = append(dst, `<gpxtpx:atemp>`...)
 		dst = wire.AppendTemperature(dst, p.Temperature)
-		dst = append(dst, `</x:atemp>`...)
+		dst = append(dst, `</gpxtpx:atemp>`...)
 	}
 	if p.Speed != schema.NoSpeed {
-		dst = append(dst, `<x:speed>`...)
+		dst = append(dst, `<gpxtpx:speed>`...)
 		dst = wire.AppendDecimal(dst, int64(p.Speed), 2)
-		dst = append(dst, `</x:speed>`...)
+		dst = append(dst, `</gpxtpx:speed>`...)
 	}
 	if p.Heading != schema.NoHeading {
-		dst = append(dst, `<x:course>`...)
+		dst = append(dst, `<gpxtpx:course>`...)
 		dst = wire.AppendDecimal(dst, int64(p.Heading), 1)
-		dst = append(dst, `</x:course>`...)
+		dst = append(dst, `</gpxtpx:course>`...)
 	}
-	return append(dst, `</x:TrackPointExtension></extensions>`...)
+	return append(dst, `</gpxtpx:TrackPointExtension></extensions>`...)
 }

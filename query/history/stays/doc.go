@@ -1,2 +1,2 @@
-// package stays finds stationary clusters, which are stay points, in a stream of positions.
+// Package stays finds stationary clusters, which are stay points, in a stream of positions.
 package stays

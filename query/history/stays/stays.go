@@ -13,6 +13,16 @@ const (
 	storedUnit = math.Pi / 180 / 1e7
 )
 
+// The bounds of a Rule; its times are a second at least.
+const (
+	// MaxMeters keeps the points of a stay on less than a hemisphere, where they have a hull.
+	MaxMeters = 1_000_000
+	// MinMeters is below what coordinates can tell apart, and above where squares are lost.
+	MinMeters = 0.001
+	// MaxSeconds is 366 days.
+	MaxSeconds = 366 * 24 * 60 * 60
+)
+
 // Rule is what makes points a stationary cluster.
 type Rule struct {
 	DistanceMeters float64       // a point this far from the run's first one, or farther, ends the run
@@ -40,7 +50,8 @@ type Position struct {
 
 // Finder finds the stationary clusters of a stream of points in ascending time. A run begins at
 // its anchor; the next point joins it when it is near enough to the anchor and soon enough after the
-// point before it, and else becomes the anchor of the next run. Its memory is one run's outline,
+// point before it, and else becomes the anchor of the next run. Its memory is the convex hull of one
+// run,
 // which is bounded, and 48 bytes a cluster found.
 type Finder struct {
 	minimum, gap int64   // milliseconds

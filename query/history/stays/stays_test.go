@@ -279,7 +279,7 @@ func TestALongStayTakesBoundedMemory(t *testing.T) {
 		c.Add(i*1000, at)
 	}
 	if n := cap(c.run.members); n > 2*defaultMemberLimit {
-		t.Errorf("the outline of one stay takes room for %d positions, want at most %d", n, 2*defaultMemberLimit)
+		t.Errorf("what is kept of one stay takes room for %d positions, want at most %d", n, 2*defaultMemberLimit)
 	}
 	sameClusters(t, referenceClusters(DefaultRule(), fixes), c.Finish())
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // BenchmarkClusters is the cost of a point: of one that drives, of one of a stay, and of one of a stay
-// so long that its outline is pruned.
+// so long that it is pruned to its convex hull.
 func BenchmarkClusters(b *testing.B) {
 	for name, step := range map[string]int32{"driving": 2000, "parked": 0} {
 		b.Run(name, func(b *testing.B) {

@@ -1,4 +1,4 @@
-// package oidctest runs a real OpenID Connect provider in the test's process: zitadel/oidc with its
+// Package oidctest runs a real OpenID Connect provider in the test's process: zitadel/oidc with its
 // example's storage and login page, and people who have roles in organisations.
 package oidctest
 

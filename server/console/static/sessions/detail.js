@@ -86,12 +86,15 @@ export function sessionDetail({ session, store, map, range, base, moved, onClose
     el("div", { class: "detail-tools" }, rangeField(currentRange, current, changeRange), view.replay, followButton,
       exportMenu(request, signal), curl.button, shareButton, endButton(session, signal, showStatus)),
     curl.line, view.element);
+  const title = document.title;
+  document.title = `${session.label} · lastseen`;
+  signal.addEventListener("abort", () => { document.title = title; });
   showStatus();
   map.then(async (ready) => {
+    if (signal.aborted) return;
     theMap = ready;
-    if (!ready || signal.aborted) return;
-    await view.attach(ready);
-    await load(true);
+    if (ready) await view.attach(ready);
+    if (!signal.aborted) await load(true); // also without a map, as numbers
   });
   followNewest(routes.own.newest, session.id, { seen, failed: ({ status: code }) => code !== 404 && code !== 401 }, signal);
   return { element, heading, update: showStatus, stop: () => stopping.abort() };

@@ -15,6 +15,7 @@ export const mostSessions = 10_000;
 const endedShown = 200;
 const wholeEvery = 60_000;
 const listPath = "/tracking/sessions/list/v1";
+const soonRounds = 3; // so that whoever opens the page sees at once that it moves
 const overlap = 120_000; // so that what was sent late, within reason, is not missed
 
 /** listFeed begins to ask, and goes on until signal aborts. nudge() has it ask at once. */
@@ -73,7 +74,7 @@ export function listFeed(sink, signal) {
     }
   };
   const run = async () => {
-    for (let failures = 0; !signal.aborted;) {
+    for (let failures = 0, rounds = 0; !signal.aborted; rounds += 1) {
       try {
         await round();
         failures = 0;
@@ -83,7 +84,7 @@ export function listFeed(sink, signal) {
         failures += 1;
         sink.connection({ lost: true, error });
       }
-      const pause = active > pageSize ? 10_000 : active > 100 ? 5000 : 2000;
+      const pause = active > pageSize ? 10_000 : active > 100 ? 5000 : rounds < soonRounds ? 500 : 2000;
       await until(failures > 0 ? Math.min(10_000, 1000 * 2 ** (failures - 1)) : pause);
     }
   };

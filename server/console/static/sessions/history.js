@@ -92,6 +92,7 @@ export async function followNewest(path, id, { seen, failed, wait = 20 }, signal
     try {
       const headers = tag ? { "If-None-Match": tag, Prefer: `wait=${wait}` } : {};
       const { value, status, headers: received } = await ask("GET", path, { query: { session_id: id }, headers, signal, timeout: (wait + 15) * 1000 });
+      if (signal.aborted) return;
       failures = 0;
       tag = received.get("ETag") ?? "";
       seen(status === 304 ? undefined : value && readPoint(value));

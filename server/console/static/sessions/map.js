@@ -39,6 +39,7 @@ export async function makeMap(container, signal) {
 /** mapButton adds a button to the map's corner. */
 export async function mapButton(map, { name, label, onclick }) {
   const { L } = await libraries();
+  if (!map.getPane("mapPane")) return null; // it has been removed meanwhile
   const button = el("button", { class: "map-button", type: "button", "aria-label": label, title: label, onclick }, icon(name));
   const Control = L.Control.extend({ onAdd: () => el("div", { class: "leaflet-bar" }, button) });
   new Control({ position: "topright" }).addTo(map);

@@ -61,11 +61,12 @@ export async function markerLayer(map, { visible, chosen, onChoose, signal }) {
     for (const session of visible()) {
       if (!session.to) continue;
       if (advance(session, now)) moving = true;
-      const x = session.drawn.x * scale - origin.x;
-      const y = session.drawn.y * scale - origin.y;
+      // On whole pixels, where a picture is copied and not computed.
+      const x = Math.round(session.drawn.x * scale - origin.x);
+      const y = Math.round(session.drawn.y * scale - origin.y);
       if (x < -20 || y < -20 || x > width + 20 || y > height + 20) continue;
       const sprite = sprites(stateOf(session, time), session.heading, session.id === selected);
-      context.drawImage(sprite, x - sprite.half, y - sprite.half, 2 * sprite.half, 2 * sprite.half);
+      context.drawImage(sprite.picture, x - sprite.half, y - sprite.half, 2 * sprite.half, 2 * sprite.half);
       layer.drawn += 1;
     }
     return moving;
@@ -142,10 +143,7 @@ function makeSprites() {
 function sprite(paint, state, direction, chosen) {
   const ratio = Math.min(2, devicePixelRatio || 1);
   const half = chosen ? 19 : 13;
-  const canvas = document.createElement("canvas");
-  canvas.width = 2 * half * ratio;
-  canvas.height = 2 * half * ratio;
-  canvas.half = half;
+  const canvas = new OffscreenCanvas(2 * half * ratio, 2 * half * ratio);
   const context = canvas.getContext("2d");
   context.setTransform(ratio, 0, 0, ratio, half * ratio, half * ratio);
   if (chosen) {
@@ -171,5 +169,5 @@ function sprite(paint, state, direction, chosen) {
   context.lineWidth = 1.5;
   context.strokeStyle = paint["marker-edge"];
   context.stroke();
-  return canvas;
+  return { picture: canvas.transferToImageBitmap(), half };
 }

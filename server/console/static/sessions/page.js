@@ -45,7 +45,7 @@ export function sessionsPage({ membership }) {
   };
   let found = [];
   const draw = () => {
-    if (!loaded) return;
+    if (!loaded || signal.aborted) return; // what was asked for before the end may be answered after it
     found = matching();
     view.list.show(found, chosen);
     view.tally({ counts: store.tally(Date.now()), endedTotal, filter, total, found: found.length, active: total });
@@ -54,7 +54,7 @@ export function sessionsPage({ membership }) {
     detail?.update?.();
   };
   const frame = () => {
-    if (framed || !whollyLoaded || !layers || found.length === 0 || chosen) return;
+    if (framed || signal.aborted || !whollyLoaded || !layers || found.length === 0 || chosen) return;
     framed = true;
     showAll(layers.map, found.filter(({ at }) => at));
   };

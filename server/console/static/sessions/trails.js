@@ -27,6 +27,7 @@ export async function trailLayer(map, { visible, chosen, signal }) {
     return there.length > most ? [] : there;
   };
   const draw = () => {
+    if (signal.aborted) return;
     const shown = new Set(inView());
     for (const [session, line] of lines) {
       if (shown.has(session) && session.id !== chosen()) continue;

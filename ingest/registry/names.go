@@ -1,4 +1,4 @@
-package importer
+package registry
 
 import (
 	"crypto/sha256"
@@ -14,10 +14,10 @@ var (
 	notInAddress  = regexp.MustCompile(`[^A-Za-z0-9._:-]+`)
 )
 
-// deviceAddress returns the device_mac_address of a device by its name: the name where it fits, and
+// AddressOf returns the device_mac_address of a device by its name, as files and apps give it: the name where it fits, and
 // elsewhere what of it fits with a part of its SHA-256, so that one name always gives one address and
 // two names give two.
-func deviceAddress(name string) string {
+func AddressOf(name string) string {
 	if fitsAddress.MatchString(name) {
 		return name
 	}
@@ -26,13 +26,13 @@ func deviceAddress(name string) string {
 	return strings.TrimPrefix(readable[:min(len(readable), 40)]+"-"+hex.EncodeToString(sum[:8]), "-")
 }
 
-// isReference reports whether a name can be an off_chrt_reference_id.
-func isReference(name string) bool {
+// IsReference reports whether a name can be an off_chrt_reference_id.
+func IsReference(name string) bool {
 	return fitsReference.MatchString(name)
 }
 
-// comment returns a name that is no address in the form of a comment: at most 1,000 printable characters.
-func comment(name string) string {
+// CommentOf returns a name that is no address in the form of a comment: at most 1,000 printable characters.
+func CommentOf(name string) string {
 	printable := []rune(strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"lastseen/keys/apikey"
+	"lastseen/keys/people"
+	"lastseen/schema"
+)
+
+const (
+	// damageInterval is the time between two looks for damaged parts.
+	damageInterval = 10 * time.Minute
+	// damageTimeout bounds one look.
+	damageTimeout = time.Minute
+)
+
+// damageWatch looks for parts of tables that ClickHouse has set aside as damaged, at the start and now and
+// then. Points that are missing are said in the log; where what is missing may have taken a right away, the
+// right is denied until an operator has accepted the loss.
+type damageWatch struct {
+	app           *App
+	authenticator *apikey.Authenticator
+	keys          *apikey.Service
+	signIn        *people.SignIn
+	said          map[string]bool // the parts that the log has named
+}
+
+// watchDamage looks once, which fails where it cannot be told what is missing, and then now and then.
+func (a *App) watchDamage(ctx context.Context, authenticator *apikey.Authenticator, keys *apikey.Service, signIn *people.SignIn) error {
+	w := &damageWatch{app: a, authenticator: authenticator, keys: keys, signIn: signIn, said: map[string]bool{}}
+	if err := w.look(ctx); err != nil {
+		return err
+	}
+	running, stop := context.WithCancel(context.Background())
+	var watching sync.WaitGroup
+	watching.Go(func() { w.run(running) })
+	a.onStop("looking for damage", func(context.Context) error {
+		stop()
+		watching.Wait()
+		return nil
+	})
+	return nil
+}
+
+func (w *damageWatch) run(ctx context.Context) {
+	again := time.NewTicker(damageInterval)
+	defer again.Stop()
+	for {
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return
+		}
+		if err := w.look(ctx); err != nil && ctx.Err() == nil {
+			w.app.config.log.Warn("could not look for damaged parts", "error", err)
+		}
+	}
+}
+
+func (w *damageWatch) look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, damageTimeout)
+	defer cancel()
+	log := w.app.config.log
+	repaired, err := w.keys.RepairRevocations(ctx)
+	if err != nil {
+		return err
+	}
+	if repaired > 0 {
+		log.Error("revocations were missing from the stored keys and were written again from the events; look for damage of the disk", "keys", repaired)
+	}
+	parts, err := w.app.db.DetachedParts(ctx)
+	if err != nil {
+		return err
+	}
+	deny := false
+	for _, part := range parts {
+		deny = deny || part.HeldKeys()
+		w.say(part)
+	}
+	deny = deny && !w.app.config.acceptDamage
+	w.authenticator.Deny(deny)
+	w.app.keysDenied.Store(deny)
+	return nil
+}
+
+// say names a part in the log, once.
+func (w *damageWatch) say(part schema.DetachedPart) {
+	if w.said[part.Name+part.Table] {
+		return
+	}
+	w.said[part.Name+part.Table] = true
+	log, accepted := w.app.config.log, w.app.config.acceptDamage
+	switch {
+	case accepted:
+		log.Warn("a damaged part was set aside; it is accepted that its rows are missing", "part", part.String())
+	case part.HeldKeys():
+		log.Error("a damaged part of the stored keys was set aside: all keys are refused until you have revoked anew what may be missing and start with --accept-damage (docs/operating.md, damage)", "part", part.String())
+	case part.HeldSignIn():
+		w.signIn.DenyIssuedBefore(time.Now())
+		log.Error("a damaged part of what is spent of sign-in was set aside: everybody must sign in again (docs/operating.md, damage)", "part", part.String())
+	default:
+		log.Error("a damaged part was set aside: its rows are in no answer (docs/operating.md, damage)", "part", part.String())
+	}
+}

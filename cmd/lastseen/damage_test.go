@@ -1,0 +1,88 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lastseen/keys"
+)
+
+// TestDamagedKeysAreRefusedUntilTheLossIsAccepted cuts the files of the stored keys while the service is
+// down. Whoever was revoked must not be let in by it.
+func TestDamagedKeysAreRefusedUntilTheLossIsAccepted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := startService(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"LASTSEEN_SERVER=" + s.base, "LASTSEEN_TOKEN=" + s.token(t, "org_damaged", keys.RoleOwner)}
+	revoked := strings.TrimSpace(mustRun(t, env, "keys", "create", "--name", "revoked", "--expires-in", "1d"))
+	var listed []struct {
+		ID string `json:"_id"`
+	}
+	if err := json.Unmarshal([]byte(mustRun(t, env, "keys", "list", "--json")), &listed); err != nil || len(listed) != 1 {
+		t.Fatalf("%d keys are listed, error %v", len(listed), err)
+	}
+	mustRun(t, env, "keys", "revoke", "--id", listed[0].ID)
+	good := strings.TrimSpace(mustRun(t, env, "keys", "create", "--name", "good", "--expires-in", "1d"))
+	if err := s.terminate(); err != nil {
+		t.Fatal(err)
+	}
+	cutParts(t, filepath.Join(dir, "clickhouse", "data", "lastseen", "api_keys"))
+
+	for _, run := range []struct {
+		flags          []string
+		ready, revoked int
+		said           string
+	}{
+		{nil, 503, 503, "all keys are refused"},
+		{[]string{"--accept-damage"}, 200, 401, "it is accepted"},
+	} {
+		s, err := startService(dir, run.flags...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := status(t, s.base+"/readyz"); got != run.ready {
+			t.Errorf("with %v /readyz answers %d, want %d", run.flags, got, run.ready)
+		}
+		for name, key := range map[string]string{"revoked": revoked, "good": good} {
+			got, answer, err := s.do(t.Context(), http.MethodGet, "/tracking/sessions/list/v1", nil, key, "")
+			if err != nil || got != run.revoked {
+				t.Errorf("with %v the %s key gets %d %s, error %v, want %d", run.flags, name, got, answer, err, run.revoked)
+			}
+		}
+		if err := s.terminate(); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(s.log.String(), run.said); n == 0 {
+			t.Errorf("with %v the log says nothing of it:\n%s", run.flags, s.log.String())
+		}
+	}
+}
+
+// cutParts cuts the data of every part of a table in half.
+func cutParts(t *testing.T, table string) {
+	t.Helper()
+	table, err := filepath.EvalSymlinks(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(table, "all_*", "data.bin"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("the table's parts are %v, error %v", files, err)
+	}
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(file, info.Size()/2); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

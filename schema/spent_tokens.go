@@ -1,0 +1,62 @@
+package schema
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+// spentTokensTable holds the sign-in links that were used and the browser sessions that were ended, until
+// they would have expired anyway and spentMargin beyond. It holds no token, only ids.
+var spentTokensTable = table{
+	name: "spent_tokens",
+	columns: `    token_id String,
+    expires_at DateTime('UTC')`,
+	engine:  "ReplacingMergeTree(expires_at)",
+	tail:    "ORDER BY token_id\nTTL expires_at + toIntervalDay(60)",
+	shardBy: "cityHash64(token_id)",
+}
+
+// spentMargin is how long a spent token is remembered beyond its expiry: a clock that was ahead once, by
+// less, must not make it good again when it has been set right.
+const spentMargin = 30 * day
+
+// SpentToken is a token that must not be accepted although it is well signed.
+type SpentToken struct {
+	ID        string
+	ExpiresAt time.Time // whole seconds count
+}
+
+// InsertSpentTokens remembers that tokens are spent. It may be repeated.
+func (db *DB) InsertSpentTokens(ctx context.Context, tokens []SpentToken) error {
+	ids, seconds := make([]string, len(tokens)), make([]uint32, len(tokens))
+	for i, t := range tokens {
+		ids[i], seconds[i] = t.ID, uint32(t.ExpiresAt.Unix())
+	}
+	err := db.conn.Exec(ctx, `INSERT INTO spent_tokens (token_id, expires_at)
+SELECT pair.1, toDateTime(pair.2, 'UTC') FROM (SELECT arrayJoin(arrayZip({ids:Array(String)}, {seconds:Array(UInt32)})) AS pair)`,
+		clickhouse.Named("ids", ids), clickhouse.Named("seconds", seconds))
+	if err != nil {
+		return fmt.Errorf("record that sign-in tokens are spent: %w", err)
+	}
+	return nil
+}
+
+// SpentTokens returns the tokens that are to be remembered at a time, each at least once.
+func (db *DB) SpentTokens(ctx context.Context, now time.Time) ([]SpentToken, error) {
+	rows, err := db.conn.Query(ctx, "SELECT token_id, expires_at FROM spent_tokens WHERE expires_at > toDateTime({since:Int64}, 'UTC')",
+		clickhouse.Named("since", max(0, now.Add(-spentMargin).Unix())))
+	if err != nil {
+		return nil, fmt.Errorf("read which sign-in tokens are spent: %w", err)
+	}
+	var tokens []SpentToken
+	err = eachStruct(rows, "read which sign-in tokens are spent", func(r struct {
+		ID        string    `ch:"token_id"`
+		ExpiresAt time.Time `ch:"expires_at"`
+	}) {
+		tokens = append(tokens, SpentToken{r.ID, r.ExpiresAt.UTC()})
+	})
+	return tokens, err
+}

@@ -1,0 +1,283 @@
+package limit
+
+import (
+	"cmp"
+	"context"
+	"sync"
+	"time"
+)
+
+// Public is the owner of what is asked for without a credential: all such callers together.
+const Public = ""
+
+// GateConfig says how much a gate lets in. Weights are in any unit: requests, bytes.
+type GateConfig struct {
+	// Capacity is the weight that may be inside at once.
+	Capacity int64
+	// OwnerShare is what one organisation may have of it, and PublicShare what Public may have; 0 means
+	// half of the capacity, and a quarter. What is heavier than a share enters when its owner has nothing
+	// inside.
+	OwnerShare, PublicShare int64
+	// Reserved is the weight beside the capacity that only Urgent requests use.
+	Reserved int64
+	// Waiting is how many requests may wait, and of them OwnerWaiting of one owner; 0 means half.
+	// Without Waiting nobody waits.
+	Waiting, OwnerWaiting int
+	// Wait is how long one waits, unless its request says otherwise.
+	Wait time.Duration
+}
+
+// Request is what somebody wants to bring through a gate.
+type Request struct {
+	Owner  string // an organisation, or Public
+	Weight int64  // at least 1
+	// Urgent requests use the reserve too, and go before all that wait.
+	Urgent bool
+	// Wait is how long it waits, where that is not what the gate says; 0 means what the gate says.
+	Wait time.Duration
+}
+
+// Gate bounds what is inside at once, in all and by owner, and who may wait for it, so that a load that
+// cannot be served costs next to nothing and no owner keeps the others out. Room that becomes free goes
+// to the waiting owner that has least inside, and to its requests in the order in which they came. A Gate
+// is safe for concurrent use.
+type Gate struct {
+	config GateConfig
+
+	mu      sync.Mutex
+	inside  int64 // by the capacity; Urgent requests beyond it are in urgent
+	urgent  int64
+	owners  map[string]*owner // those with something inside or waiting
+	waiting int
+	refused uint64
+}
+
+// owner is what one owner has at a gate.
+type owner struct {
+	inside  int64
+	waiting []*waiter // in the order in which they came
+}
+
+// waiter waits for room.
+type waiter struct {
+	request Request
+	in      chan struct{} // closed when it has room
+	entered bool
+}
+
+// NewGate makes a gate.
+func NewGate(config GateConfig) *Gate {
+	if config.OwnerShare <= 0 {
+		config.OwnerShare = (config.Capacity + 1) / 2
+	}
+	if config.PublicShare <= 0 {
+		config.PublicShare = (config.Capacity + 3) / 4
+	}
+	if config.OwnerWaiting <= 0 {
+		config.OwnerWaiting = (config.Waiting + 1) / 2
+	}
+	return &Gate{config: config, owners: map[string]*owner{}}
+}
+
+// Pass is the right to be inside. Its zero value is none.
+type Pass struct {
+	gate    *Gate
+	request Request
+	reserve bool // it has its room from the reserve
+}
+
+// TryEnter lets a request in at once, or fails with ErrBusy or ErrShare. Who has a pass leaves by its
+// Leave.
+func (g *Gate) TryEnter(r Request) (Pass, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if p, ok := g.admit(r); ok {
+		return p, nil
+	}
+	return Pass{}, g.refuse(r)
+}
+
+// Enter is TryEnter for who waits for room if need be. It also fails with why ctx ended.
+func (g *Gate) Enter(ctx context.Context, r Request) (Pass, error) {
+	p, w, err := g.enterOrWait(r)
+	if w == nil {
+		return p, err
+	}
+	patience := time.NewTimer(cmp.Or(r.Wait, g.config.Wait))
+	defer patience.Stop()
+	select {
+	case <-w.in:
+		return Pass{gate: g, request: r}, nil
+	case <-patience.C:
+		return g.giveUp(w, nil)
+	case <-ctx.Done():
+		return g.giveUp(w, context.Cause(ctx))
+	}
+}
+
+func (g *Gate) enterOrWait(r Request) (Pass, *waiter, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if p, ok := g.admit(r); ok {
+		return p, nil, nil
+	}
+	o := g.owner(r.Owner)
+	if g.waiting >= g.config.Waiting || len(o.waiting) >= g.config.OwnerWaiting {
+		err := g.refuse(r)
+		g.forget(r.Owner, o)
+		return Pass{}, nil, err
+	}
+	w := &waiter{request: r, in: make(chan struct{})}
+	o.waiting = append(o.waiting, w)
+	g.waiting++
+	return Pass{}, w, nil
+}
+
+// giveUp ends a wait, unless it was over already: then the waiter has room, which it gives back where it
+// is asked to end with an error.
+func (g *Gate) giveUp(w *waiter, cause error) (Pass, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p := Pass{gate: g, request: w.request}
+	switch {
+	case w.entered && cause == nil:
+		return p, nil
+	case w.entered:
+		g.leave(p)
+		return Pass{}, cause
+	}
+	o := g.owners[w.request.Owner]
+	for i := range o.waiting {
+		if o.waiting[i] == w {
+			o.waiting = append(o.waiting[:i], o.waiting[i+1:]...)
+			break
+		}
+	}
+	g.waiting--
+	if cause == nil {
+		cause = g.refuse(w.request)
+	}
+	g.forget(w.request.Owner, o)
+	return Pass{}, cause
+}
+
+// Leave gives the room back, once.
+func (p *Pass) Leave() {
+	if p.gate == nil {
+		return
+	}
+	g := p.gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.leave(*p)
+	*p = Pass{}
+}
+
+// leave is Leave for who holds the lock.
+func (g *Gate) leave(p Pass) {
+	if p.reserve {
+		g.urgent -= p.request.Weight
+		return
+	}
+	g.inside -= p.request.Weight
+	o := g.owners[p.request.Owner]
+	o.inside -= p.request.Weight
+	g.forget(p.request.Owner, o)
+	for g.waiting > 0 && g.admitNext() {
+	}
+}
+
+// admit gives room to a request if there is some for its owner and nobody waits for it longer. The caller
+// holds the lock, as for all that follows.
+func (g *Gate) admit(r Request) (Pass, bool) {
+	if g.fits(r) && (r.Urgent || len(g.owner(r.Owner).waiting) == 0) {
+		g.take(r)
+		return Pass{gate: g, request: r}, true
+	}
+	if r.Urgent && g.urgent+r.Weight <= g.config.Reserved {
+		g.urgent += r.Weight
+		return Pass{gate: g, request: r, reserve: true}, true
+	}
+	return Pass{}, false
+}
+
+func (g *Gate) take(r Request) {
+	g.inside += r.Weight
+	g.owner(r.Owner).inside += r.Weight
+}
+
+// fits reports whether there is room for a request. What weighs more than all there is enters alone.
+func (g *Gate) fits(r Request) bool {
+	if g.inside > 0 && g.inside+r.Weight > g.config.Capacity {
+		return false
+	}
+	o := g.owners[r.Owner]
+	return o == nil || o.inside == 0 || o.inside+r.Weight <= g.share(r.Owner)
+}
+
+// admitNext lets the first request of the waiting owner in that has least inside, of those for which there
+// is room, and reports whether there was one.
+func (g *Gate) admitNext() bool {
+	var next *owner
+	for _, o := range g.owners {
+		if len(o.waiting) > 0 && g.fits(o.waiting[0].request) && (next == nil || o.inside < next.inside) {
+			next = o
+		}
+	}
+	if next == nil {
+		return false
+	}
+	w := next.waiting[0]
+	next.waiting = append(next.waiting[:0], next.waiting[1:]...)
+	g.waiting--
+	g.take(w.request)
+	w.entered = true
+	close(w.in)
+	return true
+}
+
+func (g *Gate) share(name string) int64 {
+	if name == Public {
+		return g.config.PublicShare
+	}
+	return g.config.OwnerShare
+}
+
+func (g *Gate) owner(name string) *owner {
+	o := g.owners[name]
+	if o == nil {
+		o = &owner{}
+		g.owners[name] = o
+	}
+	return o
+}
+
+// forget drops an owner that has nothing at the gate.
+func (g *Gate) forget(name string, o *owner) {
+	if o.inside == 0 && len(o.waiting) == 0 {
+		delete(g.owners, name)
+	}
+}
+
+// refuse counts a refusal and says why it is one.
+func (g *Gate) refuse(r Request) error {
+	g.refused++
+	if o := g.owners[r.Owner]; o != nil && o.inside > 0 && o.inside+r.Weight > g.share(r.Owner) {
+		return ErrShare
+	}
+	return ErrBusy
+}
+
+// InUse returns the weight that is inside, by the capacity and the reserve.
+func (g *Gate) InUse() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return int(g.inside + g.urgent)
+}
+
+// Stats returns how full the gate is, under a name.
+func (g *Gate) Stats(name string) Stats {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return Stats{Name: name, Capacity: int(g.config.Capacity), InUse: int(g.inside + g.urgent), Waiting: g.waiting, Refused: g.refused}
+}

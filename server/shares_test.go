@@ -1,0 +1,36 @@
+package server
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"lastseen/keys"
+	"lastseen/schema"
+	"lastseen/server/limit"
+)
+
+// TestOneOrganisationLeavesTheOthersTheirShare has one organisation take all that it can get of the places for
+// requests that ask ClickHouse, and then others all that is left.
+func TestOneOrganisationLeavesTheOthersTheirShare(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(with *setup) { with.config.Queries, with.config.QueueWait = 4, 50*time.Millisecond })
+	key, id := s.key("org_a", schema.KindAPIKey)
+	fill := func(owner string) (entered int) {
+		for {
+			place, err := s.queries.TryEnter(limit.Request{Owner: owner, Weight: 1})
+			if err != nil {
+				return entered
+			}
+			t.Cleanup(place.Leave)
+			entered++
+		}
+	}
+	if n := fill("org_greedy"); n != 2 {
+		t.Errorf("one organisation gets %d of 4 places", n)
+	}
+	s.get(pathSessionsList, key, http.StatusOK)
+	fill("org_other")
+	s.get(pathSessionsList, key, http.StatusServiceUnavailable)
+	s.post("/orgs/api_keys/revoke/v1?api_key_id="+id.String(), s.token("org_a", keys.RoleAdministrator), "", http.StatusOK)
+}

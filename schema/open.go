@@ -128,6 +128,13 @@ func serverOptions(address string) (*clickhouse.Options, error) {
 	if !strings.HasPrefix(address, "http://") && !strings.HasPrefix(address, "https://") {
 		return nil, errors.New(`the ClickHouse address must be "embedded" or begin with http:// or https://`)
 	}
+	if strings.HasPrefix(address, "https://") { // which the driver refuses unless it is told so twice
+		separator := "?"
+		if strings.Contains(address, "?") {
+			separator = "&"
+		}
+		address += separator + "secure=true"
+	}
 	options, err := clickhouse.ParseDSN(address)
 	if err != nil {
 		var syntax *url.Error

@@ -73,6 +73,8 @@ type Principal struct {
 	KeyID schema.ID
 	// DeviceID is the one device that a device credential may write for, zero for any.
 	DeviceID schema.ID
+	// RegistersDevices says that a device credential may have devices registered that nobody knows yet.
+	RegistersDevices bool
 	// ExpiresAt is when the credential stops on its own account.
 	ExpiresAt time.Time
 }

@@ -30,7 +30,8 @@ var apiKeysTable = table{
     expires_at SimpleAggregateFunction(min, DateTime64(3, 'UTC')),
     revoked_at SimpleAggregateFunction(min, DateTime64(3, 'UTC')),
     revoked_by_user_id SimpleAggregateFunction(max, String),
-    last_used_at SimpleAggregateFunction(max, DateTime64(3, 'UTC'))`,
+    last_used_at SimpleAggregateFunction(max, DateTime64(3, 'UTC')),
+    registers_devices SimpleAggregateFunction(max, UInt8)`,
 	engine:  "AggregatingMergeTree",
 	tail:    "ORDER BY key_hash",
 	shardBy: "cityHash64(key_hash)",
@@ -64,6 +65,8 @@ type APIKey struct {
 	RevokedAt       time.Time
 	RevokedByUserID string
 	LastUsedAt      time.Time
+	// RegistersDevices says that a credential may have devices registered that nobody knows yet.
+	RegistersDevices bool
 }
 
 // never is what a row says where it says nothing about a time that merges by min: the year 2261, since
@@ -82,6 +85,7 @@ func (db *DB) InsertAPIKey(ctx context.Context, k APIKey) error {
 func (db *DB) InsertAPIKeys(ctx context.Context, keys []APIKey) error {
 	var hash, id, kind, org, name, prefix, device, user proto.ColStr
 	var createdAt, expiresAt, revokedAt proto.ColDateTime64
+	var registers proto.ColUInt8
 	for i := range keys {
 		k := &keys[i]
 		hash.Append(hex.EncodeToString(k.Hash[:]))
@@ -96,6 +100,11 @@ func (db *DB) InsertAPIKeys(ctx context.Context, keys []APIKey) error {
 			device.Append(k.DeviceID.String())
 		}
 		user.Append(k.CreatedByUserID)
+		if k.RegistersDevices {
+			registers.Append(1)
+		} else {
+			registers.Append(0)
+		}
 		createdAt.AppendRaw(proto.DateTime64(k.CreatedAt.UnixMilli()))
 		expiresAt.AppendRaw(proto.DateTime64(k.ExpiresAt.UnixMilli()))
 		revokedAt.AppendRaw(proto.DateTime64(never.UnixMilli()))
@@ -105,7 +114,7 @@ func (db *DB) InsertAPIKeys(ctx context.Context, keys []APIKey) error {
 		{Name: "name", Data: &name}, {Name: "prefix", Data: &prefix}, {Name: "device_id", Data: &device}, {Name: "created_by_user_id", Data: &user},
 		{Name: "created_at", Data: createdAt.WithPrecision(proto.PrecisionMilli)},
 		{Name: "expires_at", Data: expiresAt.WithPrecision(proto.PrecisionMilli)},
-		{Name: "revoked_at", Data: revokedAt.WithPrecision(proto.PrecisionMilli)},
+		{Name: "revoked_at", Data: revokedAt.WithPrecision(proto.PrecisionMilli)}, {Name: "registers_devices", Data: &registers},
 	})
 	if err != nil {
 		return fmt.Errorf("insert %d API keys: %w", len(keys), err)
@@ -182,7 +191,7 @@ func (db *DB) RecordKeyUses(ctx context.Context, uses []KeyUse) error {
 }
 
 const apiKeySelect = `SELECT key_hash, key_id, kind, org_id, name, prefix, device_id, created_by_user_id, created_at,
-  expires_at, revoked_at, revoked_by_user_id, last_used_at FROM api_keys FINAL`
+  expires_at, revoked_at, revoked_by_user_id, last_used_at, registers_devices FROM api_keys FINAL`
 
 // apiKeyRow is an APIKey as ClickHouse stores it.
 type apiKeyRow struct {
@@ -199,13 +208,14 @@ type apiKeyRow struct {
 	RevokedAt       time.Time `ch:"revoked_at"`
 	RevokedByUserID string    `ch:"revoked_by_user_id"`
 	LastUsedAt      time.Time `ch:"last_used_at"`
+	Registers       uint8     `ch:"registers_devices"`
 }
 
 func (r apiKeyRow) key() APIKey {
 	k := APIKey{
 		Hash: keyHash(r.Hash), ID: r.ID, Kind: KeyKind(r.Kind), OrgID: r.OrgID, Name: r.Name, Prefix: r.Prefix,
 		CreatedByUserID: r.CreatedByUserID, CreatedAt: r.CreatedAt.UTC(), ExpiresAt: r.ExpiresAt.UTC(),
-		RevokedByUserID: r.RevokedByUserID,
+		RevokedByUserID: r.RevokedByUserID, RegistersDevices: r.Registers != 0,
 	}
 	k.DeviceID, _ = ParseID(r.DeviceID) // empty for any device
 	if r.RevokedAt.Before(never) {

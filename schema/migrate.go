@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -38,6 +39,12 @@ var migrations = []migration{
 		return statements
 	}},
 	{3, "spent tokens", func(l layout) []string { return l.ddl(spentTokensTable) }},
+	{4, "credentials that register devices", func(l layout) (statements []string) {
+		for _, name := range slices.Compact([]string{l.local(apiKeysTable), apiKeysTable.name}) {
+			statements = append(statements, "ALTER TABLE "+name+l.onCluster()+" ADD COLUMN IF NOT EXISTS registers_devices SimpleAggregateFunction(max, UInt8)")
+		}
+		return statements
+	}},
 }
 
 // schemaMigrationsTable records which steps have run.

@@ -21,21 +21,34 @@ var axe string
 func (p *tab) accessible(name string) {
 	p.Helper()
 	eval[bool](p, axe+"; true")
-	for _, look := range []struct {
-		scheme, rules string
-		width         int64
-	}{{"light", "", 1280}, {"light", "", 320}, {"dark", `, runOnly: ["color-contrast"]`, 768}} {
-		p.do(looks(look.scheme, look.width, 800))
-		found := eval[[]string](p, `new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next))).then(() => Promise.allSettled(document.getAnimations().filter((a) => a.effect.getComputedTiming().iterations !== Infinity).map((a) => a.finished))).then(() => axe.run(document, {resultTypes: ["violations"]`+look.rules+`}))
-			.then(({violations}) => violations.flatMap((v) => v.nodes.map((n) => v.id + ": " + n.target.join(" ") + " " + n.html.slice(0, 200) + " " + (n.any[0]?.message ?? ""))))`)
-		if len(found) > 0 {
-			p.Errorf("%s, %s, %d pixels wide:\n%s", name, look.scheme, look.width, strings.Join(found, "\n"))
-		}
-		if wide := eval[int64](p, `document.documentElement.scrollWidth`); wide > look.width {
-			p.Errorf("%s at %d pixels is %d wide", name, look.width, wide)
-		}
+	for _, look := range allLooks {
+		p.accessibleIn(name, look)
 	}
 	p.do(looks("light", 1280, 800))
+}
+
+// appearance is a colour scheme and a width, and which of the checker's rules to try, all when empty.
+type appearance struct {
+	scheme, rules string
+	width         int64
+}
+
+var allLooks = []appearance{{"light", "", 1280}, {"light", "", 320}, {"dark", `, runOnly: ["color-contrast"]`, 768}}
+
+// accessibleIn runs the checker, which is on the page, in one look.
+func (p *tab) accessibleIn(name string, look appearance) {
+	p.Helper()
+	p.do(looks(look.scheme, look.width, 800))
+	found := eval[[]string](p, `new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next)))
+		.then(() => Promise.allSettled(document.getAnimations().filter((a) => a.effect.getComputedTiming().iterations !== Infinity).map((a) => a.finished)))
+		.then(() => axe.run(document, {resultTypes: ["violations"]`+look.rules+`}))
+		.then(({violations}) => violations.flatMap((v) => v.nodes.map((n) => v.id + ": " + n.target.join(" ") + " " + n.html.slice(0, 200) + " " + (n.any[0]?.message ?? ""))))`)
+	if len(found) > 0 {
+		p.Errorf("%s, %s, %d pixels wide:\n%s", name, look.scheme, look.width, strings.Join(found, "\n"))
+	}
+	if wide := eval[int64](p, `document.documentElement.scrollWidth`); wide > look.width {
+		p.Errorf("%s at %d pixels is %d wide", name, look.width, wide)
+	}
 }
 
 // TestThePagesAreAccessible: no rule of axe-core is broken, whatever the page, its state and the role.
@@ -75,6 +88,9 @@ func TestThePagesAreAccessible(t *testing.T) {
 	p.do(p.open("/track/#"), says("h1", "not shared"))
 	p.accessible("a link to nothing")
 	p.do(p.open("/docs"), see("#find"))
+	eval[bool](p, axe+"; true")
+	p.accessibleIn("the whole API", allLooks[0]) // once: it is long
+	p.do(fill("#find", "last_seen"), says("#found", "routes found"))
 	p.accessible("the API")
 	p.staysHome()
 	p.signIn(s.link(people.Person{UserID: "user_dan", Memberships: []people.Membership{{OrgID: "org_a", Role: keys.RoleDriver}}}))

@@ -42,6 +42,7 @@ type keyRecord struct {
 	LastUsedAt      *input.Time   `json:"last_used_at_timestamp,omitempty"`
 	Status          apikey.Status `json:"status"`
 	Key             string        `json:"key,omitempty"`
+	Registers       bool          `json:"registers_devices,omitempty"`
 }
 
 func wireRecord(record apikey.Record, text string) keyRecord {
@@ -50,6 +51,7 @@ func wireRecord(record apikey.Record, text string) keyRecord {
 		CreatedByUserID: record.CreatedByUserID, CreatedAt: input.Time(record.CreatedAt), ExpiresAt: input.Time(record.ExpiresAt),
 		RevokedAt: input.TimeOrNothing(record.RevokedAt), RevokedByUserID: record.RevokedByUserID,
 		LastUsedAt: input.TimeOrNothing(record.LastUsedAt), Status: record.Status, Key: text,
+		Registers: record.RegistersDevices,
 	}
 	if record.DeviceID != (schema.ID{}) {
 		wire.DeviceID = record.DeviceID.String()
@@ -62,7 +64,8 @@ func (k keyKind) create(c *call) error {
 	var body struct {
 		Name      *string `json:"name"`
 		ExpiresAt *string `json:"expires_at_timestamp"`
-		DeviceID  *string `json:"device_id"` // of device credentials only
+		DeviceID  *string `json:"device_id"`         // of device credentials only
+		Registers bool    `json:"registers_devices"` // likewise
 	}
 	if err := c.readJSON(&body); err != nil {
 		return err
@@ -72,6 +75,7 @@ func (k keyKind) create(c *call) error {
 	if k.kind == schema.KindDeviceCredential && body.DeviceID != nil {
 		wanted.DeviceID = f.ID("device_id", *body.DeviceID)
 	}
+	wanted.RegistersDevices = k.kind == schema.KindDeviceCredential && body.Registers
 	if err := f.Problem(); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"lastseen/keys"
 	"lastseen/schema"
 )
 
@@ -83,6 +84,41 @@ func TestALongHistoryStreams(t *testing.T) {
 		t.Errorf("HEAD: %s", r.Status)
 	}
 	s.get(target, key, 200)
+}
+
+// TestAHistoryEndsWithTheRightToIt: the rest of an answer is not sent to a caller whose key was revoked meanwhile, nor of a
+// session that is public no more. What was sent must not look whole.
+func TestAHistoryEndsWithTheRightToIt(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	target := s.long(200_000)
+	session, _, _ := strings.Cut(strings.TrimPrefix(target, pathDataPoints+"?session_id="), "&")
+	operator, admin := s.token("org_a", keys.RoleOperator), s.token("org_a", keys.RoleAdministrator)
+	s.post("/tracking/sessions/update/v1?session_id="+session, operator, `{"public":true}`, 200)
+	key, id := s.key("org_a", schema.KindAPIKey)
+	for name, test := range map[string]struct {
+		target, credential string
+		end                func()
+	}{
+		"revoked": {target, "Authorization: Bearer " + key + "\r\n", func() {
+			s.post("/orgs/api_keys/revoke/v1?api_key_id="+id.String(), admin, "", 200)
+		}},
+		"public no more": {strings.Replace(target, "data_points/", "data_points_public/", 1), "", func() {
+			s.post("/tracking/sessions/update/v1?session_id="+session, operator, `{"public":false}`, 200)
+		}},
+	} {
+		c := dial(t, s.address)
+		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n%sConnection: close\r\n\r\n", test.target, test.credential)
+		head := make([]byte, 1<<10)
+		if _, err := io.ReadFull(c, head); err != nil || !strings.HasPrefix(string(head), "HTTP/1.1 200") {
+			t.Fatalf("%s: %v, %.200s", name, err, head)
+		}
+		test.end()
+		rest, _ := io.ReadAll(c)
+		if strings.HasSuffix(string(rest), "\r\n0\r\n\r\n") {
+			t.Errorf("%s: the whole answer was sent, %d bytes", name, len(rest))
+		}
+	}
 }
 
 // TestAShutdownCutsAHistoryThatNobodyReads: what was sent of it must not look whole.

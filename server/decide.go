@@ -83,6 +83,15 @@ func (c *call) authenticate() error {
 	return nil
 }
 
+// stillAllowed checks once more who is calling and whether the route is open to them: the credential of an answer that
+// takes long may have been revoked meanwhile, or have expired.
+func (c *call) stillAllowed() error {
+	if err := c.authenticate(); err != nil {
+		return err
+	}
+	return c.route.Authorize(c.principal)
+}
+
 // asked is the request as those see it who find out who is calling.
 func (c *call) asked() caller.Request {
 	return caller.Request{HTTP: c.http, Access: &c.route.Access, Began: c.entry.began, Again: c.decidedBefore()}

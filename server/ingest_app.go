@@ -80,6 +80,14 @@ func ingestApp(app decode.App) func(*call) error {
 			return err
 		}
 		dropped, rolled, unreadable := batch.Dropped, batch.Rolled, batch.Unreadable
+		if c.principal.RegistersDevices {
+			for _, name := range batch.Names {
+				if err := c.server.services.Registry.Introduce(c.context(), c.principal.OrgID, name); err != nil {
+					batch.Release()
+					return err
+				}
+			}
+		}
 		by := registry.Caller{OrgID: c.principal.OrgID, DeviceID: c.principal.DeviceID}
 		result, err := c.server.services.Writer.Ingest(c.context(), by, batch)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lastseen/ingest/registry"
+	"lastseen/keys"
 	"lastseen/schema"
 )
 
@@ -237,8 +238,8 @@ func TestACredentialOfOneDeviceDecidesWhoseAPositionIs(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	session, other := s.session("org_a", "00:00:00:00:0a:01"), s.sessionOf("org_a", "other")
-	device := object(s, s.get(pathSessionsGet+"?session_id="+session, s.token("org_a", 4), 200))["device_id"].(string)
-	made := object(s, s.post(pathDeviceCredentials+"/create/v1", s.token("org_a", 4),
+	device := object(s, s.get(pathSessionsGet+"?session_id="+session, s.token("org_a", keys.RoleOwner), 200))["device_id"].(string)
+	made := object(s, s.post(pathDeviceCredentials+"/create/v1", s.token("org_a", keys.RoleOwner),
 		fmt.Sprintf(`{"name":"bound","expires_at_timestamp":%q,"device_id":%q}`, time.Now().Add(time.Hour).UTC().Format(time.RFC3339), device), 201))
 	credential := made["key"].(string)
 	s.get(pathApps+"osmand/v1?id=whatever&lat=1&lon=2&timestamp=1777629600", credential, 200)
@@ -284,3 +285,53 @@ func TestAPositionThatIsSentToTheBareAddressIsNotTaken(t *testing.T) {
 }
 
 func addressOf(name string) string { return registry.AddressOf(name) }
+
+func TestADeviceThatNobodyKnowsIsRegisteredWhenTheCredentialAllowsIt(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	admin := s.token("org_a", keys.RoleAdministrator)
+	later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	made := object(s, s.post(pathDeviceCredentials+"/create/v1", admin, fmt.Sprintf(`{"name":"phones","expires_at_timestamp":%q,"registers_devices":true}`, later), 201))
+	plain, _ := s.key("org_a", schema.KindDeviceCredential)
+	position := "?lat=1&lon=2&timestamp=1777629600&id="
+	s.get(pathApps+"osmand/v1"+position+"stranger", plain, 200)
+	s.get(pathApps+"osmand/v1?lat=91&lon=2&timestamp=1777629600&id=nowhere", made["key"].(string), 200)
+	for range 2 {
+		s.get(pathApps+"osmand/v1"+position+"anna/van+7", made["key"].(string), 200)
+	}
+	r := s.get(pathSessionsList, admin, 200)
+	var list struct {
+		Items []struct {
+			ID      string `json:"_id"`
+			Address string `json:"device_mac_address"`
+			Said    string `json:"comments"`
+		} `json:"items"`
+	}
+	if err := json.Unmarshal(r.body, &list); err != nil || len(list.Items) != 1 || list.Items[0].Address != addressOf("anna/van 7") || list.Items[0].Said != "anna/van 7" {
+		t.Fatalf("the sessions are %s (%v)", r.body, err)
+	}
+	if got := s.stored("org_a", list.Items[0].ID); len(got) != 1 {
+		t.Errorf("stored %q", got)
+	}
+	s.post(pathAPIKeys+"/create/v1", admin, fmt.Sprintf(`{"name":"key","expires_at_timestamp":%q,"registers_devices":true}`, later), 201)
+}
+
+func TestTwoOrganisationsMayCallTheirDevicesTheSame(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	for n, org := range []string{"org_a", "org_B"} {
+		admin := s.token(org, keys.RoleAdministrator)
+		made := object(s, s.post(pathDeviceCredentials+"/create/v1", admin, fmt.Sprintf(`{"name":"phones","expires_at_timestamp":%q,"registers_devices":true}`, later), 201))
+		for range 2 {
+			s.get(fmt.Sprintf("%sosmand/v1?id=van7&lat=%d&lon=2&timestamp=1777629600", pathApps, n+1), made["key"].(string), 200)
+		}
+		items := object(s, s.get(pathSessionsList, admin, 200))["items"].([]any)
+		if len(items) != 1 {
+			t.Fatalf("%s has %d sessions, want 1", org, len(items))
+		}
+		if got, want := s.stored(org, items[0].(map[string]any)["_id"].(string)), fmt.Sprintf("2026-05-01T10:00:00Z [2 %d] {}", n+1); len(got) != 1 || got[0] != want {
+			t.Errorf("%s has stored %q, want %q", org, got, want)
+		}
+	}
+}

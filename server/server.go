@@ -77,7 +77,8 @@ type Config struct {
 
 	// Queries bounds the requests that ask ClickHouse at the same time, streamed histories aside,
 	// and Histories those that stream a history, of which one organisation may have half and those without
-	// a credential a quarter; Histories should be what query.NewHistory got. Defaults: four times the
+	// a credential a quarter. Eight times as many may be open, of which those that are not being read
+	// wait for clients that are slow to take what was. Defaults: four times the
 	// processors, and 8.
 	Queries, Histories int
 	// LongPolls bounds the polls of last_seen that wait for a change (Prefer: wait); past it they are

@@ -132,7 +132,7 @@ func (s *service) services(ctx context.Context) Services {
 		Registry:      registry,
 		Writer:        writer,
 		LastSeen:      lastSeen,
-		History:       history.New(s.db, lastSeen, history.Options{Streams: 4, CursorKey: cursorKey, Watermark: writer}),
+		History:       history.New(s.db, lastSeen, history.Options{CursorKey: cursorKey, Watermark: writer}),
 		Sessions:      sessions.New(s.db, lastSeen, time.Now),
 		SignIn:        signIn,
 		Ready: func(ctx context.Context) error {

@@ -81,13 +81,9 @@ func awaitChange(c *call, id []byte, status latest.Status, point *schema.DataPoi
 		c.waited += time.Since(began)
 		// The credential after the session: what is shown is then older than the check.
 		status = look(c, id, point)
-		if err := c.authenticate(); err != nil {
+		if err := c.stillAllowed(); err != nil {
 			outcome = waitRefused
 			return status, true, err
-		}
-		if refusal := c.route.Authorize(c.principal); refusal != nil {
-			outcome = waitRefused
-			return status, true, refusal
 		}
 	}
 	return status, true, nil

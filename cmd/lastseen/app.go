@@ -215,7 +215,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 		Registry: registry, Writer: writer, Owner: nodes.Owner,
 		LastSeen: lastSeen,
 		History: history.New(db, lastSeen, history.Options{
-			Streams: a.config.server.Histories, CursorKey: issuer.DeriveKey("history cursors"), Watermark: writer, Limits: a.config.historyLimits,
+			CursorKey: issuer.DeriveKey("history cursors"), Watermark: writer, Limits: a.config.historyLimits,
 			Retention: a.config.schema.Retention,
 		}),
 		Sessions:  sessions.New(db, lastSeen, time.Now),

@@ -153,7 +153,7 @@ func (c *demoCommand) printGuide(std streams, base, key, link string, first flee
   API key  %s
            (for reading, organisation %s, good for %d days)
   console  %s
-           (signs you in once, within an hour; later: %s login --data-dir '%s' --server %s --org %s --user %s --role owner)
+           (opens on the map; signs you in once, within an hour; later: %s login --data-dir '%s' --server %s --org %s --user %s --role owner)
   data     %s
            (the next run goes on with it; delete it to begin anew)
 

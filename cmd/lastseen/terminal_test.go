@@ -152,7 +152,7 @@ func TestTheDemoInATerminal(t *testing.T) {
 		`           \(for reading, organisation org_demo, good for 7 days\)`,
 		`  console  http://127\.0\.0\.1:\d+/auth/link#.*`,
 		`.*`, // the rest of the link, which is longer than a line
-		`           \(signs you in once, .*\)`,
+		`           \(opens on the map; signs you in once, .*\)`,
 		`  data     /.*/lastseen-demo-data`,
 		`           \(the next run goes on with it; delete it to begin anew\)`,
 		`Try these in another terminal:`,

@@ -116,8 +116,17 @@ func (r *appReader) add(p *position) error {
 	if detail != "" {
 		return r.batch.reject(index, detail)
 	}
+	if r.ref.HasMAC && r.batch.Names[string(r.ref.MAC)] == "" && len(r.batch.Names) < maxNames {
+		if r.batch.Names == nil {
+			r.batch.Names = map[string]string{}
+		}
+		r.batch.Names[string(r.ref.MAC)] = r.name
+	}
 	return r.batch.add(index, &point, &r.ref)
 }
+
+// maxNames bounds the devices of one message whose names are kept, for those that nobody knows yet.
+const maxNames = 100
 
 // nameDevice makes ref the device of a name. A credential that is for one device decides, and what the
 // message names besides must not be another one.

@@ -18,6 +18,8 @@ type Batch struct {
 	// Of an app's message: optional values that were out of their ranges, times whose count of weeks had
 	// begun again, and messages that only the app's friends can read.
 	Dropped, Rolled, Unreadable int
+	// Names are what an app calls its devices, by the address's identity.
+	Names map[string]string
 
 	index    map[string]uint32 // from a target's key to its place in targets; empty with fewer than two
 	key      []byte            // scratch
@@ -87,7 +89,7 @@ func (b *Batch) reset() {
 	b.Targets = b.Targets[:0]
 	clear(b.index)
 	b.rejected = nil // the Result keeps it
-	b.Dropped, b.Rolled, b.Unreadable = 0, 0, 0
+	b.Dropped, b.Rolled, b.Unreadable, b.Names = 0, 0, 0, nil
 }
 
 // reserve takes bytes from the budget that Release gives back.

@@ -26,6 +26,14 @@ func AddressOf(name string) string {
 	return strings.TrimPrefix(readable[:min(len(readable), 40)]+"-"+hex.EncodeToString(sum[:8]), "-")
 }
 
+// OwnAddress is the address of an organisation's device whose name, or address, another organisation has: what
+// people call their devices is their own affair.
+func OwnAddress(orgID, address string) string {
+	identity, _ := AppendMACIdentity(nil, address)
+	own, _ := AppendMACIdentity(nil, AddressOf(string(identity)+"\x00"+orgID))
+	return string(own)
+}
+
 // IsReference reports whether a name can be an off_chrt_reference_id.
 func IsReference(name string) bool {
 	return fitsReference.MatchString(name)

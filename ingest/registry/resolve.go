@@ -77,6 +77,11 @@ func (r *Registry) ownerOf(caller Caller, t *Target, s *session, d *device, now 
 		d = named
 	}
 	named := r.byMAC[t.MAC]
+	if t.HasMAC && named != nil && named.orgID != caller.OrgID {
+		if own := r.byMAC[OwnAddress(caller.OrgID, t.MAC)]; own != nil {
+			named = own
+		}
+	}
 	if t.HasMAC && !(t.Loose && (named == nil || named.orgID != caller.OrgID)) {
 		if named == nil || !caller.mayWrite(named) {
 			return Owner{Detail: caller.refusal(DetailNoMAC)}

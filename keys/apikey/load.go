@@ -30,6 +30,7 @@ func newCachedKey(record schema.APIKey) *cachedKey {
 	}
 	if record.Kind == schema.KindDeviceCredential {
 		key.principal.Kind, key.principal.Role, key.principal.DeviceID = keys.CallerDeviceCredential, 0, record.DeviceID
+		key.principal.RegistersDevices = record.RegistersDevices
 	}
 	return key
 }

@@ -32,6 +32,8 @@ type Record struct {
 	RevokedByUserID string
 	LastUsedAt      time.Time // up to a minute old
 	Status          Status    // when the record was read
+	// RegistersDevices says that a credential may have devices registered that nobody knows yet.
+	RegistersDevices bool
 }
 
 // recordOf returns what people may know of a key, as of a time.
@@ -49,5 +51,6 @@ func recordOf(key schema.APIKey, now time.Time) Record {
 		ID: key.ID, Kind: key.Kind, OrgID: key.OrgID, Name: key.Name, Prefix: key.Prefix, DeviceID: key.DeviceID,
 		CreatedByUserID: key.CreatedByUserID, CreatedAt: key.CreatedAt, ExpiresAt: key.ExpiresAt,
 		RevokedAt: key.RevokedAt, RevokedByUserID: key.RevokedByUserID, LastUsedAt: key.LastUsedAt, Status: status,
+		RegistersDevices: key.RegistersDevices,
 	}
 }

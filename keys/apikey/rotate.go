@@ -57,7 +57,7 @@ func (s *Service) Rotate(ctx context.Context, actor *keys.Principal, kind schema
 	if rotation.ExpiresAt.IsZero() {
 		rotation.ExpiresAt = now.Add(old.ExpiresAt.Sub(old.CreatedAt))
 	}
-	created, text, err := s.create(ctx, actor, NewKey{Kind: kind, Name: old.Name, ExpiresAt: rotation.ExpiresAt, DeviceID: old.DeviceID})
+	created, text, err := s.create(ctx, actor, NewKey{Kind: kind, Name: old.Name, ExpiresAt: rotation.ExpiresAt, DeviceID: old.DeviceID, RegistersDevices: old.RegistersDevices})
 	if err != nil {
 		return Record{}, "", err
 	}

@@ -65,6 +65,8 @@ type NewKey struct {
 	Name      string    // 1 to 100 printable characters
 	ExpiresAt time.Time // in the future, at most five years ahead; milliseconds count
 	DeviceID  schema.ID // the one device that a device credential may write for; zero for any
+	// RegistersDevices lets a device credential for any device have devices registered that nobody knows yet.
+	RegistersDevices bool
 }
 
 // Create makes a key in the actor's organisation and returns its record and, this once, its text. The
@@ -92,6 +94,9 @@ func (s *Service) validate(actor *keys.Principal, wanted NewKey) error {
 	if err := checkExpiry(wanted.ExpiresAt, s.config.Now()); err != nil {
 		return err
 	}
+	if wanted.RegistersDevices && (wanted.Kind != schema.KindDeviceCredential || wanted.DeviceID != (schema.ID{})) {
+		return schema.Invalid.About("registers_devices", "Leave this out, or make a device credential that is not for one device.")
+	}
 	if wanted.DeviceID == (schema.ID{}) {
 		return nil
 	}
@@ -110,7 +115,7 @@ func (s *Service) create(ctx context.Context, actor *keys.Principal, wanted NewK
 	}
 	key := schema.APIKey{
 		Hash: sha256.Sum256(text), ID: schema.NewID(), Kind: wanted.Kind, OrgID: actor.OrgID,
-		Name: wanted.Name, Prefix: string(text[:shownLength]), DeviceID: wanted.DeviceID,
+		Name: wanted.Name, Prefix: string(text[:shownLength]), DeviceID: wanted.DeviceID, RegistersDevices: wanted.RegistersDevices,
 		CreatedByUserID: actor.UserID, CreatedAt: s.now(), ExpiresAt: wanted.ExpiresAt.UTC().Truncate(time.Millisecond),
 	}
 	if err := s.recordEvent(ctx, key, schema.KeyCreated, actor.UserID, key.CreatedAt); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"time"
 
 	"lastseen/query/history/format"
@@ -67,6 +66,9 @@ func (r *Request) Validate() error {
 	return nil
 }
 
+// viewer is who asks.
+func (r *Request) viewer() schema.Viewer { return schema.Viewer{OrgID: r.OrgID, Public: r.Public} }
+
 // Access tells who may see which session. A *latest.Table does.
 type Access interface {
 	// Exists reports whether there is a session that who may see. It is safe for concurrent use.
@@ -77,18 +79,15 @@ type Access interface {
 type Reader struct {
 	db        *schema.DB
 	access    Access
-	streams   chan struct{} // holds a token for each stream that is open
 	cursors   cursors
 	watermark Watermark
 	limits    Limits
 	retained  time.Duration
 }
 
-// Options tune a History. Streams must be set.
+// Options tune a Reader. How many streams there are at a time is for its caller to bound: each holds a
+// connection to ClickHouse while its reader keeps up with it, and files always.
 type Options struct {
-	// Streams is how many answers are streamed at a time. Each holds a connection to ClickHouse while its
-	// reader keeps up with it, and files always, so it should leave some of schema.Options.Connections to others.
-	Streams int
 	// CursorKey signs cursors, with at least 32 secret bytes; when it is shorter, a key is made and
 	// cursors are good for as long as the History.
 	CursorKey []byte
@@ -112,16 +111,13 @@ func New(db *schema.DB, access Access, options Options) *Reader {
 		options.Watermark = fixedWatermark(time.Now().UnixMilli())
 	}
 	return &Reader{
-		db: db, access: access, streams: make(chan struct{}, options.Streams),
+		db: db, access: access,
 		cursors: cursors{options.CursorKey}, watermark: options.Watermark, limits: options.Limits,
 		retained: options.Retention,
 	}
 }
 
-// admissionWait is how long a request waits for a stream to end.
-const admissionWait = time.Second
-
-// Open starts a history. Its errors match schema.NotFound, schema.Invalid, schema.Busy, schema.Unavailable, or are
+// Open starts a history. Its errors match schema.NotFound, schema.Invalid, schema.Unavailable, or are
 // that of ctx, which must last as long as the stream: when it ends, so does the query. The caller
 // closes the stream.
 func (h *Reader) Open(ctx context.Context, request Request) (*Stream, error) {
@@ -129,11 +125,8 @@ func (h *Reader) Open(ctx context.Context, request Request) (*Stream, error) {
 		return nil, err
 	}
 	id, ok := schema.ParseID(request.SessionID)
-	if !ok || !h.access.Exists(id, schema.Viewer{OrgID: request.OrgID, Public: request.Public}) {
+	if !ok || !h.access.Exists(id, request.viewer()) {
 		return nil, schema.NoSession
-	}
-	if err := h.admit(ctx); err != nil {
-		return nil, err
 	}
 	s := &Stream{history: h, ctx: ctx, session: id, request: request, began: time.Now(), finder: stays.NewFinder(request.Clusters)}
 	s.from = request.Start
@@ -148,17 +141,4 @@ func (h *Reader) Open(ctx context.Context, request Request) (*Stream, error) {
 		return nil, errors.Join(s.failure(err), s.Close())
 	}
 	return s, nil
-}
-
-func (h *Reader) admit(ctx context.Context) error {
-	wait := time.NewTimer(admissionWait)
-	defer wait.Stop()
-	select {
-	case h.streams <- struct{}{}:
-		return nil
-	case <-wait.C:
-		return schema.Busy
-	case <-ctx.Done():
-		return fmt.Errorf("wait for another history to end: %w", context.Cause(ctx))
-	}
 }

@@ -38,7 +38,7 @@ func historyOf(tb testing.TB, s schema.Session, points ...schema.OwnedPoint) (*h
 	querytest.Insert(tb, db, points...)
 	table := latest.New(db, time.Now)
 	table.PutSession(s)
-	return history.New(db, table, history.Options{Streams: 2}), db
+	return history.New(db, table, history.Options{}), db
 }
 
 // writeTo writes what is left of a stream and closes it.
@@ -148,7 +148,7 @@ func TestHistoryIsForThoseWhoMaySeeTheSession(t *testing.T) {
 	table := latest.New(db, time.Now)
 	table.PutSession(private)
 	table.PutSession(public)
-	h := history.New(db, table, history.Options{Streams: 1})
+	h := history.New(db, table, history.Options{})
 	for _, test := range []struct {
 		name    string
 		request history.Request
@@ -308,20 +308,6 @@ func TestHistoryStreams(t *testing.T) {
 		}
 		free(t)
 	})
-	t.Run("only so many at a time", func(t *testing.T) {
-		one, two := open(t.Context(), t), open(t.Context(), t)
-		defer two.Close()
-		if _, err := h.Open(t.Context(), wanted(s.ID)); !errors.Is(err, schema.Busy) {
-			t.Errorf("the error is %v, want %v", err, schema.Busy)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if _, err := h.Open(ctx, wanted(s.ID)); !errors.Is(err, context.Canceled) {
-			t.Errorf("the error is %v, want %v", err, context.Canceled)
-		}
-		one.Close()
-		open(t.Context(), t).Close()
-	})
 	t.Run("not from a ClickHouse that fails", func(t *testing.T) {
 		querytest.BreakTable(t, db, "session_by_device_data_points", func() {
 			for _, bucket := range []int{0, 60} {
@@ -416,7 +402,7 @@ func TestExpiredPointsAreInNoAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, kept := range []time.Duration{0, retention} {
-				h := history.New(db, table, history.Options{Streams: 1, Retention: kept})
+				h := history.New(db, table, history.Options{Retention: kept})
 				request := wanted(s.ID)
 				change(&request)
 				want := 4

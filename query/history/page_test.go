@@ -148,7 +148,7 @@ func TestTheFeedWithholdsWhatIsNotSettled(t *testing.T) {
 	table := latest.New(db, time.Now)
 	table.PutSession(s)
 	settled := receivedThrough(querytest.At(s.ID, 1).ReceivedAt)
-	h := history.New(db, table, history.Options{Streams: 1, Watermark: &settled})
+	h := history.New(db, table, history.Options{Watermark: &settled})
 	request := wanted(s.ID)
 	request.Order = history.OrderReceived
 	page := pullPage(t, h, request)
@@ -209,7 +209,7 @@ func TestAPageOfTheFeedFitsTheLimitOnPoints(t *testing.T) {
 	querytest.Insert(t, db, querytest.At(s.ID, 0), querytest.At(s.ID, 1), querytest.At(s.ID, 2))
 	table := latest.New(db, time.Now)
 	table.PutSession(s)
-	h := history.New(db, table, history.Options{Streams: 1, Limits: history.Limits{Points: 2}})
+	h := history.New(db, table, history.Options{Limits: history.Limits{Points: 2}})
 	request := wanted(s.ID)
 	request.Order, request.Format = history.OrderReceived, format.NDJSON
 	for _, want := range []int{2, 1, 0} {
@@ -272,7 +272,7 @@ func TestAHistoryPastALimitIsRefused(t *testing.T) {
 	for name, limits := range map[string]history.Limits{
 		"points": {Points: 2}, "bytes": {Bytes: 100}, "time": {Time: 1},
 	} {
-		h := history.New(db, table, history.Options{Streams: 1, Limits: limits})
+		h := history.New(db, table, history.Options{Limits: limits})
 		for _, as := range format.All() {
 			for kind, change := range map[string]func(*history.Request){
 				"points": func(*history.Request) {}, "buckets": func(r *history.Request) { r.BucketSeconds = 1 },
@@ -309,7 +309,7 @@ func TestAFileWithTooManyPointsBreaksOff(t *testing.T) {
 	end := map[format.Format]string{format.Parquet: "PAR1", format.Arrow: "\xff\xff\xff\xff\x00\x00\x00\x00"}
 	for _, most := range []int64{n, n - 1} {
 		for kind, mark := range end {
-			h := history.New(db, table, history.Options{Streams: 1, Limits: history.Limits{Points: most}})
+			h := history.New(db, table, history.Options{Limits: history.Limits{Points: most}})
 			request := wanted(s.ID)
 			request.Format = kind
 			stream, err := h.Open(context.Background(), request)

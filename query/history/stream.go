@@ -102,10 +102,14 @@ func (s *Stream) ContentType() string { return s.request.Format.ContentType() }
 // Next returns the next piece of the history, of about 60 KiB, which lives until Next or Close is called, and io.EOF
 // after the last one. Memory is bounded whatever the range, but for 48 bytes a cluster. After another error Next must
 // not be called again, and what it returned before is not the whole, even where it looks so. Errors match
-// schema.Unavailable, or schema.Invalid past a limit, or are that of the request's context.
+// schema.NotFound once the session is no longer the caller's to see, schema.Unavailable, or schema.Invalid past a limit, or are that of the request's context.
 func (s *Stream) Next() ([]byte, error) {
 	if s.piece == nil {
 		s.piece = pieces.Get().(*piece)
+	}
+	// Before the points are read: who loses the right sees nothing that was stored after that.
+	if !s.history.access.Exists(s.session, s.request.viewer()) {
+		return nil, schema.NoSession
 	}
 	p := s.piece
 	p.buffer = p.buffer[:0]
@@ -171,13 +175,12 @@ func (s *Stream) Suspend() (suspended bool, _ error) {
 // Ends returns when the stream has taken as long as it may, the zero time where there is no such limit.
 func (s *Stream) Ends() time.Time { return s.history.limits.ends(s.began) }
 
-// Close frees the stream's query, its piece and its place. It may be called again.
+// Close frees the stream's query and its piece. It may be called again.
 func (s *Stream) Close() error {
 	if s.closed {
 		return nil
 	}
 	s.closed = true
-	defer func() { <-s.history.streams }()
 	if s.piece != nil {
 		pieces.Put(s.piece)
 		s.piece = nil

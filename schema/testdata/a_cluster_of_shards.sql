@@ -123,7 +123,8 @@ CREATE TABLE IF NOT EXISTS api_keys_local ON CLUSTER `fleet`
     expires_at SimpleAggregateFunction(min, DateTime64(3, 'UTC')),
     revoked_at SimpleAggregateFunction(min, DateTime64(3, 'UTC')),
     revoked_by_user_id SimpleAggregateFunction(max, String),
-    last_used_at SimpleAggregateFunction(max, DateTime64(3, 'UTC'))
+    last_used_at SimpleAggregateFunction(max, DateTime64(3, 'UTC')),
+    registers_devices SimpleAggregateFunction(max, UInt8)
 )
 ENGINE = AggregatingMergeTree
 ORDER BY key_hash
@@ -167,3 +168,7 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS spent_tokens ON CLUSTER `fleet` AS spent_tokens_local
 ENGINE = Distributed(`fleet`, currentDatabase(), spent_tokens_local, cityHash64(token_id));
+
+ALTER TABLE api_keys_local ON CLUSTER `fleet` ADD COLUMN IF NOT EXISTS registers_devices SimpleAggregateFunction(max, UInt8);
+
+ALTER TABLE api_keys ON CLUSTER `fleet` ADD COLUMN IF NOT EXISTS registers_devices SimpleAggregateFunction(max, UInt8);

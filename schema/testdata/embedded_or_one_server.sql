@@ -108,7 +108,8 @@ CREATE TABLE IF NOT EXISTS api_keys
     expires_at SimpleAggregateFunction(min, DateTime64(3, 'UTC')),
     revoked_at SimpleAggregateFunction(min, DateTime64(3, 'UTC')),
     revoked_by_user_id SimpleAggregateFunction(max, String),
-    last_used_at SimpleAggregateFunction(max, DateTime64(3, 'UTC'))
+    last_used_at SimpleAggregateFunction(max, DateTime64(3, 'UTC')),
+    registers_devices SimpleAggregateFunction(max, UInt8)
 )
 ENGINE = AggregatingMergeTree
 ORDER BY key_hash
@@ -143,3 +144,5 @@ ENGINE = ReplacingMergeTree(expires_at)
 ORDER BY token_id
 TTL expires_at + toIntervalDay(60)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+ALTER TABLE api_keys ADD COLUMN IF NOT EXISTS registers_devices SimpleAggregateFunction(max, UInt8);

@@ -103,7 +103,8 @@ CREATE TABLE IF NOT EXISTS api_keys
     expires_at SimpleAggregateFunction(min, DateTime64(3, 'UTC')),
     revoked_at SimpleAggregateFunction(min, DateTime64(3, 'UTC')),
     revoked_by_user_id SimpleAggregateFunction(max, String),
-    last_used_at SimpleAggregateFunction(max, DateTime64(3, 'UTC'))
+    last_used_at SimpleAggregateFunction(max, DateTime64(3, 'UTC')),
+    registers_devices SimpleAggregateFunction(max, UInt8)
 )
 ENGINE = AggregatingMergeTree
 ORDER BY key_hash;
@@ -135,3 +136,5 @@ CREATE TABLE IF NOT EXISTS spent_tokens
 ENGINE = ReplacingMergeTree(expires_at)
 ORDER BY token_id
 TTL expires_at + toIntervalDay(60);
+
+ALTER TABLE api_keys ADD COLUMN IF NOT EXISTS registers_devices SimpleAggregateFunction(max, UInt8);

@@ -135,7 +135,9 @@ func curlLine(o Operation) string {
 	return strings.Join(append(line, `"`+target+`"`), " \\\n  ")
 }
 
-// canBeTried reports whether the page offers to send an operation: it reads, and changes nothing.
+// canBeTried reports whether the page offers to send an operation: it reads, and changes nothing, which
+// some GETs of devices do.
 func canBeTried(o Operation) bool {
-	return o.Method == "GET" && !strings.HasPrefix(o.Path, "/auth/log") && !strings.HasPrefix(o.Path, "/auth/callback") && !strings.HasPrefix(o.Path, PagePath)
+	leads := strings.HasPrefix(o.Path, "/auth/log") || strings.HasPrefix(o.Path, "/auth/callback") || strings.HasPrefix(o.Path, PagePath)
+	return o.Method == "GET" && !leads && !strings.Contains(o.Path, "/ingest/")
 }

@@ -197,7 +197,7 @@ func requestSchemas() map[string]Schema {
 func keySchemas() map[string]Schema {
 	record := func() Schema {
 		return Schema{
-			"_id": ID(), "org_id": Text(1, 0), "name": Text(1, 100), "prefix": Text(1, 16), "device_id": ID(),
+			"_id": ID(), "org_id": Text(1, 0), "name": Text(1, 100), "prefix": Text(1, 16), "device_id": ID(), "registers_devices": Boolean(),
 			"created_by_user_id": Text(1, 0), "created_at_timestamp": Timestamp(), "expires_at_timestamp": Timestamp(),
 			"revoked_at_timestamp": Timestamp(), "revoked_by_user_id": Text(1, 0), "last_used_at_timestamp": Timestamp(),
 			"status": Schema{"enum": []string{"active", "expired", "revoked"}},
@@ -212,7 +212,8 @@ func keySchemas() map[string]Schema {
 		"Keys":    List(Ref("Key")),
 		"NewKey": Object(Schema{
 			"name": Text(1, 100), "expires_at_timestamp": Schema{"type": "string", "format": "date-time", "description": "In the future, at most five years ahead."},
-			"device_id": Schema{"type": "string", "description": "The one device that a device credential may write for."},
+			"device_id":         Schema{"type": "string", "description": "The one device that a device credential may write for."},
+			"registers_devices": Schema{"type": "boolean", "description": "Of a device credential: whether apps that it is given to may bring devices that nobody knows yet."},
 		}, "name", "expires_at_timestamp"),
 		"Rotation": Object(Schema{"grace_seconds": Integer(0, int(apikey.MaxGrace/time.Second)), "expires_at_timestamp": Timestamp()}, "grace_seconds"),
 		"KeyEvents": Object(Schema{"items": List(Object(Schema{

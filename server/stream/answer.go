@@ -34,6 +34,7 @@ type Call struct {
 	Streams    *limit.Gate     // in which the answer has a place
 	Begun      *atomic.Uint64  // counts the requests that have begun
 
+	Allowed   func() error                   // says before each further piece why the caller may no longer have it
 	Suspended func()                         // is called when the source was suspended, and gives the place up
 	Resuming  func() error                   // takes the place again, before the source is asked for more
 	Panicked  func(fault any)                // is called when the source panicked, on its stack
@@ -133,6 +134,9 @@ func (a *Answer) WriteTo(w io.Writer) (sent int64, err error) {
 	}
 	for piece := a.second; ; {
 		if err := a.send(out, w, piece); err != nil {
+			return 0, err
+		}
+		if err := a.call.Allowed(); err != nil {
 			return 0, err
 		}
 		began := time.Now()

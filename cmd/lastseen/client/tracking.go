@@ -29,6 +29,17 @@ func (c *Client) RegisterDevice(ctx context.Context, device Device) (id string, 
 	return id, nil
 }
 
+// Organisation returns the id of the caller's organisation.
+func (c *Client) Organisation(ctx context.Context) (id string, err error) {
+	var caller struct {
+		OrgID string `json:"org_id"`
+	}
+	if err := c.Get(ctx, "/auth/session/v1", nil, &caller); err != nil {
+		return "", fmt.Errorf("ask whose organisation this is: %w", err)
+	}
+	return caller.OrgID, nil
+}
+
 // NewSession is what a session is created with.
 type NewSession struct {
 	OffChrtReferenceID string `json:"off_chrt_reference_id,omitempty"`

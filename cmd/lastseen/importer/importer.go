@@ -22,6 +22,8 @@ import (
 // Server is what the importer needs of a server; *client.Client is one. Its methods are called from
 // several goroutines.
 type Server interface {
+	// Organisation returns the id of the caller's organisation.
+	Organisation(ctx context.Context) (id string, err error)
 	RegisterDevice(ctx context.Context, device client.Device) (id string, err error)
 	EnsureSession(ctx context.Context, deviceID string, session client.NewSession) (id string, created bool, err error)
 	Ingest(ctx context.Context, ndjson []byte) (client.IngestResult, error)

@@ -116,6 +116,15 @@ func (l *lane) prepare(ctx context.Context, name string) (target, error) {
 		device.Comments = registry.CommentOf(name)
 	}
 	id, err := l.of.server.RegisterDevice(ctx, device)
+	if client.HasStatus(err, http.StatusConflict) {
+		// Another organisation calls a device of its own so, which is no reason not to.
+		org, orgErr := l.of.server.Organisation(ctx)
+		if orgErr != nil {
+			return target{}, orgErr
+		}
+		device.MACAddress, device.Comments = registry.OwnAddress(org, device.MACAddress), registry.CommentOf(name)
+		id, err = l.of.server.RegisterDevice(ctx, device)
+	}
 	if refused(err) {
 		taken := client.HasStatus(err, http.StatusConflict)
 		return target{refusal: &Refusal{Device: name, Taken: taken, Reason: err.Error()}}, nil

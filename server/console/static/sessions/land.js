@@ -41,28 +41,51 @@ export function landLayer(L, feature, { maxZoom, signal }) {
   return layer;
 }
 
-/** rings takes the outlines out of the land, in the coordinates of the map of the world, with their bounds. */
+/**
+ * rings takes the outlines out of the land, in the coordinates of the map of the world, with their
+ * bounds. One that crosses the date line goes on past the map's edge, and is drawn a world further on
+ * each side, too.
+ */
 function rings(collection) {
   const found = [];
   const geometries = (collection.features ?? [collection]).map(({ geometry }) => geometry);
   for (const geometry of geometries) {
     const polygons = geometry.type === "Polygon" ? [geometry.coordinates] : geometry.coordinates;
     for (const ring of polygons.flat()) {
-      const points = new Float64Array(ring.length * 2);
-      const bounds = { left: 1, right: 0, top: 1, bottom: 0 };
-      ring.forEach(([lon, lat], i) => {
-        const { x, y } = world({ lat, lon });
-        points[2 * i] = x;
-        points[2 * i + 1] = y;
-        bounds.left = Math.min(bounds.left, x);
-        bounds.right = Math.max(bounds.right, x);
-        bounds.top = Math.min(bounds.top, y);
-        bounds.bottom = Math.max(bounds.bottom, y);
-      });
-      found.push({ points, ...bounds });
+      const shape = unrolled(ring);
+      found.push(shape);
+      for (const side of [-1, 1]) {
+        if (shape.left + side >= 1 || shape.right + side <= 0) continue;
+        found.push({ ...shape, points: shape.points.map((value, i) => (i % 2 === 0 ? value + side : value)), left: shape.left + side, right: shape.right + side });
+      }
     }
   }
   return found;
+}
+
+/** unrolled is a ring whose longitudes do not jump. One that goes around a pole is closed along the map's edge. */
+function unrolled(ring) {
+  const places = [];
+  const bounds = { left: Infinity, right: -Infinity, top: Infinity, bottom: -Infinity };
+  let turns = 0;
+  ring.forEach(([lon, lat], i) => {
+    const step = i === 0 ? 0 : lon - ring[i - 1][0];
+    if (step > 180) turns -= 1;
+    if (step < -180) turns += 1;
+    const { x, y } = world({ lat, lon });
+    places.push(x + turns, y);
+  });
+  if (turns !== 0) {
+    const edge = places[1] > 0.5 ? 1 : 0;
+    places.push(places.at(-2), edge, places[0], edge);
+  }
+  for (let i = 0; i < places.length; i += 2) {
+    bounds.left = Math.min(bounds.left, places[i]);
+    bounds.right = Math.max(bounds.right, places[i]);
+    bounds.top = Math.min(bounds.top, places[i + 1]);
+    bounds.bottom = Math.max(bounds.bottom, places[i + 1]);
+  }
+  return { points: Float64Array.from(places), ...bounds };
 }
 
 function draw(canvas, shapes, coords, paint) {

@@ -1,0 +1,46 @@
+package registry
+
+import (
+	"context"
+	"errors"
+
+	"lastseen/schema"
+)
+
+// Introduce registers a device that nobody in the organisation knows, by the name that an app gives it, and
+// begins a session of it. One that is known is left as it is, without a session too: somebody may have
+// ended it. Where another organisation has a device of that name, this one gets an address of its own.
+//
+// Errors: schema.Unavailable.
+func (r *Registry) Introduce(ctx context.Context, orgID, name string) error {
+	address := AddressOf(name)
+	identity, _ := AppendMACIdentity(nil, address)
+	r.mu.RLock()
+	known := r.byMAC[string(identity)]
+	if known != nil && known.orgID != orgID {
+		address = OwnAddress(orgID, address)
+		known = r.byMAC[address]
+	}
+	r.mu.RUnlock()
+	if known != nil {
+		return nil
+	}
+	version := 1
+	device := NewDevice{DeviceMACAddress: &address, SchemaVersion: &version}
+	session := NewSession{SchemaVersion: &version}
+	if address != name {
+		comment := CommentOf(name)
+		device.Comments, session.Comments = &comment, &comment
+	}
+	if IsReference(name) {
+		session.OffChrtReferenceID = &name
+	}
+	id, err := r.RegisterDevice(ctx, orgID, device)
+	if err == nil {
+		_, err = r.CreateSession(ctx, orgID, id, session)
+	}
+	if errors.Is(err, schema.Conflict) {
+		return nil // somebody else was faster
+	}
+	return err
+}

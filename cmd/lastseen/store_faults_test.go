@@ -190,10 +190,7 @@ func (f *faultTrial) insertCutInTheMiddle(t *testing.T) {
 	if err := f.cure(); err != nil {
 		t.Fatal(err)
 	}
-	f.waitReady(t, http.StatusOK, "ready")
-	if status, _ := f.sendPoints(t, 5000); status != http.StatusOK {
-		t.Errorf("after the cut, points are answered %d", status)
-	}
+	f.sendUntilTaken(t)
 	f.checkHistory(t)
 }
 
@@ -210,12 +207,13 @@ func (f *faultTrial) slow(t *testing.T) {
 	if status, at := f.lastSeen(t); status != http.StatusOK || at != f.newest() {
 		t.Errorf("last_seen is answered %d with the point at %d, want 200 and %d", status, at, f.newest())
 	}
-	if err := f.cure(); err != nil {
-		t.Fatal(err)
-	}
 	if lines, _ := f.lines.from(before); slices.ContainsFunc(lines, func(l logLine) bool { return l.Level == "ERROR" }) {
 		t.Errorf("a slow store is logged as an error: %v", lines)
 	}
+	if err := f.cure(); err != nil {
+		t.Fatal(err)
+	}
+	f.sendUntilTaken(t)
 }
 
 // streamFailedInTheMiddle makes a query fail while its answer is sent.
@@ -278,17 +276,24 @@ func (f *faultTrial) outlive(t *testing.T, fault storeFault) {
 	}
 	mended := time.Now()
 	t.Logf("broken for %s, mended in %s", ending.Sub(began).Round(time.Millisecond), mended.Sub(ending).Round(time.Millisecond))
-	for status := 0; status != http.StatusOK; {
-		if status, _ = f.sendPoints(t, 1); time.Since(mended) > 10*time.Second {
-			t.Fatal("points are refused 10 s after the store is back")
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	f.sendUntilTaken(t)
 	points := time.Since(mended)
 	f.waitReady(t, http.StatusOK, "ready")
 	t.Logf("points were taken %s after the store was back, /readyz said so after %s", points.Round(time.Millisecond), time.Since(mended).Round(time.Millisecond))
 	f.checkHistory(t)
 	f.checkLog(t, before, fault)
+}
+
+// sendUntilTaken sends points until some are taken.
+func (f *faultTrial) sendUntilTaken(t *testing.T) {
+	t.Helper()
+	began := time.Now()
+	for status := 0; status != http.StatusOK; {
+		if status, _ = f.sendPoints(t, 1); time.Since(began) > 10*time.Second {
+			t.Fatal("points are refused 10 s after the store is back")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 }
 
 func (f *faultTrial) refusesPoints(t *testing.T, fault storeFault) {

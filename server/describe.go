@@ -140,7 +140,11 @@ func readingDescriptions() map[string]description {
 	missing := []int{404}
 	scope := optional("org_scope", "Whose sessions.", openapi.Choice("owned_and_shared", "owned", "shared"))
 	return map[string]description{
-		pathLastSeen:       {tag: tagReading, parameters: polled, answers: newest, refusals: missing},
+		pathLastSeen: {tag: tagReading, parameters: polled, answers: newest, refusals: missing},
+		pathLastSeenBatch: {tag: tagReading, body: jsonBodyOf("LastSeenBatch"), parameters: polled[1:2], answers: []openapi.Answer{
+			{Status: http.StatusOK, Description: "The points in the order asked.", ContentType: typeJSON, Schema: openapi.Ref("NewestPoints"), Headers: []string{"ETag"}},
+			newest[1],
+		}},
 		pathDataPoints:     {tag: tagReading, parameters: ranged, answers: history, refusals: missing},
 		pathLastSeenPublic: {tag: tagPublic, parameters: polled, answers: newest, refusals: missing},
 		pathPointsPublic:   {tag: tagPublic, parameters: ranged, answers: history, refusals: missing},

@@ -120,7 +120,7 @@ func readMessage(c *call, app decode.App) (*decode.Batch, decode.Reply, error) {
 	if err := c.http.SetReadDeadline(time.Now().Add(c.server.config.BodyTimeout)); err != nil {
 		return nil, 0, problem.FromReading(err)
 	}
-	body, err := io.ReadAll(c.body())
+	body, err := readWhole(c)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -149,6 +149,20 @@ func readMessage(c *call, app decode.App) (*decode.Batch, decode.Reply, error) {
 		return nil, 0, unreadableMessage(refusal.Sentence)
 	}
 	return batch, reply, err
+}
+
+// readWhole reads the body, into memory of its length where that is announced.
+func readWhole(c *call) ([]byte, error) {
+	length := c.http.Request.Header.ContentLength()
+	if length < 0 {
+		return io.ReadAll(c.body())
+	}
+	body := make([]byte, length)
+	if _, err := io.ReadFull(c.body(), body); err != nil {
+		return nil, err
+	}
+	c.reader.ended = true
+	return body, nil
 }
 
 func unreadableMessage(detail string) *problem.Problem {

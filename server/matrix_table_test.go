@@ -15,6 +15,8 @@ var matrixRows = []struct{ request, mark, cells string }{
 	// Reading: keys, and people from operator up; a shared session is there, a foreign one is not.
 	{"GET " + pathLastSeen + "?session_id=SESSION", "SESSION",
 		"401 | 200+ 200+ 404- | 403 403 | 403 403 403 | 200+ 200+ 404- | 200+ 200+ 404- | 200+ 200+ 404-"},
+	{"POST " + pathLastSeenBatch + ` {"session_ids":["SESSION"]}`, `"metadata"`,
+		"401 | 200+ 200+ 200- | 403 403 | 403 403 403 | 200+ 200+ 200- | 200+ 200+ 200- | 200+ 200+ 200-"},
 	{"GET " + pathDataPoints + "?session_id=SESSION&DAY", "SESSION",
 		"401 | 200+ 200+ 404- | 403 403 | 403 403 403 | 200+ 200+ 404- | 200+ 200+ 404- | 200+ 200+ 404-"},
 	{"GET " + pathSessionsGet + "?session_id=SESSION", "SESSION",

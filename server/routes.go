@@ -64,6 +64,7 @@ const (
 	refusalTimeout = 10 * time.Second
 
 	pathLastSeen          = "/tracking/timeseries/session_by_device/last_seen/v1"
+	pathLastSeenBatch     = "/tracking/timeseries/session_by_device/last_seen_batch/v1"
 	pathDataPoints        = "/tracking/timeseries/session_by_device/data_points/v1"
 	pathLastSeenPublic    = "/tracking/timeseries/session_by_device/last_seen_public/v1"
 	pathPointsPublic      = "/tracking/timeseries/session_by_device/data_points_public/v1"
@@ -89,6 +90,12 @@ func routes() []route {
 		read(pathSessionsList, "A page of the sessions that the organisation may see", queryQueue, 20*time.Second, listSessions),
 		read(pathSessionsGet, "One session", queryQueue, 20*time.Second, getSession),
 		read(pathTypeahead, "Suggestions for a text that is being typed", queryQueue, 20*time.Second, typeahead),
+
+		quiet(route{
+			method: fasthttp.MethodPost, path: pathLastSeenBatch, summary: "The newest data points of many sessions",
+			Access: caller.Access{Role: keys.RoleOperator, APIKeys: true},
+			body:   jsonBody, bodyLimit: batchBody, timeout: 5 * time.Second, handle: lastSeenBatch,
+		}),
 
 		quiet(public(pathLastSeenPublic, "The newest data point of a public session", noQueue, 5*time.Second, lastSeen)),
 		public(pathPointsPublic, "The data points of a public session in a range of time, and its stationary clusters", streamQueue, 10*time.Minute, dataPointsPublic),

@@ -48,6 +48,7 @@ type overlandFeature struct {
 	second   int64  // the timestamp as it was sent
 	same     int64  // how many other places before it had that second
 	is       bool   // a position
+	before   string // the device of the feature before
 }
 
 // readOverlandFeature reads a feature and adds it if it is a position. Its times are whole seconds: a second
@@ -56,7 +57,7 @@ func readOverlandFeature(r *appReader, d *jx.Decoder, last *overlandFeature) err
 	if d.Next() != jx.Object {
 		return d.Skip()
 	}
-	f := overlandFeature{position: knownNothing(""), is: true}
+	f := overlandFeature{position: knownNothing(""), is: true, before: last.position.device}
 	geometry := false
 	err := d.ObjBytes(func(d *jx.Decoder, key []byte) error {
 		switch {
@@ -137,7 +138,15 @@ func (f *overlandFeature) readProperty(d *jx.Decoder, key []byte) (err error) {
 		p.battery, err = jxNumber(d)
 		p.battery = unlessNegative(p.battery)
 	case "device_id":
-		p.device, err = jxText(d)
+		if d.Next() != jx.String {
+			return d.Skip()
+		}
+		var name []byte
+		if name, err = d.StrBytes(); string(name) == f.before { // mostly one device's features follow each other
+			p.device = f.before
+		} else {
+			p.device = string(name)
+		}
 	case "unique_id":
 		f.id, err = jxText(d)
 	case "action":

@@ -85,14 +85,23 @@ func (b *Bucket) Take(r Rate, now time.Time) (wait time.Duration) {
 	return b.Reserve(r, now, 0)
 }
 
+// TakeMany is Take of n of the quota, or of all of it where that is less.
+func (b *Bucket) TakeMany(r Rate, now time.Time, n int) (wait time.Duration) {
+	return b.reserve(r, now, min(n, r.Quota), 0)
+}
+
 // Reserve takes one of the quota at a time, also one that will be there only after at most patience.
 // It returns when the caller may go ahead: after a wait of at most patience, or, when it is longer,
 // not at all, for then nothing was taken.
 func (b *Bucket) Reserve(r Rate, now time.Time, patience time.Duration) (wait time.Duration) {
+	return b.reserve(r, now, 1, patience)
+}
+
+func (b *Bucket) reserve(r Rate, now time.Time, n int, patience time.Duration) (wait time.Duration) {
 	at, interval := sinceEpoch(now), r.interval()
 	for {
 		full := b.full.Load()
-		next := max(full, at) + interval
+		next := max(full, at) + interval*int64(n)
 		wait = max(0, time.Duration(next-at-interval*int64(r.Quota)))
 		if wait > patience || b.full.CompareAndSwap(full, next) {
 			return wait

@@ -45,6 +45,14 @@ func (t *Table) Take(id uint64, now time.Time) time.Duration {
 	return t.bucket(id).Take(t.rate, now)
 }
 
+// TakeMany is Take of n of id's quota, or of all of it where that is less.
+func (t *Table) TakeMany(id uint64, now time.Time, n int) time.Duration {
+	if len(t.sets) == 0 {
+		return 0
+	}
+	return t.bucket(id).TakeMany(t.rate, now, n)
+}
+
 // Wait returns how long it is until there is one of id's quota, 0 when there is one now. It takes
 // nothing and makes no room for id.
 func (t *Table) Wait(id uint64, now time.Time) time.Duration {

@@ -37,13 +37,24 @@ func (r *Rates) TakeRequest(p *keys.Principal, began time.Time) (wait time.Durat
 	if !r.requests.Rate().Limits() {
 		return 0
 	}
-	var id uint64
-	if p.Kind == keys.CallerUser {
-		id = maphash.String(r.seed, p.UserID) ^ maphash.String(r.seed, p.OrgID)<<1
-	} else {
-		id = maphash.Bytes(r.seed, p.KeyID[:])
+	return r.requests.Take(r.caller(p), r.now(began))
+}
+
+// TakeRequests is TakeRequest for one that counts as n, or as all that may be made at once where that is less. For n of 0
+// it does nothing.
+func (r *Rates) TakeRequests(p *keys.Principal, began time.Time, n int) (wait time.Duration) {
+	if n == 0 || !r.requests.Rate().Limits() {
+		return 0
 	}
-	return r.requests.Take(id, r.now(began))
+	return r.requests.TakeMany(r.caller(p), r.now(began), n)
+}
+
+// caller returns what stands for a caller.
+func (r *Rates) caller(p *keys.Principal) uint64 {
+	if p.Kind == keys.CallerUser {
+		return maphash.String(r.seed, p.UserID) ^ maphash.String(r.seed, p.OrgID)<<1
+	}
+	return maphash.Bytes(r.seed, p.KeyID[:])
 }
 
 // LimitFailures reports whether there is a limit on bad credentials, so that an address is worth knowing.

@@ -121,6 +121,13 @@ func trackingSchemas() map[string]Schema {
 			}, "session_id", "outlier", "paused"),
 		}, "_id", "timestamp", "received_at_timestamp", "schema_version", "location", "metadata"),
 		"LastSeen": Schema{"oneOf": []Schema{Ref("DataPoint"), {"type": "null"}}, "description": "The newest data point that is no outlier, or null."},
+		"LastSeenBatch": Object(Schema{
+			"session_ids": Schema{"type": "array", "items": Text(0, 64), "minItems": 1, "maxItems": 1000, "description": "Ids of sessions; one that is named twice is answered twice."},
+		}, "session_ids"),
+		"NewestPoints": Object(Schema{
+			"data_points": Schema{"type": "array", "items": Ref("LastSeen"), "description": "In the order asked; null without a point, and for what is not found."},
+			"not_found":   Schema{"type": "array", "items": Schema{"type": "string"}, "description": "Ids of sessions that are not there for the caller."},
+		}, "data_points", "not_found"),
 		"StationaryCluster": Object(Schema{
 			"centroid_location": Ref("Feature"), "start_timestamp": Timestamp(), "end_timestamp": Timestamp(),
 			"point_count": Count(), "radius_miles": Schema{"type": "number", "minimum": 0},

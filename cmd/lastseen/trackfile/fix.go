@@ -65,10 +65,6 @@ type record struct {
 	values []string
 }
 
-func (r *record) reset(place Place) {
-	r.place, r.names, r.values = place, r.names[:0], r.values[:0]
-}
-
 func (r *record) add(name, value string) {
 	r.names, r.values = append(r.names, name), append(r.values, value)
 }

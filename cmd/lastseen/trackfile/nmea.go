@@ -21,11 +21,10 @@ type nmeaEpoch struct {
 
 // nmeaReader puts sentences together.
 type nmeaReader struct {
-	file    *file
-	epoch   nmeaEpoch
-	date    string // yyyy-mm-dd, of the last sentence that said one
-	dateAt  string // the time of day to which it belongs
-	emitted int
+	file   *file
+	epoch  nmeaEpoch
+	date   string // yyyy-mm-dd, of the last sentence that said one
+	dateAt string // the time of day to which it belongs
 }
 
 // readNMEA yields the positions of an NMEA 0183 recording: RMC says position, date, speed and course, GGA

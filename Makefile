@@ -50,6 +50,12 @@ test-server: engine
 test-cluster: engine
 	LASTSEEN_TEST_LAYOUT=cluster go test -timeout 30m ./schema ./schema/clickhousetest $(END_TO_END)
 
+## cycles-server: kill -9 of the service, of its ClickHouse server and of both, CYCLES times (default 102), under ingest
+.PHONY: cycles-server
+CYCLES ?= 102
+cycles-server: engine
+	LASTSEEN_KILL_CYCLES=$(CYCLES) go test ./cmd/lastseen -run '^TestAcknowledgedPointsSurviveKillsOnAServer$$' -count=1 -v -timeout 30m
+
 ## screenshots: take the pictures of the console in docs/screenshots anew, with Chromium
 .PHONY: screenshots
 screenshots: engine

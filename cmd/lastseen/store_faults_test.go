@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lastseen/schema/clickhousetest"
+	"lastseen/schema/schematest"
 )
 
 // storeFault is something that can be wrong with a ClickHouse server.
@@ -167,6 +168,7 @@ func newFaultTrial(t *testing.T, org string) *faultTrial {
 // TestAServiceOutlivesFaultsOfItsStore breaks a ClickHouse server in every way in turn under one service.
 func TestAServiceOutlivesFaultsOfItsStore(t *testing.T) {
 	t.Parallel()
+	schematest.OnlyOn(t, schematest.Embedded, "the test starts its own server")
 	f := newFaultTrial(t, "org_faults")
 	for _, fault := range storeFaults {
 		t.Run(fault.name, func(t *testing.T) { f.outlive(t, fault) })

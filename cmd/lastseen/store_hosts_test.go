@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"lastseen/schema/clickhousetest"
+	"lastseen/schema/schematest"
 )
 
 // TestAServerIsReachedWithTLSAndACertificate runs the service on a server whose listener has a certificate of
 // an authority of its own and wants one from its clients, with the user and the password from the environment.
 func TestAServerIsReachedWithTLSAndACertificate(t *testing.T) {
 	t.Parallel()
+	schematest.OnlyOn(t, schematest.Embedded, "the test starts its own server")
 	server, certificates := storeServer(t), clickhousetest.NewCertificates(t)
 	address := "https://" + server.ListenTLS(t, certificates, true) + "/lastseen"
 	dir := t.TempDir()
@@ -43,6 +45,7 @@ func TestAServerIsReachedWithTLSAndACertificate(t *testing.T) {
 // TestAServiceGoesOnWithTheNextHost kills the first of two ways to the store and then brings it back.
 func TestAServiceGoesOnWithTheNextHost(t *testing.T) {
 	t.Parallel()
+	schematest.OnlyOn(t, schematest.Embedded, "the test starts its own server")
 	server := storeServer(t)
 	first, second := newProxy("127.0.0.1:0", server), newProxy("127.0.0.1:0", server)
 	if err := first.Start(); err != nil {

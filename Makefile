@@ -56,6 +56,12 @@ test-feed: engine
 	for layout in server cluster; do \
 	  LASTSEEN_TEST_FEED=1 LASTSEEN_TEST_LAYOUT=$$layout go test $(END_TO_END) -count=1 -run '^TestAConsumerOfTheFeed' || exit 1; done
 
+## cycles-server: kill -9 of the service, of its ClickHouse server and of both, CYCLES times (default 102), under ingest
+.PHONY: cycles-server
+CYCLES ?= 102
+cycles-server: engine
+	LASTSEEN_KILL_CYCLES=$(CYCLES) go test ./cmd/lastseen -run '^TestAcknowledgedPointsSurviveKillsOnAServer$$' -count=1 -v -timeout 30m
+
 ## screenshots: take the pictures of the console in docs/screenshots anew, with Chromium
 .PHONY: screenshots
 screenshots: engine

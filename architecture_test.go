@@ -54,10 +54,11 @@ var product = []struct {
 	{"keys", "schema"},
 	{"keys/ratelimit", ""},
 
-	{"schema", "schema/embedded schema/measure"},
+	{"schema", "schema/embedded schema/health schema/measure"},
 	{"schema/schematest", "schema schema/clickhousetest schema/embedded"},
 	{"schema/clickhousetest", "schema/embedded"},
 	{"schema/embedded", ""},
+	{"schema/health", ""},
 	{"schema/keyedlock", ""},
 	{"schema/measure", ""},
 }

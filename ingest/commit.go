@@ -112,13 +112,15 @@ func (c *committer) write(requests []*request) error {
 	defer cancel()
 	began := time.Now()
 	if err := c.store.insert(ctx, fresh); err != nil {
-		c.putInDoubt(fresh)
-		c.watermark.fail(stamp, c.now().Add(settleTime))
+		if !schema.NeverBegun(err) {
+			c.putInDoubt(fresh)
+			c.watermark.fail(stamp)
+		}
 		c.counts.failures.Add(1)
 		return schema.Failure(err)
 	}
 	if len(fresh) > 0 { // what is settled never passes what is stored; see watermark.begin
-		c.watermark.done(stamp)
+		c.watermark.done(stamp, c.now())
 	}
 	c.counts.inserted(len(requests), len(fresh), len(g.rows)-len(fresh), began)
 	for i, r := range requests {

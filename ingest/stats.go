@@ -13,7 +13,7 @@ import (
 // as "malformed".
 var reasons = map[string]string{
 	decode.DetailNoReference: "no_session", registry.DetailNoSession: "no_session", registry.DetailNoDevice: "no_session", registry.DetailNoMAC: "no_session", registry.DetailNoActive: "no_session",
-	registry.DetailBound: "no_session", registry.DetailDisagree: "no_session", detailAfterEnd: "session_ended", detailFuture: "future", decode.DetailTooOld: "too_old",
+	registry.DetailBound: "no_session", registry.DetailDisagree: "no_session", detailAfterEnd: "session_ended", detailFuture: "future", detailRollover: "week_rollover", decode.DetailTooOld: "too_old",
 	decode.DetailLatitude: "out_of_range", decode.DetailLongitude: "out_of_range", decode.DetailAltitude: "out_of_range", decode.DetailAccuracy: "out_of_range",
 	decode.DetailSpeed: "out_of_range", decode.DetailHeading: "out_of_range", decode.DetailTemperature: "out_of_range", decode.DetailBattery: "out_of_range",
 }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// settleTime is how long after a failed insert its rows may still appear. It is the bound that a start
-// of the service relies on too when it replays what was received in the last minute.
+// settleTime is how long after a failed insert its rows may still appear where ClickHouse serves. It is the
+// bound that a start of the service relies on too when it replays what was received in the last minute.
 const settleTime = 2 * statementTimeout
 
 // watermark gives each group the time at which it was received and knows up to which time all groups
@@ -18,8 +18,9 @@ const settleTime = 2 * statementTimeout
 //     before its time but what an insert that failed left behind.
 //   - An insert over several months becomes visible month by month, so a group counts when its insert
 //     has returned and not when its first rows can be seen.
-//   - Rows of an insert that failed may appear for settleTime. For so long everything from its time on
-//     is withheld; after it the rows are there, and are found, or never will be.
+//   - Rows of an insert that failed may appear for settleTime, or, when its server was stopped and goes on
+//     later, for as long after that. So it is in doubt until settleTime after the next insert that succeeds,
+//     and everything from its time on is withheld; after it the rows are there, and are found, or never will be.
 //   - A new version of a point has the time of its own group; an outlier's mark leaves a point's time
 //     as it is, so a mark neither moves a point nor shows it again.
 //
@@ -35,7 +36,7 @@ type watermark struct {
 // failure is an insert that failed, or several.
 type failure struct {
 	from  int64     // the time of the first, Unix milliseconds
-	until time.Time // when it is settled
+	until time.Time // when it is settled; the zero time while no insert has succeeded since
 }
 
 // maxFailures bounds the failures that are remembered one by one.
@@ -62,28 +63,31 @@ func (w *watermark) next(now int64) int64 {
 }
 
 // done notes that the group of a time has been inserted.
-func (w *watermark) done(stamp int64) {
+func (w *watermark) done(stamp int64, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.settled = stamp
+	for i := len(w.failures) - 1; i >= 0 && w.failures[i].until.IsZero(); i-- {
+		w.failures[i].until = now.Add(settleTime)
+	}
 }
 
 // fail notes that the insert of the group of a time failed.
-func (w *watermark) fail(stamp int64, until time.Time) {
+func (w *watermark) fail(stamp int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if n := len(w.failures); n == maxFailures {
-		w.failures[n-1].until = until // those after the last one count as part of it
+		w.failures[n-1].until = time.Time{} // those after the last one count as part of it
 		return
 	}
-	w.failures = append(w.failures, failure{from: stamp, until: until})
+	w.failures = append(w.failures, failure{from: stamp})
 }
 
 // through returns the time up to which everything is settled. It never decreases.
 func (w *watermark) through(now time.Time) int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for len(w.failures) > 0 && !now.Before(w.failures[0].until) {
+	for len(w.failures) > 0 && !w.failures[0].until.IsZero() && !now.Before(w.failures[0].until) {
 		w.failures = w.failures[1:]
 	}
 	settled := w.settled
@@ -96,7 +100,7 @@ func (w *watermark) through(now time.Time) int64 {
 
 // ReceivedThrough returns a time (Unix milliseconds) such that each point that was received by then
 // is in ClickHouse or never will be. It never decreases, and after every acknowledgement it covers
-// what was acknowledged, but for a minute after an insert that failed.
+// what was acknowledged, but for a minute after the recovery from an insert that failed half way.
 func (w *Writer) ReceivedThrough() int64 {
 	return w.committer.watermark.through(w.now())
 }

@@ -32,14 +32,16 @@ func TestReceiptsAreWithheldUntilTheyAreSettled(t *testing.T) {
 	}
 	first := r.next(start.UnixMilli())
 	want("while the first insert runs", start, first-1)
-	r.done(first)
+	r.done(first, start)
 	want("after it", start, first)
 	lost := r.next(start.UnixMilli())
-	r.fail(lost, start.Add(settleTime))
+	r.fail(lost)
 	later := r.next(start.UnixMilli())
-	r.done(later)
-	want("after an insert that failed and one that went well", start, lost-1)
-	want("when the first cannot appear any more", start.Add(settleTime), later)
+	long := start.Add(time.Hour)
+	want("while no insert succeeds, for the server may be stopped and go on", long, first)
+	r.done(later, long)
+	want("after an insert that failed and one that went well", long, lost-1)
+	want("when the first cannot appear any more", long.Add(settleTime), later)
 }
 
 func TestWhatAnotherProcessLeftBehindIsWithheld(t *testing.T) {

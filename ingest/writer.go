@@ -41,6 +41,7 @@ const DefaultClockAhead = time.Minute
 // The sentences of rejections that the Writer adds.
 const (
 	detailAfterEnd = "The session ended before this timestamp: create a new session."
+	detailRollover = "timestamp lies 1,024 weeks back to the day, as those of receivers do whose count of weeks began again: correct it by that much."
 	detailExpired  = "timestamp lies further back than the %d days for which this service keeps points: the point would be dropped again." // of each writer, with its days
 	detailFuture   = "timestamp lies further in the future than this service accepts: set the device's clock."
 )
@@ -149,6 +150,8 @@ func (w *Writer) Ingest(ctx context.Context, caller registry.Caller, batch *deco
 			return o.Detail
 		case p.Timestamp > now+w.ahead:
 			return detailFuture
+		case rolledOver(p.Timestamp, now):
+			return detailRollover
 		case p.Timestamp > o.EndedAt:
 			return detailAfterEnd
 		case w.retained > 0 && p.Timestamp < now-w.retained:
@@ -169,6 +172,13 @@ func (w *Writer) Ingest(ctx context.Context, caller registry.Caller, batch *deco
 	}
 	result.Replaced = r.replaced
 	return result, nil
+}
+
+// rolledOver reports whether a time is that of a receiver whose count of weeks began again. Apps' routes have
+// corrected theirs by now.
+func rolledOver(at, now int64) bool {
+	_, rolled := decode.Unrolled(at, now)
+	return rolled
 }
 
 // submit hands a request of so many points to the committer and waits for its answer.

@@ -82,6 +82,7 @@ func TestIngestFindsTheSessionThatAPointMeans(t *testing.T) {
 		{"late, of an ended session", any, `"session_id":"` + over.String() + `"`, start, over, ""},
 
 		{"more than a minute ahead of the clock", any, `"session_id":"` + session.String() + `"`, start.Add(time.Minute + time.Millisecond), schema.ID{}, detailFuture},
+		{"1,024 weeks back to the day", any, `"session_id":"` + session.String() + `"`, start.Add(-1024*7*24*time.Hour + time.Hour), schema.ID{}, detailRollover},
 		{"after the session's end", any, `"session_id":"` + over.String() + `"`, start.Add(time.Millisecond), schema.ID{}, detailAfterEnd},
 		{"of no session", any, `"session_id":"` + schema.NewID().String() + `"`, start, schema.ID{}, registry.DetailNoSession},
 		{"of another organisation's session, though shared", any, `"session_id":"` + foreign.String() + `"`, start, schema.ID{}, registry.DetailNoSession},

@@ -110,20 +110,20 @@ func (db *DB) ExportDataPoints(ctx context.Context, e Export) (io.ReadCloser, er
 	if err != nil {
 		return nil, exportFailure(err)
 	}
-	return &exported{ReadCloser: body, counts: db.counts}, nil
+	return &exported{ReadCloser: body, conn: db.conn}, nil
 }
 
 // exported counts a file that breaks off among the queries that failed.
 type exported struct {
 	io.ReadCloser
-	counts *statementCounts
+	conn *countedConn
 }
 
 // Read reads on in the file.
 func (e *exported) Read(p []byte) (int, error) {
 	n, err := e.ReadCloser.Read(p)
 	if err != nil && err != io.EOF {
-		err = exportFailure(e.counts.failure(kindQuery, err))
+		err = exportFailure(e.conn.failure(kindQuery, err))
 	}
 	return n, err
 }

@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +25,7 @@ func (db *DB) insertBlock(ctx context.Context, table string, rows int, input pro
 	if err := block.EncodeRawBlock(buffer, 0, input); err != nil {
 		return fmt.Errorf("encode a block: %w", err)
 	}
-	return db.conn.InsertFormat(ctx, "Native", "INSERT INTO "+table+" "+input.Columns(), bytes.NewReader(buffer.Buf))
+	return db.insertAgain(ctx, "INSERT INTO "+table+" "+input.Columns(), buffer)
 }
 
 // blockRevision is the revision of ClickHouse's protocol at which a server encodes the blocks of its
@@ -53,7 +52,7 @@ type nativeReader struct {
 	results proto.Results
 	// revision is the one at which ClickHouse encodes blocks for us.
 	revision int
-	counts   *statementCounts
+	conn     *countedConn
 }
 
 // queryNative starts a streaming query. The caller closes the reader, which also stops the query.
@@ -63,7 +62,7 @@ func (db *DB) queryNative(ctx context.Context, results proto.Results, query stri
 	if err != nil {
 		return nil, err
 	}
-	return &nativeReader{body: body, reader: proto.NewReader(body), results: results, revision: db.revision, counts: db.counts}, nil
+	return &nativeReader{body: body, reader: proto.NewReader(body), results: results, revision: db.revision, conn: db.conn}, nil
 }
 
 // next decodes the next block and returns its number of rows, or io.EOF after the last one.
@@ -76,7 +75,7 @@ func (r *nativeReader) next() (int, error) {
 			if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && block == (proto.Block{}) {
 				return 0, io.EOF
 			}
-			return 0, fmt.Errorf("decode a block: %w", r.counts.failure(kindQuery, err))
+			return 0, fmt.Errorf("decode a block: %w", r.conn.failure(kindQuery, err))
 		}
 		if block.Rows > 0 {
 			return block.Rows, nil

@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"lastseen/schema/embedded"
+	"lastseen/schema/health"
 )
 
 // Embedded is the value of Options.ClickHouse that runs the engine inside this process.
@@ -48,11 +48,15 @@ type Options struct {
 	DiskReserve int64
 	// Connections bounds the statements that run at the same time; 0 means 8.
 	Connections int
+	// Security says as whom to come to a server and how to know it.
+	Security Security
+	// Log gets what keeps ClickHouse from serving and that it is over, once each; nil for nowhere.
+	Log *slog.Logger
 }
 
 // DB is an open ClickHouse with its layout. It is safe for concurrent use.
 type DB struct {
-	conn   driver.Conn
+	conn   *countedConn
 	engine *embedded.Engine // nil with a server, and where the caller owns the engine
 	// ownEngine is true on the engine that comes with us, whose version is known.
 	ownEngine bool
@@ -61,6 +65,7 @@ type DB struct {
 	hosts     []clusterHost // where DDL is run host by host; see makeDatabase
 	revision  int           // see blockRevision
 	counts    *statementCounts
+	monitor   *health.Monitor
 
 	pointInserts      insertPool[pointColumns]
 	checkpointInserts insertPool[checkpointColumns]
@@ -94,18 +99,23 @@ func Open(ctx context.Context, options Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := options.Security.apply(address); err != nil {
+		return nil, err
+	}
 	if address.Auth.Database == "" {
 		address.Auth.Database = options.Database
 	}
 	address.MaxOpenConns = options.Connections
 	address.MaxIdleConns = options.Connections
-	return open(ctx, address, options)
+	hosts := health.NewHosts(address.Addr, address.TLS)
+	address.DialContext = hosts.Dial
+	return open(ctx, address, hosts, options)
 }
 
 // OpenOn opens a database on an engine that the caller owns and closes; several databases may share
 // one engine.
 func OpenOn(ctx context.Context, engine *embedded.Engine, options Options) (*DB, error) {
-	db, err := open(ctx, engine.ClientOptions(cmp.Or(options.Database, standardDatabase)), options)
+	db, err := open(ctx, engine.ClientOptions(cmp.Or(options.Database, standardDatabase)), nil, options)
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +127,13 @@ func OpenOn(ctx context.Context, engine *embedded.Engine, options Options) (*DB,
 func serverOptions(address string) (*clickhouse.Options, error) {
 	if !strings.HasPrefix(address, "http://") && !strings.HasPrefix(address, "https://") {
 		return nil, errors.New(`the ClickHouse address must be "embedded" or begin with http:// or https://`)
+	}
+	if strings.HasPrefix(address, "https://") { // which the driver refuses unless it is told so twice
+		separator := "?"
+		if strings.Contains(address, "?") {
+			separator = "&"
+		}
+		address += separator + "secure=true"
 	}
 	options, err := clickhouse.ParseDSN(address)
 	if err != nil {
@@ -131,8 +148,8 @@ func serverOptions(address string) (*clickhouse.Options, error) {
 	return options, nil
 }
 
-// open makes the database and connects to it.
-func open(ctx context.Context, options *clickhouse.Options, layoutOptions Options) (*DB, error) {
+// open makes the database and connects to it. servers are nil where there are none to dial.
+func open(ctx context.Context, options *clickhouse.Options, servers *health.Hosts, layoutOptions Options) (*DB, error) {
 	database := cmp.Or(options.Auth.Database, standardDatabase)
 	if !databaseName.MatchString(database) {
 		return nil, fmt.Errorf("the database name %q must consist of letters, digits and underscores", database)
@@ -159,8 +176,16 @@ func open(ctx context.Context, options *clickhouse.Options, layoutOptions Option
 		return nil, errors.Join(err, conn.Close(), closeHosts(hosts))
 	}
 	counts := new(statementCounts)
+	monitor := monitored(conn, servers, layoutOptions.Log)
+	counted := &countedConn{Conn: conn, counts: counts, monitor: monitor}
+	if servers != nil {
+		counted.retries = 1
+		if len(options.Addr) > 1 {
+			counted.retries += options.MaxOpenConns
+		}
+	}
 	return &DB{
-		conn: &countedConn{conn, counts}, hosts: hosts, revision: revision, database: database, layout: layout, counts: counts,
+		conn: counted, monitor: monitor, hosts: hosts, revision: revision, database: database, layout: layout, counts: counts,
 	}, nil
 }
 
@@ -205,6 +230,7 @@ func (db *DB) Database() string {
 // Close closes the connections and, when Open started the engine, the engine. Callers must have
 // stopped using the DB.
 func (db *DB) Close() error {
+	db.monitor.Close()
 	err := errors.Join(db.conn.Close(), closeHosts(db.hosts))
 	if db.engine != nil {
 		err = errors.Join(err, db.engine.Close())

@@ -8,6 +8,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"lastseen/schema/health"
 	"lastseen/schema/measure"
 )
 
@@ -23,11 +24,14 @@ const (
 
 var kindNames = [kindCount]string{"query", "insert", "exec"}
 
-// countedConn counts the statements that go through a connection and those that fail. What fails
-// because its caller has left, or has set a limit that the result passes, is not counted as a failure.
+// countedConn counts the statements that go through a connection and those that fail, of which it tells the
+// monitor. What fails because its caller has left, or has set a limit that the result passes, is not counted
+// as a failure. Queries are tried again where their connection was lost.
 type countedConn struct {
 	driver.Conn
-	counts *statementCounts
+	counts  *statementCounts
+	monitor *health.Monitor
+	retries int // of a statement whose connection was lost
 }
 
 type statementCounts struct {
@@ -35,17 +39,20 @@ type statementCounts struct {
 }
 
 // done counts a statement and hands its error on.
-func (c *statementCounts) done(kind statementKind, err error) error {
-	c.begun[kind].Add(1)
+func (c *countedConn) done(kind statementKind, err error) error {
+	c.counts.begun[kind].Add(1)
 	return c.failure(kind, err)
 }
 
 // failure counts the error of a statement that is counted already, and hands it on.
-func (c *statementCounts) failure(kind statementKind, err error) error {
+func (c *countedConn) failure(kind statementKind, err error) error {
 	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, io.EOF) && !tooManyRows(err) {
-		c.failed[kind].Add(1)
+		c.counts.failed[kind].Add(1)
 	}
-	return err
+	if err != nil && !errors.Is(err, context.Canceled) && !tooManyRows(err) {
+		c.monitor.Suspect(kind != kindQuery)
+	}
+	return withoutAddress(err)
 }
 
 // hasCode reports whether an error is an exception of ClickHouse's with a code.
@@ -54,33 +61,37 @@ func hasCode(err error, code int32) bool {
 	return ok && exception.Code == code
 }
 
-// Exec counts a statement without a result.
+// Exec counts a statement without a result. It is not tried again, for it may be one that counts twice.
 func (c *countedConn) Exec(ctx context.Context, query string, args ...any) error {
-	return c.counts.done(kindExec, c.Conn.Exec(ctx, query, args...))
+	return c.done(kindExec, c.Conn.Exec(ctx, query, args...))
 }
 
 // Query counts a query.
-func (c *countedConn) Query(ctx context.Context, query string, args ...any) (driver.Rows, error) {
-	rows, err := c.Conn.Query(ctx, query, args...)
-	return rows, c.counts.done(kindQuery, err)
+func (c *countedConn) Query(ctx context.Context, query string, args ...any) (rows driver.Rows, err error) {
+	err = c.again(ctx, func() (err error) {
+		rows, err = c.Conn.Query(ctx, query, args...)
+		return err
+	})
+	return rows, c.done(kindQuery, err)
 }
 
 // QueryRow counts a query of one row.
-func (c *countedConn) QueryRow(ctx context.Context, query string, args ...any) driver.Row {
-	row := c.Conn.QueryRow(ctx, query, args...)
-	c.counts.done(kindQuery, row.Err())
-	return row
+func (c *countedConn) QueryRow(ctx context.Context, query string, args ...any) (row driver.Row) {
+	err := c.again(ctx, func() error {
+		row = c.Conn.QueryRow(ctx, query, args...)
+		return row.Err()
+	})
+	c.done(kindQuery, err)
+	return namedRow{row}
 }
 
 // QueryFormat counts a query whose result is streamed.
-func (c *countedConn) QueryFormat(ctx context.Context, format, query string, args ...any) (io.ReadCloser, error) {
-	body, err := c.Conn.QueryFormat(ctx, format, query, args...)
-	return body, c.counts.done(kindQuery, err)
-}
-
-// InsertFormat counts an insert.
-func (c *countedConn) InsertFormat(ctx context.Context, format, query string, data io.Reader) error {
-	return c.counts.done(kindInsert, c.Conn.InsertFormat(ctx, format, query, data))
+func (c *countedConn) QueryFormat(ctx context.Context, format, query string, args ...any) (body io.ReadCloser, err error) {
+	err = c.again(ctx, func() (err error) {
+		body, err = c.Conn.QueryFormat(ctx, format, query, args...)
+		return err
+	})
+	return body, c.done(kindQuery, err)
 }
 
 // StatementStats counts the statements of one kind since the DB was opened.

@@ -86,22 +86,27 @@ func (e *logEntry) cut(err error) {
 	e.failure, e.broken = problem.From(err, problem.Query).Because(err), true
 }
 
-// thinnedRate is how many refusals of who asks too much are logged: they come by the thousand, and metrics count them all.
+// thinnedRate is how many refusals of who asks too much, and of everybody while the store fails, are logged:
+// they come by the thousand, and metrics count them all.
 var thinnedRate = ratelimit.Rate{Quota: 1, Window: time.Second}
 
 // wanted reports whether a call is to be logged.
 func (s *Server) wanted(c *call) bool {
 	status := c.entry.status
-	if status >= fasthttp.StatusInternalServerError && c.entry.failure != nil && c.entry.failure.Cause != nil {
-		return true
-	}
 	if s.config.AccessLog == LogAll {
 		return true
 	}
 	if c.entry.failure != nil {
-		if thinned := s.thinned[c.entry.failure.Reason]; thinned != nil && thinned.Take(thinnedRate, c.entry.began) > 0 {
+		reason := c.entry.failure.CountedAs()
+		if s.storeFails(reason) {
+			return false // said once for all
+		}
+		if thinned := s.thinned[reason]; thinned != nil && !c.entry.broken && thinned.Take(thinnedRate, c.entry.began) > 0 {
 			return false
 		}
+	}
+	if status >= fasthttp.StatusInternalServerError && c.entry.failure != nil && c.entry.failure.Cause != nil {
+		return true
 	}
 	switch s.config.AccessLog {
 	case LogErrors:
@@ -110,6 +115,15 @@ func (s *Server) wanted(c *call) bool {
 		return false
 	}
 	return status >= fasthttp.StatusBadRequest || !c.route.quiet
+}
+
+// storeFails reports whether a refusal is one of those that a known failure of the store brings about.
+func (s *Server) storeFails(reason string) bool {
+	switch reason {
+	case problem.ReasonUnavailable, problem.ReasonDiskFull, problem.ReasonTimeout, problem.ReasonBusy:
+		return s.services.StoreDown != nil && s.services.StoreDown()
+	}
+	return false
 }
 
 // logCall writes the access log's line.

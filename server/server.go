@@ -141,6 +141,9 @@ type Services struct {
 	// can. It is called for /readyz, at most once in readyFor and never twice at a time, and must end
 	// with its context.
 	Ready func(ctx context.Context) error
+	// StoreDown reports whether it is known, and logged, that ClickHouse does not serve: requests that fail
+	// for it are not logged one by one then. Nil means never.
+	StoreDown func() bool
 }
 
 const (
@@ -199,7 +202,9 @@ func New(config Config, services Services) *Server {
 		streams: limit.NewGate(limit.GateConfig{Capacity: int64(config.Histories), Waiting: 5 * config.Histories, Wait: config.QueueWait}),
 		open:    limit.NewGate(limit.GateConfig{Capacity: openHistories * int64(config.Histories)}),
 		waiting: limit.NewGate(limit.GateConfig{Capacity: int64(config.LongPolls)}), stopping: make(chan struct{}),
-		thinned: map[string]*ratelimit.Bucket{problem.ReasonBusy: {}, problem.ReasonRate: {}},
+		thinned: map[string]*ratelimit.Bucket{
+			problem.ReasonBusy: {}, problem.ReasonRate: {}, problem.ReasonUnavailable: {}, problem.ReasonDiskFull: {},
+		},
 	}
 	s.counts = newServerCounts(s.routes)
 	s.slots = limit.NewSlots(config.PollWait)

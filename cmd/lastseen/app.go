@@ -218,8 +218,9 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 			CursorKey: issuer.DeriveKey("history cursors"), Watermark: writer, Limits: a.config.historyLimits,
 			Retention: a.config.schema.Retention,
 		}),
-		Sessions: sessions.New(db, lastSeen, time.Now),
-		Ready:    func(ctx context.Context) error { return a.ready(ctx, db) },
+		Sessions:  sessions.New(db, lastSeen, time.Now),
+		Ready:     func(ctx context.Context) error { return a.ready(ctx, db) },
+		StoreDown: func() bool { return db.Trouble() != nil },
 	}, nil
 }
 
@@ -313,10 +314,13 @@ const (
 	errKeysDenied publicError = "A part of the stored keys is damaged, so that all keys are refused; the service's log says what to do."
 )
 
-// ready says in a sentence for the public why the service cannot serve.
+// ready says in a sentence for the public why the service cannot serve. What is wrong is logged by the
+// storage's monitor, once.
 func (a *App) ready(ctx context.Context, db *schema.DB) error {
-	if err := db.Ping(ctx); err != nil {
-		a.config.log.Warn("not ready", "error", err)
+	if trouble := db.Trouble(); trouble != nil {
+		return publicError(trouble.Sentence)
+	}
+	if db.Ping(ctx) != nil {
 		return errNotReady
 	}
 	if a.keysDenied.Load() {

@@ -93,6 +93,11 @@ func startService(dir string, flags ...string) (*service, error) {
 
 // launchService starts lastseen serve and returns the lines that it logs, which must be received.
 func launchService(dir string, flags ...string) (*service, <-chan string, error) {
+	return launchServiceIn(nil, dir, flags...)
+}
+
+// launchServiceIn is launchService with more in the environment.
+func launchServiceIn(env []string, dir string, flags ...string) (*service, <-chan string, error) {
 	s := &service{dir: dir, logged: make(chan struct{})}
 	layout, err := schematest.ServeFlags(dir)
 	if err != nil {
@@ -100,6 +105,7 @@ func launchService(dir string, flags ...string) (*service, <-chan string, error)
 	}
 	args := append([]string{"serve", "--addr", "127.0.0.1:0", "--data-dir", dir}, append(layout, flags...)...)
 	s.process = exec.Command(binary, args...)
+	s.process.Env = append(os.Environ(), env...)
 	stderr, err := s.process.StderrPipe()
 	if err != nil {
 		return nil, nil, err

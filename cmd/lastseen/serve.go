@@ -125,7 +125,7 @@ func (f *serviceFlags) config(log *slog.Logger, accessLog string, storage schema
 		queries = 4 * runtime.GOMAXPROCS(0)
 	}
 	storage.DiskReserve = int64(f.DiskReserve) << 20
-	storage.Connections = f.ClickHouseConnections
+	storage.Connections, storage.Log = f.ClickHouseConnections, log
 	if storage.Connections == 0 {
 		const others = 12 // the writer, the checkpoint, eight look-ups of keys, the uses of keys, /readyz
 		storage.Connections = queries + f.Histories + others
@@ -148,16 +148,17 @@ type serveCommand struct {
 	serviceFlags
 	signInFlags `embed:"" group:"Sign-in"`
 	adminFlags
-	DataDir      string     `default:"lastseen-data" placeholder:"DIR" help:"Where the embedded ClickHouse keeps its data and the local issuer its key; made when absent (default ${default})."`
-	ClickHouse   string     `name:"clickhouse" default:"embedded" placeholder:"embedded|URL" help:"Which ClickHouse: embedded, or the HTTP address of a server such as http://user:password@host:8123/database, several hosts separated by commas; put a password into the environment variable, not on the command line (default ${default})."`
-	Database     string     `default:"lastseen" placeholder:"NAME" help:"Database for the tables, made when absent; one that the address names goes before it (default ${default})."`
-	Cluster      string     `placeholder:"NAME" help:"ClickHouse cluster over which to lay the tables out; none by default."`
-	Replicated   *bool      `help:"Whether a cluster's tables are Replicated ones; by default where its servers have a Keeper and the macros shard and replica. Counts when the tables are made."`
-	LogLevel     slog.Level `default:"info" placeholder:"LEVEL" help:"Least level that is logged: debug, info, warn or error (default ${default})."`
-	AccessLog    string     `default:"usual" enum:"usual,all,errors,off" help:"Which requests are logged: usual leaves out successful polls of last_seen and of the probes; all; errors; off (default ${default})."`
-	Retention    retention  `default:"0d" placeholder:"DAYSd" help:"How long data points are kept after their timestamp, in days such as 400d; ClickHouse drops older ones within hours, and ingest rejects them; 0d for ever (default ${default})."`
-	NoFsync      bool       `help:"Acknowledge points before the disk has them: they survive the death of the process but not the loss of power. Off by default."`
-	AcceptDamage bool       `help:"Go on although ClickHouse has set damaged parts of tables aside: what they held stays missing, revocations of keys too. Off by default: keys are then refused."`
+	clickhouseFlags `embed:"" group:"ClickHouse server"`
+	DataDir         string     `default:"lastseen-data" placeholder:"DIR" help:"Where the embedded ClickHouse keeps its data and the local issuer its key; made when absent (default ${default})."`
+	ClickHouse      string     `name:"clickhouse" default:"embedded" placeholder:"embedded|URL" help:"Which ClickHouse: embedded, or the HTTP address of a server such as http://user:password@host:8123/database, several hosts separated by commas; put a password into the environment variable, not on the command line (default ${default})."`
+	Database        string     `default:"lastseen" placeholder:"NAME" help:"Database for the tables, made when absent; one that the address names goes before it (default ${default})."`
+	Cluster         string     `placeholder:"NAME" help:"ClickHouse cluster over which to lay the tables out; none by default."`
+	Replicated      *bool      `help:"Whether a cluster's tables are Replicated ones; by default where its servers have a Keeper and the macros shard and replica. Counts when the tables are made."`
+	LogLevel        slog.Level `default:"info" placeholder:"LEVEL" help:"Least level that is logged: debug, info, warn or error (default ${default})."`
+	AccessLog       string     `default:"usual" enum:"usual,all,errors,off" help:"Which requests are logged: usual leaves out successful polls of last_seen and of the probes; all; errors; off (default ${default})."`
+	Retention       retention  `default:"0d" placeholder:"DAYSd" help:"How long data points are kept after their timestamp, in days such as 400d; ClickHouse drops older ones within hours, and ingest rejects them; 0d for ever (default ${default})."`
+	NoFsync         bool       `help:"Acknowledge points before the disk has them: they survive the death of the process but not the loss of power. Off by default."`
+	AcceptDamage    bool       `help:"Go on although ClickHouse has set damaged parts of tables aside: what they held stays missing, revocations of keys too. Off by default: keys are then refused."`
 }
 
 // retention is a time in whole days.
@@ -185,7 +186,7 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	log := terminal.NewLogger(std.err, c.LogLevel)
 	config, err := c.config(log, c.AccessLog, schema.Options{
 		ClickHouse: c.ClickHouse, DataDir: c.DataDir, Database: c.Database, Cluster: c.Cluster, Replicated: c.Replicated, NoFsync: c.NoFsync,
-		Retention: time.Duration(c.Retention),
+		Retention: time.Duration(c.Retention), Security: c.security(),
 	})
 	if err != nil {
 		return err

@@ -44,7 +44,7 @@ func (p *position) point(now int64, batch *Batch) (schema.DataPoint, string) {
 	case !p.timed:
 		return schema.DataPoint{}, detailAppTime
 	}
-	at, rolled := unrolled(p.timestamp, now)
+	at, rolled := Unrolled(p.timestamp, now)
 	if rolled {
 		batch.Rolled++
 	}
@@ -89,9 +89,9 @@ const (
 	rolloverOff = day                     // how late or early such a point may be
 )
 
-// unrolled corrects the time of a receiver whose count of weeks began again: one that lies 1,024 or
-// 2,048 weeks before its arrival, to the day.
-func unrolled(at, now int64) (corrected int64, rolled bool) {
+// Unrolled corrects the time of a receiver whose count of weeks began again: one that lies 1,024 or
+// 2,048 weeks before its arrival, to the day. Times are Unix milliseconds.
+func Unrolled(at, now int64) (corrected int64, rolled bool) {
 	for _, eras := range []int64{1, 2} {
 		if late := now - (at + eras*rolloverEra); late >= -rolloverOff && late <= rolloverOff {
 			return at + eras*rolloverEra, true

@@ -18,6 +18,9 @@ const (
 	// fiftieth of a processor and each save stands for many points of a session.
 	pauseFactor  = 49
 	longestPause = 10 * time.Second // bounds what a start replays
+	// failuresToLog is how many saves in a row must fail: the first may be what a trouble of ClickHouse is
+	// found by.
+	failuresToLog = 2
 )
 
 // saver is the state of saving the table to ClickHouse.
@@ -57,7 +60,7 @@ func (s *saver) pause(took time.Duration) time.Duration {
 func (t *Table) Run(ctx context.Context) {
 	timer := time.NewTimer(t.saver.interval)
 	defer timer.Stop()
-	failing := false
+	var failures int // in a row, those left out that a trouble of ClickHouse explains, which is logged elsewhere
 	for {
 		select {
 		case <-ctx.Done():
@@ -70,12 +73,16 @@ func (t *Table) Run(ctx context.Context) {
 		cancel()
 		timer.Reset(t.saver.pause(time.Since(began)))
 		switch {
-		case err != nil && !failing && ctx.Err() == nil:
-			t.log.Warn("saving the last_seen checkpoint fails; it is tried again, and nothing is lost meanwhile", "error", err)
-		case err == nil && failing:
-			t.log.Info("saving the last_seen checkpoint works again")
+		case err == nil:
+			if failures >= failuresToLog {
+				t.log.Info("saving the last_seen checkpoint works again")
+			}
+			failures = 0
+		case ctx.Err() == nil && t.db.Trouble() == nil:
+			if failures++; failures == failuresToLog {
+				t.log.Warn("saving the last_seen checkpoint fails; it is tried again, and nothing is lost meanwhile", "error", err)
+			}
 		}
-		failing = err != nil
 	}
 }
 

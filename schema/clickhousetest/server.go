@@ -89,6 +89,9 @@ func Start(tb testing.TB, options Options) *Server {
 // Configure adds elements of a config.xml; they count from the next Start.
 func (s *Server) Configure(config string) { s.options.Config += config }
 
+// SetUsers replaces Options.Users, which must not have been empty; they count from the next Start.
+func (s *Server) SetUsers(users string) { s.options.Users = users }
+
 // Start starts a server that is down and returns when it answers.
 func (s *Server) Start() error {
 	order := processOrder{Dir: s.data, Options: embedded.ServerOptions{

@@ -35,7 +35,7 @@ func readPoints(c *call) (*decode.Batch, error) {
 	request := &c.http.Request.Header
 	format, _ := pointsFormat(request.ContentType()) // both were checked by checkBodyHeaders
 	encoding, _ := pointsEncoding(request)
-	budget := c.server.services.Writer.Budget()
+	budget := c.server.services.Writer.Budget().Of(c.principal.OrgID)
 	memory := int64(bodyMemory)
 	if length := int64(request.ContentLength()); length >= 0 {
 		memory = min(memory, length)

@@ -108,7 +108,7 @@ func ingestApp(app decode.App) func(*call) error {
 
 // readMessage reads what the app sends into points.
 func readMessage(c *call, app decode.App) (*decode.Batch, decode.Reply, error) {
-	budget := c.server.services.Writer.Budget()
+	budget := c.server.services.Writer.Budget().Of(c.principal.OrgID)
 	memory := int64(c.http.Request.Header.ContentLength())
 	if memory < 0 {
 		memory = c.route.bodyLimit // nobody knows yet

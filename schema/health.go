@@ -23,13 +23,27 @@ func (db *DB) Trouble() *health.Trouble { return db.monitor.Trouble() }
 func NeverBegun(err error) bool { return health.NotSent(err) }
 
 // monitored starts the monitor of a connection whose statements are not counted.
-func monitored(conn driver.Conn, hosts *health.Hosts, log *slog.Logger) *health.Monitor {
-	return health.Start(health.Config{
-		Hosts: hosts, Log: log,
-		Ask:   func(ctx context.Context) error { return withoutAddress(conn.Exec(ctx, "SELECT 1")) },
-		Write: func(ctx context.Context) error { return withoutAddress(conn.Exec(ctx, writeAgain)) },
-	})
+func monitored(conn driver.Conn, hosts *health.Hosts, l layout, log *slog.Logger) *health.Monitor {
+	ask := "SELECT 1"
+	if l.cluster != "" {
+		ask = askShards
+	}
+	run := func(statement string) func(context.Context) error {
+		return func(ctx context.Context) error {
+			if err := conn.Exec(ctx, statement); !hasCode(err, codeUnknownTable) { // it is not made yet
+				return withoutAddress(err)
+			}
+			return nil
+		}
+	}
+	return health.Start(health.Config{Hosts: hosts, Log: log, Ask: run(ask), Write: run(writeAgain)})
 }
+
+// codeUnknownTable is ClickHouse's UNKNOWN_TABLE.
+const codeUnknownTable = 60
+
+// askShards looks for a session that there cannot be, on every shard of a cluster.
+var askShards = "SELECT session_id FROM " + dataPointsTable.name + " WHERE session_id = '' LIMIT 1"
 
 // writeAgain writes some point as it is, which changes nothing: rows of one version are one. Like every
 // insert of points it needs the rights, the room on the disk, few enough parts, and all shards.

@@ -176,7 +176,7 @@ func open(ctx context.Context, options *clickhouse.Options, servers *health.Host
 		return nil, errors.Join(err, conn.Close(), closeHosts(hosts))
 	}
 	counts := new(statementCounts)
-	monitor := monitored(conn, servers, layoutOptions.Log)
+	monitor := monitored(conn, servers, layout, layoutOptions.Log)
 	counted := &countedConn{Conn: conn, counts: counts, monitor: monitor}
 	if servers != nil {
 		counted.retries = 1

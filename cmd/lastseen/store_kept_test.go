@@ -18,16 +18,10 @@ func TestAcknowledgedPointsSurviveKillsOnAServer(t *testing.T) {
 	cycles := killCycles(t, 3)
 	server := clickhousetest.Start(t, clickhousetest.Options{})
 	k := newKillTrial(t, "--clickhouse="+server.URL("lastseen"), "--admin-addr=")
-	aborted := 0 // servers that ended when the service was killed
 	for cycle := range cycles {
 		switch cycle % 3 {
 		case 0:
 			k.stopUnderIngest(t, k.kill)
-			if !answers(server) {
-				aborted++
-				_ = server.Kill() // which has ended by itself
-				mustStart(t, server)
-			}
 			k.start(t)
 		case 1:
 			k.stopUnderIngest(t, server.Kill)
@@ -50,16 +44,7 @@ func TestAcknowledgedPointsSurviveKillsOnAServer(t *testing.T) {
 	if err := k.terminate(); err != nil {
 		t.Error(err)
 	}
-	t.Logf("%d cycles, %d points acknowledged; the server ended %d times when the service was killed", cycles, k.acknowledged(), aborted)
-}
-
-func answers(server *clickhousetest.Server) bool {
-	response, err := http.Get(server.URL(""))
-	if err != nil {
-		return false
-	}
-	response.Body.Close()
-	return true
+	t.Logf("%d cycles, %d points acknowledged", cycles, k.acknowledged())
 }
 
 func mustStart(t *testing.T, server *clickhousetest.Server) {

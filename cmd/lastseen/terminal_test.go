@@ -196,7 +196,7 @@ func TestTheServiceInTheBackgroundOfATerminal(t *testing.T) {
 	w.await(clock + "stopped")
 	seen := strings.Join(w.seen(), "\n")
 	for _, pattern := range []string{
-		`^` + clock + `starting version=\S+ data_dir=lastseen-data$`,
+		`^` + clock + `starting version=("[^"]+"|\S+) data_dir=lastseen-data$`,
 		`^` + clock + `200 GET /orgs/api_keys/list/v1 \S+s 2 B org=org_term caller=user user=u$`,
 		`^` + clock + `404 POST /orgs/api_keys/revoke/v1 \S+s \d+ B request_id=\w+ org=org_term caller=user user=u$`,
 		`^` + clock + `stopping$`,

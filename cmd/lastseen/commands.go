@@ -39,7 +39,7 @@ func version() string {
 	}
 	text := info.Main.Version
 	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" {
+		if setting.Key == "vcs.revision" && text == "(devel)" { // other versions name the commit
 			text += " " + setting.Value
 		}
 	}

@@ -21,6 +21,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"lastseen/schema/embedded"
 )
 
@@ -184,8 +186,14 @@ func (s *Server) end(signal syscall.Signal) error {
 	return process.err
 }
 
-// Freeze stops the process as SIGSTOP does: connections are taken by the system, and nothing answers.
-func (s *Server) Freeze() error { return s.process.signal(syscall.SIGSTOP) }
+// Freeze stops the process as SIGSTOP does: connections are taken by the system, and nothing answers. It returns when all
+// its threads stand, which takes a moment.
+func (s *Server) Freeze() error {
+	if err := s.process.signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	return unix.Waitid(unix.P_PID, s.PID(), nil, unix.WSTOPPED|unix.WNOWAIT, nil)
+}
 
 // Thaw resumes a frozen server.
 func (s *Server) Thaw() error { return s.process.signal(syscall.SIGCONT) }

@@ -80,7 +80,8 @@ const (
 
 // spreadTypes are the types whose methods may lie in more files, and why.
 var spreadTypes = map[string]string{
-	"schema.DB":                   "it is the handle of all tables, and a file owns a table",
+	"schema.DB":                   "it brings all tables to what the options say, and a file owns a setting",
+	"schema.PointTable":           "a file for each way in which the history is read",
 	"schema/embedded.lease":       "a file for each way in which a statement reaches the engine",
 	"cmd/lastseen/trackfile.file": "a file for each format of recorded tracks, and each reads this one",
 }

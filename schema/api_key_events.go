@@ -50,7 +50,7 @@ type KeyEvent struct {
 }
 
 // InsertKeyEvent adds an event. The same event may be added any number of times.
-func (db *DB) InsertKeyEvent(ctx context.Context, e KeyEvent) error {
+func (db *KeyTable) InsertKeyEvent(ctx context.Context, e KeyEvent) error {
 	err := db.conn.Exec(ctx, `INSERT INTO api_key_events (event_id, org_id, kind, key_id, name, prefix, action, user_id, at)
 SELECT {event:String}, {org:String}, {kind:String}, {key:String}, {name:String}, {prefix:String}, {action:String}, {user:String},
   fromUnixTimestamp64Milli({at:Int64}, 'UTC')`,
@@ -85,7 +85,7 @@ func (r keyEventRow) event() KeyEvent {
 
 // ListKeyEvents returns what was done to an organisation's keys of a kind, newest first: at most
 // limit events after the first offset ones, and the number of all of them.
-func (db *DB) ListKeyEvents(ctx context.Context, orgID string, kind KeyKind, limit, offset int) ([]KeyEvent, int, error) {
+func (db *KeyTable) ListKeyEvents(ctx context.Context, orgID string, kind KeyKind, limit, offset int) ([]KeyEvent, int, error) {
 	var total uint64
 	of := []any{clickhouse.Named("org", orgID), clickhouse.Named("kind", string(kind))}
 	const from = " FROM api_key_events FINAL WHERE org_id = {org:String} AND kind = {kind:String}"
@@ -104,7 +104,7 @@ ORDER BY at DESC, event_id DESC LIMIT {limit:UInt64} OFFSET {offset:UInt64}`,
 }
 
 // HasKeyEvent reports whether something was done to an organisation's key.
-func (db *DB) HasKeyEvent(ctx context.Context, orgID string, keyID ID, action KeyAction) (bool, error) {
+func (db *KeyTable) HasKeyEvent(ctx context.Context, orgID string, keyID ID, action KeyAction) (bool, error) {
 	var count uint64
 	err := db.conn.QueryRow(ctx, `SELECT count() FROM api_key_events WHERE org_id = {org:String} AND key_id = {key:String} AND action = {action:String}`,
 		clickhouse.Named("org", orgID), clickhouse.Named("key", keyID.String()), clickhouse.Named("action", string(action))).Scan(&count)

@@ -77,12 +77,12 @@ var never = time.Date(2261, 1, 1, 0, 0, 0, 0, time.UTC)
 func bindNever() any { return clickhouse.Named("never", never.UnixMilli()) }
 
 // InsertAPIKey writes a new key's record.
-func (db *DB) InsertAPIKey(ctx context.Context, k APIKey) error {
+func (db *KeyTable) InsertAPIKey(ctx context.Context, k APIKey) error {
 	return db.InsertAPIKeys(ctx, []APIKey{k})
 }
 
 // InsertAPIKeys writes the records of new keys, all or, on an error, perhaps none.
-func (db *DB) InsertAPIKeys(ctx context.Context, keys []APIKey) error {
+func (db *KeyTable) InsertAPIKeys(ctx context.Context, keys []APIKey) error {
 	var hash, id, kind, org, name, prefix, device, user proto.ColStr
 	var createdAt, expiresAt, revokedAt proto.ColDateTime64
 	var registers proto.ColUInt8
@@ -123,7 +123,7 @@ func (db *DB) InsertAPIKeys(ctx context.Context, keys []APIKey) error {
 }
 
 // RevokeAPIKey records a revocation. It cannot be undone; of several the earliest counts.
-func (db *DB) RevokeAPIKey(ctx context.Context, hash KeyHash, at time.Time, userID string) error {
+func (db *KeyTable) RevokeAPIKey(ctx context.Context, hash KeyHash, at time.Time, userID string) error {
 	err := db.conn.Exec(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at, revoked_by_user_id)
 SELECT {hash:String}, fromUnixTimestamp64Milli({never:Int64}, 'UTC'), fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {user:String}`,
 		bindNever(), clickhouse.Named("hash", hex.EncodeToString(hash[:])), clickhouse.Named("at", at.UnixMilli()), clickhouse.Named("user", userID))
@@ -135,7 +135,7 @@ SELECT {hash:String}, fromUnixTimestamp64Milli({never:Int64}, 'UTC'), fromUnixTi
 
 // ExpireAPIKey makes a key expire at a time; of several expiries the earliest counts, so a key's life
 // is never made longer.
-func (db *DB) ExpireAPIKey(ctx context.Context, hash KeyHash, at time.Time) error {
+func (db *KeyTable) ExpireAPIKey(ctx context.Context, hash KeyHash, at time.Time) error {
 	err := db.conn.Exec(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at)
 SELECT {hash:String}, fromUnixTimestamp64Milli({at:Int64}, 'UTC'), fromUnixTimestamp64Milli({never:Int64}, 'UTC')`,
 		bindNever(), clickhouse.Named("hash", hex.EncodeToString(hash[:])), clickhouse.Named("at", at.UnixMilli()))
@@ -147,7 +147,7 @@ SELECT {hash:String}, fromUnixTimestamp64Milli({at:Int64}, 'UTC'), fromUnixTimes
 
 // EndAPIKey ends a key at once, whatever a clock that is set back may say later: it expires, and counts as
 // ended by its owner, at the same time. Ended tells such a key.
-func (db *DB) EndAPIKey(ctx context.Context, hash KeyHash, at time.Time, userID string) error {
+func (db *KeyTable) EndAPIKey(ctx context.Context, hash KeyHash, at time.Time, userID string) error {
 	err := db.conn.Exec(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at, revoked_by_user_id)
 SELECT {hash:String}, fromUnixTimestamp64Milli({at:Int64}, 'UTC'), fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {user:String}`,
 		clickhouse.Named("hash", hex.EncodeToString(hash[:])), clickhouse.Named("at", at.UnixMilli()), clickhouse.Named("user", userID))
@@ -169,7 +169,7 @@ type KeyUse struct {
 }
 
 // RecordKeyUses notes when keys were last used; of several uses the last counts.
-func (db *DB) RecordKeyUses(ctx context.Context, uses []KeyUse) error {
+func (db *KeyTable) RecordKeyUses(ctx context.Context, uses []KeyUse) error {
 	var hash proto.ColStr
 	var expiresAt, revokedAt, lastUsedAt proto.ColDateTime64
 	for _, use := range uses {
@@ -234,14 +234,14 @@ func keyHash(text string) (hash KeyHash) {
 }
 
 // FindAPIKey returns the key with a hash, and false when there is none.
-func (db *DB) FindAPIKey(ctx context.Context, hash KeyHash) (APIKey, bool, error) {
+func (db *KeyTable) FindAPIKey(ctx context.Context, hash KeyHash) (APIKey, bool, error) {
 	return db.findAPIKey(ctx, apiKeySelect+" WHERE key_hash = {hash:String} AND key_id != ''",
 		clickhouse.Named("hash", hex.EncodeToString(hash[:])))
 }
 
 // FindAPIKeys returns the keys with the hashes, each once, in no particular order; a hash that no key
 // has is missing from the answer. It is one query for up to five thousand hashes.
-func (db *DB) FindAPIKeys(ctx context.Context, hashes []KeyHash) ([]APIKey, error) {
+func (db *KeyTable) FindAPIKeys(ctx context.Context, hashes []KeyHash) ([]APIKey, error) {
 	var keys []APIKey
 	for chunk := range slices.Chunk(hashes, rowsPerSet) {
 		texts := make([]string, len(chunk))
@@ -264,12 +264,12 @@ func (db *DB) FindAPIKeys(ctx context.Context, hashes []KeyHash) ([]APIKey, erro
 }
 
 // FindAPIKeyByID returns an organisation's key by its id, and false when it has none with that id.
-func (db *DB) FindAPIKeyByID(ctx context.Context, orgID string, kind KeyKind, id ID) (APIKey, bool, error) {
+func (db *KeyTable) FindAPIKeyByID(ctx context.Context, orgID string, kind KeyKind, id ID) (APIKey, bool, error) {
 	return db.findAPIKey(ctx, apiKeySelect+" WHERE org_id = {org:String} AND kind = {kind:String} AND key_id = {id:String}",
 		clickhouse.Named("org", orgID), clickhouse.Named("kind", string(kind)), clickhouse.Named("id", id.String()))
 }
 
-func (db *DB) findAPIKey(ctx context.Context, query string, args ...any) (key APIKey, found bool, err error) {
+func (db *KeyTable) findAPIKey(ctx context.Context, query string, args ...any) (key APIKey, found bool, err error) {
 	rows, err := db.conn.Query(ctx, query, args...)
 	if err != nil {
 		return APIKey{}, false, fmt.Errorf("find an API key: %w", err)
@@ -279,7 +279,7 @@ func (db *DB) findAPIKey(ctx context.Context, query string, args ...any) (key AP
 }
 
 // ListAPIKeys returns an organisation's keys of a kind, newest first.
-func (db *DB) ListAPIKeys(ctx context.Context, orgID string, kind KeyKind) ([]APIKey, error) {
+func (db *KeyTable) ListAPIKeys(ctx context.Context, orgID string, kind KeyKind) ([]APIKey, error) {
 	rows, err := db.conn.Query(ctx, apiKeySelect+` WHERE org_id = {org:String} AND kind = {kind:String} ORDER BY created_at DESC, key_id DESC`,
 		clickhouse.Named("org", orgID), clickhouse.Named("kind", string(kind)))
 	if err != nil {

@@ -123,7 +123,7 @@ type OwnedPoint struct {
 // durability that Options.NoFsync chooses. Its error matches DiskFull below Options.DiskReserve. On an
 // error some of them may have been written (an insert is atomic only within a month); writing them again
 // is harmless.
-func (db *DB) InsertDataPoints(ctx context.Context, points []OwnedPoint) error {
+func (db *PointTable) InsertDataPoints(ctx context.Context, points []OwnedPoint) error {
 	insert := db.pointInserts.take()
 	columns := &insert.columns
 	if columns.organisation == nil {

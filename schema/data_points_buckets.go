@@ -9,7 +9,7 @@ import (
 
 // ReadBuckets streams, in ascending time, the newest non-outlier point of each bucket of the range.
 // Buckets are bucketSeconds long and aligned to the Unix epoch.
-func (db *DB) ReadBuckets(ctx context.Context, session ID, start, end int64, bucketSeconds int) (*PointReader, error) {
+func (db *PointTable) ReadBuckets(ctx context.Context, session ID, start, end int64, bucketSeconds int) (*PointReader, error) {
 	list := allColumns.selectList()
 	query := bucketSelect(list, folded(list))
 	args := append(sessionRangeArgs(session, start, end), bucketArg(bucketSeconds))
@@ -22,7 +22,7 @@ func (db *DB) ReadBuckets(ctx context.Context, session ID, start, end int64, buc
 
 // BucketPageEnd is PageEnd for buckets: it returns the beginning of the first bucket that has a
 // non-outlier point and does not fit. It reads no further than the page.
-func (db *DB) BucketPageEnd(ctx context.Context, session ID, start, end int64, bucketSeconds, limit int) (int64, bool, error) {
+func (db *PointTable) BucketPageEnd(ctx context.Context, session ID, start, end int64, bucketSeconds, limit int) (int64, bool, error) {
 	first, more, err := db.boundary(withSettings(ctx, db.streaming()), `SELECT timestamp AS received_at, timestamp FROM (
   SELECT timestamp, `+bucketOf+` AS bucket, lagInFrame(bucket, 1, `+noBucket+`) OVER (ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS bucket_before
   FROM `+folded("timestamp, outlier")+` WHERE outlier = 0

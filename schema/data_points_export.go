@@ -90,7 +90,7 @@ const receivedRows = "(SELECT " + exportColumns + sessionRange + receiptRange + 
 // PointReader does, and returns the file as ClickHouse writes it. The caller closes it, which also
 // stops the query. A query that fails half way fails a read; io.EOF is the file's proper end. Both
 // errors match ErrTooManyRows when there are more than MaxRows.
-func (db *DB) ExportDataPoints(ctx context.Context, e Export) (io.ReadCloser, error) {
+func (db *PointTable) ExportDataPoints(ctx context.Context, e Export) (io.ReadCloser, error) {
 	query, args := exportSelect+folded(exportColumns)+" AS p", sessionRangeArgs(e.Session, e.Start, e.End)
 	switch {
 	case e.Receipts != nil:

@@ -34,7 +34,7 @@ func receiptArgs(r Receipts) []any {
 // ReadReceived streams the points of a session with start <= timestamp < end (Unix milliseconds) that
 // arrived in receipts, in the order of their arrival. Of a point that was replaced, each version that
 // is still stored has its own place.
-func (db *DB) ReadReceived(ctx context.Context, session ID, start, end int64, receipts Receipts) (*PointReader, error) {
+func (db *PointTable) ReadReceived(ctx context.Context, session ID, start, end int64, receipts Receipts) (*PointReader, error) {
 	reader, err := db.readSession(withSettings(ctx, sorting), allColumns, session,
 		"SELECT "+allColumns.selectList()+sessionRange+receiptRange+" ORDER BY received_at, timestamp",
 		append(sessionRangeArgs(session, start, end), receiptArgs(receipts)...)...)
@@ -51,7 +51,7 @@ var sorting = clickhouse.Settings{"max_threads": 1, "max_bytes_before_external_s
 // PageEnd returns where a page of at most limit points ends that begins at start: the timestamp (Unix
 // milliseconds) of the first point that does not fit, and false when everything before end fits.
 // limit is at least 1. It reads no column but the timestamp, and no further than the page.
-func (db *DB) PageEnd(ctx context.Context, session ID, start, end int64, limit int) (int64, bool, error) {
+func (db *PointTable) PageEnd(ctx context.Context, session ID, start, end int64, limit int) (int64, bool, error) {
 	first, more, err := db.boundary(withSettings(ctx, db.streaming()), "SELECT timestamp AS received_at, timestamp"+sessionRange+keyOrder+`
   LIMIT 1 BY session_id, timestamp LIMIT {limit:Int64}, 1`,
 		append(sessionRangeArgs(session, start, end), clickhouse.Named("limit", int64(limit)))...)
@@ -60,14 +60,14 @@ func (db *DB) PageEnd(ctx context.Context, session ID, start, end int64, limit i
 
 // ReceivedPageEnd returns the last place of a page of at most limit points that arrived in receipts,
 // and false when all of them fit. A page has fewer points where a mark added a row to one of them.
-func (db *DB) ReceivedPageEnd(ctx context.Context, session ID, start, end int64, receipts Receipts, limit int) (Receipt, bool, error) {
+func (db *PointTable) ReceivedPageEnd(ctx context.Context, session ID, start, end int64, receipts Receipts, limit int) (Receipt, bool, error) {
 	return db.boundary(withSettings(ctx, sorting), "SELECT received_at, timestamp"+sessionRange+receiptRange+`
   ORDER BY received_at, timestamp LIMIT {limit:Int64}, 1`,
 		append(append(sessionRangeArgs(session, start, end), receiptArgs(receipts)...), clickhouse.Named("limit", int64(limit-1)))...)
 }
 
 // boundary runs a query for one pair of a received_at and a timestamp, or none.
-func (db *DB) boundary(ctx context.Context, query string, args ...any) (at Receipt, found bool, err error) {
+func (db *PointTable) boundary(ctx context.Context, query string, args ...any) (at Receipt, found bool, err error) {
 	var received, stamp proto.ColDateTime64
 	received.WithPrecision(proto.PrecisionMilli)
 	stamp.WithPrecision(proto.PrecisionMilli)
@@ -92,7 +92,7 @@ func (db *DB) boundary(ctx context.Context, query string, args ...any) (at Recei
 // NewestReceipt returns the newest time (Unix milliseconds) at which a stored point was received, and 0
 // when no point is stored. It looks back from now step by step, so that where points arrive all the time it
 // looks at few rows.
-func (db *DB) NewestReceipt(ctx context.Context, now time.Time) (int64, error) {
+func (db *PointTable) NewestReceipt(ctx context.Context, now time.Time) (int64, error) {
 	for _, back := range []time.Duration{time.Minute, time.Hour, 4 * day, 200 * day, 0} {
 		var since int64
 		if back > 0 {

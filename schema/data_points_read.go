@@ -65,13 +65,13 @@ func (c *pointColumns) wantedResults(s columnSet) proto.Results {
 
 // readPoints starts a query over several sessions whose select list is pointSelect and whose rows of
 // one identity are neighbours.
-func (db *DB) readPoints(ctx context.Context, query string, args ...any) (*PointReader, error) {
+func (db *PointTable) readPoints(ctx context.Context, query string, args ...any) (*PointReader, error) {
 	return db.readSession(ctx, identityColumns, ID{}, query, args...)
 }
 
 // readSession starts a query over one session whose select list is that of the wanted columns and
 // whose rows of one identity are neighbours. The columns that are not wanted have absent values.
-func (db *DB) readSession(ctx context.Context, wanted columnSet, session ID, query string, args ...any) (*PointReader, error) {
+func (db *PointTable) readSession(ctx context.Context, wanted columnSet, session ID, query string, args ...any) (*PointReader, error) {
 	columns := new(pointColumns)
 	ctx, cancel := context.WithCancel(ctx)
 	native, err := db.queryNative(ctx, columns.wantedResults(wanted), query, args...)
@@ -194,7 +194,7 @@ func (r *PointReader) Close() error {
 // faster with one thread. Virtual rows let it open a part when the merge comes to it rather than all at
 // the start, four megabytes each. They are asked of the engine that comes with us and not of a server,
 // since older ones read beyond an index whose suffix is not kept in memory (ClickHouse issue 85596).
-func (db *DB) streaming() clickhouse.Settings {
+func (db *PointTable) streaming() clickhouse.Settings {
 	settings := clickhouse.Settings{
 		"max_threads": 1, "optimize_read_in_order": 1, "read_in_order_use_buffering": 0,
 		"query_plan_remove_redundant_sorting": 0, // for folded
@@ -245,17 +245,17 @@ func storableTime(ms int64) int64 {
 
 // ReadDataPoints streams the points of a session with start <= timestamp < end (Unix milliseconds)
 // in ascending time, outliers included.
-func (db *DB) ReadDataPoints(ctx context.Context, session ID, start, end int64) (*PointReader, error) {
+func (db *PointTable) ReadDataPoints(ctx context.Context, session ID, start, end int64) (*PointReader, error) {
 	return db.readRange(ctx, allColumns, session, start, end)
 }
 
 // ReadPositions is ReadDataPoints for who needs of each point only its time, its coordinates and its
 // marks: nothing else is read.
-func (db *DB) ReadPositions(ctx context.Context, session ID, start, end int64) (*PointReader, error) {
+func (db *PointTable) ReadPositions(ctx context.Context, session ID, start, end int64) (*PointReader, error) {
 	return db.readRange(ctx, positionColumns, session, start, end)
 }
 
-func (db *DB) readRange(ctx context.Context, wanted columnSet, session ID, start, end int64) (*PointReader, error) {
+func (db *PointTable) readRange(ctx context.Context, wanted columnSet, session ID, start, end int64) (*PointReader, error) {
 	reader, err := db.readSession(withSettings(ctx, db.streaming()), wanted, session,
 		"SELECT "+wanted.selectList()+sessionRange+keyOrder, sessionRangeArgs(session, start, end)...)
 	if err != nil {
@@ -266,7 +266,7 @@ func (db *DB) readRange(ctx context.Context, wanted columnSet, session ID, start
 
 // ReadReceivedSince streams every point that was received at or after a time (Unix milliseconds), by
 // session and ascending time.
-func (db *DB) ReadReceivedSince(ctx context.Context, receivedAt int64) (*PointReader, error) {
+func (db *PointTable) ReadReceivedSince(ctx context.Context, receivedAt int64) (*PointReader, error) {
 	reader, err := db.readPoints(ctx,
 		"SELECT "+pointSelect+` FROM session_by_device_data_points
 WHERE received_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') ORDER BY session_id, timestamp`,
@@ -284,7 +284,7 @@ type PointKey struct {
 }
 
 // FindDataPoints returns those of the points with the given identities that are stored.
-func (db *DB) FindDataPoints(ctx context.Context, keys []PointKey) (map[PointKey]DataPoint, error) {
+func (db *PointTable) FindDataPoints(ctx context.Context, keys []PointKey) (map[PointKey]DataPoint, error) {
 	found := make(map[PointKey]DataPoint)
 	for chunk := range slices.Chunk(keys, rowsPerSet) {
 		if err := db.findDataPoints(ctx, chunk, found); err != nil {
@@ -294,7 +294,7 @@ func (db *DB) FindDataPoints(ctx context.Context, keys []PointKey) (map[PointKey
 	return found, nil
 }
 
-func (db *DB) findDataPoints(ctx context.Context, keys []PointKey, found map[PointKey]DataPoint) error {
+func (db *PointTable) findDataPoints(ctx context.Context, keys []PointKey, found map[PointKey]DataPoint) error {
 	sessions, timestamps := make([]string, len(keys)), make([]int64, len(keys))
 	oldest, newest := keys[0].Timestamp, keys[0].Timestamp
 	for i, key := range keys {

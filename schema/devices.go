@@ -38,7 +38,7 @@ type Device struct {
 }
 
 // SaveDevice writes a device; of two rows with one id the higher version counts.
-func (db *DB) SaveDevice(ctx context.Context, d Device) error {
+func (db *DeviceTable) SaveDevice(ctx context.Context, d Device) error {
 	err := db.conn.Exec(ctx, `INSERT INTO devices
 (device_id, org_id, device_mac_address, type, comments, off_chrt_reference_id, created_at, version)
 SELECT {device_id:String}, {org_id:String}, {mac:String}, {type:Nullable(String)}, {comments:Nullable(String)},
@@ -56,7 +56,7 @@ const deviceSelect = `SELECT device_id, org_id, device_mac_address, type, commen
 FROM devices FINAL`
 
 // FindDevice returns the device with an id, and false when there is none.
-func (db *DB) FindDevice(ctx context.Context, id ID) (device Device, found bool, err error) {
+func (db *DeviceTable) FindDevice(ctx context.Context, id ID) (device Device, found bool, err error) {
 	rows, err := db.conn.Query(ctx, deviceSelect+" WHERE device_id = {id:String}", clickhouse.Named("id", id.String()))
 	if err != nil {
 		return Device{}, false, fmt.Errorf("find a device: %w", err)
@@ -79,7 +79,7 @@ type DeviceOwner struct {
 
 // EachDeviceOwner calls each for every device, in no particular order. It decodes columns, so that
 // a million devices take about a second.
-func (db *DB) EachDeviceOwner(ctx context.Context, each func(DeviceOwner)) error {
+func (db *DeviceTable) EachDeviceOwner(ctx context.Context, each func(DeviceOwner)) error {
 	var id, org, mac proto.ColStr
 	var createdAt proto.ColInt64
 	var version proto.ColUInt64

@@ -100,7 +100,7 @@ func (c *countedConn) again(ctx context.Context, try func() error) error {
 
 // insertAgain is InsertFormat of a block, tried again where a connection was lost. Rows that are there twice
 // are one.
-func (db *DB) insertAgain(ctx context.Context, statement string, block *proto.Buffer) error {
+func (db *connection) insertAgain(ctx context.Context, statement string, block *proto.Buffer) error {
 	first := true
 	err := db.conn.again(ctx, func() error {
 		if !first {

@@ -78,7 +78,7 @@ func (c *checkpointColumns) input() proto.Input {
 // SaveCheckpoints writes checkpoint rows. version must grow from one call to the next. watermark
 // (Unix milliseconds) promises that every point received before it is in the checkpoint, in these
 // rows or in earlier ones; a call that saves only a part of what is due repeats the last watermark.
-func (db *DB) SaveCheckpoints(ctx context.Context, rows []Checkpoint, version uint64, watermark int64) error {
+func (db *CheckpointTable) SaveCheckpoints(ctx context.Context, rows []Checkpoint, version uint64, watermark int64) error {
 	insert := db.checkpointInserts.take()
 	columns := &insert.columns
 	for i := range rows {
@@ -102,7 +102,7 @@ type LastSeenState struct {
 }
 
 // LastSeenState reads how far the checkpoint has come.
-func (db *DB) LastSeenState(ctx context.Context) (LastSeenState, error) {
+func (db *CheckpointTable) LastSeenState(ctx context.Context) (LastSeenState, error) {
 	var state LastSeenState
 	row := db.conn.QueryRow(ctx, `SELECT max(version), toUnixTimestamp64Milli(argMax(watermark, (version, watermark)))
 FROM session_by_device_last_seen`)
@@ -113,7 +113,7 @@ FROM session_by_device_last_seen`)
 }
 
 // LoadCheckpoints calls each for every session's newest checkpoint, in no particular order.
-func (db *DB) LoadCheckpoints(ctx context.Context, each func(Checkpoint)) error {
+func (db *CheckpointTable) LoadCheckpoints(ctx context.Context, each func(Checkpoint)) error {
 	var columns checkpointColumns
 	columns.newest.WithPrecision(proto.PrecisionMilli)
 	results := columns.point.results()
@@ -140,7 +140,7 @@ FROM session_by_device_last_seen FINAL`)
 // NewestPoints computes from the history what the checkpoints of some sessions should say, in no
 // particular order; a session without points is missing from the answer. It is for sessions whose
 // newest point was marked or is not in memory.
-func (db *DB) NewestPoints(ctx context.Context, sessions []ID) ([]Checkpoint, error) {
+func (db *PointTable) NewestPoints(ctx context.Context, sessions []ID) ([]Checkpoint, error) {
 	var all []Checkpoint
 	var err error
 	if len(sessions) <= newestOneByOne {
@@ -159,7 +159,7 @@ func (db *DB) NewestPoints(ctx context.Context, sessions []ID) ([]Checkpoint, er
 // whole history of each.
 const newestOneByOne = 8
 
-func (db *DB) newestOneByOne(ctx context.Context, sessions []ID) ([]Checkpoint, error) {
+func (db *PointTable) newestOneByOne(ctx context.Context, sessions []ID) ([]Checkpoint, error) {
 	var all []Checkpoint
 	for _, session := range sessions {
 		newest, found, err := db.newestPoint(ctx, session)
@@ -174,7 +174,7 @@ func (db *DB) newestOneByOne(ctx context.Context, sessions []ID) ([]Checkpoint, 
 }
 
 // newestPoint reads a session backwards until a point that is not an outlier.
-func (db *DB) newestPoint(ctx context.Context, session ID) (newest Checkpoint, found bool, err error) {
+func (db *PointTable) newestPoint(ctx context.Context, session ID) (newest Checkpoint, found bool, err error) {
 	reader, err := db.readSession(withSettings(ctx, clickhouse.Settings{
 		"max_threads": 1, "optimize_read_in_order": 1, "max_block_size": 1024,
 	}), allColumns, session, "SELECT "+allColumns.selectList()+` FROM session_by_device_data_points
@@ -198,7 +198,7 @@ WHERE session_id = {session:String} ORDER BY session_id DESC, timestamp DESC`,
 }
 
 // newestTogether finds the timestamps in one pass over narrow columns and then looks the points up.
-func (db *DB) newestTogether(ctx context.Context, sessions []ID) ([]Checkpoint, error) {
+func (db *PointTable) newestTogether(ctx context.Context, sessions []ID) ([]Checkpoint, error) {
 	newest := make(map[PointKey]int64, len(sessions)) // the point to show to the newest timestamp
 	keys := make([]PointKey, 0, len(sessions))
 	for chunk := range slices.Chunk(sessions, rowsPerSet) {

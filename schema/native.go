@@ -12,12 +12,12 @@ import (
 )
 
 // insertNative sends rows as one Native block.
-func (db *DB) insertNative(ctx context.Context, table string, rows int, input proto.Input) error {
+func (db *connection) insertNative(ctx context.Context, table string, rows int, input proto.Input) error {
 	return db.insertBlock(ctx, table, rows, input, new(proto.Buffer))
 }
 
 // insertBlock is insertNative with memory for the block. On an error who sends it may still be reading it.
-func (db *DB) insertBlock(ctx context.Context, table string, rows int, input proto.Input, buffer *proto.Buffer) error {
+func (db *connection) insertBlock(ctx context.Context, table string, rows int, input proto.Input, buffer *proto.Buffer) error {
 	if rows == 0 {
 		return nil
 	}
@@ -57,7 +57,7 @@ type nativeReader struct {
 
 // queryNative starts a streaming query. The caller closes the reader, which also stops the query.
 // The results must name the select list's columns in order.
-func (db *DB) queryNative(ctx context.Context, results proto.Results, query string, args ...any) (*nativeReader, error) {
+func (db *connection) queryNative(ctx context.Context, results proto.Results, query string, args ...any) (*nativeReader, error) {
 	body, err := db.conn.QueryFormat(ctx, "Native", query, args...)
 	if err != nil {
 		return nil, err

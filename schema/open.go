@@ -54,21 +54,18 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// DB is an open ClickHouse with its layout. It is safe for concurrent use.
+// DB is an open ClickHouse with its layout: all tables, and what concerns them together. It is safe for concurrent use.
 type DB struct {
-	conn   *countedConn
-	engine *embedded.Engine // nil with a server, and where the caller owns the engine
-	// ownEngine is true on the engine that comes with us, whose version is known.
-	ownEngine bool
-	database  string
-	layout    layout
-	hosts     []clusterHost // where DDL is run host by host; see makeDatabase
-	revision  int           // see blockRevision
-	counts    *statementCounts
-	monitor   *health.Monitor
+	*connection
+	PointTable
+	CheckpointTable
+	SessionTable
+	DeviceTable
+	KeyTable
+	SpentTokenTable
 
-	pointInserts      insertPool[pointColumns]
-	checkpointInserts insertPool[checkpointColumns]
+	engine *embedded.Engine // nil with a server, and where the caller owns the engine
+	hosts  []clusterHost    // where DDL is run host by host; see makeDatabase
 }
 
 // standardDatabase is the database of who names none. The engine's own would be another.
@@ -184,8 +181,10 @@ func open(ctx context.Context, options *clickhouse.Options, servers *health.Host
 			counted.retries += options.MaxOpenConns
 		}
 	}
+	c := &connection{conn: counted, monitor: monitor, revision: revision, database: database, layout: layout, counts: counts}
 	return &DB{
-		conn: counted, monitor: monitor, hosts: hosts, revision: revision, database: database, layout: layout, counts: counts,
+		connection: c, PointTable: PointTable{c}, CheckpointTable: CheckpointTable{c}, SessionTable: SessionTable{c},
+		DeviceTable: DeviceTable{c}, KeyTable: KeyTable{c}, SpentTokenTable: SpentTokenTable{c}, hosts: hosts,
 	}, nil
 }
 

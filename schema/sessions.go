@@ -72,7 +72,7 @@ func (s *Session) EndedAt(now time.Time) (time.Time, bool) {
 
 // SaveSession writes a session; of two rows with one id the higher version counts. It is sent as data, since
 // its lists may be longer than a server lets a parameter be.
-func (db *DB) SaveSession(ctx context.Context, s Session) error {
+func (db *SessionTable) SaveSession(ctx context.Context, s Session) error {
 	createdAt := proto.ColDateTime64{}
 	createdAt.AppendRaw(proto.DateTime64(s.CreatedAt.UnixMilli()))
 	public := new(proto.ColBool).Nullable()

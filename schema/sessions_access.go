@@ -17,7 +17,7 @@ type SessionAccess struct {
 
 // EachSessionAccess calls each for every session, in no particular order. It decodes columns, so
 // that a million sessions take about a second.
-func (db *DB) EachSessionAccess(ctx context.Context, each func(SessionAccess)) error {
+func (db *SessionTable) EachSessionAccess(ctx context.Context, each func(SessionAccess)) error {
 	var id, org proto.ColStr
 	var public proto.ColUInt8
 	shared := new(proto.ColStr).Array()

@@ -29,7 +29,7 @@ type activityColumns struct {
 
 // EachSessionActivity calls each for every session, in no particular order. It decodes columns, so
 // that a million sessions take about a second.
-func (db *DB) EachSessionActivity(ctx context.Context, each func(SessionActivity)) error {
+func (db *SessionTable) EachSessionActivity(ctx context.Context, each func(SessionActivity)) error {
 	var c activityColumns
 	native, err := db.queryNative(ctx, proto.Results{
 		{Name: "session_id", Data: &c.id}, {Name: "org_id", Data: &c.org}, {Name: "device_id", Data: &c.device},

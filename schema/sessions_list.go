@@ -83,7 +83,7 @@ type SessionPage struct {
 // ListSessions returns a part of the sessions that match, and the number of all that match. Sessions
 // whose sort value is unknown come last in either order; ties are in ascending order of the id. What
 // it says of last seen is what the checkpoint has.
-func (db *DB) ListSessions(ctx context.Context, page SessionPage) (sessions []Session, total int, err error) {
+func (db *SessionTable) ListSessions(ctx context.Context, page SessionPage) (sessions []Session, total int, err error) {
 	// Both tables are sharded by session, so that each shard of a cluster joins its own.
 	ctx = withSettings(ctx, clickhouse.Settings{"join_use_nulls": 1, "distributed_product_mode": "local"})
 	from := sessionsFrom(&page)
@@ -110,7 +110,7 @@ func (db *DB) ListSessions(ctx context.Context, page SessionPage) (sessions []Se
 }
 
 // FindSession returns a session of an organisation, and false when it has none with that id.
-func (db *DB) FindSession(ctx context.Context, ownerOrgID string, id ID) (session Session, found bool, err error) {
+func (db *SessionTable) FindSession(ctx context.Context, ownerOrgID string, id ID) (session Session, found bool, err error) {
 	rows, err := db.conn.Query(ctx, "SELECT "+sessionSelect+" FROM sessions FINAL WHERE org_id = {org:String} AND session_id = {id:String}",
 		clickhouse.Named("org", ownerOrgID), clickhouse.Named("id", id.String()))
 	if err != nil {
@@ -133,7 +133,7 @@ const (
 // SuggestValues returns up to limit distinct values of a field, among the sessions that an
 // organisation may see, that contain text in any case: those that begin with it first, then in
 // alphabetical order.
-func (db *DB) SuggestValues(ctx context.Context, orgID string, scope OrgScope, field SuggestedField, text string, limit int) ([]string, error) {
+func (db *SessionTable) SuggestValues(ctx context.Context, orgID string, scope OrgScope, field SuggestedField, text string, limit int) ([]string, error) {
 	column := "device_mac_address"
 	if field == SuggestReferenceID {
 		column = "ifNull(off_chrt_reference_id, '')"

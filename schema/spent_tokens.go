@@ -31,7 +31,7 @@ type SpentToken struct {
 }
 
 // InsertSpentTokens remembers that tokens are spent. It may be repeated.
-func (db *DB) InsertSpentTokens(ctx context.Context, tokens []SpentToken) error {
+func (db *SpentTokenTable) InsertSpentTokens(ctx context.Context, tokens []SpentToken) error {
 	var id proto.ColStr
 	var expiresAt proto.ColDateTime
 	for _, t := range tokens {
@@ -46,7 +46,7 @@ func (db *DB) InsertSpentTokens(ctx context.Context, tokens []SpentToken) error 
 }
 
 // SpentTokens returns the tokens that are to be remembered at a time, each at least once.
-func (db *DB) SpentTokens(ctx context.Context, now time.Time) ([]SpentToken, error) {
+func (db *SpentTokenTable) SpentTokens(ctx context.Context, now time.Time) ([]SpentToken, error) {
 	rows, err := db.conn.Query(ctx, "SELECT token_id, expires_at FROM spent_tokens WHERE expires_at > toDateTime({since:Int64}, 'UTC')",
 		clickhouse.Named("since", max(0, now.Add(-spentMargin).Unix())))
 	if err != nil {

@@ -1,0 +1,34 @@
+package schema
+
+import "lastseen/schema/health"
+
+// connection is what the tables work with. It is safe for concurrent use.
+type connection struct {
+	conn *countedConn
+	// ownEngine is true on the engine that comes with us, whose version is known.
+	ownEngine bool
+	database  string
+	layout    layout
+	revision  int // see blockRevision
+	counts    *statementCounts
+	monitor   *health.Monitor
+
+	pointInserts      insertPool[pointColumns]
+	checkpointInserts insertPool[checkpointColumns]
+}
+
+// The tables, each with the statements that read and write it. They are safe for concurrent use.
+type (
+	// PointTable is the history: session_by_device_data_points.
+	PointTable struct{ *connection }
+	// CheckpointTable is what was last known of the newest points: session_by_device_last_seen.
+	CheckpointTable struct{ *connection }
+	// SessionTable is the table sessions.
+	SessionTable struct{ *connection }
+	// DeviceTable is the table devices.
+	DeviceTable struct{ *connection }
+	// KeyTable is the tables api_keys and api_key_events.
+	KeyTable struct{ *connection }
+	// SpentTokenTable is the table spent_tokens.
+	SpentTokenTable struct{ *connection }
+)

@@ -31,7 +31,7 @@ func formatNames() []string {
 	return names
 }
 
-// format returns the format that a request wants its points in: that of the parameter format, or else
+// historyFormat returns the format that a request wants its points in: that of the parameter format, or else
 // that of the header Accept.
 func historyFormat(p *input.Parameters, header *fasthttp.RequestHeader) format.Format {
 	if !p.Present("format") {
@@ -48,7 +48,7 @@ func historyFormat(p *input.Parameters, header *fasthttp.RequestHeader) format.F
 
 // acceptedFormat returns the format that a client likes best. Of two that it likes equally, the one
 // that it names itself wins over one of a range such as */*, and then the one that is earlier in
-// query.Formats. What a client accepts need not name any: then it gets JSON, as it would without the
+// format.All. What a client accepts need not name any: then it gets JSON, as it would without the
 // header, because clients that take nothing else are more often careless than serious.
 func acceptedFormat(accepted []input.Preference) format.Format {
 	best, bestWeight, bestDetail := format.JSON, 0, 0

@@ -89,7 +89,7 @@ type Reader struct {
 // connection to ClickHouse while its reader keeps up with it, and files always.
 type Options struct {
 	// CursorKey signs cursors, with at least 32 secret bytes; when it is shorter, a key is made and
-	// cursors are good for as long as the History.
+	// cursors are good for as long as the Reader.
 	CursorKey []byte
 	// Watermark is of who writes points in this process; nil means nobody, and that points that arrive
 	// later than now are not in the feed of OrderReceived.

@@ -72,7 +72,7 @@ func (w *Watch) Stop() {
 	w.all.count.Add(-1)
 }
 
-// shard returns the shard of a session. The end of an id is a count, so it spreads.
+// shard spreads by the id's last byte, which is random.
 func (w *watches) shard(id schema.ID) *watchShard {
 	return &w.shards[id[len(id)-1]%watchShards]
 }

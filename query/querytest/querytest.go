@@ -21,7 +21,7 @@ var May2026 = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC).UnixMilli()
 // SameTemperature compares points with the absent temperature, NaN, equal to itself.
 var SameTemperature = cmp.Comparer(func(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) })
 
-// At returns a point of a session, seconds after may2026 and received a second later.
+// At returns a point of a session, seconds after May2026 and received a second later.
 func At(session schema.ID, seconds int64) schema.OwnedPoint {
 	p := schema.NewDataPoint(session, May2026+seconds*1000, 480_000_000+int32(seconds), 110_000_000)
 	p.ReceivedAt = p.Timestamp + 1000

@@ -50,7 +50,7 @@ func AppendDecimal(dst []byte, value int64, decimals int) []byte {
 	return dst
 }
 
-// appendDegrees is appendDecimal of a coordinate, in units of 1e-7 degree.
+// appendDegrees is AppendDecimal of a coordinate, in units of 1e-7 degree.
 func appendDegrees(dst []byte, value int32) []byte {
 	size := uint32(value)
 	if value < 0 {
@@ -75,7 +75,7 @@ func appendDegrees(dst []byte, value int32) []byte {
 	return dst[:end]
 }
 
-// appendTenths is appendDecimal with one decimal.
+// appendTenths is AppendDecimal with one decimal.
 func appendTenths(dst []byte, value uint32) []byte {
 	dst = appendSmall(dst, value/10)
 	if tenth := value % 10; tenth != 0 {
@@ -84,7 +84,7 @@ func appendTenths(dst []byte, value uint32) []byte {
 	return dst
 }
 
-// appendHundredths is appendDecimal with two decimals.
+// appendHundredths is AppendDecimal with two decimals.
 func appendHundredths(dst []byte, value uint32) []byte {
 	dst = appendSmall(dst, value/100)
 	rest := value % 100
@@ -172,7 +172,7 @@ func (d *dayText) begin(unixMillis int64) {
 	putTwoDigits(d.text[9:], monthDay)
 }
 
-// append does what appendTime does.
+// append does what AppendTime does.
 func (d *dayText) append(dst []byte, unixMillis int64) []byte {
 	if uint64(unixMillis-d.start) >= dayMillis || d.text[0] == 0 {
 		d.begin(unixMillis)

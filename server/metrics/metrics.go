@@ -22,18 +22,18 @@ import (
 // Server tells what the HTTP server has done. *server.Server is one.
 type Server interface{ Stats() server.Stats }
 
-// Authenticator tells how credentials were checked. *keys.Authenticator is one.
+// Authenticator tells how credentials were checked. *apikey.Authenticator is one.
 type Authenticator interface {
 	Stats() apikey.AuthenticatorStats
 }
 
-// Keys tells how keys were changed. *keys.Service is one.
+// Keys tells how keys were changed. *apikey.Service is one.
 type Keys interface{ Stats() apikey.ServiceStats }
 
 // Writer tells what was written. *ingest.Writer is one.
 type Writer interface{ Stats() ingest.WriterStats }
 
-// LastSeen tells what was looked up. *query.LastSeen is one.
+// LastSeen tells what was looked up. *latest.Table is one.
 type LastSeen interface{ Stats() latest.Stats }
 
 // Statements tells what was asked of ClickHouse. *schema.DB is one.

@@ -97,7 +97,7 @@ func appendNumber(dst []byte, value, none int64, decimals int) []byte {
 	return wire.AppendDecimal(dst, value, decimals)
 }
 
-// appendBareTime appends what appendTime does, without its quotes.
+// appendBareTime appends what wire.AppendTime does, without its quotes.
 func appendBareTime(dst []byte, unixMillis int64) []byte {
 	start := len(dst)
 	dst = wire.AppendTime(dst, unixMillis)

@@ -50,9 +50,8 @@ type Position struct {
 
 // Finder finds the stationary clusters of a stream of points in ascending time. A run begins at
 // its anchor; the next point joins it when it is near enough to the anchor and soon enough after the
-// point before it, and else becomes the anchor of the next run. Its memory is the convex hull of one
-// run,
-// which is bounded, and 48 bytes a cluster found.
+// point before it, and else becomes the anchor of the next run. A Finder keeps the convex hull of one
+// run, which is bounded, and 48 bytes a cluster found.
 type Finder struct {
 	minimum, gap int64   // milliseconds
 	nearness     float64 // haversine of the distance that ends a run
@@ -69,8 +68,8 @@ type Finder struct {
 		sinAnchor    float64
 		latitudeSum  int64 // of all points, so that the mean is exact
 		sinSum       float64
-		cosSum       float64    // of the longitudes, relative to the anchor, without those of recent
-		members      []Position // of these, the points that can be the farthest from the centroid
+		cosSum       float64    // of the longitudes, relative to the anchor, without those of members not summed yet
+		members      []Position // the points of the run that can be the farthest from the centroid
 		unsummed     int        // members from here on are not in sinSum and cosSum
 		pruneAtCount int
 	}

@@ -18,8 +18,8 @@ type AccessLog uint8
 
 // The choices of AccessLog.
 const (
-	// LogUsual logs everything but successful polls of last_seen and of the probes, which would
-	// drown the rest.
+	// LogUsual logs everything but successful polls of last_seen, requests of the probes and of the
+	// files of pages, which would drown the rest.
 	LogUsual AccessLog = iota
 	// LogAll logs every request.
 	LogAll

@@ -77,7 +77,7 @@ func pointsEncoding(request *fasthttp.RequestHeader) (decode.Encoding, bool) {
 }
 
 // bodyReader reads a request's body as it arrives, up to the route's limit. Its errors are problems.
-// fasthttp takes the end of a connection for the end of a body, so it counts.
+// fasthttp takes the end of a connection for the end of a body, so the reader counts what has come.
 type bodyReader struct {
 	stream   io.Reader
 	read     int64
@@ -112,8 +112,8 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// droppedBody is the longest body that is read although it is refused: what a new connection would cost
-// both sides more than.
+// droppedBody is the longest body that is read although it is refused: a new connection would cost both
+// sides more.
 const droppedBody = 1 << 20
 
 // abandonBody makes sure that a body which nobody will read to its end does no harm. fasthttp reads

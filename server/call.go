@@ -17,8 +17,8 @@ import (
 	"lastseen/server/transport"
 )
 
-// call is one request on its way through the server. It is pooled: it lives until end, which serve
-// calls when the handler returns, or the streamed answer when it is closed.
+// call is one request on its way through the server. It is pooled: it lives until end, which finish
+// calls when the handler has returned, or the streamed answer when it is closed.
 type call struct {
 	server    *Server
 	http      *fasthttp.RequestCtx
@@ -31,8 +31,8 @@ type call struct {
 
 	work      context.Context // nil until somebody asks
 	cancel    context.CancelFunc
-	entered   limit.Pass           // to leave at the end
-	opened    limit.Pass           // of a history, likewise
+	entered   limit.Pass           // to what the route's queue bounds; left at the end
+	opened    limit.Pass           // of a history, to those that are open; likewise
 	departure *transport.Departure // nil unless the route streams
 	reader    bodyReader
 	waited    time.Duration // for a change, which is no time that the answer took
@@ -83,7 +83,7 @@ var (
 	noStore                  = []byte("no-store")
 )
 
-// enter waits for the request's turn.
+// enter takes the request through the gates of its route, where it may have to wait.
 func (c *call) enter() (err error) {
 	request := limit.Request{Owner: c.owner(), Weight: 1, Urgent: c.route.urgent}
 	switch c.route.queue {
@@ -112,7 +112,7 @@ func (c *call) pause() {
 	c.entered.Leave()
 }
 
-// resume takes it again, for which it waits as long as the history may take.
+// resume takes the place again, for which it waits as long as the history may take.
 func (c *call) resume() (err error) {
 	c.entered, err = c.server.streams.Enter(c.context(), limit.Request{Owner: c.owner(), Weight: 1, Wait: c.route.timeout})
 	return err

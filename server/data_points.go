@@ -22,6 +22,7 @@ func dataPointsPublic(c *call) error {
 	return streamHistory(c, history.Request{Public: true})
 }
 
+// streamHistory reads which part of a history the parameters ask for, and streams it; the caller says who asks.
 func streamHistory(c *call, request history.Request) error {
 	header := &c.http.Request.Header
 	c.http.Response.Header.SetCanonical(headerVary, varyHistory)

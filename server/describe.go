@@ -110,11 +110,12 @@ func answered(meaning string, schema openapi.Schema) []openapi.Answer {
 	return []openapi.Answer{{Status: http.StatusOK, Description: meaning, ContentType: typeJSON, Schema: schema}}
 }
 
-// wanted is a parameter that must be there, and optional one that need not.
+// wanted is a parameter that must be there.
 func wanted(name, meaning string, schema openapi.Schema) openapi.Parameter {
 	return openapi.Parameter{Name: name, Description: meaning, Required: true, Schema: schema}
 }
 
+// optional is a parameter that may be left out.
 func optional(name, meaning string, schema openapi.Schema) openapi.Parameter {
 	return openapi.Parameter{Name: name, Description: meaning, Schema: schema}
 }

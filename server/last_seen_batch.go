@@ -20,7 +20,7 @@ import (
 const (
 	// batchSessions is how many sessions one request may ask for.
 	batchSessions = 1000
-	// batchBody is the longest body that asks for so many, with room for spaces.
+	// batchBody bounds the body in bytes: so many ids of 24 digits take less than half of it.
 	batchBody = 64 << 10
 	// idsPerRequest is how many sessions cost the caller's rate as much as one request.
 	idsPerRequest = 10
@@ -160,7 +160,7 @@ func (b *batch) each(f func(id []byte, s *askedSession)) {
 	}
 }
 
-// lookUp finds the newest points.
+// lookUp finds the newest points, and fails when another node owns one of the sessions.
 func (b *batch) lookUp(c *call) (err error) {
 	b.each(func(id []byte, s *askedSession) {
 		if session, ok := schema.ParseID(id); ok && err == nil {
@@ -171,7 +171,7 @@ func (b *batch) lookUp(c *call) (err error) {
 	return err
 }
 
-// appendTag appends the entity tag of the answer: of what it was asked, and of the tag of each point, which differs whenever
+// appendTag appends the entity tag of the answer: of what was asked, and of the tag of each point, which differs whenever
 // a byte of the point does.
 func (b *batch) appendTag(dst []byte) []byte {
 	b.answer = b.answer[:0]

@@ -36,7 +36,7 @@ var misspelled = map[string]string{
 	"/console": console.Path, "/track": console.TrackPath, openapi.PagePath + "/": openapi.PagePath,
 }
 
-// leadTo stands for a misspelled address. The router takes it for the right one's and finds no route.
+// leadTo is the route that a misspelled address gets, for which none is in the table: it leads to the right one.
 func leadTo(meant string) *route {
 	return &route{Access: caller.Access{Public: true}, timeout: refusalTimeout, handle: func(c *call) error { return c.redirect(meant) }}
 }

@@ -25,7 +25,7 @@ type route struct {
 	bodyLimit int64         // bytes on the wire
 	timeout   time.Duration // of the work; reading and writing have their own
 	queue     queue
-	urgent    bool // it goes before what else is in the queue, and has a reserve
+	urgent    bool // it has a reserve beside what the queue lets in; see limit.Request
 
 	handle func(*call) error
 	allow  string       // the methods of the path, where handle is notAllowed
@@ -50,13 +50,13 @@ func (r *route) input() problem.Place {
 	return problem.Body
 }
 
-// queue is what a request waits for before it runs.
+// queue says at which gate of the Server a request waits before it runs.
 type queue uint8
 
 const (
-	noQueue    queue = iota // answered from memory, or with a limit of its own
-	queryQueue              // asks ClickHouse for little
-	streamQueue
+	noQueue     queue = iota // answered from memory, or with a limit of its own
+	queryQueue               // asks ClickHouse for little
+	streamQueue              // streams a history
 )
 
 const (

@@ -75,21 +75,20 @@ type Config struct {
 	// IdleTimeout is how long a connection may wait for its next request. Default 2 min.
 	IdleTimeout time.Duration
 
-	// Queries bounds the requests that ask ClickHouse at the same time, streamed histories aside,
-	// and Histories those that stream a history, of which one organisation may have half and those without
-	// a credential a quarter. Eight times as many may be open, of which those that are not being read
-	// wait for clients that are slow to take what was. Defaults: four times the
-	// processors, and 8.
+	// Queries bounds the requests that ask ClickHouse at the same time, streamed histories aside, and
+	// Histories those that stream a history. Of either, one organisation may have half, and those without
+	// a credential a quarter. Eight times as many histories may be open: those that are not being read
+	// wait for clients that are slow to take what was. Defaults: four times the processors, and 8.
 	Queries, Histories int
-	// LongPolls bounds the polls of last_seen that wait for a change (Prefer: wait); past it they are
-	// answered at once. Default 50,000, of which MaxConnections lets in as many as it does.
+	// LongPolls bounds the polls of last_seen that wait for a change (Prefer: wait), in the same shares;
+	// past it they are answered at once. Default 50,000; each also counts as one of MaxConnections.
 	LongPolls int
 	// PollWait is how long nine of ten goroutines may wait for a processor while more than limit.CrowdPerProcessor connections
 	// a processor poll last_seen. When they have waited longer for some tenths of a second, only as many connections as
 	// keep the processors busy go on; polls of the others are answered 503 and they are not read for up to a second.
 	// 0 means that all are answered, each when its turn comes.
 	PollWait time.Duration
-	// QueueWait is how long a request waits for its turn before 503. Default 1 s. At most ten times as
+	// QueueWait is how long a request waits for Queries or Histories before it is refused. Default 1 s. At most ten times as
 	// many requests wait as may run, and five times as many histories.
 	QueueWait time.Duration
 }
@@ -122,8 +121,8 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// Services are what the routes are made of. All are required but Provider and Owner; the Server does
-// not close them.
+// Services are what the routes are made of. All are required but Provider, Owner and StoreDown; the
+// Server does not close them.
 type Services struct {
 	Authenticator *apikey.Authenticator
 	Keys          *apikey.Service
@@ -138,11 +137,11 @@ type Services struct {
 	SignIn   *people.SignIn
 	Provider *oidc.Provider
 	// Ready says why the service cannot serve yet, in a sentence for the public, or nil when it
-	// can. It is called for /readyz, at most once in readyFor and never twice at a time, and must end
+	// can. It is called for /readyz, at most twice a second and never twice at a time, and must end
 	// with its context.
 	Ready func(ctx context.Context) error
-	// StoreDown reports whether it is known, and logged, that ClickHouse does not serve: requests that fail
-	// for it are not logged one by one then. Nil means never.
+	// StoreDown reports whether it is known, and logged, that ClickHouse does not serve: then requests that
+	// fail because of that are not logged one by one. Nil means never.
 	StoreDown func() bool
 }
 
@@ -160,7 +159,7 @@ type Server struct {
 	services     Services
 	http         *fasthttp.Server
 	routes       []route
-	byPath       map[string][]*route // for refusals and for Expect; the router does the rest
+	byPath       map[string][]*route // for refusals, Expect and the direct way; the router does the rest
 	calls        sync.Pool           // of *call
 	direct       *directPolls        // nil when every request is logged
 	ids          *idSource

@@ -40,10 +40,10 @@ const (
 
 var waitOutcomes = []string{waitChanged, waitTimedOut, waitDeparted, waitRefused, waitStopped, waitNoPlace}
 
-// awaitChange waits as long as the request prefers while the caller has what a look-up found, which
-// was status and point, and returns what the last look-up found and whether it waited. The caller's
+// awaitChange waits as long as the request prefers, for as long as the caller has what the look-up before
+// has found (status and point), and returns what the last look-up found and whether it waited. The caller's
 // credential is checked again after each wait, so that nothing is shown to one that was revoked or has expired meanwhile.
-// Past the limit on waiting requests the preference is not applied, as RFC 7240 allows.
+// Past the limit on waiting requests, or its owner's share of it, the preference is not applied, as RFC 7240 allows.
 func awaitChange(c *call, id []byte, status latest.Status, point *schema.DataPoint) (_ latest.Status, waited bool, _ error) {
 	patience := waitPreference(c.http.Request.Header.PeekAll(headerPrefer))
 	if patience == 0 || !upToDate(c, status, point) {
@@ -79,7 +79,7 @@ func awaitChange(c *call, id []byte, status latest.Status, point *schema.DataPoi
 			outcome = waitStopped
 		}
 		c.waited += time.Since(began)
-		// The credential after the session: what is shown is then older than the check.
+		// The credential is checked after the look-up, so that what is shown is older than the check.
 		status = look(c, id, point)
 		if err := c.stillAllowed(); err != nil {
 			outcome = waitRefused

@@ -15,7 +15,7 @@ const PathCredential = "credential"
 // request, and nil when there is none: no Authorization header, another scheme than Bearer, or more
 // than one header, of which we would have to guess the meant one. For a route that is for apps it looks
 // where apps can put one. This is the only place that knows where credentials travel, but for browsers'
-// cookies: see browser.go.
+// cookies (browser.go) and the one header of polls on the direct way (transport.Plain).
 func Credential(ctx *fasthttp.RequestCtx, access *Access) []byte {
 	headers := ctx.Request.Header.PeekAll(fasthttp.HeaderAuthorization)
 	if len(headers) > 1 {

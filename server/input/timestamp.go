@@ -13,8 +13,8 @@ const (
 	lastYear  = 2200
 )
 
-// ParseTimestamp reads an instant in every form that schema.ParseTimestamp takes, and in the words of
-// import and ingest says nothing else of one that it refuses: see timestampAdvice. A space before the
+// ParseTimestamp reads an instant in every form that schema.ParseTimestamp takes, as import and ingest do;
+// what is wrong with one that it refuses is said in their words (timestampAdvice). A space before the
 // offset is read as a plus: an unescaped + in a URL arrives as a space. The result is in UTC, in
 // milliseconds, and between the years 1970 and 2200.
 func ParseTimestamp(text string) (time.Time, bool) {

@@ -31,7 +31,8 @@ type GateConfig struct {
 type Request struct {
 	Owner  string // an organisation, or Public
 	Weight int64  // at least 1
-	// Urgent requests use the reserve too, and go before all that wait.
+	// Urgent requests use the reserve too, and do not line up behind those of their owner that wait. Where
+	// there is no room for one in either, it waits for the capacity like any other.
 	Urgent bool
 	// Wait is how long it waits, where that is not what the gate says; 0 means what the gate says.
 	Wait time.Duration
@@ -161,7 +162,7 @@ func (g *Gate) giveUp(w *waiter, cause error) (Pass, error) {
 	return Pass{}, cause
 }
 
-// Leave gives the room back, once.
+// Leave gives the room back. On a pass that has left, or that is none, it does nothing.
 func (p *Pass) Leave() {
 	if p.gate == nil {
 		return
@@ -187,8 +188,8 @@ func (g *Gate) leave(p Pass) {
 	}
 }
 
-// admit gives room to a request if there is some for its owner and nobody waits for it longer. The caller
-// holds the lock, as for all that follows.
+// admit gives room to a request if there is some for its owner and none of its owner has waited longer. The
+// caller holds the lock, as for all that follows up to InUse.
 func (g *Gate) admit(r Request) (Pass, bool) {
 	if g.fits(r) && (r.Urgent || len(g.owner(r.Owner).waiting) == 0) {
 		g.take(r)
@@ -215,8 +216,8 @@ func (g *Gate) fits(r Request) bool {
 	return o == nil || o.inside == 0 || o.inside+r.Weight <= g.share(r.Owner)
 }
 
-// admitNext lets the first request of the waiting owner in that has least inside, of those for which there
-// is room, and reports whether there was one.
+// admitNext lets in the first request of one owner, the one with least inside of those whose first request
+// has room, and reports whether there was one.
 func (g *Gate) admitNext() bool {
 	var next *owner
 	for _, o := range g.owners {

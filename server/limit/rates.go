@@ -10,7 +10,7 @@ import (
 )
 
 // Rates bound how many requests one caller may make and how often one address may come with
-// credentials that are not good. Nothing here takes a lock, and its memory is fixed. It is safe for concurrent use.
+// credentials that are not good. They take no lock, their memory is fixed, and they are safe for concurrent use.
 type Rates struct {
 	seed     maphash.Seed
 	clock    func() time.Time // nil: the requests tell the time

@@ -20,7 +20,7 @@ import (
 // half. The limit goes after a round of looks in which nobody was refused, or no more than a few connections polled.
 //
 // Slots are shared evenly by the organisations that want them and, within that, by the age of the connections, so that
-// those who were served before a crowd came are served on. It is safe for concurrent use.
+// those who were served before a crowd came are served on. Slots are safe for concurrent use.
 type Slots struct {
 	longestWait time.Duration                  // for a processor, of nine of ten goroutines
 	waited      func() (of9in10 time.Duration) // since the last call
@@ -71,7 +71,8 @@ const CrowdPerProcessor = 128
 const (
 	// slotsPerProcessor is how many connections with one request each keep a processor busy beyond doubt.
 	slotsPerProcessor = 40
-	// mostSlots is that many times as many: with more, the wait would not be short, and there is no limit.
+	// mostSlots is how many times slotsPerProcessor there can be: with more, the wait would not be short, and there is no
+	// limit.
 	mostSlots = 32
 	// idleSlot is how long a slot stays with a connection that does not poll. Who polls as fast as it can comes back
 	// sooner, and who polls now and then needs none for longer.

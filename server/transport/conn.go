@@ -10,13 +10,15 @@ import (
 	"lastseen/server/limit"
 )
 
+// What Linger reads is bounded, so that a client that never stops sending does not keep its connection.
 const (
 	lingerTime  = 5 * time.Second
 	lingerBytes = 256 << 20
 )
 
 // Conn is an accepted connection. Only the goroutine that serves it uses it, but for Listener.Cut and Listener.Settle.
-// The methods that are not those of a net.Conn may be called on nil, which stands for a connection of another kind.
+// The methods that are not those of a net.Conn may be called on nil, which stands for a connection of another kind, but
+// for those of the direct way, HandOver and Reply.
 type Conn struct {
 	net.Conn
 	listener  *Listener

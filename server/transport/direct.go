@@ -29,7 +29,8 @@ func (c *Conn) answerDirectly(arrived []byte) (answered bool, err error) {
 	return answered, err
 }
 
-// Reply writes a whole answer for which the client has a time from a moment on, and then lets it be idle for another.
+// Reply writes a whole answer. The client has patience, counted from a moment on, to accept it, and idle, counted from
+// the same moment, to begin its next request.
 func (c *Conn) Reply(answer []byte, from time.Time, patience, idle time.Duration) error {
 	if err := c.SetWriteDeadline(from.Add(patience)); err != nil {
 		return err

@@ -24,7 +24,8 @@ type Request struct {
 	// BucketSeconds is the length of the buckets of which only the newest point is wanted, 1 to
 	// MaxBucketSeconds, or 0 for every point.
 	BucketSeconds int
-	// Clusters is usually stays.DefaultRule(), and within the bounds of package stays.
+	// Clusters is what makes points a stationary cluster: usually stays.DefaultRule(), and within the bounds of
+	// package stays.
 	Clusters stays.Rule
 	// Format is how the history is written.
 	Format format.Format

@@ -85,8 +85,8 @@ func (s *Stream) pageEnd() (int64, bool, error) {
 }
 
 // openFeed finds out what a page of the order of arrival is. It ends no later than what is settled: of
-// an insert that is under way some months may be visible and others not, and who were given the ones
-// would have passed the others.
+// an insert that is under way some months may be visible and others not, and the cursor of who was given
+// the visible ones would be past the others for good.
 func (s *Stream) openFeed(after schema.Receipt) error {
 	r := &s.request
 	if s.page.first {
@@ -118,7 +118,7 @@ func before(a, b schema.Receipt) bool {
 // known from the beginning.
 func (s *Stream) NextCursor() string { return s.page.next }
 
-// fixedWatermark is ReceivedThrough of a process that writes no points.
+// fixedWatermark is the Watermark of a process that writes no points.
 type fixedWatermark int64
 
 // ReceivedThrough returns the time.
@@ -132,7 +132,7 @@ func (h *Reader) feedPage() int {
 	return MaxPageLimit
 }
 
-// goOnAfter leaves of a page what comes after a point.
+// goOnAfter reduces a page to what comes after a point.
 func (p *page) goOnAfter(last *schema.DataPoint, bucketSeconds int) {
 	switch {
 	case p.receipts != nil:

@@ -40,8 +40,8 @@ func (s *Stream) pointsJSON() error {
 	return nil
 }
 
-// findStays goes through all points of the range when those that were made are but some. Of several pages the first
-// has the clusters of the whole range: a stay does not end with a page.
+// findStays ends the search for stays, after a look at all points of the range when those that were made are but some. Of
+// several pages the first has the clusters of the whole range: a stay does not end with a page.
 func (s *Stream) findStays() (err error) {
 	if s.request.Order == OrderTimestamp && s.page.first && (s.request.BucketSeconds > 0 || !s.page.whole) {
 		s.query, err = s.history.db.ReadPositions(s.ctx, s.session, s.from, s.request.End)

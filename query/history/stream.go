@@ -30,12 +30,12 @@ type Stream struct {
 	stage  func(*Stream) error // nil when all is made
 	piece  *piece
 	made   int64 // bytes, those of the piece included
-	points int64 // of them
+	points int64 // made
 
 	query   *schema.PointReader // nil while there is none, and where there is a file
 	file    io.ReadCloser       // what ClickHouse writes; nil once it is closed
-	encoder *wire.PointEncoder  // of JSON
-	finder  *stays.Finder       // of JSON
+	encoder *wire.PointEncoder  // used by JSON
+	finder  *stays.Finder       // used by JSON
 	stays   []stays.Stay        // those still to be written
 	closed  bool
 }
@@ -102,7 +102,8 @@ func (s *Stream) ContentType() string { return s.request.Format.ContentType() }
 // Next returns the next piece of the history, of about 60 KiB, which lives until Next or Close is called, and io.EOF
 // after the last one. Memory is bounded whatever the range, but for 48 bytes a cluster. After another error Next must
 // not be called again, and what it returned before is not the whole, even where it looks so. Errors match
-// schema.NotFound once the session is no longer the caller's to see, schema.Unavailable, or schema.Invalid past a limit, or are that of the request's context.
+// schema.NotFound once the session is no longer the caller's to see, schema.Unavailable, or schema.Invalid past a limit, or
+// are that of the request's context.
 func (s *Stream) Next() ([]byte, error) {
 	if s.piece == nil {
 		s.piece = pieces.Get().(*piece)
@@ -154,7 +155,7 @@ func (s *Stream) endQuery() error {
 }
 
 // Suspend gives the query up until the next point is wanted, and then begins it after the last one that was
-// made. So who reads slowly keeps nothing of ClickHouse in the meantime, only a place. What was stored or
+// made. So who reads slowly keeps nothing of ClickHouse in the meantime, only the piece that waits. What was stored or
 // dropped meanwhile may be in the rest. It does nothing, and reports that, to a file that ClickHouse writes, which
 // cannot be gone on with, and once all points are made. After an error Next must not be called.
 func (s *Stream) Suspend() (suspended bool, _ error) {

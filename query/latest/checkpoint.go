@@ -18,8 +18,8 @@ const (
 	// fiftieth of a processor and each save stands for many points of a session.
 	pauseFactor  = 49
 	longestPause = 10 * time.Second // bounds what a start replays
-	// failuresToLog is how many saves in a row must fail: the first may be what a trouble of ClickHouse is
-	// found by.
+	// failuresToLog is how many saves in a row must fail before the log says so: the first may be what a
+	// trouble of ClickHouse is found by, which is logged elsewhere.
 	failuresToLog = 2
 )
 
@@ -193,7 +193,7 @@ func (t *Table) BeginMark(ctx context.Context, sessions []schema.ID) error {
 }
 
 // EndMark shows what the history says (schema.DB.NewestPoints) after the marks that BeginMark
-// announced were written, or failed to be. A session that is missing from checkpoints stays begun,
+// announced were written, or failed to be. A session that is missing from checkpoints stays stale,
 // which costs the next start a look at its history and nothing else. The checkpoint follows with
 // the next save; the error is always nil.
 func (t *Table) EndMark(_ context.Context, checkpoints []schema.Checkpoint) error {

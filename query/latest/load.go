@@ -18,7 +18,7 @@ type Progress struct {
 	Sessions    int
 	Checkpoints int
 	Replayed    int // data points received since the checkpoint
-	Recomputed  int // sessions whose newest point was asked of the history
+	Recomputed  int // stale sessions, whose newest points were asked of the history
 }
 
 // progressStep is how many rows pass from one report of progress to the next.
@@ -65,8 +65,8 @@ func (l *loader) sessions(ctx context.Context) error {
 }
 
 func (l *loader) checkpoints(ctx context.Context) error {
-	// Before the rows, so that a save by a process that is still on its way out cannot raise it
-	// above what is loaded.
+	// The state is read before the rows, so that a save by a process that is still on its way out
+	// cannot raise the watermark above what is loaded.
 	state, err := l.db.LastSeenState(ctx)
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ type recordFlags uint8
 
 const (
 	isPublic recordFlags = 1 << iota
-	isShared             // with organisations that are listed beside the table
+	isShared             // with organisations that Table.shares lists
 	hasPoint
 	isStale // point may have been marked since: its checkpoint must not be believed
 )

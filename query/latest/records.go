@@ -170,7 +170,8 @@ func (t *records) get(id schema.ID, r *record) bool {
 	return true
 }
 
-// update changes the record of a session, a new one if there is none. change must not call the table.
+// update changes the record of a session, a new one if there is none. change runs under the shard's lock
+// and must not come back to the records.
 func (t *records) update(id schema.ID, change func(*record)) {
 	hash := maphash.Bytes(t.seed, id[:])
 	s := &t.shards[hash>>(64-shardBits)]
@@ -251,11 +252,12 @@ func (t *records) len() (n int) {
 	return n
 }
 
-// idWords are an id as it stands in a record's words; wordsID is the reverse.
+// idWords returns an id as it stands in a record's words.
 func idWords(id schema.ID) (first uint64, last uint32) {
 	return binary.LittleEndian.Uint64(id[:8]), binary.LittleEndian.Uint32(id[8:])
 }
 
+// wordsID is the reverse of idWords.
 func wordsID(first, second uint64) (id schema.ID) {
 	binary.LittleEndian.PutUint64(id[:8], first)
 	binary.LittleEndian.PutUint32(id[8:], uint32(second))

@@ -14,11 +14,11 @@ import (
 type Status uint8
 
 const (
-	// NotFound: there is no such session, or none that the caller may see.
+	// NotFound says that there is no such session, or none that the caller may see.
 	NotFound Status = iota
-	// NoPoint: the session has no data point that is not an outlier.
+	// NoPoint says that the session has no data point that is not an outlier.
 	NoPoint
-	// Found: the point has been filled in.
+	// Found says that the point has been filled in.
 	Found
 )
 
@@ -68,7 +68,7 @@ func (t *Table) PutSession(s schema.Session) {
 	})
 }
 
-// putAccess keeps a's slice.
+// putAccess takes over who may see a session. It keeps a's slice.
 func (t *Table) putAccess(a schema.SessionAccess) {
 	t.shares.set(a.ID, a.SharedWithOrgIDs)
 	owner := t.orgs.number(a.OrgID)
@@ -162,7 +162,7 @@ func (t *Table) LookupPublic(sessionID []byte, p *schema.DataPoint) Status {
 	return t.counts.look(t.lookup(sessionID, schema.Viewer{Public: true}, p))
 }
 
-// lookup is Lookup for any reader.
+// lookup is Lookup for whoever asks, and counts nothing.
 func (t *Table) lookup(sessionID []byte, who schema.Viewer, p *schema.DataPoint) Status {
 	id, ok := schema.ParseID(sessionID)
 	if !ok {
@@ -171,7 +171,7 @@ func (t *Table) lookup(sessionID []byte, who schema.Viewer, p *schema.DataPoint)
 	return t.look(id, who, p)
 }
 
-// look is Lookup by a parsed id.
+// look is lookup by a parsed id.
 func (t *Table) look(id schema.ID, who schema.Viewer, p *schema.DataPoint) Status {
 	e := t.records.find(id)
 	if e == nil {

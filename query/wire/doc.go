@@ -1,3 +1,3 @@
 // Package wire writes values as the contract has them: numbers, times, places and data points. It appends
-// to buffers and does not allocate.
+// to its caller's buffers and, a new PointEncoder aside, allocates nothing where these have room.
 package wire

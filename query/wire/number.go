@@ -114,8 +114,8 @@ func appendSmall(dst []byte, value uint32) []byte {
 
 // AppendTemperature appends the shortest decimal that reads back as the same finite float32.
 func AppendTemperature(dst []byte, value float32) []byte {
-	// Thermometers tell hundredths at best. A float32 has room for six digits, so no two decimals
-	// of so few are the same one, and the one that it is the same as is the shortest.
+	// Thermometers tell hundredths at best. A float32 tells any two decimals of up to six digits apart, so the
+	// one of hundredths that reads back as value is the shortest that does.
 	hundredths := math.Round(float64(value) * 100)
 	if math.Abs(hundredths) < 1e6 && float32(hundredths/100) == value && hundredths != 0 {
 		if hundredths < 0 {

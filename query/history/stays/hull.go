@@ -7,9 +7,8 @@ import (
 )
 
 // convexHull reduces members to those that can be the farthest from some point of the sphere within a
-// quarter of its circumference; it reuses members. The points at most some distance
-// from a point form a cap, and a cap is convex: where it holds the corners of the members' convex
-// hull, it holds them all. In the gnomonic projection around the anchor great circles are straight
+// quarter of its circumference; it reuses members. The points at most some distance from a point form a
+// cap, and a cap is convex: where it holds the corners of the members' convex hull, it holds them all. In the gnomonic projection around the anchor great circles are straight
 // lines, so the hull there is the hull on the sphere. Members must be less than a quarter of the
 // circumference away from the anchor. Rounding can drop a corner that sticks out by a nanometre.
 //

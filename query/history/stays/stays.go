@@ -9,7 +9,7 @@ const (
 	earthRadiusMeters = 6_371_000
 	// MetersPerMile is the length of a mile.
 	MetersPerMile = 1609.344
-	// storedUnit is 1e-7 degree, in radians.
+	// storedUnit is the unit of stored coordinates, 1e-7 degree, in radians.
 	storedUnit = math.Pi / 180 / 1e7
 )
 
@@ -35,7 +35,7 @@ func DefaultRule() Rule {
 	return Rule{DistanceMeters: 100, Minimum: 5 * time.Minute, Gap: 15 * time.Minute}
 }
 
-// Stay is a stationary cluster: a stay.
+// Stay is one stationary cluster.
 type Stay struct {
 	Latitude, Longitude float64 // of the centroid, degrees
 	Start, End          int64   // timestamps of the first and the last point, Unix milliseconds
@@ -111,7 +111,7 @@ func (c *Finder) Add(timestamp int64, at Position) {
 	r.members, r.unsummed, r.pruneAtCount = append(r.members[:0], at), 0, c.memberLimit
 }
 
-// isNear reports whether a position is less than the distance away from the anchor.
+// isNear reports whether a position is less than the rule's distance away from the anchor.
 func (c *Finder) isNear(at Position) bool {
 	anchor := c.run.anchor
 	if at == anchor {

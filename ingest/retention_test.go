@@ -2,11 +2,12 @@ package ingest
 
 import (
 	"fmt"
+	"testing"
+	"time"
+
 	"lastseen/ingest/decode"
 	"lastseen/ingest/registry"
 	"lastseen/schema/schematest"
-	"testing"
-	"time"
 )
 
 func TestIngestRejectsWhatTheRetentionWouldDrop(t *testing.T) {

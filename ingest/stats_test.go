@@ -1,10 +1,11 @@
 package ingest
 
 import (
-	"lastseen/ingest/registry"
-	"lastseen/schema/schematest"
 	"strings"
 	"testing"
+
+	"lastseen/ingest/registry"
+	"lastseen/schema/schematest"
 )
 
 func TestWriterStats(t *testing.T) {

@@ -3,12 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
-	"lastseen/keys/people/oidc/oidctest"
 	"net/http"
 	"net/http/cookiejar"
 	"strings"
 	"testing"
 	"time"
+
+	"lastseen/keys/people/oidc/oidctest"
 )
 
 // TestPeopleSignInToTheBinary runs the real binary with the flags of an identity provider: the tokens

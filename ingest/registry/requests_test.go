@@ -1,10 +1,11 @@
 package registry
 
 import (
-	"lastseen/schema/schematest"
 	"strings"
 	"testing"
 	"time"
+
+	"lastseen/schema/schematest"
 )
 
 func TestRequestsAreValidated(t *testing.T) {

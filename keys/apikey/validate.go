@@ -1,10 +1,11 @@
 package apikey
 
 import (
-	"lastseen/schema"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"lastseen/schema"
 )
 
 const (

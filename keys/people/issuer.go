@@ -8,8 +8,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"lastseen/keys"
-	"lastseen/schema"
 	"path/filepath"
 	"strings"
 	"time"
@@ -17,6 +15,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"lastseen/keys"
+	"lastseen/schema"
 )
 
 const (

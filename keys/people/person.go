@@ -2,6 +2,7 @@ package people
 
 import (
 	"errors"
+
 	"lastseen/keys"
 	"lastseen/schema"
 )

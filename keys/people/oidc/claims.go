@@ -2,11 +2,12 @@ package oidc
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
+
 	"lastseen/keys"
 	"lastseen/keys/people"
 	"lastseen/schema"
-	"slices"
-	"strings"
 )
 
 // ClaimNames says where an identity provider's tokens carry what is needed of a person. A name is

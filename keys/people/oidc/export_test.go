@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"encoding/json"
+
 	"lastseen/keys/people"
 )
 

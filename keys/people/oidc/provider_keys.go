@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"lastseen/schema"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,6 +14,8 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
+
+	"lastseen/schema"
 )
 
 // providerKeys keeps what a provider publishes: its endpoints and the keys that it signs with. They

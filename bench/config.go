@@ -63,7 +63,7 @@ type Config struct {
 	Output, Progress io.Writer
 }
 
-// Defaults returns a configuration that takes a few minutes on a small machine.
+// Defaults returns a configuration that takes about a quarter of an hour on a small machine.
 func Defaults() Config {
 	return Config{
 		Settings: scenario.Settings{

@@ -14,8 +14,8 @@ import (
 const statementTimeout = 30 * time.Second
 
 // committer is the single writer of data points. That nobody else writes points is what lets it tell new ones from
-// those that are there. A point goes through these stages; the first two run side by side for all requests, the
-// others in the Writer's one goroutine, a group at a time.
+// those that are there. A point goes through these stages; the first runs side by side for all requests, the others
+// in the Writer's one goroutine, a group at a time.
 //
 //  1. Admit (Writer.Ingest). The batch's memory is taken from the budget; its points' sessions are resolved by the Directory,
 //     and each point that may not be written is rejected by itself. The rest waits in the queue, or is refused.
@@ -28,7 +28,8 @@ const statementTimeout = 30 * time.Second
 //  6. Insert (store.insert). One statement, which returns when the rows survive a loss of power. Until it returns,
 //     nobody has heard of the rows.
 //  7. Settle. The commit watermark moves up to the group. After a failure it is held back instead until the rows have
-//     appeared or never will, and the sessions are in doubt: whatever comes for them is looked up.
+//     appeared or never will, and the sessions are in doubt: whatever comes for them is looked up. An insert that never
+//     reached ClickHouse leaves neither behind.
 //  8. Announce (Notices.Publish). Everybody who must know does: polls show the points from here on.
 //  9. Acknowledge. Each request of the group gets its answer, after which its points are kept (6), seen once (4, 5)
 //     and fresh (8).

@@ -28,7 +28,7 @@ type WriterOptions struct {
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// ReceivedThrough is the newest time (Unix milliseconds) at which a point that is stored was
-	// received; see schema.DB.NewestReceipt. What the Writer writes is received later. 0 means none.
+	// received; see schema.PointTable.NewestReceipt. What the Writer writes is received later. 0 means none.
 	ReceivedThrough int64
 	// Unsettled says that another process, which has ended, may have left inserts behind that
 	// ClickHouse goes on with: ReceivedThrough does not count until they are through.
@@ -117,8 +117,8 @@ func newWriter(store store, directory Directory, newest Newest, notices Notices,
 	return w
 }
 
-// Budget returns the budget that bounds the bytes in flight. The server takes from it what reading a
-// body needs before it reads the body, and names it in the Limits of Decode.
+// Budget returns the budget that bounds the bytes in flight. The server takes what reading a body needs from
+// the organisation's share of it before it reads the body, and names that share in the decode.Limits.
 func (w *Writer) Budget() *decode.Budget {
 	return w.budget
 }

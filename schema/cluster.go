@@ -29,7 +29,7 @@ func makeDatabase(ctx context.Context, conn driver.Conn, options *clickhouse.Opt
 	const create = "CREATE DATABASE IF NOT EXISTS "
 	err := conn.Exec(ctx, create+database+l.onCluster())
 	if hasCode(err, accessDenied) && hasDatabase(ctx, conn, database) {
-		// Who may not make it may do what is needed in it.
+		// A user who may not make it may still do all that is needed in it.
 		return nil, nil
 	}
 	if l.cluster == "" || !slices.ContainsFunc(noDistributedDDL, func(code int32) bool { return hasCode(err, code) }) {

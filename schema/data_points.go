@@ -8,9 +8,9 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// dataPointsTable is the history. Codecs and widths follow the measurements in docs/architecture.md.
-// Readers of one session read in key order, so rows that share an identity are neighbours and are
-// folded as they stream; merges do the same fold in the background.
+// dataPointsTable is the history. Codecs and widths follow what each column takes on the disk, which the load
+// suite measures (docs/benchmarks.md, size). Readers of one session read in key order, so rows that share an
+// identity are neighbours and are folded as they stream; merges do the same fold in the background.
 var dataPointsTable = table{
 	name: "session_by_device_data_points",
 	columns: `    session_id String,

@@ -31,7 +31,7 @@ var migrations = []migration{
 	}},
 	// Points and checkpoints arrive in small inserts, and with ClickHouse's base of 5 each was merged so often that merges
 	// took a third of what ingest costs. A base of 10 takes 14 % off that for some more parts at a time
-	// (docs/architecture.md, the write path). Old points are merged on all the same: the base falls with age.
+	// (docs/architecture.md, "A point's way in"). Old points are merged on all the same: the base falls with age.
 	{2, "fewer merges", func(l layout) (statements []string) {
 		for _, t := range []table{dataPointsTable, lastSeenTable} {
 			statements = append(statements, "ALTER TABLE "+l.local(t)+l.onCluster()+" MODIFY SETTING merge_selector_base = 10")

@@ -6,7 +6,8 @@ import (
 	"github.com/ClickHouse/ch-go/proto"
 )
 
-// The columns of a block with one row.
+// The functions below make the columns of a block with one row, which is sent as data where a parameter would be
+// too long.
 
 func textColumn(text string) proto.ColInput {
 	column := new(proto.ColStr)
@@ -26,14 +27,14 @@ func nullableTextColumn(text *string) proto.ColInput {
 	return column
 }
 
-// nullableTimeColumn is one of DateTime64(3).
+// nullableTimeColumn makes one of DateTime64(3).
 func nullableTimeColumn(at *time.Time) proto.ColInput {
 	column := new(proto.ColDateTime64).WithPrecision(proto.PrecisionMilli).Nullable()
 	column.Append(nullable(at))
 	return column
 }
 
-// nullable is NULL for nil.
+// nullable returns a value, and NULL for nil.
 func nullable[T any](value *T) proto.Nullable[T] {
 	if value == nil {
 		return proto.Null[T]()

@@ -19,7 +19,7 @@ const (
 	manyPulls        = 10
 )
 
-// bulk measures the memory of one pull and of many at once, and polls while whole histories are traffic.Pulled
+// bulk measures the memory of one pull and of many at once, and polls while whole histories are pulled
 // on every processor.
 type bulk struct {
 	*Stage

@@ -133,7 +133,7 @@ func clientMicros(m *loadgen.Measurement) float64 {
 	return float64(m.ClientCPU.Nanoseconds()) / 1e3 / float64(max(m.Served, 1))
 }
 
-// loadHeader names the columns of loadRow.
+// loadHeader names the columns of loadTable.
 var loadHeader = []string{"", "requests/s", "of the first row", "p50", "p99", "p99.9", "server CPU a request", "client CPU a request"}
 
 // loadTable tabulates lanes, medians over the rounds; ratios are to the first lane.

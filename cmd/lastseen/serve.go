@@ -127,7 +127,7 @@ func (f *serviceFlags) config(log *slog.Logger, accessLog string, storage schema
 	storage.DiskReserve = int64(f.DiskReserve) << 20
 	storage.Connections, storage.Log = f.ClickHouseConnections, log
 	if storage.Connections == 0 {
-		const others = 12 // the writer, the checkpoint, eight look-ups of keys, the uses of keys, /readyz
+		const others = 12 // the writer, the checkpoint, look-ups of keys and their uses, revocations, /readyz, and some to spare
 		storage.Connections = queries + f.Histories + others
 	}
 	return appConfig{

@@ -21,7 +21,7 @@ type Batch struct {
 	// Names are what an app calls its devices, by the address's identity.
 	Names map[string]string
 
-	index    map[string]uint32 // from a target's key to its place in targets; empty with fewer than two
+	index    map[string]uint32 // from a target's key to its place in Targets; empty with fewer than two
 	key      []byte            // scratch
 	rejected []Rejection
 
@@ -33,7 +33,7 @@ type Batch struct {
 type Point struct {
 	schema.DataPoint
 	index  int32  // in the body
-	Target uint32 // in targets
+	Target uint32 // its place in Batch.Targets
 }
 
 // Rejection says which point of a body was not taken, and why.
@@ -64,7 +64,7 @@ func newBatch(budget *Budget) *Batch {
 	return b
 }
 
-// Len returns the number of points that Decode accepted.
+// Len returns the number of points that have not been rejected.
 func (b *Batch) Len() int {
 	return len(b.Points)
 }

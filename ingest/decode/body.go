@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"lastseen/schema"
 	"slices"
 	"sync"
 	"unicode/utf8"
 
 	"github.com/go-faster/jx"
+
+	"lastseen/schema"
 )
 
 // Format is how a body writes its points.
@@ -59,10 +60,11 @@ type Limits struct {
 // the limits, with schema.Busy when the budget is used up, and with the reader's own error when the body
 // broke off.
 //
-// Unknown fields are ignored, and of a point's field that is given twice the last counts; points that are given
-// twice are refused. An optional value that is out of range, or says that it is unknown, is left out and counted. It needs little
-// memory beside the points whatever the body's size: a line or value may have 1 MiB, and only a Zstd
-// body is taken in, compressed, before it is decoded. Reading r is all that it waits for long.
+// Unknown fields are ignored, and of a point's field that is given twice the last counts; an object with
+// "points" twice is refused. An optional value that is out of range, or says that it is unknown, is left out
+// and counted. Body needs little memory beside the points whatever the body's size: a line or value may have
+// 1 MiB, and only a Zstd body is taken in, compressed, before it is decoded. Reading r is all that it waits
+// for long.
 //
 // The caller passes the Batch to Writer.Ingest, or releases it.
 func Body(r io.Reader, format Format, encoding Encoding, limits Limits) (*Batch, error) {
@@ -84,8 +86,8 @@ func Body(r io.Reader, format Format, encoding Encoding, limits Limits) (*Batch,
 	return batch, nil
 }
 
-// decoder decodes one body after another. Decode takes one from the pool and puts it back; nothing
-// in it outlives that.
+// decoder decodes one body after another. Body takes one from the pool and puts it back; nothing in it
+// outlives that.
 type decoder struct {
 	source     source
 	compressed []byte // a Zstd body

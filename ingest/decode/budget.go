@@ -32,8 +32,9 @@ func NewBudget(capacity int64) *Budget {
 	return &Budget{capacity: capacity}
 }
 
-// Of returns an owner's share of the budget: half of it, so that bodies that one organisation never finishes
-// leave the others theirs. What is taken from the share is taken from the whole.
+// Of returns an owner's share of the budget: half of it, or leastShare where that is more, so that bodies that
+// one organisation never finishes leave the others theirs. What is taken from the share is taken from the
+// whole.
 func (b *Budget) Of(owner string) *Budget {
 	b.mu.Lock()
 	defer b.mu.Unlock()

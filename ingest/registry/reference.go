@@ -40,7 +40,7 @@ type Target struct {
 	HasMAC          bool
 	Loose           bool // see Reference
 
-	Owner Owner // filled in by Registry.resolve
+	Owner Owner // filled in by Registry.Resolve
 }
 
 // Owner is the session that a target denotes, or why it denotes none.

@@ -39,9 +39,9 @@ var ErrLinkUsed = errors.New("the sign-in link has been used")
 // SignInConfig says what a SignIn works with.
 type SignInConfig struct {
 	Issuer *Issuer // required
-	// Store is where is kept which links and sessions are spent; required.
+	// Store keeps which links and sessions are spent; required.
 	Store SpentStore
-	// DataDir is where earlier versions kept that.
+	// DataDir is where versions up to 0.1 kept that in a file, which is taken over.
 	DataDir string
 	// Logger is told of what is damaged; nil means slog.Default.
 	Logger *slog.Logger

@@ -9,7 +9,7 @@ import (
 	"lastseen/schema"
 )
 
-// SpentStore is where is kept which tokens are spent. *schema.DB is one.
+// SpentStore keeps which tokens are spent. *schema.DB is one.
 type SpentStore interface {
 	// InsertSpentTokens returns nil when the tokens stay spent whatever happens to this process.
 	InsertSpentTokens(ctx context.Context, tokens []schema.SpentToken) error

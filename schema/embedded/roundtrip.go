@@ -20,9 +20,9 @@ import (
 // the request's context ends, its error is returned, by RoundTrip or by the
 // body.
 //
-// Not supported, and refused with NOT_IMPLEMENTED: compression, and external
-// tables of what does not begin with SELECT. Without meaning, and ignored: users and passwords, query_id,
-// quota_key, session_id, wait_end_of_query.
+// Compression, and external tables of what does not begin with SELECT, are
+// refused with NOT_IMPLEMENTED. Users and passwords, query_id, quota_key,
+// session_id and wait_end_of_query have no meaning here and are ignored.
 func (e *Engine) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		defer req.Body.Close()

@@ -26,9 +26,10 @@ type ServerOptions struct {
 
 // Serve runs the engine on dir as a ClickHouse server that other processes reach over HTTP and over the
 // native protocol, with ClickHouse's own listeners, until ctx ends. The directory is the same as Open's,
-// and is held in the same way: what was written through the one is there through the other, and the engine logs to LogName in it. Serve calls
-// ready, once, when the server answers. A process can have one engine at a time, and after Serve it
-// should end. The error matches [ErrNoEngine] and [ErrLocked] as that of Open does.
+// and is held in the same way: what was written through the one is there through the other, and the engine
+// logs to LogName in it. Serve calls ready, once, when the server answers. A process can have one engine at
+// a time, and after Serve it should end. The error matches [ErrNoEngine] and [ErrLocked] as that of Open
+// does.
 func Serve(ctx context.Context, dir string, options ServerOptions, ready func()) error {
 	lib, err := loadLibrary()
 	if err != nil {

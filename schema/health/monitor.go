@@ -84,7 +84,7 @@ func (m *Monitor) wake() {
 	}
 }
 
-// run looks at ClickHouse now and then, sooner where there is a suspicion, until ctx ends.
+// run looks at a server now and then, and at any ClickHouse where there is a suspicion or trouble, until ctx ends.
 func (m *Monitor) run(ctx context.Context) {
 	timer := time.NewTimer(calm)
 	defer timer.Stop()

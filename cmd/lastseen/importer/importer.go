@@ -143,8 +143,8 @@ func (i *Import) read(ctx context.Context, source Source, queues []chan item) er
 	return nil
 }
 
-// implausible is what any server says of a fix that it cannot take, or "". Said here already, no device
-// and no session is made for a file of which nothing can be stored.
+// implausible is what any server says of a fix that it cannot take, or "". It is said here already, so that no
+// device and no session is made for a file of which nothing can be stored.
 func implausible(fix *trackfile.Fix, now time.Time) string {
 	switch at := time.UnixMilli(fix.Timestamp); {
 	case math.Abs(fix.Latitude) > 90:

@@ -7,9 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"lastseen/keys"
-	"lastseen/keys/people"
-	"lastseen/schema"
 	"log/slog"
 	"net"
 	"net/http"
@@ -20,10 +17,14 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+
+	"lastseen/keys"
+	"lastseen/keys/people"
+	"lastseen/schema"
 )
 
 // Users verifies the tokens of everybody: those of the local issuer, and those of an identity
-// provider, if there is one. It is a TokenVerifier.
+// provider, if there is one. It is an apikey.TokenVerifier.
 type Users struct {
 	Local    *people.Issuer // required
 	Provider *Provider      // nil for none
@@ -56,8 +57,7 @@ func unverifiedIssuer(token []byte) string {
 	return said.Issuer
 }
 
-// Config says how to work with an OpenID Connect provider. Zero values mean the
-// defaults.
+// Config says how to work with an OpenID Connect provider. Zero values mean the defaults.
 type Config struct {
 	// IssuerURL is the provider's address, exactly as its tokens and its discovery document say it:
 	// https, or http on this machine. Required.
@@ -162,8 +162,7 @@ type Provider struct {
 	keys   *providerKeys
 }
 
-// New checks the configuration; it does not speak to the provider. Close releases
-// what it starts later.
+// New checks the configuration; it does not speak to the provider. Close releases what it starts later.
 func New(config Config) (*Provider, error) {
 	if err := config.setDefaults(); err != nil {
 		return nil, fmt.Errorf("set up the identity provider: %w", err)

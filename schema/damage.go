@@ -70,8 +70,8 @@ type LostRevocation struct {
 }
 
 // LostRevocations returns the keys whose revocation is among the events and not in their record: the part
-// of the table that held it is gone. Events are written after the record, so none is missing for another
-// reason.
+// of the table that held it is gone. The event of a revocation is written after the record, so there is no
+// other reason.
 func (db *KeyTable) LostRevocations(ctx context.Context) ([]LostRevocation, error) {
 	rows, err := db.conn.Query(ctx, `SELECT alive.key_hash AS key_hash, events.user AS user, events.revoked AS at, alive.expires_at AS expires_at FROM
   (SELECT key_hash, key_id, expires_at FROM api_keys FINAL WHERE key_id != '' AND revoked_at >= fromUnixTimestamp64Milli({never:Int64}, 'UTC')) AS alive

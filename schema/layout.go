@@ -12,7 +12,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
-// layout says how tables are made: on one machine, or replicated over a cluster.
+// layout says how tables are made: on one machine, or on those of a cluster, Replicated ones or not.
 type layout struct {
 	cluster string
 	// replicated is whether the tables of a cluster are Replicated ones, findReplicated whether that is not

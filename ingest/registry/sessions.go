@@ -123,8 +123,8 @@ func (r *Registry) UpdateSharedOrgs(ctx context.Context, orgID string, id schema
 }
 
 // changeSession changes a session by a function, which gets the row that ClickHouse has and what was
-// known of it, and reports whether it changed the row. Its caller decides about the session's
-// device.
+// known of it, and reports whether it changed the row. Meanwhile nobody else decides about the
+// session's device.
 func (r *Registry) changeSession(ctx context.Context, orgID string, id schema.ID,
 	change func(s *schema.Session, known session, now time.Time) (changed bool, err error)) error {
 	d, ok := r.deviceOf(orgID, id)

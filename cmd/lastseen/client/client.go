@@ -28,7 +28,7 @@ type Client struct {
 }
 
 const (
-	// attempts bounds how often one request is made: with the waits between, about half a minute
+	// attempts bounds how often one request is made: with the waits between, about a quarter of a minute
 	// against a server that says no time of its own.
 	attempts = 8
 	// maxWait bounds one wait, also one that the server asks for.

@@ -12,7 +12,7 @@ import (
 type Config struct {
 	// Hosts are those of a server; nil for the engine in the process, which is never out of reach.
 	Hosts *Hosts
-	// Ask runs a statement that needs a connection and a user and nothing else.
+	// Ask runs a statement that needs a connection, a user and, of a cluster, every shard, and nothing else.
 	Ask func(context.Context) error
 	// Write writes something, so that it fails where what the service writes does. It must change nothing.
 	Write func(context.Context) error

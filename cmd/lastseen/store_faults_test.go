@@ -375,7 +375,9 @@ func (f *faultTrial) checkLog(t *testing.T, from int, fault storeFault) {
 			t.Errorf("the log holds the password: %s", line.text)
 		}
 	}
-	if wrong != 1 || over < 1 || over > 2 || others > 4 {
+	// Some faults begin and end with a restart of the server, which has lines of its own; a line for each request that
+	// fails would be dozens.
+	if wrong != 1 || over < 1 || over > 2 || others > 10 {
 		t.Errorf("the log says %d times what is wrong, %d times that it is over, and has %d other warnings", wrong, over, others)
 		for _, line := range lines {
 			t.Log(line.text)

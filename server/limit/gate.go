@@ -3,6 +3,7 @@ package limit
 import (
 	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -49,6 +50,7 @@ type Gate struct {
 	inside  int64 // by the capacity; Urgent requests beyond it are in urgent
 	urgent  int64
 	owners  map[string]*owner // those with something inside or waiting
+	hurried []*waiter         // Urgent ones, in the order in which they came
 	waiting int
 	refused uint64
 }
@@ -63,6 +65,7 @@ type owner struct {
 type waiter struct {
 	request Request
 	in      chan struct{} // closed when it has room
+	pass    Pass          // once it has room
 	entered bool
 }
 
@@ -108,7 +111,7 @@ func (g *Gate) Enter(ctx context.Context, r Request) (Pass, error) {
 	defer patience.Stop()
 	select {
 	case <-w.in:
-		return Pass{gate: g, request: r}, nil
+		return w.pass, nil
 	case <-patience.C:
 		return g.giveUp(w, nil)
 	case <-ctx.Done():
@@ -129,7 +132,12 @@ func (g *Gate) enterOrWait(r Request) (Pass, *waiter, error) {
 		return Pass{}, nil, err
 	}
 	w := &waiter{request: r, in: make(chan struct{})}
-	o.waiting = append(o.waiting, w)
+	if r.Urgent {
+		g.hurried = append(g.hurried, w)
+		g.forget(r.Owner, o)
+	} else {
+		o.waiting = append(o.waiting, w)
+	}
 	g.waiting++
 	return Pass{}, w, nil
 }
@@ -139,27 +147,30 @@ func (g *Gate) enterOrWait(r Request) (Pass, *waiter, error) {
 func (g *Gate) giveUp(w *waiter, cause error) (Pass, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	p := Pass{gate: g, request: w.request}
 	switch {
 	case w.entered && cause == nil:
-		return p, nil
+		return w.pass, nil
 	case w.entered:
-		g.leave(p)
+		g.leave(w.pass)
 		return Pass{}, cause
 	}
-	o := g.owners[w.request.Owner]
-	for i := range o.waiting {
-		if o.waiting[i] == w {
-			o.waiting = append(o.waiting[:i], o.waiting[i+1:]...)
-			break
-		}
-	}
 	g.waiting--
+	if w.request.Urgent {
+		g.hurried = without(g.hurried, w)
+	} else {
+		o := g.owners[w.request.Owner]
+		o.waiting = without(o.waiting, w)
+		defer g.forget(w.request.Owner, o)
+	}
 	if cause == nil {
 		cause = g.refuse(w.request)
 	}
-	g.forget(w.request.Owner, o)
 	return Pass{}, cause
+}
+
+func without(waiting []*waiter, w *waiter) []*waiter {
+	at := slices.Index(waiting, w)
+	return slices.Delete(waiting, at, at+1)
 }
 
 // Leave gives the room back. On a pass that has left, or that is none, it does nothing.
@@ -178,14 +189,35 @@ func (p *Pass) Leave() {
 func (g *Gate) leave(p Pass) {
 	if p.reserve {
 		g.urgent -= p.request.Weight
-		return
+	} else {
+		g.inside -= p.request.Weight
+		o := g.owners[p.request.Owner]
+		o.inside -= p.request.Weight
+		g.forget(p.request.Owner, o)
 	}
-	g.inside -= p.request.Weight
-	o := g.owners[p.request.Owner]
-	o.inside -= p.request.Weight
-	g.forget(p.request.Owner, o)
-	for g.waiting > 0 && g.admitNext() {
+	for len(g.hurried) > 0 && g.admitHurried() {
 	}
+	for g.waiting > len(g.hurried) && g.admitNext() {
+	}
+}
+
+// admitHurried lets the first Urgent request in that waits, and reports whether there was room.
+func (g *Gate) admitHurried() bool {
+	w := g.hurried[0]
+	pass, ok := g.admit(w.request)
+	if !ok {
+		return false
+	}
+	g.hurried = slices.Delete(g.hurried, 0, 1)
+	g.enter(w, pass)
+	return true
+}
+
+// enter tells a waiter that it has room.
+func (g *Gate) enter(w *waiter, pass Pass) {
+	g.waiting--
+	w.pass, w.entered = pass, true
+	close(w.in)
 }
 
 // admit gives room to a request if there is some for its owner and none of its owner has waited longer. The
@@ -229,11 +261,9 @@ func (g *Gate) admitNext() bool {
 		return false
 	}
 	w := next.waiting[0]
-	next.waiting = append(next.waiting[:0], next.waiting[1:]...)
-	g.waiting--
+	next.waiting = slices.Delete(next.waiting, 0, 1)
 	g.take(w.request)
-	w.entered = true
-	close(w.in)
+	g.enter(w, Pass{gate: g, request: w.request})
 	return true
 }
 

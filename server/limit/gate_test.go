@@ -139,6 +139,29 @@ func TestGateWaits(t *testing.T) {
 			}
 		})
 	})
+	t.Run("for the reserve, when what is urgent fills it", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g := limit.NewGate(limit.GateConfig{Capacity: 1, Reserved: 1, Waiting: 4, Wait: time.Minute})
+			enter(t, g, limit.Request{Owner: "org_a", Weight: 1})
+			urgent := enter(t, g, limit.Request{Owner: "org_b", Weight: 1, Urgent: true})
+			var all sync.WaitGroup
+			for range 2 {
+				all.Go(func() {
+					p, err := g.Enter(t.Context(), limit.Request{Owner: "org_c", Weight: 1, Urgent: true})
+					if err != nil {
+						t.Error(err)
+					}
+					p.Leave()
+				})
+			}
+			synctest.Wait()
+			urgent.Leave()
+			all.Wait()
+			if got := g.Stats("g"); got.Waiting != 0 || got.InUse != 1 || got.Refused != 0 {
+				t.Errorf("%+v", got)
+			}
+		})
+	})
 	t.Run("until its context ends", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			g := limit.NewGate(limit.GateConfig{Capacity: 1, Waiting: 4, Wait: time.Minute})

@@ -14,6 +14,7 @@ import (
 	"lastseen/ingest/registry"
 	"lastseen/keys"
 	"lastseen/schema"
+	"lastseen/schema/schematest"
 )
 
 // appPoint is what is stored of a point that an app has sent.
@@ -314,6 +315,27 @@ func TestADeviceThatNobodyKnowsIsRegisteredWhenTheCredentialAllowsIt(t *testing.
 		t.Errorf("stored %q", got)
 	}
 	s.post(pathAPIKeys+"/create/v1", admin, fmt.Sprintf(`{"name":"key","expires_at_timestamp":%q,"registers_devices":true}`, later), 201)
+}
+
+// TestADeviceWhoseFirstSessionFailedGetsOneLater: the app is told to come again, and what it then sends is stored.
+func TestADeviceWhoseFirstSessionFailedGetsOneLater(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	admin := s.token("org_a", keys.RoleAdministrator)
+	later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	made := object(s, s.post(pathDeviceCredentials+"/create/v1", admin, fmt.Sprintf(`{"name":"phones","expires_at_timestamp":%q,"registers_devices":true}`, later), 201))
+	position := pathApps + "osmand/v1?id=van9&lat=1&lon=2&timestamp=1777629600"
+	mend := schematest.BreakTable(t, s.db, "sessions")
+	s.get(position, made["key"].(string), 503)
+	mend()
+	s.get(position, made["key"].(string), 200)
+	items := object(s, s.get(pathSessionsList, admin, 200))["items"].([]any)
+	if len(items) != 1 {
+		t.Fatalf("there are %d sessions, want 1", len(items))
+	}
+	if got := s.stored("org_a", items[0].(map[string]any)["_id"].(string)); len(got) != 1 {
+		t.Errorf("stored %q", got)
+	}
 }
 
 func TestTwoOrganisationsMayCallTheirDevicesTheSame(t *testing.T) {

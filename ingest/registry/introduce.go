@@ -8,8 +8,9 @@ import (
 )
 
 // Introduce registers a device that nobody in the organisation knows, by the name that an app gives it, and
-// begins a session of it. One that is known is left as it is, without a session too: somebody may have
-// ended it. Where another organisation has a device of that name, this one gets an address of its own.
+// begins a session of it. One that has ever had a session is left as it is, without one too: somebody may have
+// ended it. One that has had none gets its first: an earlier attempt may have ended half way, and the app
+// would be told that points are stored which nobody can take. Where another organisation has a device of that name, this one gets an address of its own.
 //
 // Errors: schema.Unavailable.
 func (r *Registry) Introduce(ctx context.Context, orgID, name string) error {
@@ -21,8 +22,9 @@ func (r *Registry) Introduce(ctx context.Context, orgID, name string) error {
 		address = OwnAddress(orgID, address)
 		known = r.byMAC[address]
 	}
+	begun := known != nil && known.current != nil
 	r.mu.RUnlock()
-	if known != nil {
+	if begun {
 		return nil
 	}
 	version := 1

@@ -125,7 +125,8 @@ func TestLastSeenBatchMakesNoGarbageASession(t *testing.T) {
 		run()
 		return testing.AllocsPerRun(100, run)
 	}
-	if one, thousand := allocations(few), allocations(many); thousand > one {
+	// Some more, since the race detector makes pools forget.
+	if one, thousand := allocations(few), allocations(many); thousand > one+10 {
 		t.Errorf("%.0f allocations for one session, %.0f for a thousand", one, thousand)
 	}
 }

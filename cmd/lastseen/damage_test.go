@@ -9,12 +9,14 @@ import (
 	"testing"
 
 	"lastseen/keys"
+	"lastseen/schema/schematest"
 )
 
 // TestDamagedKeysAreRefusedUntilTheLossIsAccepted cuts the files of the stored keys while the service is
 // down. Whoever was revoked must not be let in by it.
 func TestDamagedKeysAreRefusedUntilTheLossIsAccepted(t *testing.T) {
 	t.Parallel()
+	schematest.OnlyOn(t, schematest.Embedded, "it damages the files of the engine")
 	dir := t.TempDir()
 	s, err := startService(dir)
 	if err != nil {

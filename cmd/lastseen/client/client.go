@@ -135,8 +135,11 @@ func (c *Client) attempt(ctx context.Context, once func() error, final func(erro
 	backoff := firstWait
 	for attempt := 1; ; attempt++ {
 		err := once()
-		if err == nil || ctx.Err() != nil {
+		switch {
+		case err == nil || errors.Is(err, ctx.Err()):
 			return err
+		case ctx.Err() != nil: // while the answer was on its way
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
 		wait := backoff/2 + rand.N(backoff/2+1)
 		var problem *Problem

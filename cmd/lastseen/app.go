@@ -10,7 +10,6 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -61,9 +60,7 @@ type App struct {
 	server   *server.Server
 	db       *schema.DB
 	stops    []stopStep
-	// keysDenied says that all keys are refused for damage.
-	keysDenied atomic.Bool
-	served     chan error // what Serve returned
+	served   chan error // what Serve returned
 }
 
 // stopStep undoes one step of the start.
@@ -219,7 +216,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 			Retention: a.config.schema.Retention,
 		}),
 		Sessions:  sessions.New(db, lastSeen, time.Now),
-		Ready:     func(ctx context.Context) error { return a.ready(ctx, db) },
+		Ready:     func(ctx context.Context) error { return ready(ctx, db, authenticator) },
 		StoreDown: func() bool { return db.Trouble() != nil },
 	}, nil
 }
@@ -316,14 +313,14 @@ const (
 
 // ready says in a sentence for the public why the service cannot serve. What is wrong is logged by the
 // storage's monitor, once.
-func (a *App) ready(ctx context.Context, db *schema.DB) error {
+func ready(ctx context.Context, db *schema.DB, authenticator *apikey.Authenticator) error {
 	if trouble := db.Trouble(); trouble != nil {
 		return publicError(trouble.Sentence)
 	}
 	if db.Ping(ctx) != nil {
 		return errNotReady
 	}
-	if a.keysDenied.Load() {
+	if authenticator.Denies() {
 		return errKeysDenied
 	}
 	return nil

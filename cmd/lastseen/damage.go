@@ -82,7 +82,6 @@ func (w *damageWatch) look(ctx context.Context) error {
 	}
 	deny = deny && !w.app.config.acceptDamage
 	w.authenticator.Deny(deny)
-	w.app.keysDenied.Store(deny)
 	return nil
 }
 

@@ -14,6 +14,9 @@ var errDamaged = schema.Unavailable.Say("Keys cannot be checked, since a part of
 // one that was revoked may look as if it were not.
 func (a *Authenticator) Deny(all bool) { a.denied.Store(all) }
 
+// Denies reports whether all keys are refused.
+func (a *Authenticator) Denies() bool { return a.denied.Load() }
+
 // RepairRevocations revokes again the keys of which the events say that they were revoked and their records
 // do not, which no order of writes explains but a loss, and returns how many there were. It fails with
 // schema.Unavailable.

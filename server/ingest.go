@@ -29,24 +29,35 @@ func ingestPoints(c *call) error {
 	return c.json(fasthttp.StatusOK, result)
 }
 
+// setAside takes the memory for reading a body of points from the caller's share of the budget, which the caller of
+// setAside must Release, and bounds the time in which the client may send it.
+func setAside(c *call, memory int64) (*decode.Budget, error) {
+	budget := c.server.services.Writer.Budget().Of(c.principal.OrgID)
+	if !budget.TryAcquire(memory) {
+		return nil, problem.Busy
+	}
+	if err := c.http.SetReadDeadline(time.Now().Add(c.server.config.BodyTimeout)); err != nil {
+		budget.Release(memory)
+		return nil, problem.FromReading(err)
+	}
+	return budget, nil
+}
+
 // readPoints decodes the body. The memory for it is set aside before the first byte is read, and the
 // client has a bounded time to send it.
 func readPoints(c *call) (*decode.Batch, error) {
 	request := &c.http.Request.Header
 	format, _ := pointsFormat(request.ContentType()) // both were checked by checkBodyHeaders
 	encoding, _ := pointsEncoding(request)
-	budget := c.server.services.Writer.Budget().Of(c.principal.OrgID)
 	memory := int64(bodyMemory)
 	if length := int64(request.ContentLength()); length >= 0 {
 		memory = min(memory, length)
 	}
-	if !budget.TryAcquire(memory) {
-		return nil, problem.Busy
+	budget, err := setAside(c, memory)
+	if err != nil {
+		return nil, err
 	}
 	defer budget.Release(memory)
-	if err := c.http.SetReadDeadline(time.Now().Add(c.server.config.BodyTimeout)); err != nil {
-		return nil, problem.FromReading(err)
-	}
 	return decode.Body(c.body(), format, encoding, decode.Limits{Budget: budget})
 }
 

@@ -108,18 +108,15 @@ func ingestApp(app decode.App) func(*call) error {
 
 // readMessage reads what the app sends into points.
 func readMessage(c *call, app decode.App) (*decode.Batch, decode.Reply, error) {
-	budget := c.server.services.Writer.Budget().Of(c.principal.OrgID)
 	memory := int64(c.http.Request.Header.ContentLength())
 	if memory < 0 {
 		memory = c.route.bodyLimit // nobody knows yet
 	}
-	if !budget.TryAcquire(memory) {
-		return nil, 0, problem.Busy
+	budget, err := setAside(c, memory)
+	if err != nil {
+		return nil, 0, err
 	}
 	defer budget.Release(memory)
-	if err := c.http.SetReadDeadline(time.Now().Add(c.server.config.BodyTimeout)); err != nil {
-		return nil, 0, problem.FromReading(err)
-	}
 	body, err := readWhole(c)
 	if err != nil {
 		return nil, 0, err

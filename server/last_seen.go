@@ -39,11 +39,7 @@ func lastSeen(c *call) error {
 		}
 	}
 	if !waited { // who waits comes seldom, and many of them at once when what they wait for happens
-		var organisation string // those who ask without a credential count as one
-		if c.principal != nil {
-			organisation = c.principal.OrgID
-		}
-		if err := c.server.slots.Enter(c.connection().Slot(), organisation, c.entry.began); err != nil {
+		if err := c.server.slots.Enter(c.connection().Slot(), c.owner(), c.entry.began); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -37,9 +38,10 @@ var (
 
 // batch is the memory of one request for many newest points: however many sessions it names, it makes no garbage.
 type batch struct {
-	body, answer []byte
-	ids          []byte // of all, one after the other
-	asked        []askedSession
+	body   bytes.Buffer
+	answer []byte
+	ids    []byte // of all, one after the other
+	asked  []askedSession
 }
 
 // askedSession is one session of a batch, and what was found of it.
@@ -86,12 +88,13 @@ func lastSeenBatch(c *call) error {
 // read reads {"session_ids": […]}; members that it does not know are ignored.
 func (b *batch) read(body io.Reader) (err error) {
 	b.ids, b.asked = b.ids[:0], b.asked[:0]
-	if b.body, err = readInto(b.body[:0], body); err != nil {
+	b.body.Reset()
+	if _, err = b.body.ReadFrom(body); err != nil {
 		return err
 	}
 	d := jx.GetDecoder()
 	defer jx.PutDecoder(d)
-	d.ResetBytes(b.body)
+	d.ResetBytes(b.body.Bytes())
 	if d.Next() != jx.Object {
 		return problem.Invalid(problem.InBody("", "Send a JSON object."))
 	}
@@ -222,21 +225,4 @@ func (b *batch) appendAnswer() []byte {
 	}
 	b.answer = append(dst, `]}`...)
 	return b.answer
-}
-
-// readInto is io.ReadAll into memory that is there.
-func readInto(dst []byte, from io.Reader) ([]byte, error) {
-	for {
-		if len(dst) == cap(dst) {
-			dst = append(dst, 0)[:len(dst)]
-		}
-		n, err := from.Read(dst[len(dst):cap(dst)])
-		dst = dst[:len(dst)+n]
-		if err == io.EOF {
-			return dst, nil
-		}
-		if err != nil {
-			return dst, err
-		}
-	}
 }

@@ -103,6 +103,22 @@ func Running(tb testing.TB, db *schema.DB) (n uint64) {
 	return n
 }
 
+// AwaitNoneRunning waits until ClickHouse runs nothing for the database, for ten seconds: a server looks
+// only now and then whether the client of a statement has left.
+func AwaitNoneRunning(tb testing.TB, db *schema.DB) {
+	tb.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		n := Running(tb, db)
+		if n == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			tb.Errorf("ClickHouse still runs %d statements", n)
+			return
+		}
+	}
+}
+
 // FillSessions writes so many sessions of a thousand organisations.
 func FillSessions(tb testing.TB, db *schema.DB, n int) {
 	tb.Helper()

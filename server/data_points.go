@@ -44,11 +44,11 @@ func streamHistory(c *call, request history.Request) error {
 		return err
 	}
 	request.Start, request.End = start.UnixMilli(), end.UnixMilli()
-	return c.streamPage(request)
+	return streamPage(c, request)
 }
 
 // streamPage streams what a request asks for.
-func (c *call) streamPage(request history.Request) error {
+func streamPage(c *call, request history.Request) error {
 	points, err := c.server.services.History.Open(c.context(), request)
 	if err != nil {
 		return err

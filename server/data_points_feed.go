@@ -26,7 +26,7 @@ func dataPointsFeed(c *call) error {
 	if err := p.Problem(); err != nil {
 		return err
 	}
-	return c.streamPage(request)
+	return streamPage(c, request)
 }
 
 // feedScope reads whose points are wanted.

@@ -7,8 +7,10 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"lastseen/keys"
 	"lastseen/keys/ratelimit"
 	"lastseen/server/caller"
+	"lastseen/server/limit"
 	"lastseen/server/problem"
 )
 
@@ -35,6 +37,16 @@ func rateProblem(name string, rate ratelimit.Rate, detail string) *problem.Probl
 	return p
 }
 
+// requestProblem is the answer to a caller that has made as many requests as it may. Where a key has a rate of its own
+// besides, the one that is meant is the lower.
+func (s *Server) requestProblem(p *keys.Principal) *problem.Problem {
+	own, all := limit.OwnRate(p.Limits.RequestsPerSecond), s.config.RequestRate
+	if !own.Limits() || all.Limits() && float64(all.Quota)*own.Window.Seconds() < float64(own.Quota)*all.Window.Seconds() {
+		return s.rateProblems.requests
+	}
+	return rateProblem("key_requests", own, "This API key has made as many requests as it may for now; wait as many seconds as Retry-After says, and poll less often.")
+}
+
 // wholeSeconds rounds up.
 func wholeSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
 
@@ -43,7 +55,7 @@ func (c *call) limited(err error, wait time.Duration) error {
 	c.retry = wait
 	switch err {
 	case errRequests:
-		return c.server.rateProblems.requests
+		return c.server.requestProblem(c.principal)
 	case caller.ErrFailures:
 		return c.server.rateProblems.failures
 	}

@@ -51,8 +51,8 @@ func (db *KeyTable) insertKeyIDs(ctx context.Context, keys []APIKey) error {
 
 // FindAPIKeyByID returns an organisation's key by its id, and false when it has none with that id.
 func (db *KeyTable) FindAPIKeyByID(ctx context.Context, orgID string, kind KeyKind, id ID) (APIKey, bool, error) {
-	return db.findAPIKey(ctx, apiKeySelect+` WHERE key_hash GLOBAL IN
-  (SELECT key_hash FROM api_key_ids WHERE org_id = {org:String} AND kind = {kind:String} AND key_id = {id:String}) AND key_id = {id:String}`,
+	return db.findAPIKey(ctx, apiKeySelect+` PREWHERE key_hash GLOBAL IN
+  (SELECT key_hash FROM api_key_ids WHERE org_id = {org:String} AND kind = {kind:String} AND key_id = {id:String}) WHERE key_id = {id:String}`,
 		clickhouse.Named("org", orgID), clickhouse.Named("kind", string(kind)), clickhouse.Named("id", id.String()))
 }
 

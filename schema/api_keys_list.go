@@ -124,7 +124,7 @@ func (db *KeyTable) CountAPIKeys(ctx context.Context, l KeyList) (int, error) {
 
 // from is where the keys of a list are, without their order and the place of the page.
 func (l *KeyList) from() (clause string, args []any) {
-	clause = ` FROM api_keys FINAL WHERE key_hash GLOBAL IN (SELECT key_hash FROM api_key_ids WHERE org_id = {org:String} AND kind = {kind:String}) AND key_id != ''`
+	clause = ` FROM api_keys FINAL PREWHERE key_hash GLOBAL IN (SELECT key_hash FROM api_key_ids WHERE org_id = {org:String} AND kind = {kind:String}) WHERE key_id != ''`
 	args = []any{clickhouse.Named("org", l.OrgID), clickhouse.Named("kind", string(l.Kind))}
 	if condition := keyConditions[l.Filter]; condition != "" {
 		clause += " AND " + keyTimes.Replace(condition)

@@ -47,6 +47,7 @@ func (o *organisations) name(number uint32) string {
 // shares says with which organisations sessions are shared, for the few that are.
 type shares struct {
 	shards [64]sharesShard
+	ended  atomic.Uint64 // how often a session ceased to be shared with an organisation
 }
 
 type sharesShard struct {
@@ -64,6 +65,12 @@ func (s *shares) set(id schema.ID, orgIDs []string) {
 	shard := s.shard(id)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
+	for _, before := range shard.sessions[id] {
+		if !slices.Contains(orgIDs, before) {
+			defer s.ended.Add(1) // when the session's are those
+			break
+		}
+	}
 	if len(orgIDs) == 0 {
 		delete(shard.sessions, id)
 		return
@@ -72,6 +79,21 @@ func (s *shares) set(id schema.ID, orgIDs []string) {
 		shard.sessions = make(map[schema.ID][]string)
 	}
 	shard.sessions[id] = orgIDs
+}
+
+// with returns the sessions that are shared with an organisation.
+func (s *shares) with(orgID string) (sessions []schema.ID) {
+	for i := range s.shards {
+		shard := &s.shards[i]
+		shard.mu.RLock()
+		for id, orgIDs := range shard.sessions {
+			if slices.Contains(orgIDs, orgID) {
+				sessions = append(sessions, id)
+			}
+		}
+		shard.mu.RUnlock()
+	}
+	return sessions
 }
 
 // has reports whether a session is shared with an organisation.

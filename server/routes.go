@@ -65,6 +65,7 @@ const (
 
 	pathLastSeen          = "/tracking/timeseries/session_by_device/last_seen/v1"
 	pathLastSeenBatch     = "/tracking/timeseries/session_by_device/last_seen_batch/v1"
+	pathLastSeenChanges   = "/tracking/timeseries/session_by_device/last_seen_changes/v1"
 	pathDataPoints        = "/tracking/timeseries/session_by_device/data_points/v1"
 	pathLastSeenPublic    = "/tracking/timeseries/session_by_device/last_seen_public/v1"
 	pathPointsPublic      = "/tracking/timeseries/session_by_device/data_points_public/v1"
@@ -96,6 +97,8 @@ func routes() []route {
 			Access: caller.Access{Role: keys.RoleOperator, APIKeys: true},
 			body:   jsonBody, bodyLimit: batchBody, timeout: 5 * time.Second, handle: lastSeenBatch,
 		}),
+
+		quiet(read(pathLastSeenChanges, "What has changed of the newest data points of all sessions", noQueue, 5*time.Second, lastSeenChanges)),
 
 		quiet(public(pathLastSeenPublic, "The newest data point of a public session", noQueue, 5*time.Second, lastSeen)),
 		public(pathPointsPublic, "The data points of a public session in a range of time, and its stationary clusters", streamQueue, 10*time.Minute, dataPointsPublic),

@@ -137,7 +137,7 @@ func readingDescriptions() map[string]description {
 		{Name: "If-None-Match", Header: true, Schema: openapi.Text(1, 0), Description: "Entity tags of what the caller has."},
 		{Name: "Prefer", Header: true, Schema: openapi.Text(1, 0), Description: "wait=N: with If-None-Match, wait up to N seconds, at most 300, for something new."},
 	}
-	ranged, history := historyParameters(), historyAnswers()
+	ranged, history := historyParameters(), historyAnswers("The points in ascending time and, in JSON, where the session stayed.")
 	missing := []int{404}
 	scope := optional("org_scope", "Whose sessions.", openapi.Choice("owned_and_shared", "owned", "shared"))
 	return map[string]description{
@@ -150,7 +150,9 @@ func readingDescriptions() map[string]description {
 			{Status: http.StatusOK, Description: "The newest points of the sessions that have changed, and what is gone.", ContentType: typeJSON, Schema: openapi.Ref("Changes")},
 			{Status: http.StatusOK, Description: "The same as server-sent events, for as long as the client likes.", ContentType: typeEvents, Schema: openapi.Text(0, 0)},
 		}, refusals: []int{505}},
-		pathDataPoints:     {tag: tagReading, parameters: ranged, answers: history, refusals: missing},
+		pathDataPoints: {tag: tagReading, parameters: ranged, answers: history, refusals: missing},
+		pathFeed: {tag: tagReading, parameters: feedParameters(),
+			answers: historyAnswers("The points in the order of their arrival. The header Next-Cursor, and in JSON next_cursor, always says how to go on.")},
 		pathLastSeenPublic: {tag: tagPublic, parameters: polled, answers: newest, refusals: missing},
 		pathPointsPublic:   {tag: tagPublic, parameters: ranged, answers: history, refusals: missing},
 		pathSessionsGet: {tag: tagReading, parameters: []openapi.Parameter{session},

@@ -67,6 +67,7 @@ const (
 	pathLastSeenBatch     = "/tracking/timeseries/session_by_device/last_seen_batch/v1"
 	pathLastSeenChanges   = "/tracking/timeseries/session_by_device/last_seen_changes/v1"
 	pathDataPoints        = "/tracking/timeseries/session_by_device/data_points/v1"
+	pathFeed              = "/tracking/timeseries/session_by_device/data_points_feed/v1"
 	pathLastSeenPublic    = "/tracking/timeseries/session_by_device/last_seen_public/v1"
 	pathPointsPublic      = "/tracking/timeseries/session_by_device/data_points_public/v1"
 	pathOutlier           = "/tracking/timeseries/session_by_device/outlier/v1"
@@ -88,6 +89,7 @@ func routes() []route {
 	table := []route{
 		quiet(read(pathLastSeen, "The newest data point of a session", noQueue, 5*time.Second, lastSeen)),
 		read(pathDataPoints, "The data points of a session in a range of time, and its stationary clusters", streamQueue, 10*time.Minute, dataPoints),
+		read(pathFeed, "The data points of all sessions by their arrival, from one cursor to the next", streamQueue, 10*time.Minute, dataPointsFeed),
 		read(pathSessionsList, "A page of the sessions that the organisation may see", queryQueue, 20*time.Second, listSessions),
 		read(pathSessionsGet, "One session", queryQueue, 20*time.Second, getSession),
 		read(pathTypeahead, "Suggestions for a text that is being typed", queryQueue, 20*time.Second, typeahead),

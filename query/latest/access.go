@@ -47,6 +47,7 @@ func (o *organisations) name(number uint32) string {
 // shares says with which organisations sessions are shared, for the few that are.
 type shares struct {
 	shards [64]sharesShard
+	ended  atomic.Uint64 // how often a session ceased to be shared with an organisation
 }
 
 type sharesShard struct {
@@ -65,6 +66,12 @@ func (s *shares) set(id schema.ID, orgIDs []string) (before []string) {
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	before = shard.sessions[id]
+	for _, org := range before {
+		if !slices.Contains(orgIDs, org) {
+			defer s.ended.Add(1) // when the session's are those
+			break
+		}
+	}
 	if len(orgIDs) == 0 {
 		delete(shard.sessions, id)
 		return before
@@ -82,6 +89,21 @@ func (s *shares) of(id schema.ID) []string {
 	shard.mu.RLock()
 	defer shard.mu.RUnlock()
 	return shard.sessions[id]
+}
+
+// with returns the sessions that are shared with an organisation.
+func (s *shares) with(orgID string) (sessions []schema.ID) {
+	for i := range s.shards {
+		shard := &s.shards[i]
+		shard.mu.RLock()
+		for id, orgIDs := range shard.sessions {
+			if slices.Contains(orgIDs, orgID) {
+				sessions = append(sessions, id)
+			}
+		}
+		shard.mu.RUnlock()
+	}
+	return sessions
 }
 
 // has reports whether a session is shared with an organisation.

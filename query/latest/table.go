@@ -279,6 +279,15 @@ func (t *Table) Owner(id schema.ID, who schema.Viewer) (orgID string, ok bool) {
 	return t.orgs.name(r.owner), true
 }
 
+// SharedWith returns the sessions of others that an organisation may see, in no particular order.
+func (t *Table) SharedWith(orgID string) []schema.ID {
+	return slices.DeleteFunc(t.shares.with(orgID), func(id schema.ID) bool { return !t.Exists(id, schema.Viewer{OrgID: orgID}) })
+}
+
+// Unshared counts how often a session ceased to be shared with an organisation. It has counted a change before PutSession
+// returns.
+func (t *Table) Unshared() uint64 { return t.shares.ended.Load() }
+
 // Newest returns what is shown of a session to those who may see it, nil when that is nothing.
 func (t *Table) Newest(id schema.ID) *schema.DataPoint {
 	var r record

@@ -27,6 +27,7 @@ var matrix = map[string][7]int{
 	// route                                                              nobody  ak  dk driver op adm own
 	"GET /tracking/timeseries/session_by_device/last_seen/v1":                           {401, 0, 403, 403, 0, 0, 0},
 	"POST /tracking/timeseries/session_by_device/last_seen_batch/v1":                    {401, 0, 403, 403, 0, 0, 0},
+	"GET /tracking/timeseries/session_by_device/last_seen_changes/v1":                   {401, 0, 403, 403, 0, 0, 0},
 	"GET /tracking/timeseries/session_by_device/data_points/v1":                         {401, 0, 403, 403, 0, 0, 0},
 	"GET /tracking/timeseries/session_by_device/data_points_feed/v1":                    {401, 0, 403, 403, 0, 0, 0},
 	"GET /tracking/sessions/list/v1":                                                    {401, 0, 403, 403, 0, 0, 0},

@@ -147,6 +147,10 @@ func readingDescriptions() map[string]description {
 			{Status: http.StatusOK, Description: "The points in the order asked.", ContentType: typeJSON, Schema: openapi.Ref("NewestPoints"), Headers: []string{"ETag"}},
 			newest[1],
 		}},
+		pathLastSeenChanges: {tag: tagReading, parameters: changesParameters(scope), answers: []openapi.Answer{
+			{Status: http.StatusOK, Description: "The newest points of the sessions that have changed, and what is gone.", ContentType: typeJSON, Schema: openapi.Ref("Changes")},
+			{Status: http.StatusOK, Description: "The same as server-sent events, for as long as the client likes.", ContentType: typeEvents, Schema: openapi.Text(0, 0)},
+		}, refusals: []int{505}},
 		pathDataPoints: {tag: tagReading, parameters: ranged, answers: history, refusals: missing},
 		pathFeed: {tag: tagReading, parameters: feedParameters(),
 			answers: historyAnswers("The points in the order of their arrival. The header Next-Cursor, and in JSON next_cursor, always says how to go on.")},
@@ -160,6 +164,16 @@ func readingDescriptions() map[string]description {
 			wanted("query", "Plain text that the values must contain.", openapi.Text(1, 0)), scope,
 			optional("limit", "Values of each field; 10 when left out.", whole(suggestionsRange)),
 		}, answers: answered("Distinct values, those that begin with the text first.", openapi.Ref("Suggestions"))},
+	}
+}
+
+func changesParameters(scope openapi.Parameter) []openapi.Parameter {
+	return []openapi.Parameter{
+		optional("cursor", "The next_cursor of the answer before, to get what has changed since; without it the newest point of every session comes first.", openapi.Text(1, 200)),
+		optional("limit", "The most sessions of this answer; 1000 when left out. more says whether there are others.", whole(changesLimitRange)),
+		scope,
+		{Name: "Prefer", Header: true, Schema: openapi.Text(1, 0), Description: "wait=N: hold an answer that is empty for up to N seconds, at most 300, until something changes."},
+		{Name: "Last-Event-ID", Header: true, Schema: openapi.Text(1, 200), Description: "With Accept: text/event-stream, the id of the last event, to go on after it; it wins over cursor."},
 	}
 }
 

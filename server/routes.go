@@ -66,6 +66,7 @@ const (
 
 	pathLastSeen          = "/tracking/timeseries/session_by_device/last_seen/v1"
 	pathLastSeenBatch     = "/tracking/timeseries/session_by_device/last_seen_batch/v1"
+	pathLastSeenChanges   = "/tracking/timeseries/session_by_device/last_seen_changes/v1"
 	pathDataPoints        = "/tracking/timeseries/session_by_device/data_points/v1"
 	pathFeed              = "/tracking/timeseries/session_by_device/data_points_feed/v1"
 	pathLastSeenPublic    = "/tracking/timeseries/session_by_device/last_seen_public/v1"
@@ -99,6 +100,8 @@ func routes() []route {
 			Access: caller.Access{Role: keys.RoleOperator, APIKeys: true, Scope: schema.ScopeLastSeen},
 			body:   jsonBody, bodyLimit: batchBody, timeout: 5 * time.Second, handle: lastSeenBatch,
 		}),
+
+		scoped(schema.ScopeLastSeen, quiet(read(pathLastSeenChanges, "What has changed of the newest data points of all sessions", noQueue, 5*time.Second, lastSeenChanges))),
 
 		quiet(public(pathLastSeenPublic, "The newest data point of a public session", noQueue, 5*time.Second, lastSeen)),
 		public(pathPointsPublic, "The data points of a public session in a range of time, and its stationary clusters", streamQueue, 10*time.Minute, dataPointsPublic),

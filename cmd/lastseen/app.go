@@ -21,6 +21,7 @@ import (
 	"lastseen/keys/apikey"
 	"lastseen/keys/people/oidc"
 	"lastseen/keys/ratelimit"
+	"lastseen/query/changes"
 	"lastseen/query/history"
 	"lastseen/query/latest"
 	"lastseen/query/sessions"
@@ -219,6 +220,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 			Retention: a.config.schema.Retention,
 		}),
 		Sessions:  sessions.New(db, lastSeen, time.Now),
+		Changes:   changes.New(lastSeen, issuer.DeriveKey("changes cursors")),
 		Ready:     func(ctx context.Context) error { return ready(ctx, db, authenticator) },
 		StoreDown: func() bool { return db.Trouble() != nil },
 	}, nil

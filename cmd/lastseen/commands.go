@@ -28,6 +28,8 @@ type commandLine struct {
 	Export     exportCommand     `cmd:"" help:"Export the histories of sessions to files, many at a time; goes on after a kill."`
 	ClickHouse clickhouseCommand `cmd:"" name:"clickhouse" help:"Run the data directory as a ClickHouse server, for any ClickHouse client or for serve --clickhouse."`
 	Bench      benchCommand      `cmd:"" help:"Run the load suite."`
+	ConfigFile configCommand     `cmd:"" name:"config" help:"Check the configuration."`
+	Config     kong.ConfigFlag   `placeholder:"FILE" help:"File with flags, a line each, such as addr = \"127.0.0.1:8080\"; the command line and the environment go before it."`
 	Version    kong.VersionFlag  `env:"-" help:"Print the version and exit."`
 }
 

@@ -40,7 +40,7 @@ type limitFlags struct {
 	IngestQueue              int            `default:"10000" placeholder:"POINTS" help:"Points that may wait for the next insert under overload; past it 503 (default ${default})."`
 	IngestInterval           time.Duration  `default:"100ms" help:"Least time between the starts of two inserts of few points: at most 1s; longer gives ClickHouse less to do and acknowledgements more time; 0 for none (default ${default})."`
 	Queries                  int            `default:"0" help:"Requests that ask ClickHouse at the same time, histories aside; 0 for four times the processors (default ${default})."`
-	LongPolls                int            `default:"50000" help:"Polls of last_seen that wait for a change at the same time; past it they are answered at once (default ${default})."`
+	LongPolls                int            `default:"50000" help:"Requests that wait for a change at the same time, streams of events included; past it polls are answered at once and streams refused (default ${default})."`
 	Histories                int            `default:"8" help:"Histories that are streamed at the same time: of one organisation half as many, past it 429; without a credential a quarter (default ${default})."`
 	HistoryMaxPoints         int64          `default:"50000000" help:"Points of one answer of a history; a longer one is cut, and must be asked for in pages; 0 for no limit (default ${default})."`
 	HistoryMaxBytes          int64          `default:"17179869184" placeholder:"BYTES" help:"Bytes of one answer of a history, likewise (default ${default})."`

@@ -71,6 +71,7 @@ type Authenticator struct {
 	cache       *ristretto.Cache[uint64, *cachedKey]
 	revoked     revokedSet
 	denied      atomic.Bool // all keys; see Deny
+	ended       bell
 	unknown     unknownKeys
 	tokens      recent[*keys.Principal]
 	uses        useLog
@@ -281,10 +282,15 @@ func (a *Authenticator) apply(_ context.Context, notice Notice) error {
 		a.cache.Del(cacheSlot(&notice.Hash))
 		// As for a key that was created: nobody may join a look-up that began too early to see the change.
 		a.loads.forget(notice.Hash)
+		a.ended.ring()
 		return nil
 	}
 	return fmt.Errorf("a notice of an unknown kind %d", notice.Kind) // from a newer node
 }
+
+// Ended returns a channel that is closed when a key is revoked or its life cut short after the call: for who has let
+// somebody in for long, to look again.
+func (a *Authenticator) Ended() <-chan struct{} { return a.ended.next() }
 
 // Close stops look-ups, writes the last uses of keys and releases the caches. Callers must have
 // stopped calling Authenticate. It may be called more than once.

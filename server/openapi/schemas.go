@@ -132,6 +132,12 @@ func trackingSchemas() map[string]Schema {
 			"data_points": Schema{"type": "array", "items": Ref("LastSeen"), "description": "In the order asked; null without a point, and for what is not found."},
 			"not_found":   Schema{"type": "array", "items": Schema{"type": "string"}, "description": "Ids of sessions that are not there for the caller."},
 		}, "data_points", "not_found"),
+		"Changes": Object(Schema{
+			"data_points": List(Ref("DataPoint")),
+			"gone":        Schema{"type": "array", "items": ID(), "description": "Sessions that have ended, that the caller may no longer see, or that have no point to show any more."},
+			"next_cursor": Text(1, 200), "more": Boolean(),
+			"reset": Schema{"const": true, "description": "The cursor was too old: every session is given anew; forget what is not."},
+		}, "data_points", "gone", "next_cursor", "more"),
 		"StationaryCluster": Object(Schema{
 			"centroid_location": Ref("Feature"), "start_timestamp": Timestamp(), "end_timestamp": Timestamp(),
 			"point_count": Count(), "radius_miles": Schema{"type": "number", "minimum": 0},

@@ -249,8 +249,14 @@ func unreachable(base *url.URL, err error) error {
 	if errors.As(err, &urlError) {
 		err = urlError.Err
 	}
-	return fmt.Errorf("reach the server at %s (is it running?): %w", base.Redacted(), err)
+	return unreachableError{fmt.Errorf("reach the server at %s (is it running?): %w", base.Redacted(), err)}
 }
+
+// unreachableError is a request that got no answer, or not all of it.
+type unreachableError struct{ error }
+
+// Unwrap returns what is the matter.
+func (e unreachableError) Unwrap() error { return e.error }
 
 // interruptedError is what is left of a request whose caller was told to stop. Whether the server got it
 // in time nobody knows.

@@ -166,7 +166,7 @@ func (s *service) checkSteps(from int) {
 				rows++
 			}
 		}
-		if most := int(defaultLimits.share / pointCost); len(months) > 2 || rows > most {
+		if most := 8_400; len(months) > 2 || rows > most {
 			s.tb.Errorf("step %d had %d points in %d months of another organisation, want at most %d in 2", i, rows, len(months), most)
 		}
 	}

@@ -38,7 +38,7 @@ type lanes struct {
 	slices  pace
 
 	grouped  bool // the last step was a group
-	writers  [2]sighting
+	company  company
 	arrived  []*request // scratch, as what follows
 	parts    []part
 	written  []*request
@@ -59,15 +59,6 @@ type part struct {
 	points []decode.Point
 }
 
-// sighting is when an organisation last wrote.
-type sighting struct {
-	orgID string
-	at    time.Time
-}
-
-// quietTime is for how long others must not have written for an organisation to count as alone.
-const quietTime = 10 * time.Second
-
 func newLanes(c *committer, q *queue, l limits, interval time.Duration, answer func(*request, error)) lanes {
 	return lanes{
 		committer: c, queue: q, limits: l, answer: answer, groups: pace{interval: interval}, slices: pace{interval: interval},
@@ -78,8 +69,9 @@ func newLanes(c *committer, q *queue, l limits, interval time.Duration, answer f
 // look puts what has arrived into the lanes, and reports whether nothing will arrive any more.
 func (l *lanes) look() (closed bool) {
 	l.arrived, closed = l.queue.take(l.arrived[:0])
+	now := time.Now()
 	for _, r := range l.arrived {
-		l.see(r.orgID)
+		l.company.see(r.orgID, now)
 		l.committer.weigh(r)
 		if r.marks != nil || r.cost > l.share(r.orgID) || l.isCostly(r) {
 			l.wait(r)
@@ -87,7 +79,7 @@ func (l *lanes) look() (closed bool) {
 		}
 		l.usual = append(l.usual, r)
 		l.load += r.weight
-		l.hurry = l.hurry || l.groups.isAlone(r.orgID)
+		l.hurry = l.hurry || l.company.isAlone(r.orgID, now)
 	}
 	clear(l.arrived)
 	return closed
@@ -109,26 +101,9 @@ func (l *lanes) isCostly(r *request) bool {
 	return false
 }
 
-// see notes that an organisation writes.
-func (l *lanes) see(orgID string) {
-	if l.writers[0].orgID != orgID {
-		l.writers[1] = l.writers[0]
-	}
-	l.writers[0] = sighting{orgID, time.Now()}
-}
-
-// quiet reports whether no other organisation has written lately.
-func (l *lanes) quiet(orgID string) bool {
-	for _, w := range l.writers {
-		if w.orgID != orgID && time.Since(w.at) < quietTime {
-			return false
-		}
-	}
-	return true
-}
-
+// share returns what an organisation may add to a group.
 func (l *lanes) share(orgID string) time.Duration {
-	if l.quiet(orgID) {
+	if l.company.isOnly(orgID, time.Now()) {
 		return l.limits.alone
 	}
 	return l.limits.share
@@ -195,7 +170,7 @@ const (
 // next says what to do, and with nothing to do for how long, where 0 is until something arrives. At the end
 // nothing is made to wait.
 func (l *lanes) next(now time.Time, atEnd bool) (step, time.Duration) {
-	group, slice := forEver, forEver
+	group, slice := forever, forever
 	if len(l.usual) > 0 {
 		group = l.groups.due(now, l.load, l.hurry || atEnd)
 	}
@@ -207,13 +182,13 @@ func (l *lanes) next(now time.Time, atEnd bool) (step, time.Duration) {
 		return aGroup, 0
 	case slice <= 0:
 		return aSlice, 0
-	case group == forEver && slice == forEver:
+	case group == forever && slice == forever:
 		return nothing, 0
 	}
 	return nothing, min(group, slice)
 }
 
-const forEver = time.Duration(1<<63 - 1)
+const forever = time.Duration(1<<63 - 1)
 
 // sliceDue is what pace.due is for costly requests: enough for a slice does not wait, nor does the rest of what
 // was begun.
@@ -225,7 +200,7 @@ func (l *lanes) sliceDue(now time.Time, atEnd bool) time.Duration {
 	cost, load, alone := time.Duration(0), 0, false
 	for _, t := range l.turns {
 		cost, load = cost+t.cost, load+weightOf(t.requests)
-		alone = alone || l.slices.isAlone(t.orgID)
+		alone = alone || l.company.isAlone(t.orgID, now)
 	}
 	if cost >= l.limits.slice {
 		return 0
@@ -243,11 +218,12 @@ func (l *lanes) group() {
 	l.grouped = true
 	err := l.committer.write(l.parts)
 	l.committer.findCost = learnFind(l.committer.findCost, l.committer.took.find, l.committer.took.finds)
-	for i := range l.parts {
-		l.answer(l.parts[i].request, err)
+	l.look() // before anybody is answered, and comes again
+	l.company.wrote(l.written, l.usual)
+	l.groups.inserted(began, time.Now(), weightOf(l.written), l.load)
+	for _, r := range l.written {
+		l.answer(r, err)
 	}
-	l.look()
-	l.groups.inserted(began, time.Now(), l.written, l.usual)
 	l.forget()
 }
 

@@ -18,20 +18,27 @@ func (l *lanes) slice() {
 		return
 	}
 	began, first := time.Now(), l.turns[0]
+	var of []*tenant
+	var err error
 	if r := first.requests[0]; r.marks != nil {
-		l.mark(first, r)
+		of, err = l.turns[:1], l.mark(first, r)
 	} else {
-		l.writeSlice()
+		of, err = l.writeSlice()
+	}
+	l.look() // before anybody is answered, and comes again
+	var inLanes []*request
+	for _, t := range l.turns {
+		inLanes = append(inLanes, t.requests...)
+	}
+	l.company.wrote(nil, inLanes)
+	points := weightOf(l.written)
+	l.slices.inserted(began, time.Now(), points, weightOf(inLanes)-points)
+	for _, t := range slices.Clone(of) {
+		l.settle(t, err)
 	}
 	if l.tenants[first.orgID] == first { // it has more, and others have their turns before it
 		l.turns = append(l.turns[1:], first)
 	}
-	l.look()
-	var waiting []*request
-	for _, t := range l.turns {
-		waiting = append(waiting, t.requests...)
-	}
-	l.slices.inserted(began, time.Now(), l.written, waiting)
 	l.forget()
 }
 
@@ -47,8 +54,8 @@ func (l *lanes) dropEnded() {
 	}
 }
 
-// writeSlice is slice where the first in turn is a batch of points.
-func (l *lanes) writeSlice() {
+// writeSlice writes a slice where the first in turn is a batch of points, and returns of whom it was.
+func (l *lanes) writeSlice() ([]*tenant, error) {
 	s := slicer{committer: l.committer, month: l.month, left: l.budget(l.turns[0]), months: make(map[month]struct{})}
 	shared := 0
 	for shared < len(l.turns) && l.fill(&s, l.turns[shared]) {
@@ -59,15 +66,15 @@ func (l *lanes) writeSlice() {
 	if took.months > 0 {
 		l.month = min((l.month+took.insert/time.Duration(took.months))/2, slowestMonth*monthCost)
 	}
-	for _, t := range slices.Clone(l.turns[:shared]) {
+	for _, t := range l.turns[:shared] {
 		t.find = learnFind(t.find, took.find, took.finds)
-		l.settle(t, err)
 	}
+	return l.turns[:shared], err
 }
 
 // budget returns what a tenant's slice may take.
 func (l *lanes) budget(t *tenant) time.Duration {
-	if len(l.turns) == 1 && l.quiet(t.orgID) {
+	if len(l.turns) == 1 && l.company.isOnly(t.orgID, time.Now()) {
 		return l.limits.alone
 	}
 	return l.limits.slice
@@ -105,13 +112,18 @@ func (t *tenant) pay(r *request, cost time.Duration) {
 
 // settle answers the first requests of a tenant that are done, or of which a part could not be written.
 func (l *lanes) settle(t *tenant, err error) {
-	for len(t.requests) > 0 && t.requests[0].begun && (err != nil || len(t.requests[0].rest) == 0) {
+	for len(t.requests) > 0 && t.requests[0].begun && (err != nil || t.requests[0].isDone()) {
 		l.leave(t, err)
 	}
 }
 
+// isDone reports whether a request that was begun is written whole.
+func (r *request) isDone() bool {
+	return len(r.rest) == 0 && (r.marks == nil || len(r.marks.rest) == 0)
+}
+
 // mark marks some of the points that a request names.
-func (l *lanes) mark(t *tenant, r *request) {
+func (l *lanes) mark(t *tenant, r *request) error {
 	rest := r.marks.rest
 	n := min(len(rest), max(1, int(l.budget(t)/max(t.find, 1))))
 	r.marks.rest, r.begun = rest[n:], true
@@ -119,7 +131,5 @@ func (l *lanes) mark(t *tenant, r *request) {
 	l.written = append(l.written, r)
 	err := l.committer.mark(r.marks, rest[:n])
 	t.find = learnFind(t.find, l.committer.took.find, n)
-	if err != nil || len(r.marks.rest) == 0 {
-		l.leave(t, err)
-	}
+	return err
 }

@@ -78,6 +78,7 @@ type Authenticator struct {
 	checks      checks
 	loads       loadQueue
 	unsubscribe func()
+	made        time.Time
 
 	closing   context.Context // ends when Close begins
 	stop      context.CancelFunc
@@ -112,6 +113,7 @@ func NewAuthenticator(config AuthenticatorConfig) (*Authenticator, error) {
 	a := &Authenticator{
 		config:   config,
 		cache:    cache,
+		made:     config.Now(),
 		unknown:  unknownKeys{recent: newRecent[struct{}](config.UnknownKeys)},
 		tokens:   newRecent[*keys.Principal](config.VerifiedTokens),
 		closing:  closing,
@@ -212,10 +214,11 @@ func (a *Authenticator) authenticateKey(ctx context.Context, text []byte) (*keys
 // false, without looking anything up or verifying anything. It is counted as a check by CountKnown, for
 // callers that may leave the request to Authenticate after all.
 func (a *Authenticator) Known(credential []byte) (*keys.Principal, bool) {
-	now := a.config.Now().UnixMilli()
+	clock := a.config.Now()
+	now := clock.UnixMilli()
 	hash := schema.KeyHash(sha256.Sum256(credential))
 	if _, isKey := prefixKind(credential); !isKey {
-		principal, known := a.tokens.get(&hash, now)
+		principal, known := a.tokens.get(&hash, a.elapsed(clock))
 		return principal, known && now < principal.ExpiresAt.UnixMilli()
 	}
 	key, cached := a.cache.Get(cacheSlot(&hash))
@@ -243,7 +246,7 @@ func (a *Authenticator) authenticateToken(ctx context.Context, token []byte) (*k
 	}
 	hash := schema.KeyHash(sha256.Sum256(token))
 	now := a.config.Now()
-	principal, known := a.tokens.get(&hash, now.UnixMilli())
+	principal, known := a.tokens.get(&hash, a.elapsed(now))
 	if known {
 		a.checks.tokenHits.Add(1)
 	} else {
@@ -252,13 +255,17 @@ func (a *Authenticator) authenticateToken(ctx context.Context, token []byte) (*k
 		if principal, err = a.config.Users.Verify(ctx, token); err != nil {
 			return nil, err
 		}
-		a.tokens.put(hash, principal, now.Add(tokenTrust).UnixMilli())
+		a.tokens.put(hash, principal, a.elapsed(now.Add(tokenTrust)))
 	}
 	if !now.Before(principal.ExpiresAt) {
 		return nil, schema.ExpiredCredential
 	}
 	return principal, nil
 }
+
+// elapsed is how long after its making by the Authenticator a time is, in milliseconds, by a clock that nobody sets: what is
+// remembered for a while must not be believed for as long as a clock is set back.
+func (a *Authenticator) elapsed(at time.Time) int64 { return at.Sub(a.made).Milliseconds() }
 
 // cacheSlot is a hash's key in ristretto. SHA-256 is as good a hash as any, and the cached record
 // holds all of it.

@@ -59,11 +59,11 @@ func (a *Authenticator) loadFresh(ctx context.Context, text []byte, hash schema.
 		return nil, schema.InvalidCredential
 	}
 	a.checks.misses.Add(1)
-	now := a.config.Now().UnixMilli()
-	if err := a.revoked.check(&hash, now, anyChange); err != nil {
+	now := a.config.Now()
+	if err := a.revoked.check(&hash, now.UnixMilli(), anyChange); err != nil {
 		return nil, err
 	}
-	if a.unknown.has(&hash, now) {
+	if a.unknown.has(&hash, a.elapsed(now)) {
 		a.checks.unknown.Add(1)
 		return nil, schema.InvalidCredential
 	}
@@ -129,7 +129,7 @@ func (a *Authenticator) lookUp(batch []*lookUp) {
 	for i := range records {
 		found[records[i].Hash] = newCachedKey(records[i])
 	}
-	forgotten := a.config.Now().Add(a.config.UnknownFor).UnixMilli()
+	forgotten := a.elapsed(a.config.Now().Add(a.config.UnknownFor))
 	for _, wanted := range batch {
 		key := found[wanted.hash]
 		if key == nil {

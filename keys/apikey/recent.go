@@ -17,7 +17,7 @@ type recent[V any] struct {
 
 type remembered[V any] struct {
 	hash  schema.KeyHash
-	until int64 // Unix milliseconds
+	until int64 // milliseconds, by the caller's clock
 	value V
 }
 
@@ -30,7 +30,7 @@ func (r *recent[V]) slot(hash *schema.KeyHash) *atomic.Pointer[remembered[V]] {
 	return &r.slots[binary.LittleEndian.Uint64(hash[:])&uint64(len(r.slots)-1)]
 }
 
-// get returns the value remembered for a hash at a time (Unix milliseconds).
+// get returns the value remembered for a hash at a time (milliseconds).
 func (r *recent[V]) get(hash *schema.KeyHash, now int64) (value V, found bool) {
 	if item := r.slot(hash).Load(); item != nil && item.hash == *hash && now < item.until {
 		return item.value, true
@@ -38,7 +38,7 @@ func (r *recent[V]) get(hash *schema.KeyHash, now int64) (value V, found bool) {
 	return value, false
 }
 
-// put remembers a value until a time (Unix milliseconds).
+// put remembers a value until a time (milliseconds).
 func (r *recent[V]) put(hash schema.KeyHash, value V, until int64) {
 	r.slot(&hash).Store(&remembered[V]{hash: hash, until: until, value: value})
 }

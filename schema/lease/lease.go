@@ -70,8 +70,8 @@ func (l *Lease) run(ctx context.Context) {
 		err := l.renew(ctx)
 		if errors.Is(err, ErrMoved) {
 			l.until.Store(0)
-			close(l.lost)
 			l.log.Error("another lastseen has taken over the database, and this one writes no more", "error", l.successor(ctx))
+			close(l.lost)
 			return
 		}
 		next = l.length / renewals
@@ -84,6 +84,8 @@ func (l *Lease) run(ctx context.Context) {
 
 // successor says who has the lease.
 func (l *Lease) successor(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, l.length/retries)
+	defer cancel()
 	now, err := l.register.Look(ctx)
 	if err != nil {
 		return err

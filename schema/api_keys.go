@@ -177,7 +177,7 @@ func (db *KeyTable) InsertAPIKeys(ctx context.Context, keys []APIKey) error {
 // Changes is one more than before. What it may do can only become less: scopes that were denied stay so, and a
 // rate that was lower stays.
 func (db *KeyTable) ChangeAPIKey(ctx context.Context, changed *APIKey) error {
-	err := db.conn.Exec(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at, changes, renamed, denied_scopes, allowed_ip_ranges, requests_per_second)
+	err := db.execWithRoom(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at, changes, renamed, denied_scopes, allowed_ip_ranges, requests_per_second)
 SELECT {hash:String}, fromUnixTimestamp64Milli({never:Int64}, 'UTC'), fromUnixTimestamp64Milli({never:Int64}, 'UTC'),
   {changes:UInt32}, {name:String}, {denied:UInt8}, {ranges:String}, {rate:UInt32}`,
 		bindNever(), clickhouse.Named("hash", hex.EncodeToString(changed.Hash[:])), clickhouse.Named("changes", changed.Changes),

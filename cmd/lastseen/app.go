@@ -209,7 +209,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	if err := a.watchDamage(ctx, authenticator, keyService, signIn); err != nil {
 		return services, err
 	}
-	a.countExpiring(ctx, keyService.CountExpiring)
+	countExpiring(ctx, a, keyService.CountExpiring)
 	a.startCheckpoints(lastSeen)
 	writer := ingest.NewWriter(db, registry, lastSeen, lastSeen, ingest.WriterOptions{
 		Budget: decode.NewBudget(a.config.ingestBytes), Queue: a.config.ingestQueue, ClockAhead: a.config.clockAhead,

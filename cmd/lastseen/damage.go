@@ -33,7 +33,7 @@ func (a *App) watchDamage(ctx context.Context, authenticator *apikey.Authenticat
 	if err := w.look(ctx); err != nil {
 		return err
 	}
-	a.every(damageInterval, "look for damaged parts", w.look)
+	every(a, damageInterval, "look for damaged parts", w.look)
 	return nil
 }
 

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// every does something again and again until the service stops. What fails is logged.
-func (a *App) every(interval time.Duration, what string, do func(context.Context) error) {
+// every does something again and again until the service stops, which waits for it. What fails is logged.
+func every(a *App, interval time.Duration, what string, do func(context.Context) error) {
 	running, stop := context.WithCancel(context.Background())
 	var doing sync.WaitGroup
 	doing.Go(func() {
@@ -39,7 +39,7 @@ const (
 )
 
 // countExpiring counts the keys that expire soon, for the metrics, at once and now and then.
-func (a *App) countExpiring(ctx context.Context, count func(context.Context) error) {
+func countExpiring(ctx context.Context, a *App, count func(context.Context) error) {
 	bounded := func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, expiringTimeout)
 		defer cancel()
@@ -48,5 +48,5 @@ func (a *App) countExpiring(ctx context.Context, count func(context.Context) err
 	if err := bounded(ctx); err != nil {
 		a.config.log.Warn("could not count the keys that expire soon", "error", err)
 	}
-	a.every(expiringInterval, "count the keys that expire soon", bounded)
+	every(a, expiringInterval, "count the keys that expire soon", bounded)
 }

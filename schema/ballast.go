@@ -32,15 +32,21 @@ type ballast struct {
 	running sync.WaitGroup
 }
 
-// keepBallast makes the ballast in a directory, at once or as soon as there is room.
+// keepBallast makes the ballast in a directory, at once or as soon as there is room. It returns nil where free space is not
+// known.
 func keepBallast(dir string, reserve int64, log *slog.Logger) *ballast {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	b := &ballast{path: filepath.Join(dir, ballastName), reserve: reserve, log: log, stop: stop}
-	if b.make() != nil {
-		log.Warn("there is no room on the disk to keep some for revocations, should it become full; it will be kept as soon as there is", "file", b.path)
+	err := b.make()
+	if errors.Is(err, errors.ErrUnsupported) {
+		stop()
+		return nil
+	}
+	if err != nil {
+		log.Warn("no room on the disk could be kept for revocations, should it become full; this is tried again", "file", b.path, "error", err)
 	}
 	b.running.Go(func() { b.run(ctx) })
 	return b

@@ -1,7 +1,10 @@
 package schema
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"os"
 	"syscall"
 )
@@ -15,9 +18,14 @@ func freeSpace(dir string) (int64, error) {
 	return int64(disk.Bavail) * disk.Bsize, nil
 }
 
-// allocate gives a file so many bytes of the disk.
+// allocate gives a file so many bytes of the disk: where the file system cannot do so by itself, by writing what it cannot
+// make smaller.
 func allocate(file *os.File, size int64) error {
-	if err := syscall.Fallocate(int(file.Fd()), 0, 0, size); err != nil {
+	err := syscall.Fallocate(int(file.Fd()), 0, 0, size)
+	if errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.ENOSYS) {
+		_, err = io.CopyN(file, rand.NewChaCha8([32]byte{}), size)
+	}
+	if err != nil {
 		return fmt.Errorf("allocate %s: %w", file.Name(), err)
 	}
 	return nil

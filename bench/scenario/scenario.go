@@ -37,6 +37,8 @@ var All = []Scenario{
 		func(s *Stage, o *record.Outcome) Runner { return &lastSeen{Stage: s, o: o} }},
 	{"last-seen-304", "the same with If-None-Match, when nothing has changed", true,
 		func(s *Stage, o *record.Outcome) Runner { return &lastSeen304{s, o} }},
+	{"batch", "the newest points of up to 1,000 sessions in one request", true,
+		func(s *Stage, o *record.Outcome) Runner { return &batch{s, o} }},
 	{"mixed", "polls while points are written and keys are revoked", true,
 		func(s *Stage, o *record.Outcome) Runner { return &mixed{Stage: s, o: o} }},
 	{"long-poll", "requests that wait for a session's next point", true,

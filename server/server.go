@@ -153,6 +153,8 @@ const (
 	// openHistories is how many histories may be open for each that may be read: the others wait for clients that
 	// are slow to read, and hold no query.
 	openHistories = 8
+	// waitingBatches is how many large batches wait for a place: half a second's worth on a small machine.
+	waitingBatches = 1024
 )
 
 // Server answers HTTP requests. Its methods are safe for concurrent use.
@@ -169,6 +171,7 @@ type Server struct {
 	streams      *limit.Gate                  // histories that are read
 	open         *limit.Gate                  // histories, those included that wait for a slow client
 	waiting      *limit.Gate                  // requests that wait for a change
+	batches      *limit.Gate                  // requests for many newest points that are looked up
 	slots        *limit.Slots                 // connections that poll under overload
 	thinned      map[string]*ratelimit.Bucket // by reason: refusals of which not all are logged
 	stopping     chan struct{}
@@ -202,6 +205,9 @@ func New(config Config, services Services) *Server {
 		}),
 		streams: limit.NewGate(limit.GateConfig{Capacity: int64(config.Histories), Waiting: 5 * config.Histories, Wait: config.QueueWait}),
 		open:    limit.NewGate(limit.GateConfig{Capacity: openHistories * int64(config.Histories)}),
+		batches: limit.NewGate(limit.GateConfig{
+			Capacity: int64(max(1, runtime.GOMAXPROCS(0)/2)), OwnerShare: int64(max(1, runtime.GOMAXPROCS(0)/2)), Waiting: waitingBatches, Wait: config.QueueWait,
+		}),
 		waiting: limit.NewGate(limit.GateConfig{Capacity: int64(config.LongPolls)}), stopping: make(chan struct{}),
 		thinned: map[string]*ratelimit.Bucket{
 			problem.ReasonBusy: {}, problem.ReasonRate: {}, problem.ReasonUnavailable: {}, problem.ReasonDiskFull: {},

@@ -168,10 +168,11 @@ type Server struct {
 	direct       *directPolls        // nil when every request is logged
 	ids          *idSource
 	queries      *limit.Gate
-	streams      *limit.Gate                  // histories that are read
-	open         *limit.Gate                  // histories, those included that wait for a slow client
-	waiting      *limit.Gate                  // requests that wait for a change
-	batches      *limit.Gate                  // requests for many newest points that are looked up
+	streams      *limit.Gate // histories that are read
+	open         *limit.Gate // histories, those included that wait for a slow client
+	waiting      *limit.Gate // requests that wait for a change
+	batches      *limit.Gate // requests for many newest points that are looked up
+	eventPace    *limit.EventPace
 	slots        *limit.Slots                 // connections that poll under overload
 	thinned      map[string]*ratelimit.Bucket // by reason: refusals of which not all are logged
 	stopping     chan struct{}
@@ -215,6 +216,7 @@ func New(config Config, services Services) *Server {
 	}
 	s.counts = newServerCounts(s.routes)
 	s.slots = limit.NewSlots(config.PollWait)
+	s.eventPace = limit.NewEventPace(&s.ids.count)
 	s.rates, s.rateProblems = limit.NewRates(config.RequestRate, config.FailureRate, config.Now), newRateProblems(&config)
 	s.proxies, s.browsers = config.TrustedProxies, caller.NewBrowsers(services.SignIn, config.PublicURL)
 	s.identifier = caller.NewIdentifier(services.Authenticator, s.browsers, s.rates, s.proxies)

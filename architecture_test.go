@@ -56,11 +56,12 @@ var product = []struct {
 	{"keys", "schema"},
 	{"keys/ratelimit", ""},
 
-	{"schema", "schema/embedded schema/health schema/measure"},
+	{"schema", "schema/embedded schema/health schema/lease schema/measure"},
 	{"schema/schematest", "schema schema/clickhousetest schema/embedded"},
 	{"schema/clickhousetest", "schema/embedded"},
 	{"schema/embedded", ""},
 	{"schema/health", ""},
+	{"schema/lease", ""},
 	{"schema/keyedlock", ""},
 	{"schema/measure", ""},
 }

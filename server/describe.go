@@ -7,6 +7,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"lastseen/schema"
 	"lastseen/server/console"
 	"lastseen/server/input"
 	"lastseen/server/openapi"
@@ -219,14 +220,39 @@ func writingDescriptions() map[string]description {
 func keyDescriptions(kind keyKind, prefix, tag string) map[string]description {
 	which := []openapi.Parameter{wanted(kind.idParameter, "", openapi.ID())}
 	made := []openapi.Answer{{Status: http.StatusCreated, Description: "The record and, this once, the key itself.", ContentType: typeJSON, Schema: openapi.Ref("KeyMade")}}
-	return map[string]description{
-		prefix + "/create/v1": {tag: tag, body: jsonBodyOf("NewKey"), answers: made},
+	listed := answered("A page of the records.", openapi.Ref("Keys"))
+	listed[0].Headers = []string{headerNextCursor, headerTotalCount}
+	described := map[string]description{
+		prefix + "/create/v1": {tag: tag, body: jsonBodyOf("NewKey"), answers: made, refusals: []int{409}, parameters: []openapi.Parameter{
+			{Name: headerIdempotencyKey, Header: true, Schema: openapi.Text(1, 255), Description: "A name of this request, such as a random number: sent again within a day it makes no second key, and is 409 with the first one's _id."},
+		}},
 		prefix + "/rotate/v1": {tag: tag, body: jsonBodyOf("Rotation"), parameters: which, answers: made, refusals: []int{404, 409}},
 		prefix + "/revoke/v1": {tag: tag, parameters: which, answers: answered("It is refused everywhere from now on.", openapi.Ref("Key")), refusals: []int{404}},
-		prefix + "/list/v1":   {tag: tag, answers: answered("The records, newest first.", openapi.Ref("Keys"))},
+		prefix + "/list/v1":   {tag: tag, parameters: keyListParameters(), answers: listed},
 		prefix + "/events/v1": {tag: tag, parameters: []openapi.Parameter{
 			optional("page", "1 when left out.", whole(pageRange)), optional("page_size", "50 when left out.", whole(pageSizeRange)),
 		}, answers: answered("A page of what was done, newest first.", openapi.Ref("KeyEvents"))},
+	}
+	if kind.kind == schema.KindAPIKey {
+		described[prefix+"/update/v1"] = description{
+			tag: tag, body: jsonBodyOf("KeyUpdate"), parameters: which, answers: answered("The record as it is now, everywhere.", openapi.Ref("Key")), refusals: []int{404, 409},
+		}
+		described[prefix+"/usage/v1"] = description{tag: tag, answers: answered("By day, key, route and outcome, up to a minute ago.", openapi.Ref("KeyUsage")), refusals: []int{404}, parameters: []openapi.Parameter{
+			optional(kind.idParameter, "Up to 100 ids, separated by commas; all keys when left out.", openapi.Text(1, 0)),
+			optional("start_date", "The first day, in UTC; 29 days before the last when left out. 400 days are kept.", openapi.Date()),
+			optional("end_date", "The last day; today when left out.", openapi.Date()),
+		}}
+	}
+	return described
+}
+
+func keyListParameters() []openapi.Parameter {
+	return []openapi.Parameter{
+		optional("search", "Text in the name, the prefix, the maker, the device or the id, whatever its case.", openapi.Text(0, 200)),
+		optional("status", "ended: expired or revoked; expiring: active, and over within 7 days; unused: active, and never used.", openapi.Choice(keyStatuses...)),
+		optional("sort_by", "Newest first, by name, soonest expiry first, or used last first.", openapi.Choice(keySortings...)),
+		optional("limit", "Records of a page; 1000 when left out.", whole(keyListRange)),
+		optional("cursor", "Next-Cursor of the page before, with the same search, status and sort_by.", openapi.Text(1, 0)),
 	}
 }
 

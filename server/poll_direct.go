@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"net/netip"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"lastseen/keys"
 	"lastseen/query/latest"
 	"lastseen/query/wire"
 	"lastseen/schema"
@@ -37,6 +39,23 @@ type directAnswer struct {
 	body   []byte
 	point  schema.DataPoint
 	id     requestID
+	from   pollOrigin
+
+	principal *keys.Principal // whom it answers
+}
+
+// pollOrigin is where a poll comes from, as a caller.Origin.
+type pollOrigin struct {
+	address   netip.Addr
+	forwarded [1][]byte // dies with the request
+}
+
+// Remote implements caller.Origin.
+func (o *pollOrigin) Remote() (address netip.Addr, forwarded [][]byte) {
+	if o.forwarded[0] == nil {
+		return o.address, nil
+	}
+	return o.address, o.forwarded[:]
 }
 
 // httpDate is the text of the Date field for one second.
@@ -85,6 +104,7 @@ func (d *directPolls) answer(c *transport.Conn, poll *transport.Plain) (answered
 		return true, err
 	}
 	d.server.counts.of(d.route).done(status, began)
+	countUse(d.route, answer.principal, status, false)
 	return true, nil
 }
 
@@ -100,11 +120,13 @@ func (d *directPolls) look(a *directAnswer, c *transport.Conn, poll *transport.P
 	if !known {
 		return 0
 	}
-	wait, refusal := s.decide(d.route, principal, now, transport.Handover{})
+	a.from.address, a.from.forwarded[0] = c.IP(), poll.Forwarded
+	wait, refusal := s.decide(d.route, principal, &a.from, now, transport.Handover{})
 	if refusal == nil {
 		found := s.services.LastSeen.Peek(session, principal.OrgID, &a.point)
 		if found != latest.NotFound && s.slots.Keep(c.Slot(), now) {
 			s.services.Authenticator.CountKnown(principal)
+			a.principal = principal
 			s.services.LastSeen.CountLookup(found)
 			return d.compose(a, found, poll.Tags, now)
 		}

@@ -157,6 +157,12 @@ const (
 	waitingBatches = 1024
 )
 
+// publicFiles is how many files are read at once without a credential: half of the public's places for histories.
+func publicFiles(histories int) limit.GateConfig {
+	places := max(1, int64(histories+3)/4/2)
+	return limit.GateConfig{Capacity: places, PublicShare: places}
+}
+
 // Server answers HTTP requests. Its methods are safe for concurrent use.
 type Server struct {
 	config       Config
@@ -170,6 +176,7 @@ type Server struct {
 	queries      *limit.Gate
 	streams      *limit.Gate // histories that are read
 	open         *limit.Gate // histories, those included that wait for a slow client
+	publicFiles  *limit.Gate // histories without a credential that keep their place while a client is slow
 	waiting      *limit.Gate // requests that wait for a change
 	batches      *limit.Gate // requests for many newest points that are looked up
 	eventPace    *limit.EventPace
@@ -214,6 +221,7 @@ func New(config Config, services Services) *Server {
 			problem.ReasonBusy: {}, problem.ReasonRate: {}, problem.ReasonUnavailable: {}, problem.ReasonDiskFull: {},
 		},
 	}
+	s.publicFiles = limit.NewGate(publicFiles(config.Histories))
 	s.counts = newServerCounts(s.routes)
 	s.slots = limit.NewSlots(config.PollWait)
 	s.eventPace = limit.NewEventPace(&s.ids.count)

@@ -3,6 +3,7 @@ package apikey
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -26,6 +27,8 @@ type Store interface {
 	// missing from the answer.
 	FindAPIKeys(ctx context.Context, hashes []schema.KeyHash) ([]schema.APIKey, error)
 	RecordKeyUses(ctx context.Context, uses []schema.KeyUse) error
+	// AddKeyRequests adds to what keys were used for. The batch is named: adding it again changes nothing.
+	AddKeyRequests(ctx context.Context, batch string, counted []schema.KeyRequests) error
 }
 
 // TokenVerifier tells who a user token speaks for. Its errors are schema.InvalidCredential, schema.ExpiredCredential and
@@ -56,8 +59,11 @@ type AuthenticatorConfig struct {
 	// LoadWait bounds the time for which a key waits until its look-up begins and LoadTimeout the
 	// time that the look-up takes; 0 means 2 s and 5 s.
 	LoadWait, LoadTimeout time.Duration
-	// UsesEvery is how often the times of keys' last uses are written; 0 means a minute.
+	// UsesEvery is how often it is written when keys were last used, and for what; 0 means a minute.
 	UsesEvery time.Duration
+	// Routes are the names of the routes by whose numbers requests are counted, at most MaxRoutes; the first is of all
+	// that have no other.
+	Routes []string
 
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -75,6 +81,7 @@ type Authenticator struct {
 	unknown     unknownKeys
 	tokens      recent[*keys.Principal]
 	uses        useLog
+	usage       usageLog
 	checks      checks
 	loads       loadQueue
 	unsubscribe func()
@@ -95,6 +102,9 @@ func NewAuthenticator(config AuthenticatorConfig) (*Authenticator, error) {
 	if config.Store == nil || config.Users == nil || config.Channel == nil {
 		return nil, errors.New("make an authenticator: a store, a token verifier and a channel are required")
 	}
+	if len(config.Routes) > MaxRoutes {
+		return nil, fmt.Errorf("make an authenticator: requests of %d routes are to be counted, and at most %d can be", len(config.Routes), MaxRoutes)
+	}
 	config.setDefaults()
 	cache, err := ristretto.NewCache(&ristretto.Config[uint64, *cachedKey]{
 		NumCounters: int64(config.CachedKeys) * 10, // as ristretto advises
@@ -114,6 +124,7 @@ func NewAuthenticator(config AuthenticatorConfig) (*Authenticator, error) {
 		cache:    cache,
 		unknown:  unknownKeys{recent: newRecent[struct{}](config.UnknownKeys)},
 		tokens:   newRecent[*keys.Principal](config.VerifiedTokens),
+		usage:    usageLog{names: rand.Text()},
 		closing:  closing,
 		stop:     stop,
 		recorder: make(chan struct{}),
@@ -186,27 +197,19 @@ func (a *Authenticator) authenticateKey(ctx context.Context, text []byte) (*keys
 	hash := schema.KeyHash(sha256.Sum256(text))
 	now := a.config.Now().UnixMilli()
 	key, cached := a.cache.Get(cacheSlot(&hash))
+	err := errOutdated // another key with the same slot is a miss, too
 	if cached && key.hash == hash {
-		a.checks.hits.Add(1)
-	} else { // another key with the same slot is a miss, too
-		if _, ok := Parse(text); !ok {
-			return nil, schema.InvalidCredential
-		}
-		a.checks.misses.Add(1)
-		if err := a.revoked.check(&hash, now); err != nil {
-			return nil, err
-		}
-		if a.unknown.has(&hash, now) {
-			a.checks.unknown.Add(1)
-			return nil, schema.InvalidCredential
-		}
-		var err error
-		if key, err = a.load(ctx, hash); err != nil {
+		err = a.revoked.check(&hash, now, key.changes)
+	}
+	if err == errOutdated {
+		if key, err = a.loadFresh(ctx, text, hash); err != nil {
 			return nil, err
 		}
 		now = a.config.Now().UnixMilli()
+	} else {
+		a.checks.hits.Add(1)
 	}
-	if err := a.revoked.check(&hash, now); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if err := key.check(now); err != nil {
@@ -227,7 +230,7 @@ func (a *Authenticator) Known(credential []byte) (*keys.Principal, bool) {
 		return principal, known && now < principal.ExpiresAt.UnixMilli()
 	}
 	key, cached := a.cache.Get(cacheSlot(&hash))
-	if !cached || key.hash != hash || a.denied.Load() || a.revoked.check(&hash, now) != nil || key.check(now) != nil {
+	if !cached || key.hash != hash || a.denied.Load() || a.revoked.check(&hash, now, key.changes) != nil || key.check(now) != nil {
 		return nil, false
 	}
 	a.uses.note(key, now)
@@ -283,11 +286,13 @@ func (a *Authenticator) apply(_ context.Context, notice Notice) error {
 		// A look-up that is under way may have begun too early to see the key: let nobody join it.
 		a.loads.forget(notice.Hash)
 		return nil
-	case NoticeRevoked, NoticeEnds:
+	case NoticeRevoked, NoticeEnds, NoticeChanged:
 		// First the revoked set, then the cache: a load that began before the revocation may put
 		// the key back into the cache at any time later, and then the revoked set refuses it.
 		a.revoked.add(notice.Hash, endingOf(notice), a.config.Now().UnixMilli())
 		a.cache.Del(cacheSlot(&notice.Hash))
+		// As for a key that was created: nobody may join a look-up that began too early to see the change.
+		a.loads.forget(notice.Hash)
 		a.ended.ring()
 		return nil
 	}

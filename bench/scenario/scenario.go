@@ -47,6 +47,8 @@ var All = []Scenario{
 		func(s *Stage, o *record.Outcome) Runner { return &ingest{Stage: s, o: o} }},
 	{"overload", "three times what the service can do", true,
 		func(s *Stage, o *record.Outcome) Runner { return &overload{s, o} }},
+	{"tenants", "what one organisation notices of another that does its worst", true,
+		func(s *Stage, o *record.Outcome) Runner { return &tenants{s, o} }},
 	{"cold-start", "a start under full polling load", true,
 		func(s *Stage, o *record.Outcome) Runner { return &coldStart{s, o} }},
 	{"history", "whole histories and the last hour, streamed", true,

@@ -53,6 +53,8 @@ var All = []Scenario{
 		func(s *Stage, o *record.Outcome) Runner { return &coldStart{s, o} }},
 	{"history", "whole histories and the last hour, streamed", true,
 		func(s *Stage, o *record.Outcome) Runner { return &history{Stage: s, o: o} }},
+	{"feed", "a day of all sessions' points by arrival, in pages", true,
+		func(s *Stage, o *record.Outcome) Runner { return &feed{Stage: s, o: o} }},
 	{"bulk", "polls while others pull whole histories", true,
 		func(s *Stage, o *record.Outcome) Runner { return &bulk{Stage: s, o: o} }},
 	{"size", "bytes a point on the disk, beside PostgreSQL", true,

@@ -167,6 +167,17 @@ func (s *Stream) nextOfRun() (*schema.DataPoint, error) {
 	return p, nil
 }
 
+// dropRun closes the run, if there is one.
+func (s *Stream) dropRun() error {
+	r := s.run
+	if r == nil {
+		return nil
+	}
+	s.unfollow()
+	s.run, s.page.ends = nil, nil
+	return r.close()
+}
+
 // leaveRun keeps the run for the next page when this one was made to its end, and closes it otherwise.
 func (s *Stream) leaveRun() error {
 	r := s.run

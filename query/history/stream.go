@@ -177,18 +177,18 @@ func (s *Stream) endQuery() error {
 // writes cannot be gone on with. After an error Next must not be called.
 func (s *Stream) Suspend() (suspended bool, _ error) {
 	if s.query == nil {
-		return s.file == nil, nil
+		return s.file == nil, s.dropRun()
 	}
 	if s.search == nil && s.points > 0 {
 		s.page.goOnAfter(s.query.Point(), s.request.BucketSeconds)
 	}
-	err := s.query.Close()
-	s.query = nil
+	var err error
 	if s.run != nil { // what is left of the page has a query of its own
-		s.unfollow()
-		s.run.cancel()
-		s.run, s.page.ends = nil, nil
+		err = s.dropRun()
+	} else {
+		err = s.query.Close()
 	}
+	s.query = nil
 	if err != nil {
 		return false, fmt.Errorf("suspend the query of a history: %w", err)
 	}

@@ -33,7 +33,7 @@ type run struct {
 const (
 	// runPages is how many pages a run has at most, and leastRunPage how many points at least.
 	runPages     = 10
-	leastRunPage = 100_000
+	leastRunPage = 50_000
 	// runPatience is how long a run waits for the next page to be asked for, and mostRuns how many wait, each with a
 	// query that ClickHouse holds; one of an organisation.
 	runPatience = 5 * time.Second

@@ -29,7 +29,7 @@ func busyDay(t *testing.T) (*latest.Table, *schema.DB, []schema.OwnedPoint) {
 	t.Helper()
 	db := schematest.Open(t)
 	table := latest.New(db, time.Now)
-	points := make([]schema.OwnedPoint, 370_000)
+	points := make([]schema.OwnedPoint, 185_000)
 	sessions := make([]schema.Session, 20)
 	for i := range sessions {
 		sessions[i] = querytest.NewSession()
@@ -39,8 +39,8 @@ func busyDay(t *testing.T) (*latest.Table, *schema.DB, []schema.OwnedPoint) {
 		points[i] = querytest.At(sessions[i%len(sessions)].ID, int64(i/len(sessions)))
 		points[i].ReceivedAt = querytest.May2026 + int64(i*7919%50_000)*10
 	}
-	querytest.Insert(t, db, points[:200_000]...)
-	querytest.Insert(t, db, points[200_000:]...)
+	querytest.Insert(t, db, points[:100_000]...)
+	querytest.Insert(t, db, points[100_000:]...)
 	return table, db, points
 }
 
@@ -48,7 +48,7 @@ func busyDay(t *testing.T) (*latest.Table, *schema.DB, []schema.OwnedPoint) {
 func feedPages(t *testing.T, h *history.Reader, write func(*history.Stream, io.Writer) error, between func(page int)) (pages []string) {
 	t.Helper()
 	request := fleetFeed(schema.Owned)
-	request.Limit, request.Format = 100_000, format.CSV
+	request.Limit, request.Format = 50_000, format.CSV
 	for {
 		stream, err := h.Open(t.Context(), request)
 		if err != nil {
@@ -105,7 +105,7 @@ func TestAQueryThatGoesOnFromPageToPageGivesTheSame(t *testing.T) {
 		}))
 	}, func(int) {}))
 	again := fleetFeed(schema.Owned)
-	again.Limit, again.Format = 100_000, format.CSV
+	again.Limit, again.Format = 50_000, format.CSV
 	equal("with other requests in between", feedPages(t, h, whole, func(page int) {
 		if page == 2 && pull(t, h, again) != want[0] {
 			t.Error("the first page differs when it is asked for again")
@@ -136,7 +136,7 @@ func TestAQueryThatNobodyGoesOnWithEnds(t *testing.T) {
 	table, db, _ := busyDay(t)
 	h := history.New(db, table, history.Options{Watermark: new(writing)})
 	request := fleetFeed(schema.Owned)
-	request.Limit, request.Format = 100_000, format.CSV
+	request.Limit, request.Format = 50_000, format.CSV
 	pull(t, h, request)
 	if querytest.Running(t, db) == 0 {
 		t.Error("no query waits for the next page")

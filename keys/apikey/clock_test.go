@@ -40,7 +40,9 @@ func TestWhatIsRememberedIsNotBelievedLongerWhenTheClockIsSetBack(t *testing.T) 
 	users := new(fickleUsers)
 	f := newFixture(t, func(config *apikey.AuthenticatorConfig) {
 		config.Users = users
-		config.Now = func() time.Time { return setBack(time.Now().Add(time.Duration(later.Load())), time.Duration(back.Load())) }
+		config.Now = func() time.Time {
+			return setBack(time.Now().Add(time.Duration(later.Load())), time.Duration(back.Load()))
+		}
 	})
 	const token = "a.user.token"
 	unknown := apikey.FormatKey(schema.KindAPIKey, [32]byte{7})

@@ -133,12 +133,14 @@ func TestAKeyIsRenamedAndNarrowedAndNeverWidened(t *testing.T) {
 	}
 
 	narrow := schema.KeyLimits{Denied: schema.ScopeHistory | schema.ScopeSessions, Ranges: *ranges("10.1.0.0/16"), RequestsPerSecond: 5}
-	for range 2 { // again is the same answer
+	f.clock.Advance(time.Second) // events are in the order of their times
+	for range 2 {                // again is the same answer
 		got, err := update(apikey.Update{Name: new("Renamed"), Denied: &narrow.Denied, Ranges: &narrow.Ranges, RequestsPerSecond: &narrow.RequestsPerSecond})
 		if err != nil || got.Name != "Renamed" || !sameLimits(got.Limits, narrow) {
 			t.Fatalf("%+v, error %v", got, err)
 		}
 	}
+	f.clock.Advance(time.Second)
 	if _, err := update(apikey.Update{Name: new("A second name")}); err != nil {
 		t.Fatal(err)
 	}

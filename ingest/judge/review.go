@@ -1,0 +1,125 @@
+package judge
+
+import "slices"
+
+// Point is a fix among its neighbours.
+type Point struct {
+	Fix
+	New     bool   // it is to be judged; the others were, or are before those
+	Was     Reason // how it was judged; of what is not new
+	Is      Reason // how it is judged now
+	Decided Decision
+}
+
+// Decision is what a person has said of a point, which counts whatever it looks like.
+type Decision uint8
+
+// A person may have said nothing, that the point is true, or that it is an outlier.
+const (
+	Undecided Decision = iota
+	SaidTrue
+	SaidOutlier
+)
+
+// settled is how many points in a row after the new ones must be judged as before for the rest to be left alone.
+const settled = 8
+
+// Review judges the new ones among a session's points, which are in ascending time, and those after them again, and
+// fills in how each is judged now. The points before the first new one tell what was known then; they are judged
+// otherwise only where they were in doubt. It returns the track after the last point.
+func Review(points []Point) (t Track) {
+	r := review{points: points}
+	first, last := -1, -1
+	for i := range points {
+		points[i].Is = points[i].Was
+		if points[i].New {
+			if first < 0 {
+				first = i
+			}
+			last = i
+		}
+	}
+	same := 0
+	for i := range points {
+		p := &points[i]
+		switch {
+		case p.Decided == SaidOutlier:
+		case first < 0 || i < first || i > last && same >= settled:
+			r.recall(p)
+		case p.Decided == SaidTrue:
+			r.track.accept(p.Fix)
+		default:
+			r.judge(i)
+		}
+		if i > last && p.Is == p.Was {
+			same++
+		} else {
+			same = 0
+		}
+	}
+	return r.track
+}
+
+// review is the state of a call of Review.
+type review struct {
+	points []Point
+	track  Track
+}
+
+// amend takes note that an earlier point is judged otherwise.
+func (r *review) amend(at int64, now Reason) {
+	i, there := slices.BinarySearchFunc(r.points, at, func(p Point, at int64) int {
+		switch {
+		case p.At < at:
+			return -1
+		case p.At > at:
+			return 1
+		}
+		return 0
+	})
+	if there && r.points[i].Decided == Undecided {
+		r.points[i].Is = now
+	}
+}
+
+// recall takes over how a point was judged.
+func (r *review) recall(p *Point) {
+	t := &r.track
+	switch {
+	case p.Decided == SaidTrue:
+		t.accept(p.Fix)
+	case p.Was == Plausible && (t.hasLast || !p.atNullIsland()):
+		t.accept(p.Fix)
+	case p.Was == Plausible:
+		t.first(p.Fix, r.amend)
+	case p.Was != NullIsland && t.hasLast:
+		t.push(p.Fix, p.Was)
+	}
+}
+
+// judge judges a point.
+func (r *review) judge(i int) {
+	p, t := &r.points[i], &r.track
+	if p.New && t.hasLast && !p.ahead() && t.reaches(&p.Fix) && r.inTheWay(i) {
+		t.refused++
+		t.push(p.Fix, TooFast)
+		p.Is = TooFast
+		return
+	}
+	p.Is = t.Next(p.Fix, r.amend)
+}
+
+// inTheWay reports whether the next point that was good so far would not be if the new one were, though it is nearer to
+// what came before.
+func (r *review) inTheWay(i int) bool {
+	p, t := &r.points[i].Fix, &r.track
+	for j := i + 1; j < len(r.points); j++ {
+		next := &r.points[j]
+		if next.New || next.Is != Plausible || next.Decided == SaidOutlier {
+			continue
+		}
+		beyond := From(*p)
+		return beyond.hasLast && !beyond.reaches(&next.Fix) && t.reaches(&next.Fix) && speed(&t.last, &next.Fix) < speed(&t.last, p)
+	}
+	return false
+}

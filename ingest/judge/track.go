@@ -1,0 +1,246 @@
+package judge
+
+// What it takes for positions that cannot be reached from the last good one to become the truth: so many that agree
+// with each other, or three over ten seconds. Whatever they say, so many in a row end the matter.
+const (
+	chainLength = 5
+	shortChain  = 3
+	shortSpan   = 10_000 // milliseconds
+	patience    = 20
+)
+
+// What makes positions agree: that they err by so many metres, beside the speed between them, or that they go on as
+// those before did, within so much of it, however fast that is.
+const (
+	agreeing = 200.0
+	steady   = 0.3
+)
+
+// What makes a good position doubtful until the next one: that it came from so many metres away at so many metres a
+// second.
+const (
+	longStep = 5_000.0
+	fastStep = 50.0
+)
+
+// Track is what is known of a session when its next position is judged. The zero value knows nothing. It belongs to
+// one goroutine.
+type Track struct {
+	last   Fix // the last good one; with hasLast
+	before Fix // the good one before it, if last is doubtful; with hasBefore
+	// chain are the newest fixes in doubt, oldest first. Without hasLast they are at null island and pass for good
+	// while there is nothing else.
+	chain   [chainLength]Fix
+	credit  float32 // metres of the allowance that have been used
+	learned float32 // metres a second that turned out to be possible, above fastest; 0 for none
+	length  uint8   // of the chain
+	refused uint8   // since the last good one
+	reason  Reason  // of the chain
+
+	hasLast, hasBefore bool
+}
+
+// From returns a track of which no more is known than its last good position.
+func From(last Fix) (t Track) {
+	if last.atNullIsland() {
+		t.chain[0], t.length = last, 1
+		return t
+	}
+	t.last, t.hasLast = last, true
+	return t
+}
+
+// Through returns the time (Unix milliseconds) up to which the track has judged: what is not later must be reviewed.
+// Fixes in the future do not count.
+func (t *Track) Through() int64 {
+	at := int64(-1 << 62)
+	if t.hasLast {
+		at = t.last.At
+	}
+	if t.length > 0 && t.reason != Ahead {
+		at = max(at, t.chain[t.length-1].At)
+	}
+	return at
+}
+
+// Plain reports whether the track is worth nothing more than its last good position, which is so of nearly all.
+func (t *Track) Plain() bool {
+	return t.hasLast && !t.hasBefore && t.length == 0 && t.refused == 0 && t.learned == 0 && t.credit < allowance/2
+}
+
+// Next judges a fix that is later than Through. It calls amend for each earlier fix that is judged otherwise because
+// of this one, by its time.
+func (t *Track) Next(f Fix, amend func(at int64, now Reason)) Reason {
+	if !t.hasLast {
+		return t.first(f, amend)
+	}
+	switch {
+	case f.ahead() && !t.last.ahead():
+		return t.doubt(f, Ahead, amend)
+	case t.reaches(&f):
+		t.accept(f)
+		return Plausible
+	case f.atNullIsland() && distance(&t.last, &f) > farFromIt:
+		return NullIsland
+	case t.lastIsWrong(&f):
+		wrong := t.last
+		amend(wrong.At, TooFast)
+		t.last, t.hasLast, t.hasBefore = t.before, true, false
+		t.accept(f)
+		t.chain[0], t.length, t.reason = wrong, 1, TooFast // it may be right all the same
+		return Plausible
+	}
+	return t.doubt(f, TooFast, amend)
+}
+
+// first judges a fix before which there is no good one.
+func (t *Track) first(f Fix, amend func(int64, Reason)) Reason {
+	if f.atNullIsland() {
+		if t.length == chainLength {
+			copy(t.chain[:], t.chain[1:])
+			t.length--
+		}
+		t.chain[t.length] = f
+		t.length++
+		return Plausible
+	}
+	for _, zero := range t.chain[:t.length] {
+		if distance(&zero, &f) > farFromIt {
+			amend(zero.At, NullIsland)
+		}
+	}
+	*t = From(f)
+	return Plausible
+}
+
+// possible is the speed that is possible between the last good fix and another, in metres a second.
+func (t *Track) possible(f *Fix) float64 { return max(topSpeed(&t.last, f), float64(t.learned)) }
+
+// reaches reports whether the device can have come from the last good fix to another.
+func (t *Track) reaches(f *Fix) bool {
+	if f.atNullIsland() && distance(&t.last, f) > farFromIt {
+		return false
+	}
+	reach := t.possible(f)*seconds(&t.last, f) + allowance - float64(t.credit) + inaccuracy(&t.last, f)
+	return atMost(&t.last, f) <= reach || distance(&t.last, f) <= reach
+}
+
+// accept takes a fix for good.
+func (t *Track) accept(f Fix) {
+	gain, far := t.possible(&f)*seconds(&t.last, &f), atMost(&t.last, &f)
+	t.hasBefore = false
+	if far > min(gain, longStep) {
+		far = distance(&t.last, &f)
+		if far > longStep && speed(&t.last, &f) > fastStep {
+			t.before, t.hasBefore = t.last, true
+		}
+	}
+	used := float64(t.credit) - gain + max(far-noise-inaccuracy(&t.last, &f), 0)
+	t.credit = float32(min(max(used, 0), allowance))
+	t.last, t.hasLast, t.length, t.refused = f, true, 0, 0
+}
+
+// lastIsWrong reports whether the last good fix, which came from far away, rather than this one is wrong: the device
+// can have come here without it, and more easily.
+func (t *Track) lastIsWrong(f *Fix) bool {
+	if !t.hasBefore {
+		return false
+	}
+	without := From(t.before)
+	without.learned = t.learned
+	return without.hasLast && without.reaches(f) && 2*speed(&t.before, f) < speed(&t.before, &t.last)
+}
+
+// doubt takes note of a fix that is not believed, and believes it after all when enough agree.
+func (t *Track) doubt(f Fix, reason Reason, amend func(int64, Reason)) Reason {
+	t.refused++
+	t.push(f, reason)
+	chain, learned := t.established()
+	if chain == nil {
+		if t.refused < patience {
+			return reason
+		}
+		chain = t.chain[t.length-1 : t.length]
+	}
+	for i := range chain[:len(chain)-1] {
+		amend(chain[i].At, Plausible)
+	}
+	*t = Track{last: f, hasLast: true, learned: max(t.learned, learned)}
+	return Plausible
+}
+
+// push puts a fix at the end of the chain, which begins anew when it was in doubt for another reason.
+func (t *Track) push(f Fix, reason Reason) {
+	if t.length > 0 && (t.reason != reason || f.At <= t.chain[t.length-1].At) {
+		t.length = 0
+	}
+	if t.length == chainLength {
+		copy(t.chain[:], t.chain[1:])
+		t.length--
+	}
+	t.chain[t.length], t.reason = f, reason
+	t.length++
+}
+
+// established returns the end of the chain when it is the truth by now, and the speed that is possible then if that
+// is faster than anything known.
+func (t *Track) established() (chain []Fix, learned float32) {
+	all := t.chain[:t.length]
+	if t.reason == Ahead {
+		if enough(all) {
+			return all, 0
+		}
+		return nil, 0
+	}
+	from := len(all) - 1
+	for from > 0 && agree(&all[from-1], &all[from]) {
+		from--
+	}
+	if enough(all[from:]) {
+		return all[from:], 0
+	}
+	if len(all) < chainLength {
+		return nil, 0
+	}
+	for i := range all[2:] {
+		if !isSteady(&all[i], &all[i+1], &all[i+2]) {
+			return nil, 0
+		}
+	}
+	return all, float32(1.3 * speed(&all[0], &all[len(all)-1]))
+}
+
+// enough reports whether so many fixes that agree are believed.
+func enough(chain []Fix) bool {
+	return len(chain) == chainLength || len(chain) >= shortChain && chain[len(chain)-1].At-chain[0].At >= shortSpan
+}
+
+// agree reports whether a device can have come from one fix to the other, more strictly than from a good one.
+func agree(a, b *Fix) bool {
+	return distance(a, b) <= topSpeed(a, b)*seconds(a, b)+agreeing+inaccuracy(a, b)
+}
+
+// isSteady reports whether the way from b to c goes on as the one from a to b did.
+func isSteady(a, b, c *Fix) bool {
+	first, then := seconds(a, b), seconds(b, c)
+	if first == 0 || then == 0 {
+		return false
+	}
+	north, east := rate(a.Latitude, b.Latitude, first), turn(a.Longitude, b.Longitude)/first
+	offNorth, offEast := rate(b.Latitude, c.Latitude, then)-north, turn(b.Longitude, c.Longitude)/then-east
+	return offNorth*offNorth+offEast*offEast <= steady*steady*(north*north+east*east)
+}
+
+func rate(from, to int32, seconds float64) float64 { return (float64(to) - float64(from)) / seconds }
+
+// turn is the way from one longitude to another, the short way round.
+func turn(from, to int32) float64 {
+	east := float64(to) - float64(from)
+	switch {
+	case east > wholeTurn/2:
+		return east - wholeTurn
+	case east < -wholeTurn/2:
+		return east + wholeTurn
+	}
+	return east
+}

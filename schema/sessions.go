@@ -38,6 +38,35 @@ const sessionSelect = `session_id, org_id, device_id, device_mac_address, create
   off_chrt_shipper_org_data_id, public, shared_with_org_ids, termination_scheduled_for, terminated_at,
   flight_numbers, flight_loaded_statuses, flight_leg_ids, version`
 
+// OutlierSetting says whether a session's points are judged, whether they can be true.
+type OutlierSetting uint8
+
+// A session may leave it to the service.
+const (
+	OutliersUnset OutlierSetting = iota
+	FlagOutliers
+	LeaveOutliers
+)
+
+// The words for an OutlierSetting, of flags and in the API.
+const (
+	WordFlagOutliers  = "flag"
+	WordLeaveOutliers = "off"
+)
+
+// ParseOutlierSetting reads a word; the empty one is OutliersUnset.
+func ParseOutlierSetting(word string) (setting OutlierSetting, ok bool) {
+	switch word {
+	case "":
+		return OutliersUnset, true
+	case WordFlagOutliers:
+		return FlagOutliers, true
+	case WordLeaveOutliers:
+		return LeaveOutliers, true
+	}
+	return OutliersUnset, false
+}
+
 // Session is one journey of one device. Pointers are nil where a value is unknown.
 type Session struct {
 	ID                      ID         `ch:"session_id"`

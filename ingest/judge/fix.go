@@ -42,8 +42,8 @@ const (
 	aheadOfUs = 10_000
 )
 
-// atNullIsland reports whether a fix lies where receivers are that know no position.
-func (f *Fix) atNullIsland() bool {
+// AtNullIsland reports whether a fix lies where receivers are that know no position.
+func (f *Fix) AtNullIsland() bool {
 	return f.Latitude <= nullIsland && f.Latitude >= -nullIsland && f.Longitude <= nullIsland && f.Longitude >= -nullIsland
 }
 

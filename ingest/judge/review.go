@@ -88,7 +88,7 @@ func (r *review) recall(p *Point) {
 	switch {
 	case p.Decided == SaidTrue:
 		t.accept(p.Fix)
-	case p.Was == Plausible && (t.hasLast || !p.atNullIsland()):
+	case p.Was == Plausible && (t.hasLast || !p.AtNullIsland()):
 		t.accept(p.Fix)
 	case p.Was == Plausible:
 		t.first(p.Fix, r.amend)
@@ -100,26 +100,56 @@ func (r *review) recall(p *Point) {
 // judge judges a point.
 func (r *review) judge(i int) {
 	p, t := &r.points[i], &r.track
-	if p.New && t.hasLast && !p.ahead() && t.reaches(&p.Fix) && r.inTheWay(i) {
-		t.refused++
-		t.push(p.Fix, TooFast)
+	if p.New && !p.ahead() && r.inTheWay(i) {
+		if t.hasLast {
+			t.refused++
+			t.push(p.Fix, TooFast)
+		}
 		p.Is = TooFast
 		return
+	}
+	if !t.hasLast && !p.AtNullIsland() {
+		for j := range r.points[:i] { // of these the track remembers only some
+			if zero := &r.points[j]; zero.Decided == Undecided && zero.AtNullIsland() && distance(&zero.Fix, &p.Fix) > farFromIt {
+				zero.Is = NullIsland
+			}
+		}
 	}
 	p.Is = t.Next(p.Fix, r.amend)
 }
 
-// inTheWay reports whether the next point that was good so far would not be if the new one were, though it is nearer to
-// what came before.
+// inTheWay reports whether a point that could be good would put the next ones in doubt that were good so far, though
+// these are nearer to what came before, or nothing did and they agree with each other.
 func (r *review) inTheWay(i int) bool {
 	p, t := &r.points[i].Fix, &r.track
-	for j := i + 1; j < len(r.points); j++ {
-		next := &r.points[j]
-		if next.New || next.Is != Plausible || next.Decided == SaidOutlier {
-			continue
-		}
-		beyond := From(*p)
-		return beyond.hasLast && !beyond.reaches(&next.Fix) && t.reaches(&next.Fix) && speed(&t.last, &next.Fix) < speed(&t.last, p)
+	if p.AtNullIsland() || t.hasLast && !t.reaches(p) {
+		return false
 	}
-	return false
+	next := r.good(i + 1)
+	if next < 0 {
+		return false
+	}
+	beyond, f := From(*p), &r.points[next].Fix
+	if beyond.reaches(f) {
+		return false
+	}
+	if t.hasLast {
+		return t.reaches(f) && speed(&t.last, f) < speed(&t.last, p)
+	}
+	after := r.good(next + 1)
+	if after < 0 {
+		return false
+	}
+	beyond = From(*f)
+	return beyond.hasLast && beyond.reaches(&r.points[after].Fix)
+}
+
+// good returns the place of the first point from a place on that was good before, or -1.
+func (r *review) good(from int) int {
+	for i := from; i < len(r.points); i++ {
+		if p := &r.points[i]; !p.New && p.Is == Plausible && p.Decided != SaidOutlier {
+			return i
+		}
+	}
+	return -1
 }

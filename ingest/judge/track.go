@@ -42,7 +42,7 @@ type Track struct {
 
 // From returns a track of which no more is known than its last good position.
 func From(last Fix) (t Track) {
-	if last.atNullIsland() {
+	if last.AtNullIsland() {
 		t.chain[0], t.length = last, 1
 		return t
 	}
@@ -63,6 +63,9 @@ func (t *Track) Through() int64 {
 	return at
 }
 
+// Last returns the last good position, and false when there is none but at null island.
+func (t *Track) Last() (last Fix, ok bool) { return t.last, t.hasLast }
+
 // Plain reports whether the track is worth nothing more than its last good position, which is so of nearly all.
 func (t *Track) Plain() bool {
 	return t.hasLast && !t.hasBefore && t.length == 0 && t.refused == 0 && t.learned == 0 && t.credit < allowance/2
@@ -80,7 +83,7 @@ func (t *Track) Next(f Fix, amend func(at int64, now Reason)) Reason {
 	case t.reaches(&f):
 		t.accept(f)
 		return Plausible
-	case f.atNullIsland() && distance(&t.last, &f) > farFromIt:
+	case f.AtNullIsland() && distance(&t.last, &f) > farFromIt:
 		return NullIsland
 	case t.lastIsWrong(&f):
 		wrong := t.last
@@ -95,7 +98,7 @@ func (t *Track) Next(f Fix, amend func(at int64, now Reason)) Reason {
 
 // first judges a fix before which there is no good one.
 func (t *Track) first(f Fix, amend func(int64, Reason)) Reason {
-	if f.atNullIsland() {
+	if f.AtNullIsland() {
 		if t.length == chainLength {
 			copy(t.chain[:], t.chain[1:])
 			t.length--
@@ -118,7 +121,7 @@ func (t *Track) possible(f *Fix) float64 { return max(topSpeed(&t.last, f), floa
 
 // reaches reports whether the device can have come from the last good fix to another.
 func (t *Track) reaches(f *Fix) bool {
-	if f.atNullIsland() && distance(&t.last, f) > farFromIt {
+	if f.AtNullIsland() && distance(&t.last, f) > farFromIt {
 		return false
 	}
 	reach := t.possible(f)*seconds(&t.last, f) + allowance - float64(t.credit) + inaccuracy(&t.last, f)

@@ -121,7 +121,7 @@ func (t *Table) prefetch(points []schema.OwnedPoint) {
 	t.records.prefetch(ids[:len(points)])
 }
 
-// Prefetch is a hint that NewestTimestamp will be asked about the sessions next: fetching many from
+// Prefetch is a hint that LastKnown will be asked about the sessions next: fetching many from
 // memory at once takes a fraction of the time that one after the other does.
 func (t *Table) Prefetch(sessions []schema.ID) {
 	for some := range slices.Chunk(sessions, prefetchLen) {
@@ -129,14 +129,22 @@ func (t *Table) Prefetch(sessions []schema.ID) {
 	}
 }
 
-// NewestTimestamp returns the timestamp (Unix milliseconds) of a session's newest point, outlier or
-// not, and false when it has none.
-func (t *Table) NewestTimestamp(session schema.ID) (ms int64, known bool) {
-	var r record
-	if !t.records.get(session, &r) || !r.has(hasPoint) {
+// LastKnown returns the timestamp (Unix milliseconds) of a session's newest point, outlier or not, and fills shown with
+// the newest that is no outlier or, when all are, with the newest of those. It returns false when there is none.
+func (t *Table) LastKnown(session schema.ID, shown *schema.DataPoint) (newest int64, known bool) {
+	e := t.records.find(session)
+	if e == nil {
 		return 0, false
 	}
-	return r.newest, true
+	var words [recordWords]uint64
+	e.load(&words)
+	var r record
+	r.unpackAccess(&words)
+	if !r.has(hasPoint) {
+		return 0, false
+	}
+	unpackPoint(&words, shown)
+	return int64(words[3]), true
 }
 
 // Lookup fills p with the newest point of a session, given by the text of its id, as a caller of an

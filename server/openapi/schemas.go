@@ -117,7 +117,8 @@ func trackingSchemas() map[string]Schema {
 			"_id": Text(24, 64), "timestamp": Timestamp(), "received_at_timestamp": Timestamp(), "schema_version": Schema{"const": 1},
 			"temperature": Schema{"type": "number", "description": "Degrees Celsius."}, "location": Ref("Feature"),
 			"metadata": Object(Schema{
-				"session_id": ID(), "outlier": Boolean(), "paused": Boolean(), "outlier_labeller": Schema{"enum": []string{"user"}},
+				"session_id": ID(), "outlier": Boolean(), "paused": Boolean(), "outlier_labeller": Schema{"enum": []string{"user", "auto"}},
+				"outlier_reason": Schema{"enum": []string{"speed", "null_island", "future"}, "description": "Why a point whose labeller is auto cannot be true."},
 			}, "session_id", "outlier", "paused"),
 		}, "_id", "timestamp", "received_at_timestamp", "schema_version", "location", "metadata"),
 		"LastSeen": Schema{"oneOf": []Schema{Ref("DataPoint"), {"type": "null"}}, "description": "The newest data point that is no outlier, or null."},

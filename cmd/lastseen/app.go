@@ -39,6 +39,7 @@ type appConfig struct {
 	admin    adminConfig
 
 	ingestBytes    int64         // of memory for points in flight
+	flagOutliers   bool          // unless a session says otherwise
 	clockAhead     time.Duration // by which a point's timestamp may be ahead
 	ingestQueue    int           // points that may wait for the next insert
 	ingestInterval time.Duration // between inserts of few points; 0 for none
@@ -198,7 +199,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	}
 	a.startCheckpoints(lastSeen)
 	writer := ingest.NewWriter(db, registry, lastSeen, lastSeen, ingest.WriterOptions{
-		Budget: decode.NewBudget(a.config.ingestBytes), Queue: a.config.ingestQueue, ClockAhead: a.config.clockAhead,
+		Budget: decode.NewBudget(a.config.ingestBytes), Queue: a.config.ingestQueue, ClockAhead: a.config.clockAhead, FlagOutliers: a.config.flagOutliers,
 		Interval: cmp.Or(a.config.ingestInterval, -1), Retention: a.config.schema.Retention,
 		// The embedded engine goes with its process, a server may finish what a dead process began.
 		ReceivedThrough: received, Unsettled: a.config.schema.ClickHouse != schema.Embedded,

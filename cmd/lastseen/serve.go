@@ -25,6 +25,8 @@ type serviceFlags struct {
 	Addr     string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen; port 0 takes any free one (default ${default})."`
 	MapTiles string `placeholder:"FILE.pmtiles" help:"A street map for the console, a PMTiles file of the Protomaps basemap; without one it shows land, tracks and no streets."`
 
+	Outliers string `default:"flag" enum:"flag,off" help:"What becomes of points that cannot be true, such as 300 km from the one before within seconds: flag marks them as outliers, which last_seen, stays and buckets leave out; off believes them. A session may say otherwise (default ${default})."`
+
 	ShutdownTimeout time.Duration `default:"30s" help:"How long requests in flight may take after SIGTERM (default ${default})."`
 	DrainDelay      time.Duration `default:"0s" help:"How long to go on serving after SIGTERM with /readyz at 503, for load balancers to notice (default ${default})."`
 	limitFlags      `embed:"" group:"Limits"`
@@ -138,7 +140,7 @@ func (f *serviceFlags) config(log *slog.Logger, accessLog string, storage schema
 			RequestRate: f.RequestRate, FailureRate: f.FailureRate, TrustedProxies: f.TrustedProxies,
 		},
 		historyLimits: history.Limits{Points: f.HistoryMaxPoints, Bytes: f.HistoryMaxBytes, Time: f.HistoryMaxTime},
-		ingestBytes:   int64(f.IngestMemory) << 20, ingestQueue: f.IngestQueue, clockAhead: f.ClockAhead, ingestInterval: f.IngestInterval, cachedKeys: f.CachedKeys, keyLookUpRate: f.KeyLookUpRate,
+		ingestBytes:   int64(f.IngestMemory) << 20, ingestQueue: f.IngestQueue, clockAhead: f.ClockAhead, flagOutliers: f.Outliers == schema.WordFlagOutliers, ingestInterval: f.IngestInterval, cachedKeys: f.CachedKeys, keyLookUpRate: f.KeyLookUpRate,
 		drainDelay: f.DrainDelay, drainTimeout: f.ShutdownTimeout,
 	}, nil
 }

@@ -61,6 +61,7 @@ type device struct {
 // there is none.
 type session struct {
 	id           schema.ID
+	outliers     schema.OutlierSetting
 	device       *device
 	terminatedAt int64
 	scheduledFor int64
@@ -113,7 +114,7 @@ func (r *Registry) Load(ctx context.Context) error {
 		if d == nil {
 			d = r.addDevice(s.DeviceID, s.OrgID, s.DeviceMACAddress)
 		}
-		added := &session{id: s.ID, device: d, terminatedAt: s.TerminatedAt, scheduledFor: s.ScheduledFor, version: uint32(s.Version)}
+		added := &session{id: s.ID, device: d, outliers: s.Outliers, terminatedAt: s.TerminatedAt, scheduledFor: s.ScheduledFor, version: uint32(s.Version)}
 		r.sessions[s.ID] = added
 		if d.current == nil || succeeds(added, s.CreatedAt, d.current, createdAt[d]) {
 			d.current, createdAt[d] = added, s.CreatedAt
@@ -187,8 +188,18 @@ func (r *Registry) adopt(d *device, s schema.Session) {
 	}
 	known.version = uint32(s.Version)
 	known.terminatedAt, known.scheduledFor = unixMilli(s.TerminatedAt), unixMilli(s.TerminationScheduledFor)
+	known.outliers = outlierSetting(&s)
 	r.mu.Unlock()
 	r.watcher.PutSession(s)
+}
+
+// outlierSetting returns what a session says of its points.
+func outlierSetting(s *schema.Session) schema.OutlierSetting {
+	if s.Outliers == nil {
+		return schema.OutliersUnset
+	}
+	setting, _ := schema.ParseOutlierSetting(*s.Outliers)
+	return setting
 }
 
 func unixMilli(at *time.Time) int64 {

@@ -40,6 +40,7 @@ func AppendSession(dst []byte, s *View) []byte {
 		dst = append(dst, `,"public":`...)
 		dst = strconv.AppendBool(dst, *s.Public)
 	}
+	dst = appendOptionalString(dst, "outliers", s.Outliers)
 	dst = appendStrings(dst, "shared_with_org_ids", s.SharedWithOrgIDs)
 	dst = append(dst, `,"terminated":`...)
 	dst = strconv.AppendBool(dst, !s.Ended.IsZero())

@@ -172,3 +172,7 @@ ENGINE = Distributed(`fleet`, currentDatabase(), spent_tokens_local, cityHash64(
 ALTER TABLE api_keys_local ON CLUSTER `fleet` ADD COLUMN IF NOT EXISTS registers_devices SimpleAggregateFunction(max, UInt8);
 
 ALTER TABLE api_keys ON CLUSTER `fleet` ADD COLUMN IF NOT EXISTS registers_devices SimpleAggregateFunction(max, UInt8);
+
+ALTER TABLE sessions_local ON CLUSTER `fleet` ADD COLUMN IF NOT EXISTS outliers Nullable(String) AFTER flight_leg_ids;
+
+ALTER TABLE sessions ON CLUSTER `fleet` ADD COLUMN IF NOT EXISTS outliers Nullable(String) AFTER flight_leg_ids;

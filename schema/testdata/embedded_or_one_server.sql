@@ -146,3 +146,5 @@ TTL expires_at + toIntervalDay(60)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 ALTER TABLE api_keys ADD COLUMN IF NOT EXISTS registers_devices SimpleAggregateFunction(max, UInt8);
+
+ALTER TABLE sessions ADD COLUMN IF NOT EXISTS outliers Nullable(String) AFTER flight_leg_ids;

@@ -138,3 +138,5 @@ ORDER BY token_id
 TTL expires_at + toIntervalDay(60);
 
 ALTER TABLE api_keys ADD COLUMN IF NOT EXISTS registers_devices SimpleAggregateFunction(max, UInt8);
+
+ALTER TABLE sessions ADD COLUMN IF NOT EXISTS outliers Nullable(String) AFTER flight_leg_ids;

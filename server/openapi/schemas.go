@@ -150,7 +150,7 @@ func trackingSchemas() map[string]Schema {
 		"Session": Object(Schema{
 			"_id": ID(), "schema_version": Schema{"const": 1}, "org_id": Text(1, 0), "device_id": ID(), "device_mac_address": Text(1, 64),
 			"created_at_timestamp": Timestamp(), "comments": Text(0, 1000), "off_chrt_reference_id": Reference(),
-			"off_chrt_shipper_org_data_id": Text(1, 255), "public": Boolean(), "shared_with_org_ids": List(Text(1, 0)),
+			"off_chrt_shipper_org_data_id": Text(1, 255), "public": Boolean(), "outliers": outlierSetting(), "shared_with_org_ids": List(Text(1, 0)),
 			"terminated": Boolean(), "terminated_at_timestamp": Timestamp(), "termination_scheduled_for_timestamp": Timestamp(),
 			"last_seen_at_timestamp": Timestamp(), "last_seen_at_location": Ref("Feature"),
 			"flight_numbers": List(Text(1, 0)), "flight_loaded_statuses": List(Text(1, 0)), "flight_leg_ids": List(Text(1, 0)),
@@ -167,15 +167,19 @@ func trackingSchemas() map[string]Schema {
 	}
 }
 
+func outlierSetting() Schema {
+	return Schema{"enum": []string{"flag", "off"}, "description": "Whether points that cannot be true are marked as outliers; the service's flag --outliers decides when absent."}
+}
+
 func requestSchemas() map[string]Schema {
 	said := func() Schema {
 		return Schema{
 			"schema_version": Schema{"const": 1}, "comments": Text(0, 1000), "off_chrt_reference_id": Reference(),
-			"off_chrt_shipper_org_data_id": Text(1, 255), "public": Boolean(), "termination_scheduled_for_timestamp": Timestamp(),
+			"off_chrt_shipper_org_data_id": Text(1, 255), "public": Boolean(), "outliers": outlierSetting(), "termination_scheduled_for_timestamp": Timestamp(),
 		}
 	}
 	update := said()
-	for _, name := range []string{"comments", "off_chrt_reference_id", "off_chrt_shipper_org_data_id", "public", "termination_scheduled_for_timestamp"} {
+	for _, name := range []string{"comments", "off_chrt_reference_id", "off_chrt_shipper_org_data_id", "public", "outliers", "termination_scheduled_for_timestamp"} {
 		update[name+"__set_to_None"] = Schema{"type": "boolean", "description": "true clears " + name + "."}
 	}
 	return map[string]Schema{

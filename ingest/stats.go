@@ -94,7 +94,7 @@ func (w *Writer) Stats() WriterStats {
 	stats := WriterStats{
 		GroupRequests: c.requests.Distribution(), GroupPoints: c.points.Distribution(), InsertTime: c.duration.Distribution(),
 		InsertFailures: c.failures.Load(), Repeated: uint64(c.repeated.Value()), Rejected: make(map[string]uint64, len(c.rejections)),
-		Flagged: make(map[string]uint64),
+		Flagged:     make(map[string]uint64),
 		BudgetBytes: w.budget.Capacity(), BudgetInUse: w.budget.InUse(), BudgetRefused: w.budget.Refused(),
 	}
 	for reason, count := range c.rejections {

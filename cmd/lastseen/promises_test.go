@@ -74,7 +74,7 @@ func writeFresh(ctx context.Context, t *testing.T, s *service, token, session st
 	begin := time.Now().Add(-time.Hour).UnixMilli()
 	for i := range int64(batches) {
 		newest := begin + i*1000
-		body := fmt.Sprintf(`[{"session_id":%q,"timestamp":%q,"latitude":1,"longitude":2},{"session_id":%q,"timestamp":%q,"latitude":3,"longitude":4}]`,
+		body := fmt.Sprintf(`[{"session_id":%q,"timestamp":%q,"latitude":1,"longitude":2},{"session_id":%q,"timestamp":%q,"latitude":1.0003,"longitude":2}]`,
 			session, wireTime(newest), session, wireTime(newest-700*(i%3)))
 		status, answer, err := s.do(ctx, http.MethodPost, "/tracking/timeseries/session_by_device/ingest/v1", nil, token, body)
 		if err != nil || status != http.StatusOK {

@@ -74,6 +74,9 @@ func TestTrack(t *testing.T) {
 		"and once a second":                    {new(course).stay(3, 1, 52.5, 13.4).stay(5, 1, 48.1, 11.6), "........"},
 		"not yet":                              {new(course).stay(3, 1, 52.5, 13.4).stay(4, 1, 48.1, 11.6), "...SSSS"},
 		"a cached position first":              {new(course).to(10, 40, -3).to(7200, 52.5, 13.4).stay(3, 5, 40.01, -3), ".S..."},
+		"there and back after one fix":         {new(course).to(1, 52.5, 13.4).to(5, 49.8, 13.4).to(5, 52.5, 13.4), ".S."},
+		"a word against a word":                {new(course).to(1, 52.5, 13.4).to(5, 49.8, 13.4).to(5, 10, 10).to(5, -20, 100), "...."},
+		"a tour of the world in an hour":       {new(course).stay(2, 5, 52.5, 13.4).to(5, 49.8, 13.4).to(5, 10, 10).to(5, -20, 100), "..SSS"},
 		"noise at short intervals":             {new(course).to(1, 52.5, 13.4).to(0.2, 52.5009, 13.4).to(0.2, 52.5, 13.4).to(0.2, 52.5009, 13.4).to(0.1, 52.5, 13.4), "....."},
 		"steady, and faster than any aircraft": {new(course).to(1, 10, 10).to(1, 10.1, 10).to(1, 10.2, 10).to(1, 10.3, 10).to(1, 10.4, 10).to(1, 10.5, 10).to(1, 10.6, 10), "......."},
 	} {

@@ -16,8 +16,8 @@ const (
 	steady   = 0.3
 )
 
-// What makes a good position doubtful until the next one: that it came from so many metres away at so many metres a
-// second.
+// What makes a good position stand alone until the next one agrees with it, beside what no other makes possible: that
+// it came from so many metres away at so many metres a second.
 const (
 	longStep = 5_000.0
 	fastStep = 50.0
@@ -27,7 +27,7 @@ const (
 // one goroutine.
 type Track struct {
 	last   Fix // the last good one; with hasLast
-	before Fix // the good one before it, if last is doubtful; with hasBefore
+	before Fix // the good one before it, if last is alone; with hasBefore
 	// chain are the newest fixes in doubt, oldest first. Without hasLast they are at null island and pass for good
 	// while there is nothing else.
 	chain   [chainLength]Fix
@@ -38,6 +38,9 @@ type Track struct {
 	reason  Reason  // of the chain
 
 	hasLast, hasBefore bool
+	// alone says that no other fix agrees with last. It and one that cannot be reached from it are a word against a
+	// word, and the newer counts.
+	alone bool
 }
 
 // From returns a track of which no more is known than its last good position.
@@ -68,7 +71,7 @@ func (t *Track) Last() (last Fix, ok bool) { return t.last, t.hasLast }
 
 // Plain reports whether the track is worth nothing more than its last good position, which is so of nearly all.
 func (t *Track) Plain() bool {
-	return t.hasLast && !t.hasBefore && t.length == 0 && t.refused == 0 && t.learned == 0 && t.credit < allowance/2
+	return t.hasLast && !t.alone && t.length == 0 && t.refused == 0 && t.learned == 0 && t.credit < allowance/2
 }
 
 // Next judges a fix that is later than Through. It calls amend for each earlier fix that is judged otherwise because
@@ -88,9 +91,12 @@ func (t *Track) Next(f Fix, amend func(at int64, now Reason)) Reason {
 	case t.lastIsWrong(&f):
 		wrong := t.last
 		amend(wrong.At, TooFast)
-		t.last, t.hasLast, t.hasBefore = t.before, true, false
+		t.last = t.before
 		t.accept(f)
 		t.chain[0], t.length, t.reason = wrong, 1, TooFast // it may be right all the same
+		return Plausible
+	case t.alone:
+		t.accept(f)
 		return Plausible
 	}
 	return t.doubt(f, TooFast, amend)
@@ -113,6 +119,7 @@ func (t *Track) first(f Fix, amend func(int64, Reason)) Reason {
 		}
 	}
 	*t = From(f)
+	t.alone = true
 	return Plausible
 }
 
@@ -131,11 +138,11 @@ func (t *Track) reaches(f *Fix) bool {
 // accept takes a fix for good.
 func (t *Track) accept(f Fix) {
 	gain, far := t.possible(&f)*seconds(&t.last, &f), atMost(&t.last, &f)
-	t.hasBefore = false
-	if far > min(gain, longStep) {
+	t.alone, t.hasBefore = !t.hasLast, false
+	if far > min(gain, longStep) && t.hasLast {
 		far = distance(&t.last, &f)
-		if far > longStep && speed(&t.last, &f) > fastStep {
-			t.before, t.hasBefore = t.last, true
+		if far > longStep && speed(&t.last, &f) > fastStep || !agree(&t.last, &f) {
+			t.before, t.hasBefore, t.alone = t.last, true, true
 		}
 	}
 	used := float64(t.credit) - gain + max(far-noise-inaccuracy(&t.last, &f), 0)
@@ -168,7 +175,7 @@ func (t *Track) doubt(f Fix, reason Reason, amend func(int64, Reason)) Reason {
 	for i := range chain[:len(chain)-1] {
 		amend(chain[i].At, Plausible)
 	}
-	*t = Track{last: f, hasLast: true, learned: max(t.learned, learned)}
+	*t = Track{last: f, hasLast: true, alone: len(chain) == 1, learned: max(t.learned, learned)}
 	return Plausible
 }
 

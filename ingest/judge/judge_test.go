@@ -75,6 +75,7 @@ func TestTrack(t *testing.T) {
 		"not yet":                              {new(course).stay(3, 1, 52.5, 13.4).stay(4, 1, 48.1, 11.6), "...SSSS"},
 		"a cached position first":              {new(course).to(10, 40, -3).to(7200, 52.5, 13.4).stay(3, 5, 40.01, -3), ".S..."},
 		"there and back after one fix":         {new(course).to(1, 52.5, 13.4).to(5, 49.8, 13.4).to(5, 52.5, 13.4), ".S."},
+		"two wrong ones after a pause":         {new(course).stay(3, 10, 52.5, 13.4).to(3600, 49.8, 13.4).to(5, 55, 13.4).stay(3, 10, 52.5, 13.4), "...SS..."},
 		"a word against a word":                {new(course).to(1, 52.5, 13.4).to(5, 49.8, 13.4).to(5, 10, 10).to(5, -20, 100), "...."},
 		"a tour of the world in an hour":       {new(course).stay(2, 5, 52.5, 13.4).to(5, 49.8, 13.4).to(5, 10, 10).to(5, -20, 100), "..SSS"},
 		"noise at short intervals":             {new(course).to(1, 52.5, 13.4).to(0.2, 52.5009, 13.4).to(0.2, 52.5, 13.4).to(0.2, 52.5009, 13.4).to(0.1, 52.5, 13.4), "....."},

@@ -20,16 +20,16 @@ const (
 // it came from so many metres away at so many metres a second.
 const (
 	longStep = 5_000.0
-	fastStep = 50.0
+	fastStep = 20.0
 )
 
 // Track is what is known of a session when its next position is judged. The zero value knows nothing. It belongs to
 // one goroutine.
 type Track struct {
 	last   Fix // the last good one; with hasLast
-	before Fix // the good one before it, if last is alone; with hasBefore
-	// chain are the newest fixes in doubt, oldest first. Without hasLast they are at null island and pass for good
-	// while there is nothing else.
+	before Fix // if last is alone, the last good one that is not, or the first; with hasBefore
+	// chain are the newest fixes in doubt, oldest first, for one reason. Where that is Plausible they pass for good: with
+	// hasLast they stood alone after before, and without it they are at null island and there is nothing else.
 	chain   [chainLength]Fix
 	credit  float32 // metres of the allowance that have been used
 	learned float32 // metres a second that turned out to be possible, above fastest; 0 for none
@@ -91,12 +91,19 @@ func (t *Track) Next(f Fix, amend func(at int64, now Reason)) Reason {
 	case t.lastIsWrong(&f):
 		wrong := t.last
 		amend(wrong.At, TooFast)
+		if t.reason == Plausible {
+			for _, other := range t.chain[:t.length] {
+				if from := From(other); !from.reaches(&f) {
+					amend(other.At, TooFast)
+				}
+			}
+		}
 		t.last = t.before
 		t.accept(f)
 		t.chain[0], t.length, t.reason = wrong, 1, TooFast // it may be right all the same
 		return Plausible
 	case t.alone:
-		t.accept(f)
+		t.contradict(f)
 		return Plausible
 	}
 	return t.doubt(f, TooFast, amend)
@@ -148,6 +155,16 @@ func (t *Track) accept(f Fix) {
 	used := float64(t.credit) - gain + max(far-noise-inaccuracy(&t.last, &f), 0)
 	t.credit = float32(min(max(used, 0), allowance))
 	t.last, t.hasLast, t.length, t.refused = f, true, 0, 0
+}
+
+// contradict takes a fix for good though it cannot be reached from the last one, which stands alone.
+func (t *Track) contradict(f Fix) {
+	if !t.hasBefore {
+		t.before, t.hasBefore = t.last, true
+	} else {
+		t.push(t.last, Plausible)
+	}
+	t.last, t.credit, t.refused = f, 0, 0
 }
 
 // lastIsWrong reports whether the last good fix, which came from far away, rather than this one is wrong: the device

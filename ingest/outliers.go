@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"math"
 
 	"lastseen/ingest/judge"
@@ -226,7 +227,9 @@ func (c *committer) amend(fresh []schema.OwnedPoint) (changed []schema.OwnedPoin
 			owners[fresh[i].SessionID] = &fresh[i]
 		}
 	}
-	stored, err := c.find(keys)
+	ctx, cancel := context.WithTimeout(context.Background(), statementTimeout)
+	defer cancel()
+	stored, err := c.store.find(ctx, keys)
 	if err != nil {
 		return nil, err
 	}

@@ -81,6 +81,7 @@ type Error struct {
 	Code     Code
 	Field    string // the field or parameter, as it is named on the wire; empty when none is meant
 	Sentence string // one sentence for the caller that says what to do; empty when the code says it all
+	Existing ID     // the caller's own thing that a Conflict is about, where it is to be named
 	Cause    error  // for the log and never for the caller; nil when there is none
 }
 

@@ -36,7 +36,7 @@ func monitored(conn driver.Conn, hosts *health.Hosts, l layout, log *slog.Logger
 			return nil
 		}
 	}
-	return health.Start(health.Config{Hosts: hosts, Log: log, Ask: run(ask), Write: run(writeAgain)})
+	return health.Start(health.Config{Hosts: hosts, Log: log, Ask: run(ask), Sharded: l.cluster != "", Write: run(writeAgain)})
 }
 
 // codeUnknownTable is ClickHouse's UNKNOWN_TABLE.

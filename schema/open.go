@@ -62,6 +62,7 @@ type DB struct {
 	SessionTable
 	DeviceTable
 	KeyTable
+	KeyUsageTable
 	SpentTokenTable
 
 	engine *embedded.Engine // nil with a server, and where the caller owns the engine
@@ -184,7 +185,7 @@ func open(ctx context.Context, options *clickhouse.Options, servers *health.Host
 	c := &connection{conn: counted, monitor: monitor, revision: revision, database: database, layout: layout, counts: counts}
 	return &DB{
 		connection: c, PointTable: PointTable{c}, CheckpointTable: CheckpointTable{c}, SessionTable: SessionTable{c},
-		DeviceTable: DeviceTable{c}, KeyTable: KeyTable{c}, SpentTokenTable: SpentTokenTable{c}, hosts: hosts,
+		DeviceTable: DeviceTable{c}, KeyTable: KeyTable{c}, KeyUsageTable: KeyUsageTable{c}, SpentTokenTable: SpentTokenTable{c}, hosts: hosts,
 	}, nil
 }
 

@@ -321,6 +321,13 @@ func TestSuggestValues(t *testing.T) {
 	}
 }
 
+func milliseconds(at *time.Time) int64 {
+	if at == nil {
+		return 0
+	}
+	return at.UnixMilli()
+}
+
 func TestEachSessionAccess(t *testing.T) {
 	t.Parallel()
 	db := schematest.Open(t)
@@ -332,6 +339,7 @@ func TestEachSessionAccess(t *testing.T) {
 		sessions[i] = s
 		want[s.ID] = schema.SessionAccess{
 			ID: s.ID, OrgID: s.OrgID, Public: s.Public != nil && *s.Public, SharedWithOrgIDs: s.SharedWithOrgIDs,
+			ScheduledFor: milliseconds(s.TerminationScheduledFor), TerminatedAt: milliseconds(s.TerminatedAt),
 		}
 	}
 	saveSessions(t, db, sessions)

@@ -35,15 +35,8 @@ func streamHistory(c *call, request history.Request) error {
 	if p.Choice("order", "timestamp", "received") == "received" {
 		request.Order = history.OrderReceived
 	}
-	if cursor, present := p.Optional("cursor"); present {
-		if request.Cursor = cursor; cursor == "" {
-			p.Reject("cursor", "Use a cursor as it came, or leave the parameter out to begin anew.")
-		}
-	}
-	request.Format = historyFormat(p, header)
-	if compression := p.Choice("compression", "none", "lz4", "zstd"); compression != "none" {
-		request.ArrowCompression = compression
-	}
+	request.Cursor = cursor(p)
+	request.Format, request.ArrowCompression = historyFormat(p, header), arrowCompression(p)
 	if p.Good() && !start.Before(end) {
 		p.Reject("start_timestamp", "Use a start_timestamp that lies before end_timestamp.")
 	}
@@ -51,6 +44,11 @@ func streamHistory(c *call, request history.Request) error {
 		return err
 	}
 	request.Start, request.End = start.UnixMilli(), end.UnixMilli()
+	return streamPage(c, request)
+}
+
+// streamPage streams what a request asks for.
+func streamPage(c *call, request history.Request) error {
 	points, err := c.server.services.History.Open(c.context(), request)
 	if err != nil {
 		return err
@@ -58,7 +56,24 @@ func streamHistory(c *call, request history.Request) error {
 	if next := points.NextCursor(); next != "" {
 		c.http.Response.Header.Set(headerNextCursor, next)
 	}
-	return c.stream(points, historyCoding(&request, header))
+	return c.stream(points, historyCoding(&request, &c.http.Request.Header))
+}
+
+// cursor reads where a page begins, which is empty for the first one.
+func cursor(p *input.Parameters) string {
+	cursor, present := p.Optional("cursor")
+	if present && cursor == "" {
+		p.Reject("cursor", "Use a cursor as it came, or leave the parameter out to begin anew.")
+	}
+	return cursor
+}
+
+// arrowCompression reads how an Arrow stream is compressed within.
+func arrowCompression(p *input.Parameters) string {
+	if compression := p.Choice("compression", "none", "lz4", "zstd"); compression != "none" {
+		return compression
+	}
+	return ""
 }
 
 const headerNextCursor = "Next-Cursor"

@@ -22,6 +22,7 @@ import (
 	"lastseen/keys"
 	"lastseen/keys/apikey"
 	"lastseen/keys/people"
+	"lastseen/query/changes"
 	"lastseen/query/history"
 	"lastseen/query/latest"
 	"lastseen/query/sessions"
@@ -134,6 +135,7 @@ func (s *service) services(ctx context.Context) Services {
 		LastSeen:      lastSeen,
 		History:       history.New(s.db, lastSeen, history.Options{CursorKey: cursorKey, Watermark: writer}),
 		Sessions:      sessions.New(s.db, lastSeen, time.Now),
+		Changes:       changes.New(lastSeen, issuer.DeriveKey("changes cursors")),
 		SignIn:        signIn,
 		Ready: func(ctx context.Context) error {
 			if s.db.Ping(ctx) != nil {

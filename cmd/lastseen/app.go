@@ -21,6 +21,7 @@ import (
 	"lastseen/keys/apikey"
 	"lastseen/keys/people/oidc"
 	"lastseen/keys/ratelimit"
+	"lastseen/query/changes"
 	"lastseen/query/history"
 	"lastseen/query/latest"
 	"lastseen/query/sessions"
@@ -47,6 +48,7 @@ type appConfig struct {
 	cachedKeys     int // API keys and device credentials
 	keyLookUpRate  ratelimit.Rate
 	signIn         signInConfig
+	maxKeys        int           // of an organisation and a kind that are good at the same time; 0 for no bound
 	acceptDamage   bool          // go on although parts of tables are missing
 	drainDelay     time.Duration // from /readyz's 503 to the refusal of connections
 	drainTimeout   time.Duration // for requests in flight at the end
@@ -190,7 +192,9 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	if err != nil {
 		return services, err
 	}
-	authenticator, keyService, err := a.startKeys(db, nodes.Notices.Keys, registry, oidc.Users{Local: issuer, Provider: provider})
+	authenticator, keyService, err := a.startKeys(oidc.Users{Local: issuer, Provider: provider}, apikey.ServiceConfig{
+		DB: db, Channel: nodes.Notices.Keys, Devices: registry, MaxKeys: a.config.maxKeys, CursorKey: issuer.DeriveKey("key list cursors"), Logger: a.config.log,
+	})
 	if err != nil {
 		return services, err
 	}
@@ -217,6 +221,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 			Retention: a.config.schema.Retention,
 		}),
 		Sessions:  sessions.New(db, lastSeen, time.Now),
+		Changes:   changes.New(lastSeen, issuer.DeriveKey("changes cursors")),
 		Ready:     func(ctx context.Context) error { return ready(ctx, db, authenticator) },
 		StoreDown: func() bool { return db.Trouble() != nil },
 	}, nil
@@ -257,15 +262,15 @@ func (a *App) load(ctx context.Context, lastSeen *latest.Table, registry *regist
 	return nil
 }
 
-func (a *App) startKeys(db *schema.DB, channel apikey.RevocationChannel, devices apikey.DeviceDirectory, users apikey.TokenVerifier) (*apikey.Authenticator, *apikey.Service, error) {
+func (a *App) startKeys(users apikey.TokenVerifier, service apikey.ServiceConfig) (*apikey.Authenticator, *apikey.Service, error) {
 	authenticator, err := apikey.NewAuthenticator(apikey.AuthenticatorConfig{
-		Store: db, Users: users, Channel: channel, CachedKeys: a.config.cachedKeys, LoadRate: a.config.keyLookUpRate, Logger: a.config.log,
+		Store: service.DB, Users: users, Channel: service.Channel, CachedKeys: a.config.cachedKeys, LoadRate: a.config.keyLookUpRate, Logger: a.config.log,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
 	a.onStop("the key cache", func(context.Context) error { return authenticator.Close() })
-	return authenticator, apikey.NewService(apikey.ServiceConfig{DB: db, Channel: channel, Devices: devices, Logger: a.config.log}), nil
+	return authenticator, apikey.NewService(service), nil
 }
 
 // startCheckpoints writes last_seen behind, and once more at the end.

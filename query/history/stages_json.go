@@ -17,7 +17,7 @@ func (s *Stream) beginJSON() error {
 
 func (s *Stream) pointsJSON() error {
 	inRange := s.page.whole && s.request.BucketSeconds == 0 // the points are all that clusters need
-	out, separate := s.piece.buffer, s.points > 0
+	out, separate, encoded := s.piece.buffer, s.points > 0, s.session
 	for len(out) < pieceSize {
 		p, err := s.nextPoint()
 		if err != nil {
@@ -31,6 +31,10 @@ func (s *Stream) pointsJSON() error {
 			out = append(out, ',')
 		}
 		separate = true
+		if p.SessionID != encoded { // of a feed
+			encoded = p.SessionID
+			s.encoder.Of(encoded)
+		}
 		out = s.encoder.Append(out, p)
 		if inRange {
 			s.findIn(p)

@@ -21,11 +21,15 @@ import (
 type Stream struct {
 	history *Reader
 	ctx     context.Context // that of the request
-	session schema.ID
 	request Request
-	from    int64 // the start of the request, or of what is kept when that is later, Unix milliseconds
-	page    page
-	began   time.Time
+	session schema.ID // the zero one where all sessions are wanted
+	// shared are those of others that are wanted then, and unshared what Access said of them last.
+	shared   []schema.ID
+	unshared uint64
+
+	from  int64 // the start of the request, or of what is kept when that is later, Unix milliseconds
+	page  page
+	began time.Time
 
 	stage  func(*Stream) error // nil when all is made
 	piece  *piece
@@ -37,13 +41,14 @@ type Stream struct {
 	encoder *wire.PointEncoder  // used by JSON
 	finder  *stays.Finder       // used by JSON
 	stays   []stays.Stay        // those still to be written
+	track   schema.ID           // whose points a format is in the middle of, the zero one for nobody's
 	closed  bool
 }
 
 // failure tells a request that has ended, and one for too much, from a ClickHouse that failed.
 func (s *Stream) failure(err error) error {
 	if s.ctx.Err() != nil {
-		return fmt.Errorf("read the history of a session: %w", context.Cause(s.ctx))
+		return fmt.Errorf("read a history: %w", context.Cause(s.ctx))
 	}
 	if errors.Is(err, schema.ErrTooManyRows) {
 		return s.history.limits.tooManyPoints()
@@ -86,8 +91,8 @@ func (s *Stream) start() (err error) {
 func (s *Stream) openPoints() (err error) {
 	db, r := s.history.db, &s.request
 	switch {
-	case s.page.receipts != nil:
-		s.query, err = db.ReadReceived(s.ctx, s.session, s.from, r.End, *s.page.receipts)
+	case s.page.arrivals != nil:
+		s.query, err = db.ReadReceived(s.ctx, *s.page.arrivals)
 	case r.BucketSeconds > 0:
 		s.query, err = db.ReadBuckets(s.ctx, s.session, s.page.start, s.page.end, r.BucketSeconds)
 	default:
@@ -109,8 +114,8 @@ func (s *Stream) Next() ([]byte, error) {
 		s.piece = pieces.Get().(*piece)
 	}
 	// Before the points are read: who loses the right sees nothing that was stored after that.
-	if !s.history.access.Exists(s.session, s.request.viewer()) {
-		return nil, schema.NoSession
+	if err := s.allowed(); err != nil {
+		return nil, err
 	}
 	p := s.piece
 	p.buffer = p.buffer[:0]

@@ -50,6 +50,7 @@ func (t *Table) Load(ctx context.Context, progress func(Progress)) error {
 			return fmt.Errorf("load the last_seen table: %w", schema.Failure(err))
 		}
 	}
+	t.changes.fill()
 	if progress != nil {
 		progress(l.done)
 	}

@@ -2,10 +2,13 @@ package latest
 
 import (
 	"log/slog"
+	"math"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
 
+	"lastseen/query/latest/changelog"
 	"lastseen/schema"
 	"lastseen/schema/measure"
 )
@@ -25,7 +28,7 @@ const (
 // Table holds the newest data point of every session in memory, with who may see it. It is safe
 // for concurrent use, and a look-up that starts after a change returned sees it. Look-ups take no
 // lock, but for those of sessions that are shared with the caller's organisation, which share a
-// read lock with a sixty-fourth of the sessions. It takes about 120 bytes a session.
+// read lock with a sixty-fourth of the sessions. It takes about 130 bytes a session.
 type Table struct {
 	db  *schema.DB
 	now func() time.Time
@@ -36,6 +39,9 @@ type Table struct {
 	shares  shares
 
 	watches watches
+	changes *changes
+	endings *endings
+	run     uint64 // tells places in it from those in other tables
 
 	mu    sync.Mutex
 	dirty map[schema.ID]struct{} // changed since it was last saved
@@ -47,12 +53,14 @@ type Table struct {
 // New returns an empty table over db. Load fills it; Run keeps its checkpoint in ClickHouse
 // up to date. now is the clock (time.Now in production).
 func New(db *schema.DB, now func() time.Time) *Table {
-	return &Table{
+	t := &Table{
 		db: db, now: now, log: slog.Default(),
-		records: newRecords(), orgs: newOrganisations(), dirty: make(map[schema.ID]struct{}),
+		records: newRecords(), orgs: newOrganisations(), dirty: make(map[schema.ID]struct{}), endings: newEndings(), run: rand.Uint64(),
 		saver:  saver{saving: make(chan struct{}, 1), interval: time.Second},
 		counts: counts{lag: measure.NewHistogram(measure.LagBounds())},
 	}
+	t.changes = newChanges(t.records, t.orgs, &t.shares)
+	return t
 }
 
 // Len returns the number of sessions in the table.
@@ -63,21 +71,68 @@ func (t *Table) Len() int {
 // PutSession makes a session known, or changes who may see it. Of two calls for one session the
 // later one counts.
 func (t *Table) PutSession(s schema.Session) {
-	t.putAccess(schema.SessionAccess{
+	a := schema.SessionAccess{
 		ID: s.ID, OrgID: s.OrgID, Public: s.Public != nil && *s.Public, SharedWithOrgIDs: slices.Clone(s.SharedWithOrgIDs),
-	})
+	}
+	if s.TerminatedAt != nil {
+		a.TerminatedAt = s.TerminatedAt.UnixMilli()
+	}
+	if s.TerminationScheduledFor != nil {
+		a.ScheduledFor = s.TerminationScheduledFor.UnixMilli()
+	}
+	ref, e, before := t.putAccess(a)
+	t.watches.wake(a.ID)
+	var wake woken
+	t.changes.settle(ref, e, false, slices.Concat(before, a.SharedWithOrgIDs), &wake)
+	wake.wake()
 }
 
-// putAccess takes over who may see a session. It keeps a's slice.
-func (t *Table) putAccess(a schema.SessionAccess) {
-	t.shares.set(a.ID, a.SharedWithOrgIDs)
+// putAccess takes over who may see a session and how long, and returns its record and with whom it was shared before.
+// It keeps a's slice.
+func (t *Table) putAccess(a schema.SessionAccess) (_ changelog.Ref, _ *entry, before []string) {
+	before = t.shares.set(a.ID, a.SharedWithOrgIDs)
 	owner := t.orgs.number(a.OrgID)
-	t.records.update(a.ID, func(r *record) {
+	t.endings.mu.Lock()
+	defer t.endings.mu.Unlock()
+	ended := a.TerminatedAt != 0 || a.ScheduledFor != 0 && a.ScheduledFor <= t.now().UnixMilli()
+	if ended {
+		a.ScheduledFor = 0 // nothing is to come
+	}
+	t.endings.schedule(a.ID, a.ScheduledFor)
+	ref, e := t.records.update(a.ID, func(r *record) {
 		r.owner = owner
 		r.set(isPublic, a.Public)
 		r.set(isShared, len(a.SharedWithOrgIDs) > 0)
+		r.set(hasEnded, ended)
 	})
-	t.watches.wake(a.ID)
+	return ref, e, before
+}
+
+// endDue notes which sessions have ended because the time for it has come.
+func (t *Table) endDue() {
+	next := t.endings.next.Load()
+	if next == math.MaxInt64 {
+		return
+	}
+	now := t.now().UnixMilli()
+	if next > now {
+		return
+	}
+	var wake woken
+	for t.endNext(now, &wake) {
+	}
+	wake.wake()
+}
+
+func (t *Table) endNext(now int64, wake *woken) bool {
+	t.endings.mu.Lock()
+	defer t.endings.mu.Unlock()
+	id, due := t.endings.due(now)
+	if due {
+		ref, e := t.records.update(id, func(r *record) { r.set(hasEnded, true) })
+		t.changes.settle(ref, e, false, t.shares.of(id), wake)
+	}
+	return due
 }
 
 // Publish takes note of points that ClickHouse has, each as it is stored. The newest one of a
@@ -87,16 +142,20 @@ func (t *Table) putAccess(a schema.SessionAccess) {
 func (t *Table) Publish(points []schema.OwnedPoint) {
 	now := t.now().UnixMilli()
 	var changed []schema.ID // what is shown of them; neighbours once
+	var wake woken
 	for i := range points {
 		if i%prefetchLen == 0 {
 			t.prefetch(points[i:min(i+prefetchLen, len(points))])
 		}
 		p := &points[i].DataPoint
 		moved, shown := false, false
-		t.records.update(p.SessionID, func(r *record) {
+		ref, e := t.records.update(p.SessionID, func(r *record) {
 			moved = !r.has(hasPoint) || p.Timestamp > r.newest
 			shown = r.publish(p)
 		})
+		if shown {
+			t.changes.moved(ref, e, &wake)
+		}
 		if shown && (len(changed) == 0 || changed[len(changed)-1] != p.SessionID) {
 			changed = append(changed, p.SessionID)
 		}
@@ -105,6 +164,7 @@ func (t *Table) Publish(points []schema.OwnedPoint) {
 		}
 	}
 	t.watches.wakeEach(changed)
+	wake.wake()
 	// A late point changes nothing that is saved, but its session carries the watermark onward.
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -226,6 +286,15 @@ func (t *Table) Owner(id schema.ID, who schema.Viewer) (orgID string, ok bool) {
 	}
 	return t.orgs.name(r.owner), true
 }
+
+// SharedWith returns the sessions of others that an organisation may see, in no particular order.
+func (t *Table) SharedWith(orgID string) []schema.ID {
+	return slices.DeleteFunc(t.shares.with(orgID), func(id schema.ID) bool { return !t.Exists(id, schema.Viewer{OrgID: orgID}) })
+}
+
+// Unshared counts how often a session ceased to be shared with an organisation. It has counted a change before PutSession
+// returns.
+func (t *Table) Unshared() uint64 { return t.shares.ended.Load() }
 
 // Newest returns what is shown of a session to those who may see it, nil when that is nothing.
 func (t *Table) Newest(id schema.ID) *schema.DataPoint {

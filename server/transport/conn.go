@@ -23,6 +23,7 @@ type Conn struct {
 	net.Conn
 	listener  *Listener
 	address   netip.Prefix
+	ip        netip.Addr
 	linger    bool
 	between   bool        // requests: what arrives next begins one
 	answering atomic.Bool // directly
@@ -60,6 +61,14 @@ func (c *Conn) Address() netip.Prefix {
 		return netip.Prefix{}
 	}
 	return c.address
+}
+
+// IP is the address at the other end, and the zero address where there is none.
+func (c *Conn) IP() netip.Addr {
+	if c == nil {
+		return netip.Addr{}
+	}
+	return c.ip
 }
 
 // Slot is the connection's place among those that poll, and nil where slots do not apply.

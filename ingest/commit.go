@@ -101,7 +101,7 @@ type doubt struct {
 
 func newCommitter(store store, newest Newest, notices Notices, now func() time.Time, flagOutliers bool) committer {
 	return committer{
-		store: store, newest: newest, notices: notices, now: now, group: newGroup(), outliers: newOutliers(flagOutliers),
+		store: store, newest: newest, notices: notices, now: now, group: newGroup(), outliers: newOutliers(flagOutliers, now().UnixMilli()),
 		inDoubt: make(map[schema.ID]doubt), unsettled: make(map[schema.ID]struct{}), counts: newWriterCounts(), findCost: findCost,
 	}
 }
@@ -134,7 +134,6 @@ func (c *committer) write(parts []part) error {
 		return schema.Failure(err)
 	}
 	if err := c.insert(fresh, changed, stamp, len(parts)); err != nil {
-		c.outliers.forget(g)
 		return err
 	}
 	c.outliers.remember(g)

@@ -15,7 +15,8 @@ const maxTracks = 1 << 14
 
 // outliers is what is kept from one group to the next to judge points (package judge).
 type outliers struct {
-	flag   bool // in sessions that leave it to the service
+	flag   bool  // in sessions that leave it to the service
+	since  int64 // when this began, Unix milliseconds: of earlier points it is not known what agreed with them
 	tracks map[schema.ID]*judge.Track
 
 	// Of the group at hand:
@@ -26,9 +27,9 @@ type outliers struct {
 	lifted  measure.Counter
 }
 
-func newOutliers(flag bool) outliers {
+func newOutliers(flag bool, now int64) outliers {
 	return outliers{
-		flag: flag, tracks: make(map[schema.ID]*judge.Track), amended: make(map[schema.PointKey]judge.Reason),
+		flag: flag, since: now, tracks: make(map[schema.ID]*judge.Track), amended: make(map[schema.PointKey]judge.Reason),
 		flagged: map[judge.Reason]*measure.Counter{judge.TooFast: {}, judge.NullIsland: {}, judge.Ahead: {}},
 	}
 }
@@ -40,10 +41,12 @@ type doubts struct {
 	cold    bool  // what comes after the newest good point is in ClickHouse only
 	review  bool  // some points come before others that are judged already
 	through int64 // the time up to which points are judged
-	// track is what is known; nil when it is no more than that there is good, if hasGood.
+	// track is what is known; nil when it is no more than that there is good, if hasGood, and whether that stands alone.
 	track   *judge.Track
 	good    judge.Fix
 	hasGood bool
+	alone   bool
+	own     bool // track is of this group, and not what is kept until its points are stored
 }
 
 // doubtsOf returns what is known of a session, whose newest point that counts is shown, if anything is known.
@@ -58,7 +61,7 @@ func (o *outliers) doubtsOf(session schema.ID, shown *schema.DataPoint, newest i
 	}
 	d.through = newest
 	if d.hasGood = shown.Outlier == schema.NotOutlier; d.hasGood {
-		d.good = fixOf(shown)
+		d.good, d.alone = fixOf(shown), shown.ReceivedAt < o.since
 	}
 	d.cold = !d.hasGood || newest > shown.Timestamp
 	return d
@@ -78,7 +81,8 @@ func (o *outliers) judged(s *groupSession) bool {
 	return s.setting == schema.FlagOutliers || s.setting == schema.OutliersUnset && o.flag
 }
 
-// remember keeps of a group's sessions, whose points are stored, what the next group needs.
+// remember keeps of a group's sessions what the next group needs, now that its points are stored. Without it all is as before
+// the group, which is right after an insert that failed: what was stored all the same will be found.
 func (o *outliers) remember(g *group) {
 	for i := range g.states {
 		s := &g.states[i]
@@ -94,13 +98,6 @@ func (o *outliers) remember(g *group) {
 			}
 			o.tracks[s.id] = s.track
 		}
-	}
-}
-
-// forget drops what is kept of a group's sessions, of which it is not known whether the points are stored.
-func (o *outliers) forget(g *group) {
-	for i := range g.states {
-		delete(o.tracks, g.states[i].id)
 	}
 }
 
@@ -168,7 +165,9 @@ func (o *outliers) take(g *group, place int32) {
 	case s.track != nil:
 		o.track = *s.track
 	case s.hasGood:
-		o.track = judge.From(s.good)
+		if o.track = judge.From(s.good); s.alone {
+			o.track.Doubt()
+		}
 	default:
 		o.track = judge.Track{}
 	}
@@ -186,12 +185,12 @@ func (o *outliers) put(g *group) {
 // keep takes over what is known by now.
 func (d *doubts) keep(t *judge.Track) {
 	d.good, d.hasGood = t.Last()
-	if t.Plain() {
+	if d.alone = false; t.Plain() {
 		d.track = nil
 		return
 	}
-	if d.track == nil {
-		d.track = new(judge.Track)
+	if d.track == nil || !d.own {
+		d.track, d.own = new(judge.Track), true
 	}
 	*d.track = *t
 }

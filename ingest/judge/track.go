@@ -53,6 +53,9 @@ func From(last Fix) (t Track) {
 	return t
 }
 
+// Doubt makes the last good position one that stands alone, since it is not known what agreed with it.
+func (t *Track) Doubt() { t.alone = t.hasLast }
+
 // Through returns the time (Unix milliseconds) up to which the track has judged: what is not later must be reviewed.
 // Fixes in the future do not count.
 func (t *Track) Through() int64 {
@@ -192,7 +195,10 @@ func (t *Track) doubt(f Fix, reason Reason, amend func(int64, Reason)) Reason {
 	for i := range chain[:len(chain)-1] {
 		amend(chain[i].At, Plausible)
 	}
-	*t = Track{last: f, hasLast: true, alone: len(chain) == 1, learned: max(t.learned, learned)}
+	if learned = max(t.learned, learned); learned <= fastest {
+		learned = 0
+	}
+	*t = Track{last: f, hasLast: true, alone: len(chain) == 1, learned: learned}
 	return Plausible
 }
 
@@ -223,18 +229,17 @@ func (t *Track) established() (chain []Fix, learned float32) {
 	for from > 0 && agree(&all[from-1], &all[from]) {
 		from--
 	}
-	if enough(all[from:]) {
+	goesOn := len(all) == chainLength
+	for i := 2; i < len(all) && goesOn; i++ {
+		goesOn = isSteady(&all[i-2], &all[i-1], &all[i])
+	}
+	switch {
+	case goesOn:
+		return all, float32(1.3 * speed(&all[0], &all[len(all)-1]))
+	case enough(all[from:]):
 		return all[from:], 0
 	}
-	if len(all) < chainLength {
-		return nil, 0
-	}
-	for i := range all[2:] {
-		if !isSteady(&all[i], &all[i+1], &all[i+2]) {
-			return nil, 0
-		}
-	}
-	return all, float32(1.3 * speed(&all[0], &all[len(all)-1]))
+	return nil, 0
 }
 
 // enough reports whether so many fixes that agree are believed.

@@ -35,9 +35,10 @@ var product = []struct {
 	{"server/openapi", "keys/apikey"},
 	{"server/console", ""},
 
-	{"ingest", "ingest/decode ingest/registry schema schema/measure"},
+	{"ingest", "ingest/decode ingest/judge ingest/registry schema schema/measure"},
 	{"ingest/decode", "ingest/registry schema"},
 	{"ingest/registry", "schema schema/keyedlock"},
+	{"ingest/judge", ""},
 
 	{"query/history", "query/history/format query/history/stays query/wire schema"},
 	{"query/history/format", "query/wire schema"},
@@ -56,11 +57,12 @@ var product = []struct {
 	{"keys", "schema"},
 	{"keys/ratelimit", ""},
 
-	{"schema", "schema/embedded schema/health schema/measure"},
+	{"schema", "schema/embedded schema/health schema/lease schema/measure"},
 	{"schema/schematest", "schema schema/clickhousetest schema/embedded"},
 	{"schema/clickhousetest", "schema/embedded"},
 	{"schema/embedded", ""},
 	{"schema/health", ""},
+	{"schema/lease", ""},
 	{"schema/keyedlock", ""},
 	{"schema/measure", ""},
 }

@@ -174,7 +174,7 @@ func (s *service) boot(options WriterOptions) {
 	s.tb.Helper()
 	options.Now, s.limits = s.clock.Now, options.limits
 	s.reader = newReader()
-	s.registry = registry.New(s.db, s.reader, s.clock.Now)
+	s.registry = registry.New(s.db, s.reader, registry.Quotas{}, s.clock.Now)
 	if err := s.registry.Load(s.tb.Context()); err != nil {
 		s.tb.Fatalf("load the registry: %v", err)
 	}

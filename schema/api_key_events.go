@@ -56,7 +56,7 @@ type KeyEvent struct {
 
 // InsertKeyEvent adds an event. The same event may be added any number of times.
 func (db *KeyTable) InsertKeyEvent(ctx context.Context, e KeyEvent) error {
-	err := db.conn.Exec(ctx, `INSERT INTO api_key_events (event_id, org_id, kind, key_id, name, prefix, action, user_id, at, changed)
+	err := db.execWithRoom(ctx, `INSERT INTO api_key_events (event_id, org_id, kind, key_id, name, prefix, action, user_id, at, changed)
 SELECT {event:String}, {org:String}, {kind:String}, {key:String}, {name:String}, {prefix:String}, {action:String}, {user:String},
   fromUnixTimestamp64Milli({at:Int64}, 'UTC'), arrayFilter(x -> x != '', splitByChar(',', {changed:String}))`,
 		clickhouse.Named("event", e.ID.String()), clickhouse.Named("org", e.OrgID), clickhouse.Named("kind", string(e.Kind)),

@@ -239,7 +239,7 @@ func orNoRate(rate uint32) uint32 {
 
 // RevokeAPIKey records a revocation. It cannot be undone; of several the earliest counts.
 func (db *KeyTable) RevokeAPIKey(ctx context.Context, hash KeyHash, at time.Time, userID string) error {
-	err := db.conn.Exec(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at, revoked_by_user_id)
+	err := db.execWithRoom(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at, revoked_by_user_id)
 SELECT {hash:String}, fromUnixTimestamp64Milli({never:Int64}, 'UTC'), fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {user:String}`,
 		bindNever(), clickhouse.Named("hash", hex.EncodeToString(hash[:])), clickhouse.Named("at", at.UnixMilli()), clickhouse.Named("user", userID))
 	if err != nil {
@@ -251,7 +251,7 @@ SELECT {hash:String}, fromUnixTimestamp64Milli({never:Int64}, 'UTC'), fromUnixTi
 // ExpireAPIKey makes a key expire at a time; of several expiries the earliest counts, so a key's life
 // is never made longer.
 func (db *KeyTable) ExpireAPIKey(ctx context.Context, hash KeyHash, at time.Time) error {
-	err := db.conn.Exec(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at)
+	err := db.execWithRoom(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at)
 SELECT {hash:String}, fromUnixTimestamp64Milli({at:Int64}, 'UTC'), fromUnixTimestamp64Milli({never:Int64}, 'UTC')`,
 		bindNever(), clickhouse.Named("hash", hex.EncodeToString(hash[:])), clickhouse.Named("at", at.UnixMilli()))
 	if err != nil {
@@ -263,7 +263,7 @@ SELECT {hash:String}, fromUnixTimestamp64Milli({at:Int64}, 'UTC'), fromUnixTimes
 // EndAPIKey ends a key at once, whatever a clock that is set back may say later: it expires, and counts as
 // ended by its owner, at the same time. Ended tells such a key.
 func (db *KeyTable) EndAPIKey(ctx context.Context, hash KeyHash, at time.Time, userID string) error {
-	err := db.conn.Exec(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at, revoked_by_user_id)
+	err := db.execWithRoom(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at, revoked_by_user_id)
 SELECT {hash:String}, fromUnixTimestamp64Milli({at:Int64}, 'UTC'), fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {user:String}`,
 		clickhouse.Named("hash", hex.EncodeToString(hash[:])), clickhouse.Named("at", at.UnixMilli()), clickhouse.Named("user", userID))
 	if err != nil {

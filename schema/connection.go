@@ -12,6 +12,7 @@ type connection struct {
 	revision  int // see blockRevision
 	counts    *statementCounts
 	monitor   *health.Monitor
+	ballast   *ballast // nil but for the embedded engine that Open has started
 
 	pointInserts      insertPool[pointColumns]
 	checkpointInserts insertPool[checkpointColumns]

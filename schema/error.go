@@ -113,8 +113,11 @@ func (e *Error) Is(target error) bool {
 var NoSession = &Error{Code: NotFound, Sentence: "There is no such session that you may see; check the session_id."}
 
 // Failure returns what a caller is told when a statement has failed: DiskFull when the disk was the reason,
-// otherwise Unavailable.
+// otherwise Unavailable, with the sentence of one that has one.
 func Failure(err error) error {
+	if said, is := errors.AsType[*Error](err); is && said.Code == Unavailable && said.Sentence != "" {
+		return err
+	}
 	if errors.Is(err, DiskFull) {
 		return DiskFull.Because(err)
 	}

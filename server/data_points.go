@@ -9,6 +9,7 @@ import (
 	"lastseen/query/history/format"
 	"lastseen/query/history/stays"
 	"lastseen/server/input"
+	"lastseen/server/limit"
 	"lastseen/server/stream"
 )
 
@@ -49,6 +50,9 @@ func streamHistory(c *call, request history.Request) error {
 
 // streamPage streams what a request asks for.
 func streamPage(c *call, request history.Request) error {
+	if err := enterFile(c, &request); err != nil {
+		return err
+	}
 	points, err := c.server.services.History.Open(c.context(), request)
 	if err != nil {
 		return err
@@ -74,6 +78,20 @@ func arrowCompression(p *input.Parameters) string {
 		return compression
 	}
 	return ""
+}
+
+// leastPublicRate is how many bytes a second those without a credential must accept of a file.
+const leastPublicRate = 64 << 10
+
+// enterFile bounds the files of those without a credential. Their query cannot be suspended while a client is slow to read,
+// so they keep their place: a part of the public's places is left to other formats, and slow readers are cut.
+func enterFile(c *call, request *history.Request) (err error) {
+	if !request.Public || request.Format.Export() == "" {
+		return nil
+	}
+	c.leastRate = leastPublicRate
+	c.filed, err = c.server.publicFiles.TryEnter(limit.Request{Owner: limit.Public, Weight: 1})
+	return err
 }
 
 const headerNextCursor = "Next-Cursor"

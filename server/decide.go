@@ -87,7 +87,7 @@ func (c *call) checkForm() error {
 		c.http.SetConnectionClose()
 		return problem.HTTPVersion
 	}
-	if !transport.WellFormed(header.RawHeaders()) {
+	if c.connection().BareLine() || !transport.WellFormed(header.RawHeaders()) {
 		c.http.SetConnectionClose()
 		return problem.Malformed
 	}

@@ -155,6 +155,12 @@ const (
 	openHistories = 8
 )
 
+// publicFiles is how many files are read at once without a credential: half of the public's places for histories.
+func publicFiles(histories int) limit.GateConfig {
+	places := max(1, int64(histories+3)/4/2)
+	return limit.GateConfig{Capacity: places, PublicShare: places}
+}
+
 // Server answers HTTP requests. Its methods are safe for concurrent use.
 type Server struct {
 	config       Config
@@ -168,6 +174,7 @@ type Server struct {
 	queries      *limit.Gate
 	streams      *limit.Gate                  // histories that are read
 	open         *limit.Gate                  // histories, those included that wait for a slow client
+	publicFiles  *limit.Gate                  // histories without a credential that keep their place while a client is slow
 	waiting      *limit.Gate                  // requests that wait for a change
 	slots        *limit.Slots                 // connections that poll under overload
 	thinned      map[string]*ratelimit.Bucket // by reason: refusals of which not all are logged
@@ -207,6 +214,7 @@ func New(config Config, services Services) *Server {
 			problem.ReasonBusy: {}, problem.ReasonRate: {}, problem.ReasonUnavailable: {}, problem.ReasonDiskFull: {},
 		},
 	}
+	s.publicFiles = limit.NewGate(publicFiles(config.Histories))
 	s.counts = newServerCounts(s.routes)
 	s.slots = limit.NewSlots(config.PollWait)
 	s.rates, s.rateProblems = limit.NewRates(config.RequestRate, config.FailureRate, config.Now), newRateProblems(&config)

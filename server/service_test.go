@@ -51,6 +51,7 @@ type service struct {
 type setup struct {
 	config   Config
 	services Services
+	db       *schema.DB        // of the services
 	handle   func(*call) error // answers every request when set
 }
 
@@ -60,7 +61,7 @@ func start(tb testing.TB, adjust ...func(*setup)) *service {
 	s := &service{TB: tb, db: schematest.Open(tb), log: &logBuffer{}, served: make(chan error, 1)}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	with := setup{services: s.services(ctx), config: Config{
+	with := setup{services: s.services(ctx), db: s.db, config: Config{
 		Logger: slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})), AccessLog: LogAll,
 	}}
 	for _, change := range adjust {
@@ -95,7 +96,7 @@ func start(tb testing.TB, adjust ...func(*setup)) *service {
 func (s *service) services(ctx context.Context) Services {
 	s.Helper()
 	lastSeen := latest.New(s.db, time.Now)
-	registry := registry.New(s.db, lastSeen, time.Now)
+	registry := registry.New(s.db, lastSeen, registry.Quotas{}, time.Now)
 	for _, load := range []func() error{
 		func() error { return lastSeen.Load(ctx, nil) },
 		func() error { return registry.Load(ctx) },

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"lastseen/cmd/lastseen/terminal"
+	"lastseen/ingest/registry"
 	"lastseen/keys/ratelimit"
 	"lastseen/query/history"
 	"lastseen/schema"
@@ -41,6 +42,8 @@ type limitFlags struct {
 	ClockAhead               time.Duration  `default:"60s" placeholder:"DURATION" help:"How far ahead of this machine's clock the timestamp of a point may lie; others are rejected (default ${default})."`
 	IngestQueue              int            `default:"10000" placeholder:"POINTS" help:"Points that may wait for the next insert under overload; past it 503 (default ${default})."`
 	IngestInterval           time.Duration  `default:"100ms" help:"Least time between the starts of two inserts of few points: at most 1s; longer gives ClickHouse less to do and acknowledgements more time; 0 for none (default ${default})."`
+	DevicesPerOrganisation   int            `default:"200000" help:"Devices that one organisation may register; past it 409; 0 for no limit (default ${default})."`
+	SessionsPerOrganisation  int            `default:"200000" help:"Active sessions that one organisation may have; past it 409; 0 for no limit (default ${default})."`
 	Queries                  int            `default:"0" help:"Requests that ask ClickHouse at the same time, histories aside; 0 for four times the processors (default ${default})."`
 	LongPolls                int            `default:"50000" help:"Requests that wait for a change at the same time, streams of events included; past it polls are answered at once and streams refused (default ${default})."`
 	Histories                int            `default:"8" help:"Histories that are streamed at the same time: of one organisation half as many, past it 429; without a credential a quarter (default ${default})."`
@@ -108,6 +111,8 @@ func (f *limitFlags) limits() []limit {
 		{"ingest-memory", int64(f.IngestMemory), 1},
 		{"ingest-queue", int64(f.IngestQueue), 1},
 		{"queries", int64(f.Queries), 0},
+		{"devices-per-organisation", int64(f.DevicesPerOrganisation), 0},
+		{"sessions-per-organisation", int64(f.SessionsPerOrganisation), 0},
 		{"long-polls", int64(f.LongPolls), 1},
 		{"histories", int64(f.Histories), 1},
 		{"history-max-points", f.HistoryMaxPoints, 0},
@@ -141,6 +146,7 @@ func (f *serviceFlags) config(log *slog.Logger, accessLog string, storage schema
 			Queries: queries, Histories: f.Histories, LongPolls: f.LongPolls, QueueWait: f.QueueWait, PollWait: f.PollWait,
 			RequestRate: f.RequestRate, FailureRate: f.FailureRate, TrustedProxies: f.TrustedProxies,
 		},
+		quotas:        registry.Quotas{Devices: f.DevicesPerOrganisation, Sessions: f.SessionsPerOrganisation},
 		historyLimits: history.Limits{Points: f.HistoryMaxPoints, Bytes: f.HistoryMaxBytes, Time: f.HistoryMaxTime},
 		ingestBytes:   int64(f.IngestMemory) << 20, ingestQueue: f.IngestQueue, clockAhead: f.ClockAhead, flagOutliers: f.Outliers == schema.WordFlagOutliers,
 		ingestInterval: f.IngestInterval, cachedKeys: f.CachedKeys, maxKeys: f.MaxKeys, keyLookUpRate: f.KeyLookUpRate,

@@ -29,6 +29,7 @@ type Conn struct {
 	answering atomic.Bool // directly
 
 	slot     limit.Holder // of a slot for polls
+	line     requestLine  // of the request that arrives, or has
 	plain    Plain        // what the direct way is asked
 	handover Handover
 
@@ -90,6 +91,10 @@ func (c *Conn) TakeHandover() (note Handover) {
 	return note
 }
 
+// BareLine reports whether the present request's first line ended in a bare LF. Of a request that was sent before the answer to
+// the one before it nothing is known.
+func (c *Conn) BareLine() bool { return c != nil && c.line.bare }
+
 // Linger makes Close read for a moment what the client is still sending. Without it, the kernel answers the unread
 // rest of a refused request with a reset, which can overtake our answer, and the client sees a broken connection
 // instead of the reason.
@@ -109,12 +114,17 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 	}
 	for {
 		n, err = c.read(p)
+		if c.between {
+			c.line = requestLine{}
+		}
 		if err != nil || !c.between || c.listener.options.Direct == nil {
+			c.line.add(p[:n])
 			return n, err
 		}
 		answered, err := c.answerDirectly(p[:n])
 		if !answered {
 			c.between = false
+			c.line.add(p[:n])
 			return n, nil
 		}
 		c.pipelined = false

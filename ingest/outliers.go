@@ -10,7 +10,7 @@ import (
 )
 
 // maxTracks bounds the sessions of which more is kept than their newest good point: those where something is in doubt,
-// some 300 bytes each. A session that is not among them is read from ClickHouse when that matters.
+// some 600 bytes each. A session that is not among them is read from ClickHouse when that matters.
 const maxTracks = 1 << 14
 
 // outliers is what is kept from one group to the next to judge points (package judge).

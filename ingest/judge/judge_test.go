@@ -99,6 +99,12 @@ func TestAClockThatIsAhead(t *testing.T) {
 	if _, order := run(c.fixes); word(order) != "...A." {
 		t.Errorf("judged %s, want the one that is ahead to be found", word(order))
 	}
+	for i := range 5 { // and meanwhile the device is switched on elsewhere
+		c.to(1, 48.1, 11.6+float64(i)*1e-4)
+	}
+	if _, order := run(c.fixes); word(order) != "...A......" {
+		t.Errorf("judged %s, want one that is ahead to stand in nobody's way", word(order))
+	}
 	c = new(course).stay(3, 10, 52.5, 13.4)
 	for range 6 { // the clock is ahead for good
 		c.to(10, 52.5, 13.4)

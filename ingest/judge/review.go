@@ -92,8 +92,10 @@ func (r *review) recall(p *Point) {
 		t.accept(p.Fix)
 	case p.Was == Plausible:
 		t.first(p.Fix, r.amend)
-	case p.Was != NullIsland && t.hasLast:
-		t.push(p.Fix, p.Was)
+	case p.Was == TooFast && t.hasLast:
+		t.refuse(p.Fix)
+	case p.Was == Ahead && t.hasLast:
+		t.future.push(p.Fix)
 	}
 }
 
@@ -102,8 +104,7 @@ func (r *review) judge(i int) {
 	p, t := &r.points[i], &r.track
 	if p.New && !p.ahead() && r.inTheWay(i) {
 		if t.hasLast {
-			t.refused++
-			t.push(p.Fix, TooFast)
+			t.refuse(p.Fix)
 		}
 		p.Is = TooFast
 		return

@@ -28,14 +28,14 @@ const (
 type Track struct {
 	last   Fix // the last good one; with hasLast
 	before Fix // if last is alone, the last good one that is not, or the first; with hasBefore
-	// chain are the newest fixes in doubt, oldest first, for one reason. Where that is Plausible they pass for good: with
-	// hasLast they stood alone after before, and without it they are at null island and there is nothing else.
-	chain   [chainLength]Fix
-	credit  float32 // metres of the allowance that have been used
-	learned float32 // metres a second that turned out to be possible, above fastest; 0 for none
-	length  uint8   // of the chain
-	refused uint8   // since the last good one
-	reason  Reason  // of the chain
+	// doubtful are the newest fixes that are taken for too fast. Where they pass for good: with hasLast they stood alone
+	// after before, and without it they are at null island and there is nothing else.
+	doubtful chain
+	pass     bool
+	future   chain   // the newest fixes whose time lies in the future
+	credit   float32 // metres of the allowance that have been used
+	learned  float32 // metres a second that turned out to be possible, above fastest; 0 for none
+	refused  uint8   // since the last good one
 
 	hasLast, hasBefore bool
 	// alone says that no other fix agrees with last. It and one that cannot be reached from it are a word against a
@@ -46,7 +46,8 @@ type Track struct {
 // From returns a track of which no more is known than its last good position.
 func From(last Fix) (t Track) {
 	if last.AtNullIsland() {
-		t.chain[0], t.length = last, 1
+		t.doubtful.push(last)
+		t.pass = true
 		return t
 	}
 	t.last, t.hasLast = last, true
@@ -63,8 +64,8 @@ func (t *Track) Through() int64 {
 	if t.hasLast {
 		at = t.last.At
 	}
-	if t.length > 0 && t.reason != Ahead {
-		at = max(at, t.chain[t.length-1].At)
+	if n := t.doubtful.length; n > 0 {
+		at = max(at, t.doubtful.fixes[n-1].At)
 	}
 	return at
 }
@@ -74,7 +75,7 @@ func (t *Track) Last() (last Fix, ok bool) { return t.last, t.hasLast }
 
 // Plain reports whether the track is worth nothing more than its last good position, which is so of nearly all.
 func (t *Track) Plain() bool {
-	return t.hasLast && !t.alone && t.length == 0 && t.refused == 0 && t.learned == 0 && t.credit < allowance/2
+	return t.hasLast && !t.alone && t.doubtful.length == 0 && t.future.length == 0 && t.refused == 0 && t.learned == 0 && t.credit < allowance/2
 }
 
 // Next judges a fix that is later than Through. It calls amend for each earlier fix that is judged otherwise because
@@ -85,7 +86,11 @@ func (t *Track) Next(f Fix, amend func(at int64, now Reason)) Reason {
 	}
 	switch {
 	case f.ahead() && !t.last.ahead():
-		return t.doubt(f, Ahead, amend)
+		t.future.push(f)
+		if all := t.future.all(); enough(all) { // the clock is ahead for good
+			return t.believe(all, 0, amend)
+		}
+		return Ahead
 	case t.reaches(&f):
 		t.accept(f)
 		return Plausible
@@ -94,8 +99,8 @@ func (t *Track) Next(f Fix, amend func(at int64, now Reason)) Reason {
 	case t.lastIsWrong(&f):
 		wrong := t.last
 		amend(wrong.At, TooFast)
-		if t.reason == Plausible {
-			for _, other := range t.chain[:t.length] {
+		if t.pass {
+			for _, other := range t.doubtful.all() {
 				if from := From(other); !from.reaches(&f) {
 					amend(other.At, TooFast)
 				}
@@ -103,27 +108,23 @@ func (t *Track) Next(f Fix, amend func(at int64, now Reason)) Reason {
 		}
 		t.last = t.before
 		t.accept(f)
-		t.chain[0], t.length, t.reason = wrong, 1, TooFast // it may be right all the same
+		t.doubtful.push(wrong) // it may be right all the same
 		return Plausible
 	case t.alone:
 		t.contradict(f)
 		return Plausible
 	}
-	return t.doubt(f, TooFast, amend)
+	return t.doubt(f, amend)
 }
 
 // first judges a fix before which there is no good one.
 func (t *Track) first(f Fix, amend func(int64, Reason)) Reason {
 	if f.AtNullIsland() {
-		if t.length == chainLength {
-			copy(t.chain[:], t.chain[1:])
-			t.length--
-		}
-		t.chain[t.length] = f
-		t.length++
+		t.doubtful.push(f)
+		t.pass = true
 		return Plausible
 	}
-	for _, zero := range t.chain[:t.length] {
+	for _, zero := range t.doubtful.all() {
 		if distance(&zero, &f) > farFromIt {
 			amend(zero.At, NullIsland)
 		}
@@ -157,7 +158,8 @@ func (t *Track) accept(f Fix) {
 	}
 	used := float64(t.credit) - gain + max(far-noise-inaccuracy(&t.last, &f), 0)
 	t.credit = float32(min(max(used, 0), allowance))
-	t.last, t.hasLast, t.length, t.refused = f, true, 0, 0
+	t.last, t.hasLast, t.refused = f, true, 0
+	t.doubtful.length, t.future.length, t.pass = 0, 0, false
 }
 
 // contradict takes a fix for good though it cannot be reached from the last one, which stands alone.
@@ -165,7 +167,8 @@ func (t *Track) contradict(f Fix) {
 	if !t.hasBefore {
 		t.before, t.hasBefore = t.last, true
 	} else {
-		t.push(t.last, Plausible)
+		t.doubtful.push(t.last)
+		t.pass = true
 	}
 	t.last, t.credit, t.refused = f, 0, 0
 }
@@ -181,50 +184,64 @@ func (t *Track) lastIsWrong(f *Fix) bool {
 	return without.hasLast && without.reaches(f) && 2*speed(&t.before, f) < speed(&t.before, &t.last)
 }
 
-// doubt takes note of a fix that is not believed, and believes it after all when enough agree.
-func (t *Track) doubt(f Fix, reason Reason, amend func(int64, Reason)) Reason {
-	t.refused++
-	t.push(f, reason)
-	chain, learned := t.established()
-	if chain == nil {
-		if t.refused < patience {
-			return reason
-		}
-		chain = t.chain[t.length-1 : t.length]
+// doubt takes note of a fix that is too fast, and believes it after all when enough agree.
+func (t *Track) doubt(f Fix, amend func(int64, Reason)) Reason {
+	t.refuse(f)
+	all := t.doubtful.all()
+	chain, learned := established(all)
+	switch {
+	case chain != nil:
+		return t.believe(chain, learned, amend)
+	case t.refused >= patience:
+		return t.believe(all[len(all)-1:], 0, amend)
 	}
+	return TooFast
+}
+
+// refuse takes note of a fix that is too fast.
+func (t *Track) refuse(f Fix) {
+	if t.pass {
+		t.doubtful.length, t.pass = 0, false
+	}
+	t.refused++
+	t.doubtful.push(f)
+}
+
+// believe makes fixes that were in doubt the truth, and a speed possible.
+func (t *Track) believe(chain []Fix, learned float32, amend func(int64, Reason)) Reason {
 	for i := range chain[:len(chain)-1] {
 		amend(chain[i].At, Plausible)
 	}
 	if learned = max(t.learned, learned); learned <= fastest {
 		learned = 0
 	}
-	*t = Track{last: f, hasLast: true, alone: len(chain) == 1, learned: learned}
+	*t = Track{last: chain[len(chain)-1], hasLast: true, alone: len(chain) == 1, learned: learned}
 	return Plausible
 }
 
-// push puts a fix at the end of the chain, which begins anew when it was in doubt for another reason.
-func (t *Track) push(f Fix, reason Reason) {
-	if t.length > 0 && (t.reason != reason || f.At <= t.chain[t.length-1].At) {
-		t.length = 0
-	}
-	if t.length == chainLength {
-		copy(t.chain[:], t.chain[1:])
-		t.length--
-	}
-	t.chain[t.length], t.reason = f, reason
-	t.length++
+// chain are the last fixes of some, oldest first.
+type chain struct {
+	fixes  [chainLength]Fix
+	length uint8
 }
 
-// established returns the end of the chain when it is the truth by now, and the speed that is possible then if that
-// is faster than anything known.
-func (t *Track) established() (chain []Fix, learned float32) {
-	all := t.chain[:t.length]
-	if t.reason == Ahead {
-		if enough(all) {
-			return all, 0
-		}
-		return nil, 0
+func (c *chain) all() []Fix { return c.fixes[:c.length] }
+
+// push puts a fix at the end. One that is not later than those there begins the chain anew.
+func (c *chain) push(f Fix) {
+	switch {
+	case c.length > 0 && f.At <= c.fixes[c.length-1].At:
+		c.length = 0
+	case c.length == chainLength:
+		copy(c.fixes[:], c.fixes[1:])
+		c.length--
 	}
+	c.fixes[c.length] = f
+	c.length++
+}
+
+// established returns the end of some fixes in doubt when it is the truth by now, and the speed at which they go on.
+func established(all []Fix) (chain []Fix, learned float32) {
 	from := len(all) - 1
 	for from > 0 && agree(&all[from-1], &all[from]) {
 		from--

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"lastseen/ingest/decode"
@@ -62,6 +63,7 @@ type committer struct {
 
 	outliers  outliers
 	watermark watermark
+	marked    atomic.Uint64 // how often marks were written
 	counts    *writerCounts
 
 	steps    uint64        // how many were done: what is known of sessions may change with each
@@ -167,6 +169,9 @@ func (c *committer) insert(fresh []schema.OwnedPoint, changed flagChanges, stamp
 	}
 	began := time.Now()
 	err := c.store.insert(ctx, rows)
+	if len(rows) > len(fresh) {
+		c.marked.Add(1) // also after a failure, when they may be there
+	}
 	c.took.insert, c.took.months = time.Since(began), monthsOf(rows)
 	if err != nil {
 		if !schema.NeverBegun(err) {

@@ -55,7 +55,7 @@ type queue uint8
 
 const (
 	noQueue     queue = iota // answered from memory, or with a limit of its own
-	queryQueue               // asks ClickHouse for little
+	queryQueue               // asks ClickHouse for little, or looks at many sessions in memory
 	streamQueue              // streams a history
 )
 
@@ -88,7 +88,7 @@ func routes() []route {
 		quiet(read(pathLastSeen, "The newest data point of a session", noQueue, 5*time.Second, lastSeen)),
 		read(pathDataPoints, "The data points of a session in a range of time, and its stationary clusters", streamQueue, 10*time.Minute, dataPoints),
 		read(pathSessionsList, "A page of the sessions that the organisation may see", queryQueue, 20*time.Second, listSessions),
-		read(pathSessionsGet, "One session", queryQueue, 20*time.Second, getSession),
+		read(pathSessionsGet, "One session", noQueue, 5*time.Second, getSession),
 		read(pathTypeahead, "Suggestions for a text that is being typed", queryQueue, 20*time.Second, typeahead),
 
 		quiet(route{

@@ -263,3 +263,49 @@ func wordsID(first, second uint64) (id schema.ID) {
 	binary.LittleEndian.PutUint32(id[8:], uint32(second))
 	return id
 }
+
+// seenAt is SeenAt of one record. It reads two words of it.
+func (e *entry) seenAt() int64 {
+	before := e.sequence.Load()
+	facts, timestamp := e.words[2].Load(), e.words[4].Load()
+	if before&1 != 0 || e.sequence.Load() != before {
+		var words [recordWords]uint64
+		e.load(&words)
+		facts, timestamp = words[2], words[4]
+	}
+	if recordFlags(facts>>56)&hasPoint == 0 || schema.Outlier(facts>>48&0xff) != schema.NotOutlier {
+		return NotSeen
+	}
+	return int64(timestamp)
+}
+
+// spot returns where the record of a session lies, and false when there is none.
+func (t *records) spot(id schema.ID) (uint32, bool) {
+	hash := maphash.Bytes(t.seed, id[:])
+	shard := uint32(hash >> (64 - shardBits))
+	x := t.shards[shard].index.Load()
+	if x == nil {
+		return 0, false
+	}
+	number, ok := x.number(id, hash)
+	return shard<<(32-shardBits) | number, ok
+}
+
+// number returns the number of a session's record in the index, and false when there is none.
+func (x *index) number(id schema.ID, hash uint64) (uint32, bool) {
+	mask := uint64(len(x.slots) - 1)
+	first, last := idWords(id)
+	for at := hash & mask; ; at = (at + 1) & mask {
+		slot := x.slots[at].Load()
+		if slot == 0 {
+			return 0, false
+		}
+		if slot>>32 != tag(hash) {
+			continue
+		}
+		number := uint32(slot) - 1
+		if e := x.entry(number); e.words[0].Load() == first && uint32(e.words[1].Load()) == last {
+			return number, true
+		}
+	}
+}

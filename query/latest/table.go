@@ -63,21 +63,14 @@ func (t *Table) Len() int {
 // PutSession makes a session known, or changes who may see it. Of two calls for one session the
 // later one counts.
 func (t *Table) PutSession(s schema.Session) {
-	t.putAccess(schema.SessionAccess{
-		ID: s.ID, OrgID: s.OrgID, Public: s.Public != nil && *s.Public, SharedWithOrgIDs: slices.Clone(s.SharedWithOrgIDs),
-	})
-}
-
-// putAccess takes over who may see a session. It keeps a's slice.
-func (t *Table) putAccess(a schema.SessionAccess) {
-	t.shares.set(a.ID, a.SharedWithOrgIDs)
-	owner := t.orgs.number(a.OrgID)
-	t.records.update(a.ID, func(r *record) {
+	t.shares.set(s.ID, slices.Clone(s.SharedWithOrgIDs))
+	owner := t.orgs.number(s.OrgID)
+	t.records.update(s.ID, func(r *record) {
 		r.owner = owner
-		r.set(isPublic, a.Public)
-		r.set(isShared, len(a.SharedWithOrgIDs) > 0)
+		r.set(isPublic, s.Public != nil && *s.Public)
+		r.set(isShared, len(s.SharedWithOrgIDs) > 0)
 	})
-	t.watches.wake(a.ID)
+	t.watches.wake(s.ID)
 }
 
 // Publish takes note of points that ClickHouse has, each as it is stored. The newest one of a
@@ -226,4 +219,40 @@ func (t *Table) Newest(id schema.ID) *schema.DataPoint {
 		return nil
 	}
 	return &r.point
+}
+
+// A spot is where the record of a session lies: the shard in the upper eight bits, and below them a number that
+// counts from 0 in each shard. A record keeps its spot for as long as the table lives, so that who asks about the
+// same sessions again and again need not look for them each time.
+
+// Spot returns the spot of a session, which it makes known if it was not.
+func (t *Table) Spot(id schema.ID) uint32 {
+	if spot, ok := t.records.spot(id); ok {
+		return spot
+	}
+	t.records.update(id, func(*record) {})
+	spot, _ := t.records.spot(id)
+	return spot
+}
+
+// Find returns the spot and the organisation of a session, and false unless who may see it.
+func (t *Table) Find(id schema.ID, who schema.Viewer) (spot uint32, orgID string, ok bool) {
+	if orgID, ok = t.Owner(id, who); !ok {
+		return 0, "", false
+	}
+	spot, ok = t.records.spot(id)
+	return spot, orgID, ok
+}
+
+// NotSeen is what SeenAt says of a session that has no point to show.
+const NotSeen = -1 << 63
+
+// SeenAt fills at with the timestamp (Unix milliseconds) of what is shown of each of some sessions, given by
+// their spots, or NotSeen. at is as long as spots.
+func (t *Table) SeenAt(spots []uint32, at []int64) {
+	at = at[:len(spots)]
+	for i, spot := range spots {
+		e := t.records.shards[spot>>(32-shardBits)].index.Load().entry(spot & (1<<(32-shardBits) - 1))
+		at[i] = e.seenAt()
+	}
 }

@@ -250,9 +250,18 @@ const NotSeen = -1 << 63
 // SeenAt fills at with the timestamp (Unix milliseconds) of what is shown of each of some sessions, given by
 // their spots, or NotSeen. at is as long as spots.
 func (t *Table) SeenAt(spots []uint32, at []int64) {
-	at = at[:len(spots)]
-	for i, spot := range spots {
-		e := t.records.shards[spot>>(32-shardBits)].index.Load().entry(spot & (1<<(32-shardBits) - 1))
-		at[i] = e.seenAt()
+	var entries [2 * prefetchLen]*entry
+	for len(spots) > 0 {
+		n := min(len(spots), len(entries))
+		for i, spot := range spots[:n] {
+			entries[i] = t.records.shards[spot>>(32-shardBits)].index.Load().entry(spot & (1<<(32-shardBits) - 1))
+		}
+		for i, e := range entries[:n] {
+			at[i] = int64(e.words[2].Load() ^ e.words[4].Load()) // side by side, the waits for memory are as one
+		}
+		for i, e := range entries[:n] {
+			at[i] = e.seenAt()
+		}
+		spots, at = spots[n:], at[n:]
 	}
 }

@@ -18,6 +18,8 @@ type criteria struct {
 	public     *bool
 	device     *schema.ID
 	reference  *string
+	folded     string // the reference
+	hint       []byte // what the folded texts of a session contain if it matches
 	flight     *string
 	status     *string
 
@@ -62,6 +64,12 @@ func newCriteria(f *Filter, now time.Time) criteria {
 		id, ok := schema.ParseID(*f.DeviceID)
 		c.device, c.nothing = &id, !ok
 	}
+	c.hint = c.needle
+	if c.reference != nil {
+		if c.folded = fold(*c.reference); len(c.folded) > len(c.hint) {
+			c.hint = []byte(c.folded)
+		}
+	}
 	if bytes.IndexByte(c.needle, 0) >= 0 {
 		c.nothing = true // a NUL is in no text, and stands between them here
 	}
@@ -83,7 +91,7 @@ func (c *criteria) admits(f *fleet, number uint32, r *row, b *block) bool {
 		c.created.admits(r.createdAt, true) &&
 		c.scheduled.admits(r.scheduledFor, r.scheduledFor != 0) &&
 		(len(c.needle) == 0 || bytes.Contains(b.folded(r), c.needle)) &&
-		(c.reference == nil || r.has(hasReference) && *b.session(r).OffChrtReferenceID == *c.reference) &&
+		(c.reference == nil || b.isReference(r, *c.reference, c.folded)) &&
 		(c.flight == nil || r.has(hasLists) && slices.Contains(f.lists[number].flights, *c.flight)) &&
 		(c.status == nil || r.has(hasLists) && slices.Contains(f.lists[number].statuses, *c.status))
 }

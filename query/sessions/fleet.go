@@ -17,6 +17,7 @@ type fleet struct {
 
 	mu     sync.RWMutex
 	blocks []*block
+	grams  []*grams // of each stretch of blocks that is full
 	rows   int
 	lists  map[uint32]*lists // by row, of those with hasLists
 	shared map[place]struct{}
@@ -51,6 +52,12 @@ func (f *fleet) add(s *schema.Session, spot uint32) uint32 {
 	r := &b.rows[len(b.rows)-1]
 	b.setTexts(r, s)
 	f.set(r, number, s)
+	if len(b.rows) == blockRows {
+		b.texts = slices.Clone(b.texts) // without the room for more
+	}
+	if f.rows%stretchRows == 0 {
+		f.grams = append(f.grams, newGrams(f.blocks[len(f.blocks)-stretchBlocks:]))
+	}
 	return number
 }
 
@@ -64,6 +71,9 @@ func (f *fleet) change(number uint32, s *schema.Session) (shared []string) {
 	}
 	b.replaceTexts(r, s)
 	f.set(r, number, s)
+	if stretch := int(number >> stretchBits); stretch < len(f.grams) && f.grams[stretch].change(uint16(number&(stretchRows-1))) {
+		f.grams[stretch] = newGrams(f.blocks[stretch*stretchBlocks:][:stretchBlocks])
+	}
 	return shared
 }
 

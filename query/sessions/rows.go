@@ -160,6 +160,15 @@ func (b *block) folded(r *row) []byte {
 	return folded
 }
 
+// isReference reports whether a text is the reference of a row. folded is the text folded.
+func (b *block) isReference(r *row, text, folded string) bool {
+	if !r.has(hasReference) {
+		return false
+	}
+	_, reference, _ := fields(b.folded(r))
+	return string(reference) == folded && *b.session(r).OffChrtReferenceID == text
+}
+
 // original is one of a row's texts: it was kept, or is what its folded form is.
 func original(r *row, differs rowFlags, folded []byte, rest *[]byte) string {
 	if !r.has(differs) {

@@ -25,13 +25,11 @@ type scan struct {
 	// backward begins with the rows that became known last.
 	backward bool
 
+	likely []uint16
 	picked []uint32 // rows that match, as far as the rows themselves go
 	spots  []uint32
 	seenAt []int64
 }
-
-// lockedBlocks is how many blocks are looked at before those who have something to change may.
-const lockedBlocks = 16
 
 // run looks at everything.
 func (s *scan) run() {
@@ -51,18 +49,46 @@ func (s *scan) owned(f *fleet) {
 	f.mu.RLock()
 	blocks := len(f.blocks)
 	f.mu.RUnlock()
-	for done := 0; done < blocks; {
-		f.mu.RLock()
-		for range min(lockedBlocks, blocks-done) {
-			number := done
-			if s.backward {
-				number = blocks - 1 - done
-			}
-			s.block(f, number)
-			done++
+	stretches := (blocks + stretchBlocks - 1) / stretchBlocks
+	for n := range stretches {
+		if s.backward {
+			n = stretches - 1 - n
 		}
+		f.mu.RLock() // for a stretch each time, so that those who have something to change do not wait long
+		s.stretch(f, n, min(blocks, (n+1)*stretchBlocks))
 		f.mu.RUnlock()
 	}
+}
+
+// stretch looks at one stretch of blocks, the last of which is before end. The caller holds the fleet's lock.
+func (s *scan) stretch(f *fleet, n, end int) {
+	if n < len(f.grams) && len(s.criteria.hint) >= 3 {
+		var selective bool
+		if s.likely, selective = f.grams[n].mayContain(s.criteria.hint, s.likely[:0]); selective {
+			s.some(f, uint32(n)<<stretchBits)
+			return
+		}
+	}
+	first := n * stretchBlocks
+	for i := range end - first {
+		if s.backward {
+			s.block(f, end-1-i)
+		} else {
+			s.block(f, first+i)
+		}
+	}
+}
+
+// some looks at the likely rows of a stretch that begins with a row. The caller holds the fleet's lock.
+func (s *scan) some(f *fleet, first uint32) {
+	s.picked = s.picked[:0]
+	for _, row := range s.likely {
+		number := first + uint32(row)
+		if r, b := f.row(number); s.criteria.admits(f, number, r, b) {
+			s.picked = append(s.picked, number)
+		}
+	}
+	s.deliver(f)
 }
 
 // block looks at one block. The caller holds the fleet's lock.

@@ -82,11 +82,18 @@ lint: lint-baselines
 ## fuzz: run every fuzz target for FUZZTIME (default 30s) each
 .PHONY: fuzz
 FUZZTIME ?= 30s
+# Go now and then reports its own time limit as a failure of the target ("context deadline exceeded", with no input to blame).
+# That alone ends nothing; whatever else a target says does.
 fuzz: engine
-	@grep -rEl '^func Fuzz' --include='*_test.go' . | while read -r file; do \
+	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
+	grep -rEl '^func Fuzz' --include='*_test.go' . | while read -r file; do \
 	  for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]+).*/\1/p' "$$file"); do \
 	    echo "$$target in $$(dirname "$$file")"; \
-	    go test "./$$(dirname "$$file")" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; \
+	    go test "./$$(dirname "$$file")" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) 2>&1 | tee "$$log"; \
+	    [ $${PIPESTATUS[0]} -eq 0 ] && continue; \
+	    said=$$(sed -n '/^--- FAIL/,/^FAIL/p' "$$log" | grep -v -e '^--- FAIL' -e '^FAIL' -e '^ *$$'); \
+	    [ "$$(echo $$said)" = "context deadline exceeded" ] || exit 1; \
+	    echo "$$target: only Go's own time limit"; \
 	  done; done
 
 ## clean: remove what was built (the engine stays in its cache)

@@ -23,7 +23,7 @@ var product = []struct {
 }{
 	{"server/metrics", "ingest keys/apikey query/latest schema schema/measure server"},
 	{"server", "ingest ingest/decode ingest/registry keys keys/apikey keys/people keys/people/oidc keys/ratelimit " +
-		"query/history query/history/format query/history/stays query/latest query/sessions query/wire schema schema/measure " +
+		"query/changes query/history query/history/format query/history/stays query/latest query/sessions query/wire schema schema/measure " +
 		"server/caller server/cluster server/console server/input server/limit server/openapi server/problem server/stream server/transport"},
 	{"server/stream", "server/input server/limit server/transport"},
 	{"server/input", "schema server/problem"},
@@ -43,7 +43,9 @@ var product = []struct {
 	{"query/history/format", "query/wire schema"},
 	{"query/history/stays", ""},
 	{"query/sessions", "query/wire schema"},
-	{"query/latest", "schema schema/measure"},
+	{"query/changes", "query/latest query/wire schema"},
+	{"query/latest", "query/latest/changelog schema schema/measure"},
+	{"query/latest/changelog", "schema"},
 	{"query/wire", "schema"},
 	{"query/querytest", "query/latest schema schema/schematest"},
 
@@ -54,11 +56,12 @@ var product = []struct {
 	{"keys", "schema"},
 	{"keys/ratelimit", ""},
 
-	{"schema", "schema/embedded schema/health schema/measure"},
+	{"schema", "schema/embedded schema/health schema/lease schema/measure"},
 	{"schema/schematest", "schema schema/clickhousetest schema/embedded"},
 	{"schema/clickhousetest", "schema/embedded"},
 	{"schema/embedded", ""},
 	{"schema/health", ""},
+	{"schema/lease", ""},
 	{"schema/keyedlock", ""},
 	{"schema/measure", ""},
 }

@@ -19,7 +19,8 @@ const statementTimeout = 30 * time.Second
 //
 //  1. Admit (Writer.Ingest). The batch's memory is taken from the budget; its points' sessions are resolved by the Directory,
 //     and each point that may not be written is rejected by itself. The rest waits in the queue, or is refused.
-//  2. Gather (Writer.gather). The group begins when it is due (pace), and takes what waits, up to its bound.
+//  2. Choose (lanes.next). A group of usual requests begins when it is due (pace), and takes what waits, up to its bound.
+//     Requests that would take long are written in slices between the groups, and 3 to 8 are of a slice then.
 //  3. Assemble (group.add). Of several points of a group with one identity the last stays. A point may be stored
 //     already when it is not newer than all that is known of its session (Newest), or when its session is in doubt.
 //  4. Look up (store.find). What may be stored is looked up by its identity, once a group.
@@ -31,10 +32,10 @@ const statementTimeout = 30 * time.Second
 //     appeared or never will, and the sessions are in doubt: whatever comes for them is looked up. An insert that never
 //     reached ClickHouse leaves neither behind.
 //  8. Announce (Notices.Publish). Everybody who must know does: polls show the points from here on.
-//  9. Acknowledge. Each request of the group gets its answer, after which its points are kept (6), seen once (4, 5)
-//     and fresh (8).
+//  9. Acknowledge. Each request of the group gets its answer, or each of which this was the last slice, after which its
+//     points are kept (6), seen once (4, 5) and fresh (8).
 //
-// A failure in 4 or 6 ends the group there: nothing is announced, and every request of it is answered
+// A failure in 4 or 6 ends the group there: nothing of it is announced, and every request of it is answered
 // schema.Unavailable or schema.DiskFull. The same call may then be made again, since the look-up finds what may have
 // been stored. Marks of outliers take the same way, alone, with Notices told before the insert too (see mark).
 //
@@ -56,6 +57,17 @@ type committer struct {
 
 	watermark watermark
 	counts    *writerCounts
+
+	steps    uint64        // how many were done: what is known of sessions may change with each
+	took     took          // by the last one
+	findCost time.Duration // what a look-up of a point took lately, of usual requests
+	newestOf []int64       // scratch: of a batch's targets
+}
+
+// took is what the parts of a step took.
+type took struct {
+	find, insert  time.Duration
+	finds, months int // what was looked up, and in how many months was written
 }
 
 // store is what the committer does in ClickHouse. A statement that fails may have been executed all the same, and may
@@ -82,22 +94,22 @@ type doubt struct {
 func newCommitter(store store, newest Newest, notices Notices, now func() time.Time) committer {
 	return committer{
 		store: store, newest: newest, notices: notices, now: now, group: newGroup(),
-		inDoubt: make(map[schema.ID]doubt), unsettled: make(map[schema.ID]struct{}), counts: newWriterCounts(),
+		inDoubt: make(map[schema.ID]doubt), unsettled: make(map[schema.ID]struct{}), counts: newWriterCounts(), findCost: findCost,
 	}
 }
 
-// write takes a group of requests through the stages 3 to 8. On an error, which matches schema.Unavailable or
-// schema.DiskFull, nothing is shown.
-func (c *committer) write(requests []*request) error {
+// write takes points of some requests through the stages 3 to 8. On an error, which matches schema.Unavailable or
+// schema.DiskFull, none of them is shown.
+func (c *committer) write(parts []part) error {
+	c.begin()
 	c.settle(nil) // on an error the sessions stay to be settled, and these points are no worse off
 	g := &c.group
 	defer g.reset()
 	g.session = c.knowledge
-	for _, r := range requests {
-		c.prefetch(r.batch)
+	for _, r := range parts {
 		g.begin()
-		for i := range r.batch.Points {
-			p := &r.batch.Points[i]
+		for i := range r.points {
+			p := &r.points[i]
 			o := &r.batch.Targets[p.Target].Owner
 			p.SessionID = o.Session
 			g.add(&p.DataPoint, r.orgID, o.DeviceID)
@@ -112,7 +124,9 @@ func (c *committer) write(requests []*request) error {
 	ctx, cancel := context.WithTimeout(context.Background(), statementTimeout)
 	defer cancel()
 	began := time.Now()
-	if err := c.store.insert(ctx, fresh); err != nil {
+	err = c.store.insert(ctx, fresh)
+	c.took.insert, c.took.months = time.Since(began), monthsOf(fresh)
+	if err != nil {
 		if !schema.NeverBegun(err) {
 			c.putInDoubt(fresh)
 			c.watermark.fail(stamp)
@@ -123,13 +137,19 @@ func (c *committer) write(requests []*request) error {
 	if len(fresh) > 0 { // what is settled never passes what is stored; see watermark.begin
 		c.watermark.done(stamp, c.now())
 	}
-	c.counts.inserted(len(requests), len(fresh), len(g.rows)-len(fresh), began)
-	for i, r := range requests {
-		r.replaced = g.replaced[i]
+	c.counts.inserted(len(parts), len(fresh), len(g.rows)-len(fresh), began)
+	for i, r := range parts {
+		r.replaced += g.replaced[i]
 	}
 	// Points that were there already are shown too: an insert that failed may have written them.
 	c.notices.Publish(g.rows)
 	return nil
+}
+
+// begin begins a step.
+func (c *committer) begin() {
+	c.steps++
+	c.took = took{}
 }
 
 // prefetch announces the sessions of a batch to last_seen.
@@ -148,7 +168,10 @@ func (c *committer) find(keys []schema.PointKey) (map[schema.PointKey]schema.Dat
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), statementTimeout)
 	defer cancel()
-	return c.store.find(ctx, keys)
+	began := time.Now()
+	stored, err := c.store.find(ctx, keys)
+	c.took.find, c.took.finds = time.Since(began), len(keys)
+	return stored, err
 }
 
 // putInDoubt notes that an insert of rows failed and may have written some of them.

@@ -146,6 +146,7 @@ type service struct {
 	registry *registry.Registry
 	writer   *Writer
 	faults   faults
+	limits   limits
 }
 
 // newService starts a write side on a fresh database.
@@ -161,14 +162,14 @@ func newService(tb testing.TB, options WriterOptions) *service {
 func (s *service) restart() {
 	s.tb.Helper()
 	s.writer.Close()
-	s.boot(WriterOptions{})
+	s.boot(WriterOptions{limits: s.limits})
 }
 
 func (s *service) boot(options WriterOptions) {
 	s.tb.Helper()
-	options.Now = s.clock.Now
+	options.Now, s.limits = s.clock.Now, options.limits
 	s.reader = newReader()
-	s.registry = registry.New(s.db, s.reader, s.clock.Now)
+	s.registry = registry.New(s.db, s.reader, registry.Quotas{}, s.clock.Now)
 	if err := s.registry.Load(s.tb.Context()); err != nil {
 		s.tb.Fatalf("load the registry: %v", err)
 	}

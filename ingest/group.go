@@ -2,7 +2,7 @@ package ingest
 
 import "lastseen/schema"
 
-// group is the points of one insert. Its memory is kept for the next.
+// group is the points of one insert, those of a group of requests or of a slice. Its memory is kept for the next.
 type group struct {
 	session  func(schema.ID) groupSession
 	rows     []schema.OwnedPoint // one an identity: of several in the group the last
@@ -124,4 +124,16 @@ func (g *group) separate(stored map[schema.PointKey]schema.DataPoint, now int64)
 		fresh++
 	}
 	return g.rows[:fresh]
+}
+
+// monthsOf returns in how many months points lie, as far as neighbours are in one: at least as many as there are.
+func monthsOf(rows []schema.OwnedPoint) (months int) {
+	var last month
+	for i := range rows {
+		if !last.has(rows[i].Timestamp) {
+			last = monthOf(rows[i].Timestamp)
+			months++
+		}
+	}
+	return months
 }

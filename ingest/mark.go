@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -13,6 +14,7 @@ import (
 type marks struct {
 	outlier schema.Outlier
 	points  map[schema.PointKey]markedPoint
+	rest    []schema.PointKey // of those, what is not done yet, by ascending time
 
 	successful, failed int // the outcome
 }
@@ -25,7 +27,7 @@ type markedPoint struct {
 }
 
 // markSize is about how many bytes a point to be marked takes.
-const markSize = int64(unsafe.Sizeof(schema.PointKey{})+unsafe.Sizeof(markedPoint{})) * 2
+const markSize = int64(unsafe.Sizeof(schema.PointKey{})+unsafe.Sizeof(markedPoint{})) * 2 // and their order
 
 // MarkOutliers marks points as outliers, or takes the mark away, and returns how many of the ids
 // are now so and how many could not be: malformed, unknown, or of a session that the organisation
@@ -56,6 +58,7 @@ func (w *Writer) MarkOutliers(ctx context.Context, orgID string, ids []string, o
 		key := schema.PointKey{SessionID: session, Timestamp: timestamp}
 		wanted.points[key] = markedPoint{orgID: orgID, deviceID: device, times: wanted.points[key].times + 1}
 	}
+	wanted.rest = slices.SortedFunc(maps.Keys(wanted.points), func(x, y schema.PointKey) int { return cmp.Compare(x.Timestamp, y.Timestamp) })
 	if len(wanted.points) == 0 {
 		w.budget.Release(bytes)
 		return 0, wanted.failed, nil
@@ -67,15 +70,17 @@ func (w *Writer) MarkOutliers(ctx context.Context, orgID string, ids []string, o
 	return wanted.successful, wanted.failed, nil
 }
 
-// mark writes marks and makes last_seen follow the history.
-func (c *committer) mark(m *marks) error {
-	stored, err := c.find(slices.Collect(maps.Keys(m.points)))
+// mark writes marks of some points and makes last_seen follow the history.
+func (c *committer) mark(m *marks, keys []schema.PointKey) error {
+	c.begin()
+	stored, err := c.find(keys)
 	if err != nil {
 		return schema.Failure(err)
 	}
 	var rows []schema.OwnedPoint
 	sessions := make(map[schema.ID]struct{})
-	for key, wanted := range m.points {
+	for _, key := range keys {
+		wanted := m.points[key]
 		p, there := stored[key]
 		if !there {
 			m.failed += wanted.times

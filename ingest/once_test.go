@@ -92,10 +92,14 @@ func withoutVersions(points []schema.DataPoint) []schema.DataPoint {
 // of failures and of restarts, and compares what is stored and shown with the model after each.
 func TestOnceAgainstAModel(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(3) {
+	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
-			s := newService(t, WriterOptions{})
+			options, unit := WriterOptions{}, 1
+			if seed > 1 { // nearly everything in slices, over some months
+				options.limits, unit = small, 9*24*3600
+			}
+			s := newService(t, options)
 			random := rand.New(rand.NewPCG(seed, 1))
 			want := model{}
 			var sessions []schema.ID
@@ -104,7 +108,7 @@ func TestOnceAgainstAModel(t *testing.T) {
 				sessions = append(sessions, session)
 			}
 			randomFix := func(limit int) fix {
-				return fix{sessions[random.IntN(len(sessions))], random.IntN(limit), 1 + random.IntN(2)}
+				return fix{sessions[random.IntN(len(sessions))], (random.IntN(limit) - 50) * unit, 1 + random.IntN(2)}
 			}
 			for step := range 40 {
 				s.clock.Advance(time.Second)

@@ -17,25 +17,23 @@ type pace struct {
 	interval time.Duration
 	began    time.Time // of the last insert
 	ended    time.Time // of the last insert
-	alone    bool      // the last insert was one request's, and nobody came meanwhile
 	expected int       // points that wait when all who were answered come again
 }
 
-// inserted notes that an insert of so many requests and points is over, and what waits by now.
-func (p *pace) inserted(began, ended time.Time, requests, points, waiting int) {
+// inserted notes that an insert of so many points is over, and how many wait by now.
+func (p *pace) inserted(began, ended time.Time, points, waiting int) {
 	p.began, p.ended = began, ended
-	p.alone = requests <= 1 && waiting == 0
 	p.expected = points + waiting
 }
 
-// due returns how long the next insert should still wait for company, given the points that wait.
+// due returns how long the next insert should still wait for company, given the points that wait and whether
+// a request of somebody who writes alone is among them (see company.isAlone).
 //
-// Who writes alone never waits, nor who comes after a pause. A small group waits for the interval. A
-// larger one waits for those who were just answered, who mostly write again at once, but at most as long
-// as the last insert took: whoever misses a group waits for the whole of the next, and without it two
-// halves of the writers would take turns.
-func (p *pace) due(now time.Time, waiting int) time.Duration {
-	if p.alone {
+// Who writes alone never waits, nor who comes after a pause. A small group waits for the interval. A larger one waits for those who were just answered, who mostly
+// write again at once, but at most as long as the last insert took: whoever misses a group waits for the whole
+// of the next, and without it two halves of the writers would take turns.
+func (p *pace) due(now time.Time, waiting int, alone bool) time.Duration {
+	if alone {
 		return 0
 	}
 	atInterval := p.began.Add(p.interval).Sub(now)

@@ -19,6 +19,8 @@ const (
 	// keptShare is the part of the limit that is kept for the organisations that use less than an
 	// eighth of it.
 	keptShare = 4
+	// burstPoints is how many points may wait in a burst.
+	burstPoints = 100_000
 )
 
 // queue is what waits for the committer. It bounds the time to wait rather than the memory, which is the
@@ -30,11 +32,12 @@ type queue struct {
 	now   func() time.Time // time.Now, but in tests
 
 	mu       sync.Mutex
-	requests []*request
+	arrived  []*request     // that the committer has not seen yet
+	requests int            // how many are in the queue, with those that the committer has seen and not begun
 	load     int            // what the requests count for
 	byOrg    map[string]int // the same by organisation
-	calmAt   time.Time      // when the committer last found at most half the limit, or idled
-	idle     bool           // the committer found nothing and waits
+	calmAt   time.Time      // when the committer last found at most half the limit, or nothing
+	idle     bool           // the committer found nothing
 	closed   bool
 	refused  uint64
 }
@@ -69,7 +72,7 @@ func (q *queue) takes(orgID string) bool {
 	}
 	limit := q.limit
 	if q.now().Sub(q.calmAt) < burstTime {
-		limit = max(limit, maxGroupPoints)
+		limit = max(limit, burstPoints)
 	}
 	if q.byOrg[orgID] >= limit/largestShare {
 		limit -= limit / keptShare
@@ -95,31 +98,37 @@ func (q *queue) add(r *request, points int) bool {
 	q.load += weight
 	q.byOrg[r.orgID] += weight
 	r.weight = weight
-	q.requests = append(q.requests, r)
+	q.requests++
+	q.arrived = append(q.arrived, r)
 	return true
 }
 
-// take moves the next group to the end of group, and reports whether the queue is closed. What a group
-// leaves behind stays in the queue and goes on counting.
-func (q *queue) take(group []*request) ([]*request, bool) {
+// take moves what has arrived to the end of arrived, and reports whether the queue is closed. It goes on counting
+// until leave.
+func (q *queue) take(arrived []*request) ([]*request, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.idle = q.requests == 0
+	arrived = append(arrived, q.arrived...)
+	clear(q.arrived)
+	q.arrived = q.arrived[:0]
+	return arrived, q.closed
+}
+
+// leave counts requests no more: they are written now, or wait elsewhere.
+func (q *queue) leave(requests ...*request) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.load <= q.limit/2 {
 		q.calmAt = q.now()
 	}
-	next := nextGroup(q.requests)
-	q.idle = len(next) == 0
-	group = append(group, next...)
-	for _, r := range next {
+	for _, r := range requests {
+		q.requests--
 		q.load -= r.weight
 		if q.byOrg[r.orgID] -= r.weight; q.byOrg[r.orgID] == 0 {
 			delete(q.byOrg, r.orgID)
 		}
 	}
-	rest := copy(q.requests, q.requests[len(next):])
-	clear(q.requests[rest:])
-	q.requests = q.requests[:rest]
-	return group, q.closed
 }
 
 // weightOf returns what requests of the queue count for.
@@ -130,12 +139,11 @@ func weightOf(group []*request) (load int) {
 	return load
 }
 
-// waiting returns what the requests that wait count for, and whether they must be
-// written without delay: marks, and what is left at the end.
-func (q *queue) waiting() (load int, urgent bool) {
+// refuse counts a request that was turned away after all.
+func (q *queue) refuse() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.load, q.closed || len(q.requests) > 0 && q.requests[0].marks != nil
+	q.refused++
 }
 
 // close makes the queue take nothing more.
@@ -149,5 +157,5 @@ func (q *queue) close() {
 func (q *queue) stats() (waiting, load int, refused uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.requests), q.load, q.refused
+	return q.requests, q.load, q.refused
 }

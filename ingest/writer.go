@@ -30,6 +30,8 @@ type WriterOptions struct {
 	// ReceivedThrough is the newest time (Unix milliseconds) at which a point that is stored was
 	// received; see schema.PointTable.NewestReceipt. What the Writer writes is received later. 0 means none.
 	ReceivedThrough int64
+	// limits bound the steps of the committer; the zero value means defaultLimits.
+	limits limits
 	// Unsettled says that another process, which has ended, may have left inserts behind that
 	// ClickHouse goes on with: ReceivedThrough does not count until they are through.
 	Unsettled bool
@@ -68,10 +70,10 @@ type Writer struct {
 	ahead     int64  // milliseconds by which a timestamp may be ahead of the clock
 
 	queue     *queue
-	pace      pace
 	wake      chan struct{} // has room for one
 	stopped   chan struct{} // closed when the committer has ended
 	committer committer
+	lanes     lanes
 }
 
 // request is a batch, or marks, that wait for the committer.
@@ -83,8 +85,15 @@ type request struct {
 	bytes  int64      // of the budget, beside the batch's own
 	weight int        // in the queue
 	done   chan error // has room for one
-	// replaced is how many of its points took the place of another; the committer's until it has answered.
-	replaced int
+
+	// The committer's, from when it is submitted until it is answered.
+	rest     []decode.Point // what is not written yet
+	arranged bool           // the rest is
+	months   int            // before usualFrom that it lies in, once it is arranged
+	cost     time.Duration  // to write the rest, about
+	weighed  uint64         // the committer's step before which the cost was so
+	begun    bool           // a slice of it is written
+	replaced int            // how many of its points took the place of another
 }
 
 // NewWriter returns a Writer that runs until Close. What directory and newest tell of must be loaded.
@@ -105,13 +114,17 @@ func newWriter(store store, directory Directory, newest Newest, notices Notices,
 	if options.ClockAhead == 0 {
 		options.ClockAhead = DefaultClockAhead
 	}
+	if options.limits == (limits{}) {
+		options.limits = defaultLimits
+	}
 	w := &Writer{
 		directory: directory, budget: options.Budget, now: options.Now, retained: options.Retention.Milliseconds(), ahead: options.ClockAhead.Milliseconds(),
 		expired: fmt.Sprintf(detailExpired, options.Retention/(24*time.Hour)),
-		queue:   newQueue(options.Queue, options.Now), pace: pace{interval: options.Interval},
-		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
+		queue:   newQueue(options.Queue, options.Now),
+		wake:    make(chan struct{}, 1), stopped: make(chan struct{}),
 		committer: newCommitter(store, newest, notices, options.Now),
 	}
+	w.lanes = newLanes(&w.committer, w.queue, options.limits, options.Interval, w.answer)
 	w.committer.watermark.begin(options.ReceivedThrough, options.Unsettled, options.Now())
 	go w.run()
 	return w
@@ -166,7 +179,10 @@ func (w *Writer) Ingest(ctx context.Context, caller registry.Caller, batch *deco
 		batch.Release()
 		return result, nil
 	}
-	r := &request{ctx: ctx, orgID: caller.OrgID, batch: batch, done: make(chan error, 1)}
+	r := &request{ctx: ctx, orgID: caller.OrgID, batch: batch, rest: batch.Points, done: make(chan error, 1)}
+	if from := usualFrom(now); r.mayBeCostly(from) {
+		r.arrange(from)
+	}
 	if err := w.submit(r, result.Accepted); err != nil {
 		return Result{}, err
 	}
@@ -226,88 +242,36 @@ func (w *Writer) Close() {
 	<-w.stopped
 }
 
-// maxGroupPoints bounds a group, and with it the memory and the time of an insert. A batch that has
-// more goes alone.
-const maxGroupPoints = 100_000
-
-// run is the committer's goroutine: it takes groups from the queue until the Writer is closed and
-// the queue is empty.
+// run is the committer's goroutine: it does one step after the other until the Writer is closed and nothing
+// waits.
 func (w *Writer) run() {
 	defer close(w.stopped)
-	var group []*request
 	for {
-		w.gather()
-		var closed bool
-		if group, closed = w.queue.take(group); len(group) == 0 {
-			if closed {
-				return
-			}
-			<-w.wake
-			continue
-		}
-		began, points := time.Now(), weightOf(group)
-		w.commit(group)
-		waiting, _ := w.queue.waiting()
-		w.pace.inserted(began, time.Now(), len(group), points, waiting)
-		clear(group)
-		group = group[:0]
-	}
-}
-
-// gather returns when what waits in the queue should be written, at once when nothing waits.
-func (w *Writer) gather() {
-	for {
-		waiting, urgent := w.queue.waiting()
-		if waiting == 0 || urgent {
+		closed := w.lanes.look()
+		switch step, wait := w.lanes.next(time.Now(), closed); {
+		case step == aGroup:
+			w.lanes.group()
+		case step == aSlice:
+			w.lanes.slice()
+		case closed && w.lanes.empty():
 			return
-		}
-		wait := w.pace.due(time.Now(), waiting)
-		if wait <= 0 {
-			return
-		}
-		due := time.NewTimer(wait)
-		select {
-		case <-w.wake:
-		case <-due.C:
-		}
-		due.Stop()
-	}
-}
-
-// nextGroup returns the requests at the head of the queue that go into one insert: marks go alone.
-func nextGroup(pending []*request) []*request {
-	points := 0
-	for i, r := range pending {
-		if i > 0 && (r.marks != nil || points+r.batch.Len() > maxGroupPoints) {
-			return pending[:i]
-		}
-		if r.marks != nil {
-			return pending[:1]
-		}
-		points += r.batch.Len()
-	}
-	return pending
-}
-
-// commit writes a group and answers everybody in it. Who has stopped waiting is left out.
-func (w *Writer) commit(group []*request) {
-	var batches []*request
-	for _, r := range group {
-		switch {
-		case r.ctx.Err() != nil:
-			w.answer(r, ended(r.ctx))
-		case r.marks != nil:
-			w.answer(r, w.committer.mark(r.marks))
 		default:
-			batches = append(batches, r)
+			w.sleep(wait)
 		}
 	}
-	if len(batches) == 0 {
+}
+
+// sleep returns when something has arrived, or after a time where it is not 0.
+func (w *Writer) sleep(wait time.Duration) {
+	if wait == 0 {
+		<-w.wake
 		return
 	}
-	err := w.committer.write(batches)
-	for _, r := range batches {
-		w.answer(r, err)
+	due := time.NewTimer(wait)
+	defer due.Stop()
+	select {
+	case <-w.wake:
+	case <-due.C:
 	}
 }
 

@@ -208,28 +208,6 @@ func TestRequestsThatArriveDuringAnInsertShareTheNext(t *testing.T) {
 	}
 }
 
-func TestGroupsAreBounded(t *testing.T) {
-	t.Parallel()
-	batch := func(points int) *request {
-		return &request{batch: &decode.Batch{Points: make([]decode.Point, points)}}
-	}
-	mark := &request{marks: &marks{}}
-	for name, tt := range map[string]struct {
-		pending []*request
-		want    int
-	}{
-		"all that there is": {[]*request{batch(1), batch(2), batch(3)}, 3},
-		"up to the limit":   {[]*request{batch(maxGroupPoints - 1), batch(1), batch(1)}, 2},
-		"a large one alone": {[]*request{batch(maxGroupPoints + 1), batch(1)}, 1},
-		"up to marks":       {[]*request{batch(1), mark, batch(1)}, 1},
-		"marks alone":       {[]*request{mark, mark, batch(1)}, 1},
-	} {
-		if got := len(nextGroup(tt.pending)); got != tt.want {
-			t.Errorf("%s: %d requests, want %d", name, got, tt.want)
-		}
-	}
-}
-
 func TestIngestWhenClickHouseFails(t *testing.T) {
 	t.Parallel()
 	s := newService(t, WriterOptions{})

@@ -75,6 +75,8 @@ type Principal struct {
 	DeviceID schema.ID
 	// RegistersDevices says that a device credential may have devices registered that nobody knows yet.
 	RegistersDevices bool
+	// Limits is what an API key may not do although its role may.
+	Limits schema.KeyLimits
 	// ExpiresAt is when the credential stops on its own account.
 	ExpiresAt time.Time
 }

@@ -3,6 +3,7 @@ package schema
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -20,7 +21,8 @@ var apiKeyEventsTable = table{
     prefix String,
     action LowCardinality(String),
     user_id String,
-    at DateTime64(3, 'UTC')`,
+    at DateTime64(3, 'UTC'),
+    changed Array(LowCardinality(String))`,
 	engine:  "ReplacingMergeTree",
 	tail:    "ORDER BY (org_id, at, event_id)",
 	shardBy: "cityHash64(org_id)",
@@ -34,6 +36,7 @@ const (
 	KeyCreated KeyAction = "created"
 	KeyRotated KeyAction = "rotated"
 	KeyRevoked KeyAction = "revoked"
+	KeyUpdated KeyAction = "updated"
 )
 
 // KeyEvent is one line of the record of who did what to a key.
@@ -47,16 +50,19 @@ type KeyEvent struct {
 	Action KeyAction
 	UserID string
 	At     time.Time
+	// Changed are the fields of the record that were updated, as they are named on the wire.
+	Changed []string
 }
 
 // InsertKeyEvent adds an event. The same event may be added any number of times.
 func (db *KeyTable) InsertKeyEvent(ctx context.Context, e KeyEvent) error {
-	err := db.conn.Exec(ctx, `INSERT INTO api_key_events (event_id, org_id, kind, key_id, name, prefix, action, user_id, at)
+	err := db.execWithRoom(ctx, `INSERT INTO api_key_events (event_id, org_id, kind, key_id, name, prefix, action, user_id, at, changed)
 SELECT {event:String}, {org:String}, {kind:String}, {key:String}, {name:String}, {prefix:String}, {action:String}, {user:String},
-  fromUnixTimestamp64Milli({at:Int64}, 'UTC')`,
+  fromUnixTimestamp64Milli({at:Int64}, 'UTC'), arrayFilter(x -> x != '', splitByChar(',', {changed:String}))`,
 		clickhouse.Named("event", e.ID.String()), clickhouse.Named("org", e.OrgID), clickhouse.Named("kind", string(e.Kind)),
 		clickhouse.Named("key", e.KeyID.String()), clickhouse.Named("name", e.Name), clickhouse.Named("prefix", e.Prefix),
-		clickhouse.Named("action", string(e.Action)), clickhouse.Named("user", e.UserID), clickhouse.Named("at", e.At.UnixMilli()))
+		clickhouse.Named("action", string(e.Action)), clickhouse.Named("user", e.UserID), clickhouse.Named("at", e.At.UnixMilli()),
+		clickhouse.Named("changed", strings.Join(e.Changed, ",")))
 	if err != nil {
 		return fmt.Errorf("record a key event: %w", err)
 	}
@@ -74,13 +80,19 @@ type keyEventRow struct {
 	Action string    `ch:"action"`
 	UserID string    `ch:"user_id"`
 	At     time.Time `ch:"at"`
+
+	Changed []string `ch:"changed"`
 }
 
 func (r keyEventRow) event() KeyEvent {
-	return KeyEvent{
+	e := KeyEvent{
 		ID: r.ID, OrgID: r.OrgID, Kind: KeyKind(r.Kind), KeyID: r.KeyID, Name: r.Name, Prefix: r.Prefix,
 		Action: KeyAction(r.Action), UserID: r.UserID, At: r.At.UTC(),
 	}
+	if len(r.Changed) > 0 {
+		e.Changed = r.Changed
+	}
+	return e
 }
 
 // ListKeyEvents returns what was done to an organisation's keys of a kind, newest first: at most
@@ -92,7 +104,7 @@ func (db *KeyTable) ListKeyEvents(ctx context.Context, orgID string, kind KeyKin
 	if err := db.conn.QueryRow(ctx, "SELECT count()"+from, of...).Scan(&total); err != nil {
 		return nil, 0, fmt.Errorf("count key events: %w", err)
 	}
-	rows, err := db.conn.Query(ctx, `SELECT event_id, org_id, kind, key_id, name, prefix, action, user_id, at`+from+`
+	rows, err := db.conn.Query(ctx, `SELECT event_id, org_id, kind, key_id, name, prefix, action, user_id, at, changed`+from+`
 ORDER BY at DESC, event_id DESC LIMIT {limit:UInt64} OFFSET {offset:UInt64}`,
 		append(of, clickhouse.Named("limit", limit), clickhouse.Named("offset", offset))...)
 	if err != nil {

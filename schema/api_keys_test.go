@@ -120,9 +120,13 @@ func TestAPIKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		want[1].RevokedAt, want[1].RevokedByUserID = keyBirth, "user_3"
-		got, err := db.ListAPIKeys(t.Context(), "org_list", schema.KindAPIKey)
+		placed, err := db.ListAPIKeys(t.Context(), schema.KeyList{OrgID: "org_list", Kind: schema.KindAPIKey, Limit: 10})
 		if err != nil {
 			t.Fatal(err)
+		}
+		var got []schema.APIKey
+		for _, key := range placed {
+			got = append(got, key.APIKey)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("the list (- want, + got):\n%s", diff)

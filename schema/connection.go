@@ -12,6 +12,7 @@ type connection struct {
 	revision  int // see blockRevision
 	counts    *statementCounts
 	monitor   *health.Monitor
+	ballast   *ballast // nil but for the embedded engine that Open has started
 
 	pointInserts      insertPool[pointColumns]
 	checkpointInserts insertPool[checkpointColumns]
@@ -27,8 +28,10 @@ type (
 	SessionTable struct{ *connection }
 	// DeviceTable is the table devices.
 	DeviceTable struct{ *connection }
-	// KeyTable is the tables api_keys and api_key_events.
+	// KeyTable is the tables api_keys, api_key_ids and api_key_events.
 	KeyTable struct{ *connection }
+	// KeyUsageTable is the table api_key_usage.
+	KeyUsageTable struct{ *connection }
 	// SpentTokenTable is the table spent_tokens.
 	SpentTokenTable struct{ *connection }
 )

@@ -23,7 +23,7 @@ func (db *PointTable) ReadBuckets(ctx context.Context, session ID, start, end in
 // BucketPageEnd is PageEnd for buckets: it returns the beginning of the first bucket that has a
 // non-outlier point and does not fit. It reads no further than the page.
 func (db *PointTable) BucketPageEnd(ctx context.Context, session ID, start, end int64, bucketSeconds, limit int) (int64, bool, error) {
-	first, more, err := db.boundary(withSettings(ctx, db.streaming()), `SELECT timestamp AS received_at, timestamp FROM (
+	first, more, err := db.boundary(withSettings(ctx, db.streaming()), `SELECT timestamp AS received_at, '' AS session_id, timestamp FROM (
   SELECT timestamp, `+bucketOf+` AS bucket, lagInFrame(bucket, 1, `+noBucket+`) OVER (ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS bucket_before
   FROM `+folded("timestamp, outlier")+` WHERE outlier = 0
 ) WHERE bucket != bucket_before LIMIT {limit:Int64}, 1`,

@@ -19,7 +19,7 @@ const (
 	ExportArrow   ExportFormat = "ArrowStream"
 )
 
-// Export says which data points of a session are written, and how.
+// Export says which data points are written, and how.
 type Export struct {
 	Session ID
 	Format  ExportFormat
@@ -30,9 +30,9 @@ type Export struct {
 	// BucketSeconds is the length of the buckets of which only the newest non-outlier point is
 	// wanted, or 0 for every point.
 	BucketSeconds int
-	// Receipts, when it is not nil, narrows the points to those that arrived in it, and puts them in
-	// the order of their arrival. It cannot be combined with buckets.
-	Receipts *Receipts
+	// Arrivals, when it is not nil, says which points are wanted in place of Session, Start, End and
+	// BucketSeconds; they come in the order of their arrival.
+	Arrivals *Arrivals
 	// MaxRows is the most rows that the file may have, or 0 for no bound.
 	MaxRows int64
 }
@@ -45,17 +45,6 @@ var ErrTooManyRows = errors.New("the result has too many rows")
 const codeTooManyRows = 396
 
 func tooManyRows(err error) bool { return hasCode(err, codeTooManyRows) }
-
-// Receipt is a place in the order of arrival: by when a point was received, then by its timestamp,
-// both Unix milliseconds.
-type Receipt struct {
-	ReceivedAt, Timestamp int64
-}
-
-// Receipts are the points that come after one place in the order of arrival, up to and with another.
-type Receipts struct {
-	After, Through Receipt
-}
 
 // exporting are the settings of an export beside those of streaming: row groups of a size that keeps what
 // ClickHouse holds back small, no Bloom filters, which it would hold back to the end, and no dictionaries
@@ -82,9 +71,12 @@ FROM `
 // exportColumns are the columns of the rows p.
 const exportColumns = "session_id, timestamp, received_at, latitude, longitude, altitude, accuracy, speed, heading, temperature, battery, outlier"
 
-// receivedRows are the rows of a range that arrived in Receipts, each place in that order once.
-const receivedRows = "(SELECT " + exportColumns + sessionRange + receiptRange + `
-  ORDER BY received_at, timestamp, version DESC LIMIT 1 BY received_at, timestamp)`
+// receivedRows returns the select of arrivals, given all that follows its select list: each place in that order once.
+func receivedRows(from string) string {
+	return exportSelect + "(SELECT " + exportColumns + from + `
+  ORDER BY received_at, session_id, timestamp, version DESC LIMIT 1 BY received_at, session_id, timestamp) AS p
+ORDER BY p.received_at, p.session_id, p.timestamp`
+}
 
 // ExportDataPoints starts a query whose result is a file of data points in ascending time, folded as
 // PointReader does, and returns the file as ClickHouse writes it. The caller closes it, which also
@@ -92,16 +84,21 @@ const receivedRows = "(SELECT " + exportColumns + sessionRange + receiptRange + 
 // errors match ErrTooManyRows when there are more than MaxRows.
 func (db *PointTable) ExportDataPoints(ctx context.Context, e Export) (io.ReadCloser, error) {
 	query, args := exportSelect+folded(exportColumns)+" AS p", sessionRangeArgs(e.Session, e.Start, e.End)
+	settings := db.streaming()
+	maps.Copy(settings, exporting)
 	switch {
-	case e.Receipts != nil:
-		query = exportSelect + receivedRows + " AS p ORDER BY p.received_at, p.timestamp"
-		args = append(args, receiptArgs(*e.Receipts)...)
+	case e.Arrivals != nil:
+		var from string
+		var err error
+		if ctx, from, args, err = e.Arrivals.query(ctx); err != nil {
+			return nil, err
+		}
+		query = receivedRows(from)
+		maps.Copy(settings, sorting)
 	case e.BucketSeconds > 0:
 		query = exportSelect + "(" + bucketSelect(exportColumns, folded(exportColumns)) + ") AS p"
 		args = append(args, bucketArg(e.BucketSeconds))
 	}
-	settings := db.streaming()
-	maps.Copy(settings, exporting)
 	settings["output_format_arrow_compression_method"] = arrowMethods[e.ArrowCompression]
 	if e.MaxRows > 0 {
 		settings["max_result_rows"], settings["result_overflow_mode"] = e.MaxRows, "throw"
@@ -132,5 +129,5 @@ func exportFailure(err error) error {
 	if tooManyRows(err) {
 		err = fmt.Errorf("%w: %w", ErrTooManyRows, err)
 	}
-	return fmt.Errorf("export the data points of a session: %w", err)
+	return fmt.Errorf("export data points: %w", err)
 }

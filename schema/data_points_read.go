@@ -208,7 +208,9 @@ func (db *PointTable) streaming() clickhouse.Settings {
 // sessionRange names one session as a range, since ClickHouse uses no virtual rows in a query that fixes a
 // column of the key. Reading by the key's index is the same.
 const sessionRange = ` FROM session_by_device_data_points
-WHERE session_id >= {session:String} AND session_id <= {session:String}
+WHERE session_id >= {session:String} AND session_id <= {session:String}` + timestampRange
+
+const timestampRange = `
   AND timestamp >= fromUnixTimestamp64Milli({start:Int64}, 'UTC') AND timestamp < fromUnixTimestamp64Milli({end:Int64}, 'UTC')`
 
 // keyOrder is the order in which ClickHouse keeps the rows.

@@ -81,6 +81,7 @@ type Error struct {
 	Code     Code
 	Field    string // the field or parameter, as it is named on the wire; empty when none is meant
 	Sentence string // one sentence for the caller that says what to do; empty when the code says it all
+	Existing ID     // the caller's own thing that a Conflict is about, where it is to be named
 	Cause    error  // for the log and never for the caller; nil when there is none
 }
 
@@ -112,8 +113,11 @@ func (e *Error) Is(target error) bool {
 var NoSession = &Error{Code: NotFound, Sentence: "There is no such session that you may see; check the session_id."}
 
 // Failure returns what a caller is told when a statement has failed: DiskFull when the disk was the reason,
-// otherwise Unavailable.
+// otherwise Unavailable, with the sentence of one that has one.
 func Failure(err error) error {
+	if said, is := errors.AsType[*Error](err); is && said.Code == Unavailable && said.Sentence != "" {
+		return err
+	}
 	if errors.Is(err, DiskFull) {
 		return DiskFull.Because(err)
 	}

@@ -20,7 +20,7 @@ import (
 func (db *DB) Trouble() *health.Trouble { return db.monitor.Trouble() }
 
 // NeverBegun reports whether an error is that of a statement that ClickHouse has never seen.
-func NeverBegun(err error) bool { return health.NotSent(err) }
+func NeverBegun(err error) bool { return health.NotSent(err) || errors.Is(err, errMayNotWrite) }
 
 // monitored starts the monitor of a connection whose statements are not counted.
 func monitored(conn driver.Conn, hosts *health.Hosts, l layout, log *slog.Logger) *health.Monitor {
@@ -36,7 +36,7 @@ func monitored(conn driver.Conn, hosts *health.Hosts, l layout, log *slog.Logger
 			return nil
 		}
 	}
-	return health.Start(health.Config{Hosts: hosts, Log: log, Ask: run(ask), Write: run(writeAgain)})
+	return health.Start(health.Config{Hosts: hosts, Log: log, Ask: run(ask), Sharded: l.cluster != "", Write: run(writeAgain)})
 }
 
 // codeUnknownTable is ClickHouse's UNKNOWN_TABLE.
@@ -101,6 +101,9 @@ func (c *countedConn) again(ctx context.Context, try func() error) error {
 // insertAgain is InsertFormat of a block, tried again where a connection was lost. Rows that are there twice
 // are one.
 func (db *connection) insertAgain(ctx context.Context, statement string, block *proto.Buffer) error {
+	if err := db.conn.mayWrite(); err != nil {
+		return err
+	}
 	first := true
 	err := db.conn.again(ctx, func() error {
 		if !first {

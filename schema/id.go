@@ -76,3 +76,11 @@ func (id *ID) Scan(src any) error {
 	*id = parsed
 	return nil
 }
+
+// orEmpty returns the id's text, and none for the zero id.
+func (id ID) orEmpty() string {
+	if id == (ID{}) {
+		return ""
+	}
+	return id.String()
+}

@@ -45,6 +45,23 @@ var migrations = []migration{
 		}
 		return statements
 	}},
+	// The ids of the keys that are there are written at the start: see KeyTable.RepairKeyIDs.
+	{5, "keys that know their place", func(l layout) []string {
+		statements := append(l.ddl(apiKeyIDsTable), l.ddl(apiKeyUsageTable)...)
+		for _, name := range slices.Compact([]string{l.local(apiKeysTable), apiKeysTable.name}) {
+			statements = append(statements, "ALTER TABLE "+name+l.onCluster()+` ADD COLUMN IF NOT EXISTS changes SimpleAggregateFunction(max, UInt32),
+    ADD COLUMN IF NOT EXISTS renamed SimpleAggregateFunction(max, String),
+    ADD COLUMN IF NOT EXISTS denied_scopes SimpleAggregateFunction(groupBitOr, UInt8),
+    ADD COLUMN IF NOT EXISTS allowed_ip_ranges SimpleAggregateFunction(max, String),
+    ADD COLUMN IF NOT EXISTS requests_per_second SimpleAggregateFunction(min, UInt32) DEFAULT 4294967295,
+    ADD COLUMN IF NOT EXISTS replaces SimpleAggregateFunction(max, String),
+    ADD COLUMN IF NOT EXISTS replaced_by SimpleAggregateFunction(max, String)`)
+		}
+		for _, name := range slices.Compact([]string{l.local(apiKeyEventsTable), apiKeyEventsTable.name}) {
+			statements = append(statements, "ALTER TABLE "+name+l.onCluster()+" ADD COLUMN IF NOT EXISTS changed Array(LowCardinality(String))")
+		}
+		return statements
+	}},
 }
 
 // schemaMigrationsTable records which steps have run.

@@ -62,10 +62,12 @@ type DB struct {
 	SessionTable
 	DeviceTable
 	KeyTable
+	KeyUsageTable
 	SpentTokenTable
 
-	engine *embedded.Engine // nil with a server, and where the caller owns the engine
-	hosts  []clusterHost    // where DDL is run host by host; see makeDatabase
+	engine  *embedded.Engine    // nil with a server, and where the caller owns the engine
+	hosts   []clusterHost       // where DDL is run host by host; see makeDatabase
+	options *clickhouse.Options // of the connection
 }
 
 // standardDatabase is the database of who names none. The engine's own would be another.
@@ -81,7 +83,8 @@ func Open(ctx context.Context, options Options) (*DB, error) {
 		options.Connections = 8
 	}
 	if options.ClickHouse == Embedded {
-		engine, err := embedded.Open(filepath.Join(options.DataDir, "clickhouse"), embedded.Options{Connections: options.Connections})
+		dir := filepath.Join(options.DataDir, "clickhouse")
+		engine, err := embedded.Open(dir, embedded.Options{Connections: options.Connections})
 		if err != nil {
 			return nil, fmt.Errorf("open the embedded engine: %w", err)
 		}
@@ -90,6 +93,7 @@ func Open(ctx context.Context, options Options) (*DB, error) {
 			return nil, errors.Join(err, engine.Close())
 		}
 		db.engine = engine
+		db.ballast = keepBallast(dir, options.DiskReserve, options.Log)
 		return db, nil
 	}
 	address, err := serverOptions(options.ClickHouse)
@@ -184,7 +188,7 @@ func open(ctx context.Context, options *clickhouse.Options, servers *health.Host
 	c := &connection{conn: counted, monitor: monitor, revision: revision, database: database, layout: layout, counts: counts}
 	return &DB{
 		connection: c, PointTable: PointTable{c}, CheckpointTable: CheckpointTable{c}, SessionTable: SessionTable{c},
-		DeviceTable: DeviceTable{c}, KeyTable: KeyTable{c}, SpentTokenTable: SpentTokenTable{c}, hosts: hosts,
+		DeviceTable: DeviceTable{c}, KeyTable: KeyTable{c}, KeyUsageTable: KeyUsageTable{c}, SpentTokenTable: SpentTokenTable{c}, hosts: hosts, options: options,
 	}, nil
 }
 
@@ -215,7 +219,7 @@ func prepare(ctx context.Context, options clickhouse.Options, database string, l
 
 // Ping asks ClickHouse for a sign of life.
 func (db *DB) Ping(ctx context.Context) error {
-	if err := db.conn.Exec(ctx, "SELECT 1"); err != nil {
+	if err := db.conn.done(kindExec, db.conn.Conn.Exec(ctx, "SELECT 1")); err != nil {
 		return fmt.Errorf("reach ClickHouse: %w", err)
 	}
 	return nil
@@ -230,6 +234,7 @@ func (db *DB) Database() string {
 // stopped using the DB.
 func (db *DB) Close() error {
 	db.monitor.Close()
+	db.ballast.close()
 	err := errors.Join(db.conn.Close(), closeHosts(db.hosts))
 	if db.engine != nil {
 		err = errors.Join(err, db.engine.Close())

@@ -38,7 +38,9 @@ func (db *SpentTokenTable) InsertSpentTokens(ctx context.Context, tokens []Spent
 		id.Append(t.ID)
 		expiresAt.Append(t.ExpiresAt)
 	}
-	err := db.insertNative(ctx, spentTokensTable.name, len(tokens), proto.Input{{Name: "token_id", Data: &id}, {Name: "expires_at", Data: &expiresAt}})
+	err := db.withRoom(func() error {
+		return db.insertNative(ctx, spentTokensTable.name, len(tokens), proto.Input{{Name: "token_id", Data: &id}, {Name: "expires_at", Data: &expiresAt}})
+	})
 	if err != nil {
 		return fmt.Errorf("record that sign-in tokens are spent: %w", err)
 	}

@@ -3,6 +3,7 @@ package schema
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -31,8 +32,32 @@ type countedConn struct {
 	driver.Conn
 	counts  *statementCounts
 	monitor *health.Monitor
-	retries int // of a statement whose connection was lost
+	retries int          // of a statement whose connection was lost
+	guard   func() error // says why nothing may be written; nil for nothing
 }
+
+// errMayNotWrite is in the chain of what mayWrite returns.
+var errMayNotWrite = errors.New("this node may not write at present")
+
+// mayWrite returns why nothing may be written now: what is wrong with ClickHouse, where that is known.
+func (c *countedConn) mayWrite() error {
+	if c.guard == nil {
+		return nil
+	}
+	err := c.guard()
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("%w: %w", errMayNotWrite, err)
+	if trouble := c.monitor.Trouble(); trouble != nil {
+		return fmt.Errorf("%w (%w)", trouble, err)
+	}
+	return &Error{Code: Unavailable, Sentence: "This node may not write at present, and nothing was stored; send the same request again in a few seconds.", Cause: err}
+}
+
+// GuardWrites makes every statement that writes ask first whether it may, and fail with Unavailable otherwise. It is called before
+// the DB is shared.
+func (db *DB) GuardWrites(may func() error) { db.conn.guard = may }
 
 type statementCounts struct {
 	begun, failed [kindCount]measure.Counter
@@ -63,6 +88,9 @@ func hasCode(err error, code int32) bool {
 
 // Exec counts a statement without a result. It is not tried again, for it may be one that counts twice.
 func (c *countedConn) Exec(ctx context.Context, query string, args ...any) error {
+	if err := c.mayWrite(); err != nil {
+		return err
+	}
 	return c.done(kindExec, c.Conn.Exec(ctx, query, args...))
 }
 

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -43,6 +45,12 @@ type keyRecord struct {
 	Status          apikey.Status `json:"status"`
 	Key             string        `json:"key,omitempty"`
 	Registers       bool          `json:"registers_devices,omitempty"`
+
+	Scopes            []string       `json:"scopes,omitempty"`
+	Ranges            []netip.Prefix `json:"allowed_ip_ranges,omitempty"`
+	RequestsPerSecond uint32         `json:"requests_per_second,omitempty"`
+	Replaces          string         `json:"replaces_id,omitempty"`
+	ReplacedBy        string         `json:"replaced_by_id,omitempty"`
 }
 
 func wireRecord(record apikey.Record, text string) keyRecord {
@@ -51,12 +59,45 @@ func wireRecord(record apikey.Record, text string) keyRecord {
 		CreatedByUserID: record.CreatedByUserID, CreatedAt: input.Time(record.CreatedAt), ExpiresAt: input.Time(record.ExpiresAt),
 		RevokedAt: input.TimeOrNothing(record.RevokedAt), RevokedByUserID: record.RevokedByUserID,
 		LastUsedAt: input.TimeOrNothing(record.LastUsedAt), Status: record.Status, Key: text,
-		Registers: record.RegistersDevices,
-	}
-	if record.DeviceID != (schema.ID{}) {
-		wire.DeviceID = record.DeviceID.String()
+		Registers: record.RegistersDevices, DeviceID: idOrNothing(record.DeviceID),
+		Scopes: apikey.NamesOfScopes(record.Limits.Denied), Ranges: record.Limits.Ranges, RequestsPerSecond: record.Limits.RequestsPerSecond,
+		Replaces: idOrNothing(record.Replaces), ReplacedBy: idOrNothing(record.ReplacedBy),
 	}
 	return wire
+}
+
+// idOrNothing returns an id's text, and none for the zero id.
+func idOrNothing(id schema.ID) string {
+	if id == (schema.ID{}) {
+		return ""
+	}
+	return id.String()
+}
+
+// limitFields are the fields of a body that say what a key may do; null and what is left out say nothing.
+type limitFields struct {
+	Scopes            *[]string `json:"scopes"`
+	Ranges            *[]string `json:"allowed_ip_ranges"`
+	RequestsPerSecond *int      `json:"requests_per_second"`
+}
+
+// read reads the fields, and notes what is wrong with them.
+func (l *limitFields) read(f *input.Fields) (update apikey.Update) {
+	if l.Scopes != nil {
+		denied, err := apikey.ParseScopes(*l.Scopes)
+		f.Note(err)
+		update.Denied = &denied
+	}
+	if l.Ranges != nil {
+		ranges, err := apikey.ParseRanges(*l.Ranges)
+		f.Note(err)
+		update.Ranges = &ranges
+	}
+	if l.RequestsPerSecond != nil {
+		rate := uint32(f.Integer("requests_per_second", l.RequestsPerSecond, rateRange))
+		update.RequestsPerSecond = &rate
+	}
+	return update
 }
 
 // create makes a key and answers with its record and, this once, its text.
@@ -66,8 +107,13 @@ func (k keyKind) create(c *call) error {
 		ExpiresAt *string `json:"expires_at_timestamp"`
 		DeviceID  *string `json:"device_id"`         // of device credentials only
 		Registers bool    `json:"registers_devices"` // likewise
+		limitFields
 	}
 	if err := c.readJSON(&body); err != nil {
+		return err
+	}
+	request, err := requestName(c)
+	if err != nil {
 		return err
 	}
 	f := input.Fields{}
@@ -76,6 +122,7 @@ func (k keyKind) create(c *call) error {
 		wanted.DeviceID = f.ID("device_id", *body.DeviceID)
 	}
 	wanted.RegistersDevices = k.kind == schema.KindDeviceCredential && body.Registers
+	wanted.Limits, wanted.Request = limitsOf(body.read(&f)), request
 	if err := f.Problem(); err != nil {
 		return err
 	}
@@ -86,17 +133,108 @@ func (k keyKind) create(c *call) error {
 	return c.json(fasthttp.StatusCreated, wireRecord(record, text))
 }
 
-// list answers with the organisation's keys, newest first.
+// limitsOf are the limits of a key that is made with some.
+func limitsOf(u apikey.Update) (l schema.KeyLimits) {
+	if u.Denied != nil {
+		l.Denied = *u.Denied
+	}
+	if u.Ranges != nil {
+		l.Ranges = *u.Ranges
+	}
+	if u.RequestsPerSecond != nil {
+		l.RequestsPerSecond = *u.RequestsPerSecond
+	}
+	return l
+}
+
+// headerIdempotencyKey names a request, so that sending it again does not do it again.
+const headerIdempotencyKey = "Idempotency-Key"
+
+// requestName reads the name that a request gives itself, empty for none.
+func requestName(c *call) (string, error) {
+	values := c.http.Request.Header.PeekAll(headerIdempotencyKey)
+	if len(values) == 0 {
+		return "", nil
+	}
+	name := string(values[0])
+	if len(values) > 1 || !apikey.CheckRequest(name) {
+		return "", problem.Invalid(problem.Header.Field(headerIdempotencyKey, "Send 1 to 255 printable characters of ASCII, once, such as a random number."))
+	}
+	return name, nil
+}
+
+// The words for what a list of keys holds, and in which order. The first are the defaults.
+var (
+	keyStatuses = []string{"all", "active", "expired", "revoked", "ended", "expiring", "unused"}
+	keyFilters  = map[string]schema.KeyFilter{
+		"all": schema.KeysAny, "active": schema.KeysActive, "expired": schema.KeysExpired, "revoked": schema.KeysRevoked,
+		"ended": schema.KeysEnded, "expiring": schema.KeysExpiring, "unused": schema.KeysUnused,
+	}
+	keySortings = []string{"created_at_timestamp", "name", "expires_at_timestamp", "last_used_at_timestamp"}
+	keyOrders   = map[string]schema.KeySort{
+		"created_at_timestamp": schema.KeysByCreation, "name": schema.KeysByName, "expires_at_timestamp": schema.KeysByExpiry,
+		"last_used_at_timestamp": schema.KeysByUse,
+	}
+)
+
+// headerTotalCount says how many there are on all pages.
+const headerTotalCount = "Total-Count"
+
+// list answers with a page of the organisation's keys.
 func (k keyKind) list(c *call) error {
-	records, err := c.server.services.Keys.List(c.context(), c.principal.OrgID, k.kind)
+	p := input.Of(c.http)
+	query := apikey.ListQuery{
+		Search: p.Text("search"), Filter: keyFilters[p.Choice("status", keyStatuses...)], Sort: keyOrders[p.Choice("sort_by", keySortings...)],
+		Limit: p.Integer("limit", apikey.MaxList, keyListRange), Cursor: p.Text("cursor"),
+	}
+	if err := p.Problem(); err != nil {
+		return err
+	}
+	page, err := c.server.services.Keys.List(c.context(), c.principal.OrgID, k.kind, query)
 	if err != nil {
 		return err
 	}
-	wire := make([]keyRecord, len(records))
-	for i, record := range records {
+	header := &c.http.Response.Header
+	if page.NextCursor != "" {
+		header.Set(headerNextCursor, page.NextCursor)
+	}
+	if query.Cursor == "" {
+		header.Set(headerTotalCount, strconv.Itoa(page.TotalCount))
+	}
+	wire := make([]keyRecord, len(page.Records))
+	for i, record := range page.Records {
 		wire[i] = wireRecord(record, "")
 	}
 	return c.json(fasthttp.StatusOK, wire)
+}
+
+// update renames a key or narrows what it may do. When it answers, that holds everywhere.
+func (k keyKind) update(c *call) error {
+	id, err := k.id(c)
+	if err != nil {
+		return err
+	}
+	var body struct {
+		Name *string `json:"name"`
+		limitFields
+	}
+	if err := c.readJSON(&body); err != nil {
+		return err
+	}
+	f := input.Fields{}
+	update := body.read(&f)
+	update.Name = body.Name
+	if update == (apikey.Update{}) {
+		f.Reject("", "Send at least one of name, scopes, allowed_ip_ranges and requests_per_second.")
+	}
+	if err := f.Problem(); err != nil {
+		return err
+	}
+	record, err := c.server.services.Keys.Update(c.context(), c.principal, k.kind, id, update)
+	if err != nil {
+		return err
+	}
+	return c.json(fasthttp.StatusOK, wireRecord(record, ""))
 }
 
 // revoke ends a key. When it answers, the key is refused everywhere.
@@ -149,6 +287,8 @@ type keyEvent struct {
 	Action schema.KeyAction `json:"action"`
 	UserID string           `json:"user_id"`
 	At     input.Time       `json:"at_timestamp"`
+
+	Changed []string `json:"changed,omitempty"`
 }
 
 // events answers with a page of what was done to the organisation's keys, newest first.
@@ -164,7 +304,7 @@ func (k keyKind) events(c *call) error {
 	}
 	items := make([]keyEvent, len(found.Events))
 	for i, e := range found.Events {
-		items[i] = keyEvent{e.ID.String(), e.KeyID.String(), e.Name, e.Prefix, e.Action, e.UserID, input.Time(e.At)}
+		items[i] = keyEvent{e.ID.String(), e.KeyID.String(), e.Name, e.Prefix, e.Action, e.UserID, input.Time(e.At), e.Changed}
 	}
 	return c.json(fasthttp.StatusOK, struct {
 		Items      []keyEvent `json:"items"`

@@ -27,7 +27,9 @@ var matrix = map[string][7]int{
 	// route                                                              nobody  ak  dk driver op adm own
 	"GET /tracking/timeseries/session_by_device/last_seen/v1":                           {401, 0, 403, 403, 0, 0, 0},
 	"POST /tracking/timeseries/session_by_device/last_seen_batch/v1":                    {401, 0, 403, 403, 0, 0, 0},
+	"GET /tracking/timeseries/session_by_device/last_seen_changes/v1":                   {401, 0, 403, 403, 0, 0, 0},
 	"GET /tracking/timeseries/session_by_device/data_points/v1":                         {401, 0, 403, 403, 0, 0, 0},
+	"GET /tracking/timeseries/session_by_device/data_points_feed/v1":                    {401, 0, 403, 403, 0, 0, 0},
 	"GET /tracking/sessions/list/v1":                                                    {401, 0, 403, 403, 0, 0, 0},
 	"GET /tracking/sessions/get/v1":                                                     {401, 0, 403, 403, 0, 0, 0},
 	"GET /tracking/sessions/typeahead/v1":                                               {401, 0, 403, 403, 0, 0, 0},
@@ -62,6 +64,7 @@ var matrix = map[string][7]int{
 	"GET /orgs/api_keys/list/v1":                                                        {401, 403, 403, 403, 403, 0, 0},
 	"POST /orgs/api_keys/revoke/v1":                                                     {401, 403, 403, 403, 403, 0, 0},
 	"POST /orgs/api_keys/rotate/v1":                                                     {401, 403, 403, 403, 403, 0, 0},
+	"POST /orgs/api_keys/update/v1":                                                     {401, 403, 403, 403, 403, 0, 0},
 	"GET /orgs/api_keys/events/v1":                                                      {401, 403, 403, 403, 403, 0, 0},
 	"POST /orgs/device_credentials/create/v1":                                           {401, 403, 403, 403, 403, 0, 0},
 	"GET /orgs/device_credentials/list/v1":                                              {401, 403, 403, 403, 403, 0, 0},

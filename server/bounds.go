@@ -17,6 +17,8 @@ var (
 	pageSizeRange    = input.Range{Least: 1, Most: schema.MaxPageSize}
 	suggestionsRange = input.Range{Least: 1, Most: sessions.MaxSuggestions}
 	graceRange       = input.Range{Least: 0, Most: int(apikey.MaxGrace / time.Second)} // seconds
+	keyListRange     = input.Range{Least: 1, Most: apikey.MaxList}
+	rateRange        = input.Range{Least: 1, Most: apikey.MaxRequestsPerSecond}
 	bucketRange      = input.Range{Least: 1, Most: history.MaxBucketSeconds}
 	pageLimitRange   = input.Range{Least: 1, Most: history.MaxPageLimit}
 	staySecondsRange = input.Range{Least: 1, Most: stays.MaxSeconds}

@@ -33,6 +33,8 @@ type call struct {
 	cancel    context.CancelFunc
 	entered   limit.Pass           // to what the route's queue bounds; left at the end
 	opened    limit.Pass           // of a history, to those that are open; likewise
+	filed     limit.Pass           // of a public file, to those that are read; likewise
+	leastRate int64                // see stream.Call
 	departure *transport.Departure // nil unless the route streams
 	reader    bodyReader
 	waited    time.Duration // for a change, which is no time that the answer took
@@ -225,6 +227,7 @@ func (c *call) end() {
 	c.departure.Stop()
 	c.entered.Leave()
 	c.opened.Leave()
+	c.filed.Leave()
 	if c.cancel != nil {
 		c.cancel()
 	}

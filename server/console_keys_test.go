@@ -62,7 +62,19 @@ func TestNoKeyIsLostOnTheWay(t *testing.T) {
 	eval[bool](p, `(() => { window.asItWas = window.fetch; window.fetch = async (...sent) => { const answer = await asItWas(...sent); if (sent[0].includes("create")) throw new DOMException("", "TimeoutError"); return answer }; return true })()`)
 	p.do(press("Add new key"), fill("dialog input[name=name]", "Unanswered"), press("Add key"), says("dialog .notice-danger", "may have been made all the same"), says("tbody", "Unanswered"))
 
+	// Sent again, it makes no second one that is good: the first is revoked, and the text of another shown.
+	eval[bool](p, `(window.fetch = window.asItWas, true)`)
+	p.do(press("Add key"), see(".secret-text"))
+	if text := p.text(".secret-text"); s.works(text) != 200 {
+		t.Error("the key that is shown does not work")
+	}
+	p.do(closeUncopied, says(".fold", "Revoked and expired (1)"))
+	if n := eval[int](p, `document.querySelectorAll("tbody .badge-active").length`); n != 1 {
+		t.Errorf("%d keys are active", n)
+	}
+
 	// Escape, twice, while it is being made closes nothing.
+	p.do(press("Add new key"), fill("dialog input[name=name]", "Escaped"))
 	eval[bool](p, `(() => { window.fetch = async (...sent) => { if (sent[0].includes("create")) await new Promise((go) => { window.goOn = go }); return asItWas(...sent) }; return true })()`)
 	p.do(press("Add key"), untilTrue(`window.goOn !== undefined`), typed(kb.Escape), typed(kb.Escape), see("dialog form"))
 	eval[bool](p, `(window.fetch = window.asItWas, window.goOn(), true)`)
@@ -73,7 +85,7 @@ func TestNoKeyIsLostOnTheWay(t *testing.T) {
 	list := string(s.get(pathAPIKeys+"/list/v1", admin, 200).body)
 	_, rest, _ := strings.Cut(list, `"_id":"`)
 	s.post(pathAPIKeys+"/revoke/v1?api_key_id="+rest[:24], admin, "", 200)
-	p.do(click(".cell-actions button"), press("Rotate key"), says("dialog .notice-danger", "revoked"), press("Cancel"), says(".fold", "Revoked and expired (1)"))
+	p.do(click(".cell-actions button"), press("Rotate key"), says("dialog .notice-danger", "revoked"), press("Cancel"), says(".fold", "Revoked and expired (2)"))
 
 	// Somebody else signs in in another tab of the same browser.
 	link := s.link(people.Person{UserID: "user_pia", Memberships: []people.Membership{{OrgID: "org_a", Role: keys.RoleOwner}}})

@@ -9,6 +9,7 @@ import (
 	"lastseen/query/history/format"
 	"lastseen/query/history/stays"
 	"lastseen/server/input"
+	"lastseen/server/limit"
 	"lastseen/server/stream"
 )
 
@@ -35,15 +36,8 @@ func streamHistory(c *call, request history.Request) error {
 	if p.Choice("order", "timestamp", "received") == "received" {
 		request.Order = history.OrderReceived
 	}
-	if cursor, present := p.Optional("cursor"); present {
-		if request.Cursor = cursor; cursor == "" {
-			p.Reject("cursor", "Use a cursor as it came, or leave the parameter out to begin anew.")
-		}
-	}
-	request.Format = historyFormat(p, header)
-	if compression := p.Choice("compression", "none", "lz4", "zstd"); compression != "none" {
-		request.ArrowCompression = compression
-	}
+	request.Cursor = cursor(p)
+	request.Format, request.ArrowCompression = historyFormat(p, header), arrowCompression(p)
 	if p.Good() && !start.Before(end) {
 		p.Reject("start_timestamp", "Use a start_timestamp that lies before end_timestamp.")
 	}
@@ -51,6 +45,14 @@ func streamHistory(c *call, request history.Request) error {
 		return err
 	}
 	request.Start, request.End = start.UnixMilli(), end.UnixMilli()
+	return streamPage(c, request)
+}
+
+// streamPage streams what a request asks for.
+func streamPage(c *call, request history.Request) error {
+	if err := enterFile(c, &request); err != nil {
+		return err
+	}
 	points, err := c.server.services.History.Open(c.context(), request)
 	if err != nil {
 		return err
@@ -58,7 +60,38 @@ func streamHistory(c *call, request history.Request) error {
 	if next := points.NextCursor(); next != "" {
 		c.http.Response.Header.Set(headerNextCursor, next)
 	}
-	return c.stream(points, historyCoding(&request, header))
+	return c.stream(points, historyCoding(&request, &c.http.Request.Header))
+}
+
+// cursor reads where a page begins, which is empty for the first one.
+func cursor(p *input.Parameters) string {
+	cursor, present := p.Optional("cursor")
+	if present && cursor == "" {
+		p.Reject("cursor", "Use a cursor as it came, or leave the parameter out to begin anew.")
+	}
+	return cursor
+}
+
+// arrowCompression reads how an Arrow stream is compressed within.
+func arrowCompression(p *input.Parameters) string {
+	if compression := p.Choice("compression", "none", "lz4", "zstd"); compression != "none" {
+		return compression
+	}
+	return ""
+}
+
+// leastPublicRate is how many bytes a second those without a credential must accept of a file.
+const leastPublicRate = 64 << 10
+
+// enterFile bounds the files of those without a credential. Their query cannot be suspended while a client is slow to read,
+// so they keep their place: a part of the public's places is left to other formats, and slow readers are cut.
+func enterFile(c *call, request *history.Request) (err error) {
+	if !request.Public || request.Format.Export() == "" {
+		return nil
+	}
+	c.leastRate = leastPublicRate
+	c.filed, err = c.server.publicFiles.TryEnter(limit.Request{Owner: limit.Public, Weight: 1})
+	return err
 }
 
 const headerNextCursor = "Next-Cursor"

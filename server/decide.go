@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -11,13 +12,13 @@ import (
 	"lastseen/server/transport"
 )
 
-// decide says whether a caller may have an answer of a route: first whether the route is open to it, then whether its
+// decide says whether a caller may have an answer of a route: first whether the route is open to it from where it calls, then whether its
 // rate leaves it a request, of which one is then taken. Every request goes through it once, on whichever way it comes;
 // after it, a poll looks its session up and then needs a slot, on both ways in this order.
 //
 // A request that was counted before is not counted again: what came of it then is in note.
-func (s *Server) decide(r *route, principal *keys.Principal, began time.Time, note transport.Handover) (wait time.Duration, _ error) {
-	if err := r.Authorize(principal); err != nil {
+func (s *Server) decide(r *route, principal *keys.Principal, from caller.Origin, began time.Time, note transport.Handover) (wait time.Duration, _ error) {
+	if err := s.permit(r, principal, from); err != nil {
 		return 0, err
 	}
 	if principal == nil {
@@ -30,6 +31,26 @@ func (s *Server) decide(r *route, principal *keys.Principal, began time.Time, no
 		return wait, errRequests
 	}
 	return 0, nil
+}
+
+// permit says whether a route is open to a caller, from where it calls.
+func (s *Server) permit(r *route, principal *keys.Principal, from caller.Origin) error {
+	if err := r.Authorize(principal); err != nil {
+		return err
+	}
+	if principal != nil && len(principal.Limits.Ranges) > 0 && !s.proxies.Allow(principal.Limits.Ranges, from) {
+		return caller.ErrAddress
+	}
+	return nil
+}
+
+// Remote implements caller.Origin.
+func (c *call) Remote() (address netip.Addr, forwarded [][]byte) {
+	forwarded = c.http.Request.Header.PeekAll(fasthttp.HeaderXForwardedFor)
+	if ours := c.connection(); ours != nil {
+		return ours.IP(), forwarded
+	}
+	return transport.ClientAddress(c.http.RemoteAddr()), forwarded
 }
 
 // admit checks all that can be checked before the body is read.
@@ -50,7 +71,7 @@ func (c *call) admit() error {
 	if c.decidedBefore() {
 		note.Counted = true
 	}
-	wait, err := c.server.decide(c.route, c.principal, c.entry.began, note)
+	wait, err := c.server.decide(c.route, c.principal, c, c.entry.began, note)
 	if err != nil {
 		return c.limited(err, wait)
 	}
@@ -66,7 +87,7 @@ func (c *call) checkForm() error {
 		c.http.SetConnectionClose()
 		return problem.HTTPVersion
 	}
-	if !transport.WellFormed(header.RawHeaders()) {
+	if c.connection().BareLine() || !transport.WellFormed(header.RawHeaders()) {
 		c.http.SetConnectionClose()
 		return problem.Malformed
 	}
@@ -89,7 +110,7 @@ func (c *call) stillAllowed() error {
 	if err := c.authenticate(); err != nil {
 		return err
 	}
-	return c.route.Authorize(c.principal)
+	return c.server.permit(c.route, c.principal, c)
 }
 
 // asked is the request as those see it who find out who is calling.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"lastseen/schema"
 	"lastseen/server/console"
 	"lastseen/server/input"
 	"lastseen/server/openapi"
@@ -137,7 +138,7 @@ func readingDescriptions() map[string]description {
 		{Name: "If-None-Match", Header: true, Schema: openapi.Text(1, 0), Description: "Entity tags of what the caller has."},
 		{Name: "Prefer", Header: true, Schema: openapi.Text(1, 0), Description: "wait=N: with If-None-Match, wait up to N seconds, at most 300, for something new."},
 	}
-	ranged, history := historyParameters(), historyAnswers()
+	ranged, history := historyParameters(), historyAnswers("The points in ascending time and, in JSON, where the session stayed.")
 	missing := []int{404}
 	scope := optional("org_scope", "Whose sessions.", openapi.Choice("owned_and_shared", "owned", "shared"))
 	return map[string]description{
@@ -146,7 +147,13 @@ func readingDescriptions() map[string]description {
 			{Status: http.StatusOK, Description: "The points in the order asked.", ContentType: typeJSON, Schema: openapi.Ref("NewestPoints"), Headers: []string{"ETag"}},
 			newest[1],
 		}},
-		pathDataPoints:     {tag: tagReading, parameters: ranged, answers: history, refusals: missing},
+		pathLastSeenChanges: {tag: tagReading, parameters: changesParameters(scope), answers: []openapi.Answer{
+			{Status: http.StatusOK, Description: "The newest points of the sessions that have changed, and what is gone.", ContentType: typeJSON, Schema: openapi.Ref("Changes")},
+			{Status: http.StatusOK, Description: "The same as server-sent events, for as long as the client likes.", ContentType: typeEvents, Schema: openapi.Text(0, 0)},
+		}, refusals: []int{505}},
+		pathDataPoints: {tag: tagReading, parameters: ranged, answers: history, refusals: missing},
+		pathFeed: {tag: tagReading, parameters: feedParameters(),
+			answers: historyAnswers("The points in the order of their arrival. The header Next-Cursor, and in JSON next_cursor, always says how to go on.")},
 		pathLastSeenPublic: {tag: tagPublic, parameters: polled, answers: newest, refusals: missing},
 		pathPointsPublic:   {tag: tagPublic, parameters: ranged, answers: history, refusals: missing},
 		pathSessionsGet: {tag: tagReading, parameters: []openapi.Parameter{session},
@@ -157,6 +164,16 @@ func readingDescriptions() map[string]description {
 			wanted("query", "Plain text that the values must contain.", openapi.Text(1, 0)), scope,
 			optional("limit", "Values of each field; 10 when left out.", whole(suggestionsRange)),
 		}, answers: answered("Distinct values, those that begin with the text first.", openapi.Ref("Suggestions"))},
+	}
+}
+
+func changesParameters(scope openapi.Parameter) []openapi.Parameter {
+	return []openapi.Parameter{
+		optional("cursor", "The next_cursor of the answer before, to get what has changed since; without it the newest point of every session comes first.", openapi.Text(1, 200)),
+		optional("limit", "The most sessions of this answer; 1000 when left out. more says whether there are others.", whole(changesLimitRange)),
+		scope,
+		{Name: "Prefer", Header: true, Schema: openapi.Text(1, 0), Description: "wait=N: hold an answer that is empty for up to N seconds, at most 300, until something changes."},
+		{Name: "Last-Event-ID", Header: true, Schema: openapi.Text(1, 200), Description: "With Accept: text/event-stream, the id of the last event, to go on after it; it wins over cursor."},
 	}
 }
 
@@ -204,14 +221,34 @@ func writingDescriptions() map[string]description {
 func keyDescriptions(kind keyKind, prefix, tag string) map[string]description {
 	which := []openapi.Parameter{wanted(kind.idParameter, "", openapi.ID())}
 	made := []openapi.Answer{{Status: http.StatusCreated, Description: "The record and, this once, the key itself.", ContentType: typeJSON, Schema: openapi.Ref("KeyMade")}}
-	return map[string]description{
-		prefix + "/create/v1": {tag: tag, body: jsonBodyOf("NewKey"), answers: made},
+	listed := answered("A page of the records.", openapi.Ref("Keys"))
+	listed[0].Headers = []string{headerNextCursor, headerTotalCount}
+	described := map[string]description{
+		prefix + "/create/v1": {tag: tag, body: jsonBodyOf("NewKey"), answers: made, refusals: []int{409}, parameters: []openapi.Parameter{
+			{Name: headerIdempotencyKey, Header: true, Schema: openapi.Text(1, 255), Description: "A name of this request, such as a random number: sent again within a day it makes no second key, and is 409 with the first one's _id."},
+		}},
 		prefix + "/rotate/v1": {tag: tag, body: jsonBodyOf("Rotation"), parameters: which, answers: made, refusals: []int{404, 409}},
 		prefix + "/revoke/v1": {tag: tag, parameters: which, answers: answered("It is refused everywhere from now on.", openapi.Ref("Key")), refusals: []int{404}},
-		prefix + "/list/v1":   {tag: tag, answers: answered("The records, newest first.", openapi.Ref("Keys"))},
+		prefix + "/list/v1":   {tag: tag, parameters: keyListParameters(), answers: listed},
 		prefix + "/events/v1": {tag: tag, parameters: []openapi.Parameter{
 			optional("page", "1 when left out.", whole(pageRange)), optional("page_size", "50 when left out.", whole(pageSizeRange)),
 		}, answers: answered("A page of what was done, newest first.", openapi.Ref("KeyEvents"))},
+	}
+	if kind.kind == schema.KindAPIKey {
+		described[prefix+"/update/v1"] = description{
+			tag: tag, body: jsonBodyOf("KeyUpdate"), parameters: which, answers: answered("The record as it is now, everywhere.", openapi.Ref("Key")), refusals: []int{404, 409},
+		}
+	}
+	return described
+}
+
+func keyListParameters() []openapi.Parameter {
+	return []openapi.Parameter{
+		optional("search", "Text in the name, the prefix, the maker, the device or the id, whatever its case.", openapi.Text(0, 200)),
+		optional("status", "ended: expired or revoked; expiring: active, and over within 7 days; unused: active, and never used.", openapi.Choice(keyStatuses...)),
+		optional("sort_by", "Newest first, by name, soonest expiry first, or used last first.", openapi.Choice(keySortings...)),
+		optional("limit", "Records of a page; 1000 when left out.", whole(keyListRange)),
+		optional("cursor", "Next-Cursor of the page before, with the same search, status and sort_by.", openapi.Text(1, 0)),
 	}
 }
 

@@ -7,7 +7,8 @@
 //     bounds.go, describe.go, describe_apps.go, describe_history.go;
 //   - a request's way: server.go (wiring, router, start and stop), call.go (one request), decide.go (may it go on),
 //     rates.go, body.go, stream.go, requestid.go;
-//   - a file a resource: last_seen.go with wait.go and poll_direct.go, last_seen_batch.go, data_points.go with format.go, ingest.go,
+//   - a file a resource: last_seen.go with wait.go and poll_direct.go, last_seen_batch.go, last_seen_changes.go with
+//     last_seen_events.go (both kinds of waits: waiting.go), data_points.go with format.go, ingest.go,
 //     ingest_app.go, sessions.go, devices.go, api_keys.go, signin.go, pages.go, maptiles.go, health.go;
 //   - what is told of requests: accesslog.go and stats.go.
 package server

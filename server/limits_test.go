@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"lastseen/keys"
 	"lastseen/keys/ratelimit"
 	"lastseen/schema"
+	"lastseen/server/caller"
 	"lastseen/server/transport"
 )
 
@@ -165,6 +167,44 @@ func TestBadCredentialsFromOneAddressAreLimited(t *testing.T) {
 	s.get(target, fresh, 200)
 	s.get(target, "ak_x", 401)
 	s.get(target, "ak_x", 429)
+}
+
+// TestBadCookiesFromOneAddressAreLimited: a browser's session costs a check of its signature like a user token.
+func TestBadCookiesFromOneAddressAreLimited(t *testing.T) {
+	t.Parallel()
+	clock := newHandClock()
+	s := start(t, func(with *setup) {
+		with.config.FailureRate, with.config.Now = ratelimit.Rate{Quota: 5, Window: 50 * time.Second}, clock.read
+	})
+	neighbour, ended := s.signedIn(owner), s.signedIn(owner)
+	cookies := ended.client.Jar.Cookies(&url.URL{Scheme: "http", Host: s.address, Path: "/"})
+	if r := ended.send("POST", pathSignOut, ""); r.StatusCode != 200 {
+		t.Fatalf("sign out: %s", r.Status)
+	}
+	fresh := s.link(owner)
+	get := func(target, cookie string, want int) reply {
+		t.Helper()
+		return s.get(target, "", want, header{"Cookie", caller.SessionCookie + "=" + cookie})
+	}
+	for range 6 {
+		get(pathSession, cookies[0].Value, 401) // it was good once
+	}
+	forged := cookies[0].Value[:len(cookies[0].Value)-8] + "AAAAAAAA"
+	get(pathSession, forged, 401)
+	get(pathSession, "nonsense", 401)
+	get(pathSessionsList, forged, 401)
+	s.post(pathSignOut, "", "", 200, header{"Cookie", caller.SessionCookie + "=" + forged})
+	get(pathSession, forged, 401)
+	policy, limit := `"failures";q=5;w=50`, `"failures";r=0;t=10`
+	wantLimited(t, get(pathSession, forged, 429), "10", policy, limit)
+	wantLimited(t, s.post(pathSignOut, "", "", 429, header{"Cookie", caller.SessionCookie + "=" + forged}), "10", policy, limit)
+	wantLimited(t, s.post(pathLink, "", `{"token":"`+fresh+`"}`, 429), "10", policy, limit)
+	if r := neighbour.send("GET", pathSession, ""); r.StatusCode != 200 {
+		t.Errorf("a session that was accepted lately is answered %s from the same address", r.Status)
+	}
+	clock.advance(10 * time.Second)
+	get(pathSession, forged, 401)
+	get(pathSession, forged, 429)
 }
 
 func TestARequestThatAsksFirstCountsOnce(t *testing.T) {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"net/netip"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -37,6 +38,21 @@ type directAnswer struct {
 	body   []byte
 	point  schema.DataPoint
 	id     requestID
+	from   pollOrigin
+}
+
+// pollOrigin is where a poll comes from, as a caller.Origin.
+type pollOrigin struct {
+	address   netip.Addr
+	forwarded [1][]byte // dies with the request
+}
+
+// Remote implements caller.Origin.
+func (o *pollOrigin) Remote() (address netip.Addr, forwarded [][]byte) {
+	if o.forwarded[0] == nil {
+		return o.address, nil
+	}
+	return o.address, o.forwarded[:]
 }
 
 // httpDate is the text of the Date field for one second.
@@ -100,7 +116,8 @@ func (d *directPolls) look(a *directAnswer, c *transport.Conn, poll *transport.P
 	if !known {
 		return 0
 	}
-	wait, refusal := s.decide(d.route, principal, now, transport.Handover{})
+	a.from.address, a.from.forwarded[0] = c.IP(), poll.Forwarded
+	wait, refusal := s.decide(d.route, principal, &a.from, now, transport.Handover{})
 	if refusal == nil {
 		found := s.services.LastSeen.Peek(session, principal.OrgID, &a.point)
 		if found != latest.NotFound && s.slots.Keep(c.Slot(), now) {

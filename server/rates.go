@@ -7,8 +7,10 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"lastseen/keys"
 	"lastseen/keys/ratelimit"
 	"lastseen/server/caller"
+	"lastseen/server/limit"
 	"lastseen/server/problem"
 )
 
@@ -16,10 +18,14 @@ import (
 var errRequests = errors.New("the caller has made as many requests as it may for now")
 
 // rateProblems are the answers of those past the limits on rates.
-type rateProblems struct{ requests, failures *problem.Problem }
+type rateProblems struct {
+	requests, failures *problem.Problem
+	rate               ratelimit.Rate // of requests
+}
 
 func newRateProblems(config *Config) rateProblems {
 	return rateProblems{
+		rate: config.RequestRate,
 		requests: rateProblem("requests", config.RequestRate,
 			"You have made as many requests as you may for now; wait as many seconds as Retry-After says, and poll less often."),
 		failures: rateProblem("failures", config.FailureRate,
@@ -35,6 +41,16 @@ func rateProblem(name string, rate ratelimit.Rate, detail string) *problem.Probl
 	return p
 }
 
+// ofRequests is the answer to a caller that has made as many requests as it may. Where a key has a rate of its own
+// besides, the one that is meant is the lower.
+func (r *rateProblems) ofRequests(p *keys.Principal) *problem.Problem {
+	own, all := limit.OwnRate(p.Limits.RequestsPerSecond), r.rate
+	if !own.Limits() || all.Limits() && float64(all.Quota)*own.Window.Seconds() < float64(own.Quota)*all.Window.Seconds() {
+		return r.requests
+	}
+	return rateProblem("key_requests", own, "This API key has made as many requests as it may for now; wait as many seconds as Retry-After says, and poll less often.")
+}
+
 // wholeSeconds rounds up.
 func wholeSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
 
@@ -43,7 +59,7 @@ func (c *call) limited(err error, wait time.Duration) error {
 	c.retry = wait
 	switch err {
 	case errRequests:
-		return c.server.rateProblems.requests
+		return c.server.rateProblems.ofRequests(c.principal)
 	case caller.ErrFailures:
 		return c.server.rateProblems.failures
 	}

@@ -7,6 +7,7 @@ import (
 
 	"lastseen/ingest/decode"
 	"lastseen/keys"
+	"lastseen/schema"
 	"lastseen/server/caller"
 	"lastseen/server/problem"
 )
@@ -55,7 +56,7 @@ type queue uint8
 
 const (
 	noQueue     queue = iota // answered from memory, or with a limit of its own
-	queryQueue               // asks ClickHouse for little, or looks at many sessions in memory
+	queryQueue               // asks ClickHouse for little
 	streamQueue              // streams a history
 )
 
@@ -65,7 +66,9 @@ const (
 
 	pathLastSeen          = "/tracking/timeseries/session_by_device/last_seen/v1"
 	pathLastSeenBatch     = "/tracking/timeseries/session_by_device/last_seen_batch/v1"
+	pathLastSeenChanges   = "/tracking/timeseries/session_by_device/last_seen_changes/v1"
 	pathDataPoints        = "/tracking/timeseries/session_by_device/data_points/v1"
+	pathFeed              = "/tracking/timeseries/session_by_device/data_points_feed/v1"
 	pathLastSeenPublic    = "/tracking/timeseries/session_by_device/last_seen_public/v1"
 	pathPointsPublic      = "/tracking/timeseries/session_by_device/data_points_public/v1"
 	pathOutlier           = "/tracking/timeseries/session_by_device/outlier/v1"
@@ -85,17 +88,20 @@ const (
 // routes returns the table.
 func routes() []route {
 	table := []route{
-		quiet(read(pathLastSeen, "The newest data point of a session", noQueue, 5*time.Second, lastSeen)),
-		read(pathDataPoints, "The data points of a session in a range of time, and its stationary clusters", streamQueue, 10*time.Minute, dataPoints),
-		read(pathSessionsList, "A page of the sessions that the organisation may see", queryQueue, 20*time.Second, listSessions),
-		read(pathSessionsGet, "One session", noQueue, 5*time.Second, getSession),
-		read(pathTypeahead, "Suggestions for a text that is being typed", queryQueue, 20*time.Second, typeahead),
+		scoped(schema.ScopeLastSeen, quiet(read(pathLastSeen, "The newest data point of a session", noQueue, 5*time.Second, lastSeen))),
+		scoped(schema.ScopeHistory, read(pathDataPoints, "The data points of a session in a range of time, and its stationary clusters", streamQueue, 10*time.Minute, dataPoints)),
+		scoped(schema.ScopeHistory, read(pathFeed, "The data points of all sessions by their arrival, from one cursor to the next", streamQueue, 10*time.Minute, dataPointsFeed)),
+		scoped(schema.ScopeSessions, read(pathSessionsList, "A page of the sessions that the organisation may see", queryQueue, 20*time.Second, listSessions)),
+		scoped(schema.ScopeSessions, read(pathSessionsGet, "One session", noQueue, 5*time.Second, getSession)),
+		scoped(schema.ScopeSessions, read(pathTypeahead, "Suggestions for a text that is being typed", queryQueue, 20*time.Second, typeahead)),
 
 		quiet(route{
 			method: fasthttp.MethodPost, path: pathLastSeenBatch, summary: "The newest data points of many sessions",
-			Access: caller.Access{Role: keys.RoleOperator, APIKeys: true},
+			Access: caller.Access{Role: keys.RoleOperator, APIKeys: true, Scope: schema.ScopeLastSeen},
 			body:   jsonBody, bodyLimit: batchBody, timeout: 5 * time.Second, handle: lastSeenBatch,
 		}),
+
+		scoped(schema.ScopeLastSeen, quiet(read(pathLastSeenChanges, "What has changed of the newest data points of all sessions", noQueue, 5*time.Second, lastSeenChanges))),
 
 		quiet(public(pathLastSeenPublic, "The newest data point of a public session", noQueue, 5*time.Second, lastSeen)),
 		public(pathPointsPublic, "The data points of a public session in a range of time, and its stationary clusters", streamQueue, 10*time.Minute, dataPointsPublic),
@@ -134,6 +140,12 @@ func read(path, summary string, queue queue, timeout time.Duration, handle func(
 		method: fasthttp.MethodGet, path: path, summary: summary, Access: caller.Access{Role: keys.RoleOperator, APIKeys: true},
 		timeout: timeout, queue: queue, handle: handle,
 	}
+}
+
+// scoped is a route that an API key may call that has a scope.
+func scoped(scope schema.KeyScopes, r route) route {
+	r.Scope = scope
+	return r
 }
 
 // public is a route that needs no credential.
@@ -189,13 +201,17 @@ func keyRoutes(prefix string, kind keyKind) []route {
 			timeout: 20 * time.Second, queue: queryQueue, handle: handle,
 		}
 	}
-	return []route{
+	table := []route{
 		write(prefix+"/create/v1", "Make "+kind.indefinite, admin, kind.create),
 		query("/list/v1", "The organisation's "+kind.plural, kind.list),
 		urgent(bodiless(write(prefix+"/revoke/v1", "Revoke "+kind.indefinite, admin, kind.revoke))),
 		write(prefix+"/rotate/v1", "Replace "+kind.indefinite+" by a new one", admin, kind.rotate),
 		query("/events/v1", "Who made, rotated and revoked "+kind.plural, kind.events),
 	}
+	if kind.kind == schema.KindAPIKey {
+		table = append(table, write(prefix+"/update/v1", "Rename "+kind.indefinite+", or narrow what it may do", admin, kind.update))
+	}
+	return table
 }
 
 // notAllowed answers a method that the path does not have.

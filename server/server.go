@@ -23,6 +23,7 @@ import (
 	"lastseen/keys/people"
 	"lastseen/keys/people/oidc"
 	"lastseen/keys/ratelimit"
+	"lastseen/query/changes"
 	"lastseen/query/history"
 	"lastseen/query/latest"
 	"lastseen/query/sessions"
@@ -80,8 +81,8 @@ type Config struct {
 	// a credential a quarter. Eight times as many histories may be open: those that are not being read
 	// wait for clients that are slow to take what was. Defaults: four times the processors, and 8.
 	Queries, Histories int
-	// LongPolls bounds the polls of last_seen that wait for a change (Prefer: wait), in the same shares;
-	// past it they are answered at once. Default 50,000; each also counts as one of MaxConnections.
+	// LongPolls bounds the requests that wait for a change (Prefer: wait, or streams of events), in the same shares;
+	// past it polls are answered at once, and streams refused. Default 50,000; each also counts as one of MaxConnections.
 	LongPolls int
 	// PollWait is how long nine of ten goroutines may wait for a processor while more than limit.CrowdPerProcessor connections
 	// a processor poll last_seen. When they have waited longer for some tenths of a second, only as many connections as
@@ -131,6 +132,7 @@ type Services struct {
 	LastSeen      *latest.Table
 	History       *history.Reader
 	Sessions      *sessions.Reader
+	Changes       *changes.Reader
 	// Owner knows which sessions this node answers polls of; nil means all.
 	Owner cluster.Owner
 	// SignIn signs browsers in. Provider is where they go for it, nil when there are only sign-in links.
@@ -153,6 +155,12 @@ const (
 	openHistories = 8
 )
 
+// publicFiles is how many files are read at once without a credential: half of the public's places for histories.
+func publicFiles(histories int) limit.GateConfig {
+	places := max(1, int64(histories+3)/4/2)
+	return limit.GateConfig{Capacity: places, PublicShare: places}
+}
+
 // Server answers HTTP requests. Its methods are safe for concurrent use.
 type Server struct {
 	config       Config
@@ -166,7 +174,8 @@ type Server struct {
 	queries      *limit.Gate
 	streams      *limit.Gate                  // histories that are read
 	open         *limit.Gate                  // histories, those included that wait for a slow client
-	waiting      *limit.Gate                  // polls that wait for a change
+	publicFiles  *limit.Gate                  // histories without a credential that keep their place while a client is slow
+	waiting      *limit.Gate                  // requests that wait for a change
 	slots        *limit.Slots                 // connections that poll under overload
 	thinned      map[string]*ratelimit.Bucket // by reason: refusals of which not all are logged
 	stopping     chan struct{}
@@ -205,6 +214,7 @@ func New(config Config, services Services) *Server {
 			problem.ReasonBusy: {}, problem.ReasonRate: {}, problem.ReasonUnavailable: {}, problem.ReasonDiskFull: {},
 		},
 	}
+	s.publicFiles = limit.NewGate(publicFiles(config.Histories))
 	s.counts = newServerCounts(s.routes)
 	s.slots = limit.NewSlots(config.PollWait)
 	s.rates, s.rateProblems = limit.NewRates(config.RequestRate, config.FailureRate, config.Now), newRateProblems(&config)

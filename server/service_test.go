@@ -22,6 +22,7 @@ import (
 	"lastseen/keys"
 	"lastseen/keys/apikey"
 	"lastseen/keys/people"
+	"lastseen/query/changes"
 	"lastseen/query/history"
 	"lastseen/query/latest"
 	"lastseen/query/sessions"
@@ -50,6 +51,7 @@ type service struct {
 type setup struct {
 	config   Config
 	services Services
+	db       *schema.DB        // of the services
 	handle   func(*call) error // answers every request when set
 }
 
@@ -59,7 +61,7 @@ func start(tb testing.TB, adjust ...func(*setup)) *service {
 	s := &service{TB: tb, db: schematest.Open(tb), log: &logBuffer{}, served: make(chan error, 1)}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	with := setup{services: s.services(ctx), config: Config{
+	with := setup{services: s.services(ctx), db: s.db, config: Config{
 		Logger: slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})), AccessLog: LogAll,
 	}}
 	for _, change := range adjust {
@@ -95,7 +97,7 @@ func (s *service) services(ctx context.Context) Services {
 	s.Helper()
 	lastSeen := latest.New(s.db, time.Now)
 	index := sessions.NewIndex(lastSeen)
-	registry := registry.New(s.db, registry.Watchers{index, lastSeen}, time.Now)
+	registry := registry.New(s.db, registry.Watchers{index, lastSeen}, registry.Quotas{}, time.Now)
 	for _, load := range []func() error{
 		func() error { return lastSeen.Load(ctx, nil) },
 		func() error { return registry.Load(ctx) },
@@ -135,6 +137,7 @@ func (s *service) services(ctx context.Context) Services {
 		LastSeen:      lastSeen,
 		History:       history.New(s.db, lastSeen, history.Options{CursorKey: cursorKey, Watermark: writer}),
 		Sessions:      sessions.NewReader(index, issuer.DeriveKey("session cursors"), time.Now),
+		Changes:       changes.New(lastSeen, issuer.DeriveKey("changes cursors")),
 		SignIn:        signIn,
 		Ready: func(ctx context.Context) error {
 			if s.db.Ping(ctx) != nil {

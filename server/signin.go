@@ -78,10 +78,10 @@ func viewOf(c *call, session *people.Session) sessionView {
 // showSession tells who is calling: with a browser what its session says, with a user token what that
 // says.
 func showSession(c *call) error {
-	session, err := c.server.browsers.Session(c.http)
+	session, wait, err := c.server.identifier.Session(c.asked())
 	switch {
 	case err != nil:
-		return err
+		return c.limited(err, wait)
 	case session == nil:
 		p := c.principal
 		session = &people.Session{ExpiresAt: p.ExpiresAt, Person: people.Person{
@@ -136,7 +136,10 @@ func redeemLink(c *call) error {
 
 // signOut ends the session for good. A browser whose session is over already is signed out, too.
 func signOut(c *call) error {
-	session, err := c.server.browsers.Session(c.http)
+	session, wait, err := c.server.identifier.Session(c.asked())
+	if errors.Is(err, caller.ErrFailures) {
+		return c.limited(err, wait)
+	}
 	if session != nil && err == nil {
 		if err := c.server.browsers.CheckCrossSite(c.http, session); err != nil {
 			return err
@@ -175,8 +178,14 @@ func finishLogin(c *call) error {
 	}
 	args := c.http.QueryArgs()
 	cookie := c.server.browsers.Cookie(c.http, caller.FlowCookie)
+	if _, wait, err := c.server.identifier.CheckFailures(c.asked(), nil); err != nil {
+		return c.limited(err, wait)
+	}
 	flow, err := c.server.services.SignIn.OpenFlow(cookie, string(args.Peek("state")))
 	if err != nil {
+		if len(cookie) > 0 {
+			c.server.identifier.NoteFailure(c.asked(), err)
+		}
 		return loginFailed(c, "expired", err)
 	}
 	c.server.browsers.DropCookie(c.http, caller.FlowCookie)

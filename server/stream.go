@@ -11,7 +11,7 @@ import (
 func (c *call) stream(from stream.Source, as stream.Coding) error {
 	s := c.server
 	answer, err := stream.Begin(from, as, stream.Call{
-		Context: c.context(), Connection: c.connection(), Patience: s.config.WriteTimeout, Streams: s.streams, Begun: &s.ids.count,
+		Context: c.context(), Connection: c.connection(), Patience: s.config.WriteTimeout, LeastRate: c.leastRate, Streams: s.streams, Begun: &s.ids.count,
 		Suspended: c.pause, Resuming: c.resume, Allowed: c.stillAllowed, Panicked: c.logPanic, Ended: c.streamed,
 	})
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 	"lastseen/schema"
 	"lastseen/server/input"
 	"lastseen/server/limit"
-	"lastseen/server/transport"
 )
 
 // Long polls: a poll of last_seen with If-None-Match may say `Prefer: wait=N` (RFC 7240) and is then
@@ -59,26 +58,13 @@ func awaitChange(c *call, id []byte, status latest.Status, point *schema.DataPoi
 	defer place.Leave()
 	watch := c.server.services.LastSeen.Watch(id)
 	defer watch.Stop()
-	end := time.NewTimer(patience)
-	defer end.Stop()
-	departures := time.NewTicker(departureCheck)
-	defer departures.Stop()
+	w := newWait(c, watch.Changed())
+	w.end = time.NewTimer(patience)
+	defer w.stop()
 	c.http.Response.Header.Set(headerPreferenceApplied, "wait="+strconv.Itoa(int(patience/time.Second)))
 	status = look(c, id, point)
 	for outcome == waitChanged && upToDate(c, status, point) {
-		began := time.Now()
-		select {
-		case <-watch.Changed():
-		case <-departures.C:
-			if transport.Departed(c.http.Conn()) {
-				outcome = waitDeparted
-			}
-		case <-end.C:
-			outcome = waitTimedOut
-		case <-c.server.stopping:
-			outcome = waitStopped
-		}
-		c.waited += time.Since(began)
+		outcome = w.next()
 		// The credential is checked after the look-up, so that what is shown is older than the check.
 		status = look(c, id, point)
 		if err := c.stillAllowed(); err != nil {

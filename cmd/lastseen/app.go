@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -21,10 +22,12 @@ import (
 	"lastseen/keys/apikey"
 	"lastseen/keys/people/oidc"
 	"lastseen/keys/ratelimit"
+	"lastseen/query/changes"
 	"lastseen/query/history"
 	"lastseen/query/latest"
 	"lastseen/query/sessions"
 	"lastseen/schema"
+	"lastseen/schema/lease"
 	"lastseen/server"
 	"lastseen/server/cluster"
 	"lastseen/server/metrics"
@@ -45,7 +48,10 @@ type appConfig struct {
 	historyLimits  history.Limits
 	cachedKeys     int // API keys and device credentials
 	keyLookUpRate  ratelimit.Rate
+	quotas         registry.Quotas
 	signIn         signInConfig
+	lease          time.Duration // the length of the one to write to a server; 0 for the usual one
+	maxKeys        int           // of an organisation and a kind that are good at the same time; 0 for no bound
 	acceptDamage   bool          // go on although parts of tables are missing
 	drainDelay     time.Duration // from /readyz's 503 to the refusal of connections
 	drainTimeout   time.Duration // for requests in flight at the end
@@ -59,8 +65,9 @@ type App struct {
 	admin    net.Listener // nil without metrics
 	server   *server.Server
 	db       *schema.DB
+	lease    *lease.Lease // to write; nil with the embedded engine
 	stops    []stopStep
-	served   chan error // what Serve returned
+	served   chan error // what Serve returned, or why to stop
 }
 
 // stopStep undoes one step of the start.
@@ -75,7 +82,7 @@ const saveTimeout = 10 * time.Second
 // StartApp starts a service and returns when it serves. From its first moment until then it answers
 // only the probes, /healthz with 200. ctx bounds the start alone; on an error nothing is left running.
 func StartApp(ctx context.Context, config appConfig) (*App, error) {
-	a := &App{config: config, served: make(chan error, 1)}
+	a := &App{config: config, served: make(chan error, 2)}
 	if err := a.start(ctx); err != nil {
 		return nil, errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
 	}
@@ -87,7 +94,7 @@ func (a *App) Addr() string {
 	return a.listener.Addr().String()
 }
 
-// Served gets what ended the serving, once: nil after Stop.
+// Served gets what ended the serving: nil after Stop. Before that it gets why to stop, should this process lose the right to write.
 func (a *App) Served() <-chan error {
 	return a.served
 }
@@ -162,6 +169,7 @@ func (a *App) start(ctx context.Context) error {
 	})
 	go func() { a.served <- a.server.Serve(listener) }()
 	a.onStop("the HTTP server", a.drain)
+	a.watchLease()
 	return nil
 }
 
@@ -174,7 +182,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	lastSeen := latest.New(db, time.Now)
 	index := sessions.NewIndex(lastSeen)
 	// The index first, so that nobody may see a session that it does not know.
-	registry := registry.New(db, registry.Watchers{index, lastSeen}, time.Now)
+	registry := registry.New(db, registry.Watchers{index, lastSeen}, a.config.quotas, time.Now)
 	if err := a.load(ctx, lastSeen, registry); err != nil {
 		return services, err
 	}
@@ -187,11 +195,16 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 		return services, err
 	}
 	nodes := cluster.Local()
+	if a.lease != nil {
+		nodes.Owner = leaseOwner{a.lease}
+	}
 	received, err := db.NewestReceipt(ctx, time.Now())
 	if err != nil {
 		return services, err
 	}
-	authenticator, keyService, err := a.startKeys(db, nodes.Notices.Keys, registry, oidc.Users{Local: issuer, Provider: provider})
+	authenticator, keyService, err := a.startKeys(oidc.Users{Local: issuer, Provider: provider}, apikey.ServiceConfig{
+		DB: db, Channel: nodes.Notices.Keys, Devices: registry, MaxKeys: a.config.maxKeys, CursorKey: issuer.DeriveKey("key list cursors"), Logger: a.config.log,
+	})
 	if err != nil {
 		return services, err
 	}
@@ -218,7 +231,8 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 			Retention: a.config.schema.Retention,
 		}),
 		Sessions:  sessions.NewReader(index, issuer.DeriveKey("session cursors"), time.Now),
-		Ready:     func(ctx context.Context) error { return ready(ctx, db, authenticator) },
+		Changes:   changes.New(lastSeen, issuer.DeriveKey("changes cursors")),
+		Ready:     func(ctx context.Context) error { return a.ready(ctx, authenticator) },
 		StoreDown: func() bool { return db.Trouble() != nil },
 	}, nil
 }
@@ -233,10 +247,62 @@ func (a *App) openStorage(ctx context.Context) (*schema.DB, error) {
 	}
 	a.db = db
 	a.onStop("the storage", func(context.Context) error { return db.Close() })
+	if err := a.takeLease(ctx, db); err != nil {
+		return nil, err
+	}
 	if err := db.Migrate(ctx); err != nil {
 		return nil, err
 	}
 	return db, nil
+}
+
+// takeLease makes this process the one that writes to the database, or fails with a sentence that says which one does.
+// From then on nothing is written without the lease. The embedded engine has a lock of its own on the data directory.
+func (a *App) takeLease(ctx context.Context, db *schema.DB) error {
+	if a.config.schema.ClickHouse == schema.Embedded {
+		return nil
+	}
+	n, err := openNode(a.config.schema.DataDir)
+	if err != nil {
+		return err
+	}
+	a.onStop("the data directory", func(context.Context) error { return n.close() })
+	register, err := db.OpenWriterRegister(ctx)
+	if err != nil {
+		return err
+	}
+	a.onStop("the register of who writes", func(context.Context) error { return register.Close() })
+	a.lease, err = lease.Acquire(ctx, register, n.holder(), lease.Options{Length: a.config.lease, Log: a.config.log})
+	if err != nil {
+		return err
+	}
+	a.onStop("the lease", a.lease.Close)
+	db.GuardWrites(a.lease.Held)
+	return nil
+}
+
+// leaseLost reports whether another process has taken the lease.
+func (a *App) leaseLost() bool { return a.lease != nil && leaseOwner{a.lease}.Own(schema.ID{}) != nil }
+
+// watchLease ends the serving when another process has taken the lease: what this one has in memory is out of date for good.
+func (a *App) watchLease() {
+	if a.lease == nil {
+		return
+	}
+	stopped := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-a.lease.Lost():
+			a.served <- lease.ErrLost
+		case <-stopped:
+		}
+	})
+	a.onStop("watching the lease", func(context.Context) error {
+		close(stopped)
+		watching.Wait()
+		return nil
+	})
 }
 
 func (a *App) load(ctx context.Context, lastSeen *latest.Table, registry *registry.Registry) error {
@@ -258,15 +324,15 @@ func (a *App) load(ctx context.Context, lastSeen *latest.Table, registry *regist
 	return nil
 }
 
-func (a *App) startKeys(db *schema.DB, channel apikey.RevocationChannel, devices apikey.DeviceDirectory, users apikey.TokenVerifier) (*apikey.Authenticator, *apikey.Service, error) {
+func (a *App) startKeys(users apikey.TokenVerifier, service apikey.ServiceConfig) (*apikey.Authenticator, *apikey.Service, error) {
 	authenticator, err := apikey.NewAuthenticator(apikey.AuthenticatorConfig{
-		Store: db, Users: users, Channel: channel, CachedKeys: a.config.cachedKeys, LoadRate: a.config.keyLookUpRate, Logger: a.config.log,
+		Store: service.DB, Users: users, Channel: service.Channel, CachedKeys: a.config.cachedKeys, LoadRate: a.config.keyLookUpRate, Logger: a.config.log,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
 	a.onStop("the key cache", func(context.Context) error { return authenticator.Close() })
-	return authenticator, apikey.NewService(apikey.ServiceConfig{DB: db, Channel: channel, Devices: devices, Logger: a.config.log}), nil
+	return authenticator, apikey.NewService(service), nil
 }
 
 // startCheckpoints writes last_seen behind, and once more at the end.
@@ -289,7 +355,7 @@ func (a *App) startCheckpoints(lastSeen *latest.Table) {
 // drain lets load balancers know, then stops accepting connections and waits for requests in flight.
 func (a *App) drain(ctx context.Context) error {
 	a.server.Drain()
-	if a.config.drainDelay > 0 {
+	if a.config.drainDelay > 0 && !a.leaseLost() {
 		delay := time.NewTimer(a.config.drainDelay)
 		defer delay.Stop()
 		select {
@@ -309,18 +375,22 @@ type publicError string
 func (e publicError) Error() string { return string(e) }
 
 const (
+	errNoLease    publicError = "This node may not write to the database at present; the service's log says why."
 	errNotReady   publicError = "ClickHouse is out of reach; try again in a moment."
 	errKeysDenied publicError = "A part of the stored keys is damaged, so that all keys are refused; the service's log says what to do."
 )
 
 // ready says in a sentence for the public why the service cannot serve. What is wrong is logged by the
 // storage's monitor, once.
-func ready(ctx context.Context, db *schema.DB, authenticator *apikey.Authenticator) error {
-	if trouble := db.Trouble(); trouble != nil {
+func (a *App) ready(ctx context.Context, authenticator *apikey.Authenticator) error {
+	if trouble := a.db.Trouble(); trouble != nil {
 		return publicError(trouble.Sentence)
 	}
-	if db.Ping(ctx) != nil {
+	if a.db.Ping(ctx) != nil {
 		return errNotReady
+	}
+	if a.lease != nil && a.lease.Held() != nil {
+		return errNoLease
 	}
 	if authenticator.Denies() {
 		return errKeysDenied

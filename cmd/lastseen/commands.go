@@ -28,6 +28,8 @@ type commandLine struct {
 	Export     exportCommand     `cmd:"" help:"Export the histories of sessions to files, many at a time; goes on after a kill."`
 	ClickHouse clickhouseCommand `cmd:"" name:"clickhouse" help:"Run the data directory as a ClickHouse server, for any ClickHouse client or for serve --clickhouse."`
 	Bench      benchCommand      `cmd:"" help:"Run the load suite."`
+	ConfigFile configCommand     `cmd:"" name:"config" help:"Check the configuration."`
+	Config     kong.ConfigFlag   `placeholder:"FILE" help:"File with flags, a line each, such as addr = \"127.0.0.1:8080\"; the command line and the environment go before it."`
 	Version    kong.VersionFlag  `env:"-" help:"Print the version and exit."`
 }
 
@@ -76,13 +78,13 @@ func newClient(address, credential string, std streams) (*client.Client, error) 
 	if err != nil {
 		return nil, err
 	}
-	server.OnRetry(retryNotice(std.err))
+	server.OnRetry(retryNotice(std.err, "for some seconds"))
 	return server, nil
 }
 
 // retryNotice says what has failed and is tried again, but the same thing not over and over: many requests
-// may fail at once.
-func retryNotice(w io.Writer) func(error) {
+// may fail at once. how long it is tried again ends the sentence.
+func retryNotice(w io.Writer, howLong string) func(error) {
 	const pause = 30 * time.Second
 	var (
 		mu   sync.Mutex
@@ -97,7 +99,7 @@ func retryNotice(w io.Writer) func(error) {
 				clear(said)
 			}
 			said[text] = now
-			terminal.Say(w, "lastseen: %s; trying again for some seconds (Ctrl-C stops)", text)
+			terminal.Say(w, "lastseen: %s; trying again %s (Ctrl-C stops)", text, howLong)
 		}
 	}
 }

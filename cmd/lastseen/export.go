@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,23 +23,30 @@ type exportCommand struct {
 	KeyFile string `placeholder:"FILE" help:"File that holds the API key; it goes before --key."`
 
 	Session      []string `placeholder:"ID" help:"Sessions to export, separated by commas; by default all that the caller sees."`
-	OrgScope     string   `default:"owned_and_shared" enum:"owned,shared,owned_and_shared" placeholder:"SCOPE" help:"Whose sessions, without --session: ${enum} (default ${default})."`
+	OrgScope     string   `enum:"owned,shared,owned_and_shared," default:"" placeholder:"SCOPE" help:"Whose sessions, without --session: owned, shared or owned_and_shared (the default, and owned with --follow)."`
 	Search       string   `placeholder:"TEXT" help:"Only sessions whose reference, device address or comments contain this, without --session."`
 	DeviceID     string   `name:"device-id" placeholder:"ID" help:"Only the sessions of this device, without --session."`
 	ReferenceID  string   `name:"reference-id" placeholder:"REFERENCE" help:"Only the sessions with this off_chrt_reference_id, without --session."`
 	FlightNumber string   `placeholder:"NUMBER" help:"Only the sessions with this flight number, without --session."`
-	Start        moment   `required:"" placeholder:"TIME" help:"First moment of the range: a day such as 2026-01-31, which begins at midnight UTC, or a time in RFC 3339, such as 2026-01-31T15:04:05Z."`
-	End          moment   `required:"" placeholder:"TIME" help:"Moment before which the range ends."`
+	Start        moment   `placeholder:"TIME" help:"First moment of the range: a day such as 2026-01-31, which begins at midnight UTC, or a time in RFC 3339, such as 2026-01-31T15:04:05Z."`
+	End          moment   `placeholder:"TIME" help:"Moment before which the range ends."`
 	Format       string   `default:"ndjson" enum:"ndjson,csv,geojson,gpx,parquet,arrow" placeholder:"FORMAT" help:"Format of the files: ${enum} (default ${default})."`
-	Out          string   `required:"" placeholder:"DIR" help:"Directory of the files, one a session, or - for standard output (ndjson and csv only)."`
+	Out          string   `placeholder:"DIR" help:"Directory of the files, one a session, or - for standard output (ndjson and csv only)."`
 	Parallel     int      `default:"4" help:"Sessions at the same time (default ${default})."`
 	PagePoints   int      `default:"50000" help:"Points in one request, and so what is pulled again at most after a kill; ndjson and csv only (default ${default})."`
 	Resume       bool     `default:"true" negatable:"" help:"Go on where an earlier export into the same directory stopped (default)."`
+
+	followFlags
 }
 
 // Validate refuses what does not go together, as mistakes on the command line.
 func (c *exportCommand) Validate() error {
-	switch {
+	if c.Follow != "" {
+		return c.validateFollow()
+	}
+	switch missing := c.missing(); {
+	case len(missing) > 0:
+		return fmt.Errorf("missing flags: %s", strings.Join(missing, ", "))
 	case !c.Start.IsZero() && !c.End.IsZero() && !c.Start.Before(c.End.Time): // one that is missing is reported as such
 		return errors.New("--start must be before --end")
 	case c.Out == "-" && !exporter.Pageable(c.Format):
@@ -47,6 +55,19 @@ func (c *exportCommand) Validate() error {
 		return fmt.Errorf("--parallel must be 1 to 64 and --page-points 1 to %d", history.MaxPageLimit)
 	}
 	return nil
+}
+
+// missing are the flags that an export of a range needs and has not.
+func (c *exportCommand) missing() (flags []string) {
+	for _, flag := range []struct {
+		name  string
+		given bool
+	}{{"--start=TIME", !c.Start.IsZero()}, {"--end=TIME", !c.End.IsZero()}, {"--out=DIR", c.Out != ""}} {
+		if !flag.given {
+			flags = append(flags, flag.name)
+		}
+	}
+	return flags
 }
 
 // caller returns a client with the API key, or else with the user token. The caller closes it.
@@ -84,7 +105,7 @@ func (c *exportCommand) sessions(ctx context.Context, server *client.Client) (id
 	if len(ids) > 0 {
 		return ids, nil
 	}
-	filter := url.Values{"org_scope": {c.OrgScope}}
+	filter := url.Values{"org_scope": {cmp.Or(c.OrgScope, "owned_and_shared")}}
 	for name, value := range map[string]string{
 		"search": c.Search, "filter_device_id": c.DeviceID,
 		"filter_off_chrt_reference_id": c.ReferenceID, "filter_flight_number": c.FlightNumber,
@@ -103,6 +124,9 @@ func (c *exportCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	defer server.Close()
+	if c.Follow != "" {
+		return c.follow(ctx, server, std)
+	}
 	ids, err := c.sessions(ctx, server)
 	if ctx.Err() != nil {
 		return errors.New("the export was interrupted before the first session: run the same command again")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"regexp"
 	"strconv"
 	"text/tabwriter"
@@ -19,6 +20,7 @@ import (
 type keysCommand struct {
 	Create createKeyCommand `cmd:"" help:"Make an API key. Only the key goes to standard output, its record to standard error."`
 	List   listKeysCommand  `cmd:"" help:"List the organisation's API keys, newest first."`
+	Update updateKeyCommand `cmd:"" help:"Rename an API key, or narrow what it may do: when this returns, that holds everywhere."`
 	Rotate rotateKeyCommand `cmd:"" help:"Replace an API key by a new one; the old one is good until the grace ends. Only the key goes to standard output."`
 	Revoke revokeKeyCommand `cmd:"" help:"Revoke an API key: when this returns, the key is refused."`
 }
@@ -28,7 +30,17 @@ type createKeyCommand struct {
 	Name      string `required:"" placeholder:"NAME" help:"What the key is for; 1 to 100 printable characters."`
 	ExpiresIn string `xor:"expiry" placeholder:"SPAN" help:"How long the key is good: a number of days such as 90d, or a duration such as 12h; at most five years (default 90d)."`
 	ExpiresAt string `xor:"expiry" placeholder:"TIME" help:"When the key expires: a day such as 2027-01-31, or a time in RFC 3339, such as 2027-01-31T00:00:00Z."`
+	limitKeyFlags
 }
+
+// limitKeyFlags say what a key may do.
+type limitKeyFlags struct {
+	Scopes            []string `name:"scope" placeholder:"SCOPE" help:"What the key is for: last_seen, history or sessions; several, separated by commas; all when left out."`
+	Ranges            []string `name:"allow" placeholder:"CIDR" help:"Addresses from which the key is accepted, such as 192.0.2.0/24; several, separated by commas; any when left out."`
+	RequestsPerSecond int      `placeholder:"N" help:"Requests that the key may make in a second, beside the server's limit for all; none when left out."`
+}
+
+func (f *limitKeyFlags) limits() client.KeyLimits { return client.KeyLimits(*f) }
 
 // Run implements the command.
 func (c *createKeyCommand) Run(ctx context.Context, std streams) error {
@@ -41,7 +53,7 @@ func (c *createKeyCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	defer server.Close()
-	record, err := server.CreateKey(ctx, c.Name, expires)
+	record, err := server.CreateKey(ctx, client.NewKey{Name: c.Name, ExpiresAt: expires, KeyLimits: c.limits()})
 	if err != nil {
 		return err
 	}
@@ -93,7 +105,10 @@ func (c *createKeyCommand) expiry(now time.Time) (time.Time, error) {
 
 type listKeysCommand struct {
 	serverFlags
-	JSON bool `name:"json" help:"Print the records as JSON instead of a table."`
+	Search string `placeholder:"TEXT" help:"Only keys with this text in their name, prefix, maker or id, whatever its case."`
+	Status string `default:"all" enum:"all,active,expired,revoked,ended,expiring,unused" help:"Only keys that are active, expired, revoked, ended (one of the last two), expiring (within 7 days) or unused (active, never used); all by default."`
+	SortBy string `default:"created_at_timestamp" enum:"created_at_timestamp,name,expires_at_timestamp,last_used_at_timestamp" help:"created_at_timestamp (newest first, the default), name, expires_at_timestamp (soonest first) or last_used_at_timestamp (used last first)."`
+	JSON   bool   `name:"json" help:"Print the records as JSON instead of a table."`
 }
 
 // Run implements the command.
@@ -103,7 +118,11 @@ func (c *listKeysCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	defer server.Close()
-	records, err := server.ListKeys(ctx)
+	query := url.Values{"status": {c.Status}, "sort_by": {c.SortBy}}
+	if c.Search != "" {
+		query.Set("search", c.Search)
+	}
+	records, err := server.ListKeys(ctx, query)
 	if err != nil {
 		return err
 	}
@@ -139,6 +158,35 @@ func checkKeyID(id string) error {
 		return errors.New("--id must be the key's id, not the key itself: 'lastseen keys list' shows it")
 	}
 	return nil
+}
+
+type updateKeyCommand struct {
+	serverFlags
+	ID   string `name:"id" required:"" placeholder:"ID" help:"The key's id, as 'lastseen keys list' shows it; not the key itself."`
+	Name string `placeholder:"NAME" help:"What the key is to be called; 1 to 100 printable characters."`
+	limitKeyFlags
+}
+
+// Validate refuses a key in place of its id, and a change of nothing.
+func (c *updateKeyCommand) Validate() error {
+	if c.Name == "" && len(c.Scopes) == 0 && len(c.Ranges) == 0 && c.RequestsPerSecond == 0 {
+		return errors.New("give at least one of --name, --scope, --allow and --requests-per-second")
+	}
+	return checkKeyID(c.ID)
+}
+
+// Run implements the command.
+func (c *updateKeyCommand) Run(ctx context.Context, std streams) error {
+	server, err := c.client(std)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	record, err := server.UpdateKey(ctx, c.ID, c.Name, c.limits())
+	if err != nil {
+		return err
+	}
+	return writeJSON(std.out, record)
 }
 
 type rotateKeyCommand struct {

@@ -29,16 +29,7 @@ func main() {
 // that cannot be understood.
 func run(ctx context.Context, args []string, std streams) int {
 	var commands commandLine
-	parser, err := kong.New(&commands,
-		kong.Name("lastseen"),
-		kong.Description("Stores where things are and answers where they were last seen."),
-		kong.DefaultEnvars("LASTSEEN"),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.Writers(std.out, std.err),
-		kong.Vars{"version": version()},
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(std),
-	)
+	parser, err := newParser(ctx, &commands, std)
 	if err != nil {
 		fmt.Fprintln(std.err, "lastseen: build the command line:", err)
 		return 1
@@ -59,6 +50,21 @@ func run(ctx context.Context, args []string, std streams) int {
 		return 1
 	}
 	return 0
+}
+
+// newParser returns the parser of a command line.
+func newParser(ctx context.Context, commands *commandLine, std streams) (*kong.Kong, error) {
+	return kong.New(commands,
+		kong.Name("lastseen"),
+		kong.Description("Stores where things are and answers where they were last seen."),
+		kong.DefaultEnvars("LASTSEEN"),
+		kong.Configuration(loadConfigFile),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.Writers(std.out, std.err),
+		kong.Vars{"version": version()},
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(std, commands),
+	)
 }
 
 // namesCommandsOnly returns what there is to choose from when the command line is empty, or names a

@@ -67,6 +67,11 @@ func startService(dir string, flags ...string) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.listening(lines)
+}
+
+// listening returns the service when it listens.
+func (s *service) listening(lines <-chan string) (*service, error) {
 	timeout := time.NewTimer(startTimeout)
 	defer timeout.Stop()
 	for {
@@ -98,6 +103,11 @@ func launchService(dir string, flags ...string) (*service, <-chan string, error)
 
 // launchServiceIn is launchService with more in the environment.
 func launchServiceIn(env []string, dir string, flags ...string) (*service, <-chan string, error) {
+	return launchServiceAs(func(process *exec.Cmd) { process.Env = append(os.Environ(), env...) }, dir, flags...)
+}
+
+// launchServiceAs is launchService with a change to the process before it starts.
+func launchServiceAs(change func(*exec.Cmd), dir string, flags ...string) (*service, <-chan string, error) {
 	s := &service{dir: dir, logged: make(chan struct{})}
 	layout, err := schematest.ServeFlags(dir)
 	if err != nil {
@@ -105,7 +115,7 @@ func launchServiceIn(env []string, dir string, flags ...string) (*service, <-cha
 	}
 	args := append([]string{"serve", "--addr", "127.0.0.1:0", "--data-dir", dir}, append(layout, flags...)...)
 	s.process = exec.Command(binary, args...)
-	s.process.Env = append(os.Environ(), env...)
+	change(s.process)
 	stderr, err := s.process.StderrPipe()
 	if err != nil {
 		return nil, nil, err

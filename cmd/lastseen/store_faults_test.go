@@ -292,7 +292,7 @@ func (f *faultTrial) sendUntilTaken(t *testing.T) {
 	began := time.Now()
 	for status := 0; status != http.StatusOK; {
 		if status, _ = f.sendPoints(t, 1); time.Since(began) > 10*time.Second {
-			t.Fatal("points are refused 10 s after the store is back")
+			t.Fatal("points are refused 30 s after the store is back")
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
@@ -327,7 +327,7 @@ func (f *faultTrial) refuses(t *testing.T, fault storeFault) {
 // waitReady waits until /readyz answers with a status and a text.
 func (f *faultTrial) waitReady(t *testing.T, want int, says string) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for {
 		status, body, err := f.do(t.Context(), http.MethodGet, "/readyz", nil, "", "")
 		if err == nil && status == want && strings.Contains(string(body), says) {
@@ -343,7 +343,7 @@ func (f *faultTrial) waitReady(t *testing.T, want int, says string) {
 // waitLogged waits until the log has a line after a place.
 func (s *storeService) waitLogged(t *testing.T, from int, wanted func(logLine) bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for {
 		lines, _ := s.lines.from(from)
 		if slices.ContainsFunc(lines, wanted) {

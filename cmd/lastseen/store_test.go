@@ -28,7 +28,7 @@ func storeUser(password, settings string, grants ...string) string {
 // neededGrants are the rights that docs/clickhouse.md says lastseen needs.
 var neededGrants = []string{
 	"CREATE DATABASE, CREATE TABLE, ALTER TABLE, SELECT, INSERT ON lastseen.*",
-	"TABLE ENGINE ON ReplacingMergeTree", "TABLE ENGINE ON AggregatingMergeTree",
+	"TABLE ENGINE ON ReplacingMergeTree", "TABLE ENGINE ON AggregatingMergeTree", "TABLE ENGINE ON SummingMergeTree",
 	"CREATE TEMPORARY TABLE ON *.*",
 	"SELECT ON system.detached_parts",
 }

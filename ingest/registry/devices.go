@@ -11,7 +11,8 @@ import (
 // whatever case, and EUI-48 and EUI-64 addresses in whatever spelling; the address is kept as it was
 // first given.
 //
-// Errors: schema.Invalid; schema.Conflict when another organisation has the device; schema.Unavailable.
+// Errors: schema.Invalid; schema.Conflict when another organisation has the device, or this one as many as it may;
+// schema.Unavailable.
 func (r *Registry) RegisterDevice(ctx context.Context, orgID string, wanted NewDevice) (schema.ID, error) {
 	if err := wanted.validate(); err != nil {
 		return schema.ID{}, err
@@ -37,13 +38,18 @@ func (r *Registry) RegisterDevice(ctx context.Context, orgID string, wanted NewD
 
 // registerNew writes a device that nobody has. Its caller decides about the device.
 func (r *Registry) registerNew(ctx context.Context, orgID, identity string, wanted NewDevice) (schema.ID, error) {
+	release, err := r.orgs.reserveDevice(orgID)
+	if err != nil {
+		return schema.ID{}, err
+	}
+	defer release()
 	r.mu.RLock()
 	row, tried := r.unsettled[identity]
 	r.mu.RUnlock()
 	if !tried {
 		row.id = schema.NewID()
 	}
-	err := r.db.SaveDevice(ctx, schema.Device{
+	err = r.db.SaveDevice(ctx, schema.Device{
 		ID: row.id, OrgID: orgID, MACAddress: *wanted.DeviceMACAddress, Type: wanted.Type, Comments: wanted.Comments,
 		OffChrtReferenceID: wanted.OffChrtReferenceID, CreatedAt: r.now(), Version: row.version,
 	})

@@ -39,6 +39,7 @@ type directory struct {
 	db       *schema.DB
 	clock    *schematest.Clock
 	watcher  *watcher
+	quotas   Quotas // of the next restart
 	registry *Registry
 }
 
@@ -54,7 +55,7 @@ func newDirectory(tb testing.TB) *directory {
 func (d *directory) restart() {
 	d.tb.Helper()
 	d.watcher = &watcher{sessions: map[schema.ID]schema.Session{}}
-	d.registry = New(d.db, d.watcher, d.clock.Now)
+	d.registry = New(d.db, d.watcher, d.quotas, d.clock.Now)
 	if err := d.registry.Load(d.tb.Context()); err != nil {
 		d.tb.Fatalf("load the registry: %v", err)
 	}

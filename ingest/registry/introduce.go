@@ -12,7 +12,7 @@ import (
 // ended it. One that has had none gets its first: an earlier attempt may have ended half way, and the app
 // would be told that points are stored which nobody can take. Where another organisation has a device of that name, this one gets an address of its own.
 //
-// Errors: schema.Unavailable.
+// Errors: schema.Conflict when the organisation has as many devices or sessions as it may; schema.Unavailable.
 func (r *Registry) Introduce(ctx context.Context, orgID, name string) error {
 	address := AddressOf(name)
 	identity, _ := AppendMACIdentity(nil, address)
@@ -41,7 +41,7 @@ func (r *Registry) Introduce(ctx context.Context, orgID, name string) error {
 	if err == nil {
 		_, err = r.CreateSession(ctx, orgID, id, session)
 	}
-	if errors.Is(err, schema.Conflict) {
+	if errors.Is(err, schema.Conflict) && !errors.Is(err, errQuota) {
 		return nil // somebody else was faster
 	}
 	return err

@@ -49,7 +49,7 @@ type Registry struct {
 	devices  map[schema.ID]*device
 	byMAC    map[string]*device // by identity
 	sessions map[schema.ID]*session
-	orgs     map[string]string // one copy of each organisation's id
+	orgs     organisations
 	// unsettled are the registrations, by the address's identity, that ClickHouse may or may not
 	// have. The next registration of the address writes over them.
 	unsettled map[string]attempt
@@ -58,9 +58,10 @@ type Registry struct {
 // device is what is known of a registered device. What changes is guarded by Registry.mu and
 // changed only by whoever decides about the device.
 type device struct {
-	id    schema.ID
-	orgID string
-	mac   string // as registered
+	id     schema.ID
+	active bool // whether it counts among its organisation's active ones
+	orgID  string
+	mac    string // as registered
 
 	current *session // the last one that was made; nil when there is none
 	// unsettled is a session that ClickHouse may or may not have; the next one writes over it.
@@ -90,12 +91,13 @@ type attempt struct {
 const maxUnsettled = 4096
 
 // New returns an empty registry, which Load fills.
-func New(db *schema.DB, watcher Watcher, now func() time.Time) *Registry {
+func New(db *schema.DB, watcher Watcher, quotas Quotas, now func() time.Time) *Registry {
 	r := &Registry{
 		db: db, watcher: watcher, now: now, deciding: keyedlock.New(256),
 		devices: make(map[schema.ID]*device), byMAC: make(map[string]*device),
-		sessions: make(map[schema.ID]*session), orgs: make(map[string]string), unsettled: make(map[string]attempt),
+		sessions: make(map[schema.ID]*session), unsettled: make(map[string]attempt),
 	}
+	r.orgs = organisations{mu: &r.mu, quotas: quotas, byID: make(map[string]*organisation)}
 	return r
 }
 
@@ -136,6 +138,12 @@ func (r *Registry) Load(ctx context.Context) error {
 	if err != nil {
 		return schema.Failure(err)
 	}
+	now := r.now().UnixMilli()
+	for _, o := range r.orgs.byID {
+		for _, d := range o.devices {
+			o.note(d, now)
+		}
+	}
 	return nil
 }
 
@@ -150,12 +158,9 @@ func succeeds(s *session, createdAt int64, other *session, otherCreatedAt int64)
 
 // addDevice makes a device known by its id. The caller holds mu.
 func (r *Registry) addDevice(id schema.ID, orgID, mac string) *device {
-	if one, ok := r.orgs[orgID]; ok {
-		orgID = one
-	} else {
-		r.orgs[orgID] = orgID
-	}
-	d := &device{id: id, orgID: orgID, mac: mac}
+	o := r.orgs.of(orgID)
+	d := &device{id: id, orgID: o.id, mac: mac}
+	o.devices = append(o.devices, d)
 	r.devices[id] = d
 	return d
 }
@@ -201,6 +206,7 @@ func (r *Registry) adopt(d *device, s schema.Session) {
 	}
 	known.version = uint32(s.Version)
 	known.terminatedAt, known.scheduledFor = unixMilli(s.TerminatedAt), unixMilli(s.TerminationScheduledFor)
+	r.orgs.of(d.orgID).note(d, r.now().UnixMilli())
 	r.mu.Unlock()
 	r.watcher.PutSession(s)
 }

@@ -14,7 +14,7 @@ import (
 // scheduled for a time that has come counts as ended.
 //
 // Errors: schema.Invalid; schema.NotFound when the organisation has no such device; schema.Conflict when
-// the device has an active session; schema.Unavailable.
+// the device has an active session, or the organisation as many as it may; schema.Unavailable.
 func (r *Registry) CreateSession(ctx context.Context, orgID string, deviceID schema.ID, wanted NewSession) (schema.ID, error) {
 	if err := wanted.validate(r.now(), true); err != nil {
 		return schema.ID{}, err
@@ -39,6 +39,11 @@ func (r *Registry) CreateSession(ctx context.Context, orgID string, deviceID sch
 	if err != nil {
 		return schema.ID{}, err
 	}
+	begun, err := r.orgs.reserveSession(orgID, now.UnixMilli())
+	if err != nil {
+		return schema.ID{}, err
+	}
+	defer begun()
 	row := attempt{id: schema.NewID()}
 	if d.unsettled != nil {
 		row = *d.unsettled

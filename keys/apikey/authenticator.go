@@ -71,6 +71,7 @@ type Authenticator struct {
 	cache       *ristretto.Cache[uint64, *cachedKey]
 	revoked     revokedSet
 	denied      atomic.Bool // all keys; see Deny
+	ended       bell
 	unknown     unknownKeys
 	tokens      recent[*keys.Principal]
 	uses        useLog
@@ -185,27 +186,19 @@ func (a *Authenticator) authenticateKey(ctx context.Context, text []byte) (*keys
 	hash := schema.KeyHash(sha256.Sum256(text))
 	now := a.config.Now().UnixMilli()
 	key, cached := a.cache.Get(cacheSlot(&hash))
+	err := errOutdated // another key with the same slot is a miss, too
 	if cached && key.hash == hash {
-		a.checks.hits.Add(1)
-	} else { // another key with the same slot is a miss, too
-		if _, ok := Parse(text); !ok {
-			return nil, schema.InvalidCredential
-		}
-		a.checks.misses.Add(1)
-		if err := a.revoked.check(&hash, now); err != nil {
-			return nil, err
-		}
-		if a.unknown.has(&hash, now) {
-			a.checks.unknown.Add(1)
-			return nil, schema.InvalidCredential
-		}
-		var err error
-		if key, err = a.load(ctx, hash); err != nil {
+		err = a.revoked.check(&hash, now, key.changes)
+	}
+	if err == errOutdated {
+		if key, err = a.loadFresh(ctx, text, hash); err != nil {
 			return nil, err
 		}
 		now = a.config.Now().UnixMilli()
+	} else {
+		a.checks.hits.Add(1)
 	}
-	if err := a.revoked.check(&hash, now); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if err := key.check(now); err != nil {
@@ -226,7 +219,7 @@ func (a *Authenticator) Known(credential []byte) (*keys.Principal, bool) {
 		return principal, known && now < principal.ExpiresAt.UnixMilli()
 	}
 	key, cached := a.cache.Get(cacheSlot(&hash))
-	if !cached || key.hash != hash || a.denied.Load() || a.revoked.check(&hash, now) != nil || key.check(now) != nil {
+	if !cached || key.hash != hash || a.denied.Load() || a.revoked.check(&hash, now, key.changes) != nil || key.check(now) != nil {
 		return nil, false
 	}
 	a.uses.note(key, now)
@@ -282,15 +275,22 @@ func (a *Authenticator) apply(_ context.Context, notice Notice) error {
 		// A look-up that is under way may have begun too early to see the key: let nobody join it.
 		a.loads.forget(notice.Hash)
 		return nil
-	case NoticeRevoked, NoticeEnds:
+	case NoticeRevoked, NoticeEnds, NoticeChanged:
 		// First the revoked set, then the cache: a load that began before the revocation may put
 		// the key back into the cache at any time later, and then the revoked set refuses it.
 		a.revoked.add(notice.Hash, endingOf(notice), a.config.Now().UnixMilli())
 		a.cache.Del(cacheSlot(&notice.Hash))
+		// As for a key that was created: nobody may join a look-up that began too early to see the change.
+		a.loads.forget(notice.Hash)
+		a.ended.ring()
 		return nil
 	}
 	return fmt.Errorf("a notice of an unknown kind %d", notice.Kind) // from a newer node
 }
+
+// Ended returns a channel that is closed when a key is revoked or its life cut short after the call: for who has let
+// somebody in for long, to look again.
+func (a *Authenticator) Ended() <-chan struct{} { return a.ended.next() }
 
 // Close stops look-ups, writes the last uses of keys and releases the caches. Callers must have
 // stopped calling Authenticate. It may be called more than once.

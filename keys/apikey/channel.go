@@ -21,6 +21,8 @@ const (
 	NoticeRevoked
 	// NoticeEnds: the key expires earlier than its record said, since it was rotated.
 	NoticeEnds
+	// NoticeChanged: what the key may do is less from now on, or it is called otherwise.
+	NoticeChanged
 )
 
 // Notice is what the revocation channel carries. It holds nothing secret.
@@ -29,6 +31,8 @@ type Notice struct {
 	Hash schema.KeyHash
 	// EndsAt is when a NoticeEnds takes effect; the zero time means at once and for good.
 	EndsAt time.Time
+	// Changes is how many changes the record has, of a NoticeChanged: one with fewer counts no more.
+	Changes uint32
 	// ExpiresAt is when the key would have expired without the notice. Whoever keeps the notice may
 	// forget it after that, for the key's own expiry then refuses it.
 	ExpiresAt time.Time

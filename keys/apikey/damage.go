@@ -21,6 +21,9 @@ func (a *Authenticator) Denies() bool { return a.denied.Load() }
 // do not, which no order of writes explains but a loss, and returns how many there were. It fails with
 // schema.Unavailable.
 func (s *Service) RepairRevocations(ctx context.Context) (int, error) {
+	if _, err := s.config.DB.RepairKeyIDs(ctx); err != nil {
+		return 0, schema.Unavailable.Because(err)
+	}
 	lost, err := s.config.DB.LostRevocations(ctx)
 	if err != nil {
 		return 0, schema.Unavailable.Because(err)

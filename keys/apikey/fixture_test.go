@@ -183,10 +183,16 @@ func (f *fixture) revoke(t testing.TB, id schema.ID) apikey.Record {
 	return record
 }
 
+// list returns an organisation's keys, newest first.
+func list(ctx context.Context, service *apikey.Service, orgID string, kind schema.KeyKind) ([]apikey.Record, error) {
+	page, err := service.List(ctx, orgID, kind, apikey.ListQuery{Limit: apikey.MaxList})
+	return page.Records, err
+}
+
 // listed returns a key's record as the list shows it.
 func (f *fixture) listed(t testing.TB, id schema.ID) apikey.Record {
 	t.Helper()
-	all, err := f.service.List(t.Context(), "org_a", schema.KindAPIKey)
+	all, err := list(t.Context(), f.service, "org_a", schema.KindAPIKey)
 	if err != nil {
 		t.Fatal(err)
 	}

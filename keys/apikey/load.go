@@ -14,6 +14,7 @@ type cachedKey struct {
 	hash      schema.KeyHash
 	principal keys.Principal
 	expiresAt int64 // Unix milliseconds
+	changes   uint32
 	revoked   bool
 	ended     bool // has expired, whatever the time
 
@@ -23,8 +24,9 @@ type cachedKey struct {
 func newCachedKey(record schema.APIKey) *cachedKey {
 	key := &cachedKey{
 		hash:      record.Hash,
-		principal: keys.Principal{Kind: keys.CallerAPIKey, OrgID: record.OrgID, Role: keys.RoleOperator, KeyID: record.ID, ExpiresAt: record.ExpiresAt},
+		principal: keys.Principal{Kind: keys.CallerAPIKey, OrgID: record.OrgID, Role: keys.RoleOperator, KeyID: record.ID, Limits: record.KeyLimits, ExpiresAt: record.ExpiresAt},
 		expiresAt: record.ExpiresAt.UnixMilli(),
+		changes:   record.Changes,
 		revoked:   !record.RevokedAt.IsZero() && !record.Ended(),
 		ended:     record.Ended(),
 	}
@@ -44,6 +46,37 @@ func (k *cachedKey) check(now int64) error {
 		return schema.ExpiredCredential
 	}
 	return nil
+}
+
+// freshLoads bounds how often a key is looked up for one request: again when it was changed while a look-up that began
+// before was under way.
+const freshLoads = 3
+
+// loadFresh looks up a key that the cache does not know, or not as it is now. The record that it returns says all that
+// the revoked set knows.
+func (a *Authenticator) loadFresh(ctx context.Context, text []byte, hash schema.KeyHash) (*cachedKey, error) {
+	if _, ok := Parse(text); !ok {
+		return nil, schema.InvalidCredential
+	}
+	a.checks.misses.Add(1)
+	now := a.config.Now().UnixMilli()
+	if err := a.revoked.check(&hash, now, anyChange); err != nil {
+		return nil, err
+	}
+	if a.unknown.has(&hash, now) {
+		a.checks.unknown.Add(1)
+		return nil, schema.InvalidCredential
+	}
+	for range freshLoads {
+		key, err := a.load(ctx, hash)
+		if err != nil {
+			return nil, err
+		}
+		if err = a.revoked.check(&hash, a.config.Now().UnixMilli(), key.changes); err != errOutdated {
+			return key, err
+		}
+	}
+	return nil, schema.Unavailable.Because(errOutdated)
 }
 
 // load returns a key's record from ClickHouse. However many ask for one key at a time, it is looked

@@ -34,6 +34,10 @@ type Record struct {
 	Status          Status    // when the record was read
 	// RegistersDevices says that a credential may have devices registered that nobody knows yet.
 	RegistersDevices bool
+	Limits           schema.KeyLimits
+	// Replaces is the key that was rotated into this one, ReplacedBy the one that this one was rotated into; zero
+	// where there is none.
+	Replaces, ReplacedBy schema.ID
 }
 
 // recordOf returns what people may know of a key, as of a time.
@@ -51,6 +55,6 @@ func recordOf(key schema.APIKey, now time.Time) Record {
 		ID: key.ID, Kind: key.Kind, OrgID: key.OrgID, Name: key.Name, Prefix: key.Prefix, DeviceID: key.DeviceID,
 		CreatedByUserID: key.CreatedByUserID, CreatedAt: key.CreatedAt, ExpiresAt: key.ExpiresAt,
 		RevokedAt: key.RevokedAt, RevokedByUserID: key.RevokedByUserID, LastUsedAt: key.LastUsedAt, Status: status,
-		RegistersDevices: key.RegistersDevices,
+		RegistersDevices: key.RegistersDevices, Limits: key.KeyLimits, Replaces: key.Replaces, ReplacedBy: key.ReplacedBy,
 	}
 }

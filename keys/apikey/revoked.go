@@ -1,6 +1,7 @@
 package apikey
 
 import (
+	"errors"
 	"maps"
 	"math"
 	"sync"
@@ -10,10 +11,10 @@ import (
 	"lastseen/schema"
 )
 
-// revokedSet holds the keys that were revoked, or whose life was cut short, since this process
+// revokedSet holds the keys that were revoked, whose life was cut short, or that were narrowed since this process
 // started. Cached and freshly loaded records are older than what it says, so it has the last word on
 // every check. Look-ups take no lock and do not allocate; a change copies one of its parts. It grows
-// by one entry per key revoked and forgets an entry once the key's own expiry has passed. The zero
+// by one entry per key revoked or changed and forgets an entry once the key's own expiry has passed. The zero
 // value is an empty set. It is safe for concurrent use.
 type revokedSet struct {
 	mu    sync.Mutex // held by changes
@@ -22,14 +23,21 @@ type revokedSet struct {
 
 // ending says when a key stops, ahead of what its record may say. Times are Unix milliseconds.
 type ending struct {
-	revoked bool  // whatever the time
-	endsAt  int64 // the key is expired from then on
-	forget  int64 // from then on the entry is needed no more
+	revoked bool   // whatever the time
+	endsAt  int64  // the key is expired from then on
+	changes uint32 // a record with fewer changes is out of date
+	forget  int64  // from then on the entry is needed no more
 }
 
+// errOutdated says that what is known of a key is from before a change.
+var errOutdated = errors.New("the record of the key is out of date")
+
+// anyChange is the number of changes of a record that no change can make out of date.
+const anyChange = math.MaxUint32
+
 // check returns schema.RevokedCredential or schema.ExpiredCredential for a key that has ended at a time (Unix
-// milliseconds).
-func (s *revokedSet) check(hash *schema.KeyHash, now int64) error {
+// milliseconds), and errOutdated for a record with so many changes when there have been more since.
+func (s *revokedSet) check(hash *schema.KeyHash, now int64, changes uint32) error {
 	part := s.parts[hash[0]].Load()
 	if part == nil {
 		return nil
@@ -42,6 +50,8 @@ func (s *revokedSet) check(hash *schema.KeyHash, now int64) error {
 		return schema.RevokedCredential
 	case now >= end.endsAt:
 		return schema.ExpiredCredential
+	case changes < end.changes:
+		return errOutdated
 	}
 	return nil
 }
@@ -55,6 +65,7 @@ func (s *revokedSet) add(hash schema.KeyHash, end ending, now int64) {
 		end.revoked = end.revoked || earlier.revoked
 		end.endsAt = min(end.endsAt, earlier.endsAt)
 		end.forget = max(end.forget, earlier.forget)
+		end.changes = max(end.changes, earlier.changes)
 	}
 	part[hash] = end
 	s.parts[hash[0]].Store(&part)
@@ -106,6 +117,7 @@ func endingOf(notice Notice) ending {
 	end := ending{
 		revoked: notice.Kind == NoticeRevoked,
 		endsAt:  math.MaxInt64,
+		changes: notice.Changes,
 		forget:  notice.ExpiresAt.Add(24 * time.Hour).UnixMilli(),
 	}
 	if notice.Kind == NoticeEnds {

@@ -19,7 +19,7 @@ type Rotation struct {
 	ExpiresAt time.Time
 }
 
-// Rotate makes a key with the name and the scope of an old one, and lets the old one expire when the
+// Rotate makes a key with the name, the device and the limits of an old one, and lets the old one expire when the
 // grace ends. It returns the new key's record and, this once, its text. It fails with schema.Invalid,
 // with schema.NotFound, with schema.Conflict when the old key has already ended or was rotated before, and
 // with schema.Unavailable; a new key may then be in the list whose text nobody knows, and the old one may end.
@@ -54,23 +54,32 @@ func (s *Service) Rotate(ctx context.Context, actor *keys.Principal, kind schema
 	case rotated:
 		return Record{}, "", schema.Conflict.Say("This key was rotated already and is good only until its grace ends: use the key that replaced it.")
 	}
+	if err := s.checkQuota(ctx, old.OrgID, kind, 2*s.config.MaxKeys); err != nil {
+		return Record{}, "", err
+	}
 	if rotation.ExpiresAt.IsZero() {
 		rotation.ExpiresAt = now.Add(old.ExpiresAt.Sub(old.CreatedAt))
 	}
-	created, text, err := s.create(ctx, actor, NewKey{Kind: kind, Name: old.Name, ExpiresAt: rotation.ExpiresAt, DeviceID: old.DeviceID, RegistersDevices: old.RegistersDevices})
+	created, text, err := s.create(ctx, actor, NewKey{
+		Kind: kind, Name: old.Name, ExpiresAt: rotation.ExpiresAt, DeviceID: old.DeviceID, RegistersDevices: old.RegistersDevices,
+		Limits: old.KeyLimits, replaces: old.ID,
+	})
 	if err != nil {
 		return Record{}, "", err
 	}
-	if err := s.end(ctx, actor, old, now, now.Add(rotation.Grace)); err != nil {
+	if err := s.end(ctx, actor, old, created.ID, now, now.Add(rotation.Grace)); err != nil {
 		return Record{}, "", err
 	}
 	return recordOf(created, s.config.Now()), text, nil
 }
 
 // end makes a key expire at a time, if it does not expire earlier, on behalf of its rotation.
-func (s *Service) end(ctx context.Context, actor *keys.Principal, key schema.APIKey, now, endsAt time.Time) error {
+func (s *Service) end(ctx context.Context, actor *keys.Principal, key schema.APIKey, by schema.ID, now, endsAt time.Time) error {
 	if err := s.recordEvent(ctx, key, schema.KeyRotated, actor.UserID, now); err != nil {
 		return err
+	}
+	if err := s.config.DB.ReplaceAPIKey(ctx, key.Hash, by); err != nil {
+		return schema.Unavailable.Because(fmt.Errorf("note what a key was rotated into: %w", err))
 	}
 	if !endsAt.Before(key.ExpiresAt) {
 		return nil

@@ -28,6 +28,12 @@ type ServiceConfig struct {
 	Channel RevocationChannel // required
 	// Devices is asked when a credential is to be bound to a device; nil means that none can be.
 	Devices DeviceDirectory
+	// MaxKeys bounds the API keys of an organisation that are good at the same time, and its device credentials
+	// likewise; 0 means no bound. Rotations, which replace, may go as far beyond as it is.
+	MaxKeys int
+	// CursorKey signs the cursors of lists, with at least 32 secret bytes; when it is shorter, a key is made
+	// and cursors are good for as long as the Service.
+	CursorKey []byte
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Logger gets what goes wrong without failing a request; nil means slog.Default.
@@ -40,6 +46,8 @@ type Service struct {
 	config   ServiceConfig
 	random   io.Reader
 	changing *keyedlock.Locks // by key id
+	creating *keyedlock.Locks // by organisation
+	cursors  cursors
 
 	propagation *measure.Histogram // of revocations
 	unannounced atomic.Uint64      // revocations that did not reach everybody
@@ -56,7 +64,10 @@ func NewService(config ServiceConfig) *Service {
 	if config.Logger == nil {
 		config.Logger = slog.Default()
 	}
-	return &Service{config: config, random: rand.Reader, changing: keyedlock.New(64), propagation: measure.NewHistogram(measure.DurationBounds())}
+	return &Service{
+		config: config, random: rand.Reader, changing: keyedlock.New(64), creating: keyedlock.New(256), cursors: newCursors(config.CursorKey),
+		propagation: measure.NewHistogram(measure.DurationBounds()),
+	}
 }
 
 // NewKey is a key to be made.
@@ -67,21 +78,55 @@ type NewKey struct {
 	DeviceID  schema.ID // the one device that a device credential may write for; zero for any
 	// RegistersDevices lets a device credential for any device have devices registered that nobody knows yet.
 	RegistersDevices bool
+	// Limits is what an API key may not do; see ParseScopes and ParseRanges.
+	Limits schema.KeyLimits
+	// Request names the request that makes the key, so that it makes no second one within a day; empty for none.
+	Request string
+
+	replaces schema.ID // of a rotation
 }
 
 // Create makes a key in the actor's organisation and returns its record and, this once, its text. The
-// key is accepted from the moment that Create returns. It fails with schema.Invalid or schema.Unavailable.
+// key is accepted from the moment that Create returns. It fails with schema.Invalid, with schema.Conflict when the
+// organisation has as many keys as it may or the request has made one before, which is then named, and with
+// schema.Unavailable.
 func (s *Service) Create(ctx context.Context, actor *keys.Principal, wanted NewKey) (Record, string, error) {
 	if err := s.validate(actor, wanted); err != nil {
 		return Record{}, "", err
 	}
 	ctx, cancel := beginChange(ctx)
 	defer cancel()
+	unlock, err := s.creating.Lock(ctx, actor.OrgID)
+	if err != nil {
+		return Record{}, "", schema.Unavailable.Because(fmt.Errorf("wait for another creation of a key: %w", err))
+	}
+	defer unlock()
+	if err := checkRequest(ctx, s.config.DB, actor, &wanted, s.now()); err != nil {
+		return Record{}, "", err
+	}
+	if err := s.checkQuota(ctx, actor.OrgID, wanted.Kind, s.config.MaxKeys); err != nil {
+		return Record{}, "", err
+	}
 	key, text, err := s.create(ctx, actor, wanted)
 	if err != nil {
 		return Record{}, "", err
 	}
 	return recordOf(key, s.config.Now()), text, nil
+}
+
+// checkQuota fails with schema.Conflict when an organisation has so many good keys of a kind; 0 is no bound.
+func (s *Service) checkQuota(ctx context.Context, orgID string, kind schema.KeyKind, most int) error {
+	if most == 0 {
+		return nil
+	}
+	live, err := s.config.DB.CountAPIKeys(ctx, schema.KeyList{OrgID: orgID, Kind: kind, Filter: schema.KeysActive, Now: s.config.Now()})
+	switch {
+	case err != nil:
+		return schema.Unavailable.Because(err)
+	case live >= most:
+		return schema.Conflict.Say(fmt.Sprintf("Your organisation has %d that are good, which is as many as it may have: revoke one that is no longer used.", live))
+	}
+	return nil
 }
 
 func (s *Service) validate(actor *keys.Principal, wanted NewKey) error {
@@ -92,6 +137,9 @@ func (s *Service) validate(actor *keys.Principal, wanted NewKey) error {
 		return err
 	}
 	if err := checkExpiry(wanted.ExpiresAt, s.config.Now()); err != nil {
+		return err
+	}
+	if err := checkLimits(wanted.Kind, &wanted.Limits); err != nil {
 		return err
 	}
 	if wanted.RegistersDevices && (wanted.Kind != schema.KindDeviceCredential || wanted.DeviceID != (schema.ID{})) {
@@ -117,6 +165,7 @@ func (s *Service) create(ctx context.Context, actor *keys.Principal, wanted NewK
 		Hash: sha256.Sum256(text), ID: schema.NewID(), Kind: wanted.Kind, OrgID: actor.OrgID,
 		Name: wanted.Name, Prefix: string(text[:shownLength]), DeviceID: wanted.DeviceID, RegistersDevices: wanted.RegistersDevices,
 		CreatedByUserID: actor.UserID, CreatedAt: s.now(), ExpiresAt: wanted.ExpiresAt.UTC().Truncate(time.Millisecond),
+		KeyLimits: wanted.Limits, Replaces: wanted.replaces, RequestHash: wanted.Request,
 	}
 	if err := s.recordEvent(ctx, key, schema.KeyCreated, actor.UserID, key.CreatedAt); err != nil {
 		return schema.APIKey{}, "", err
@@ -130,21 +179,6 @@ func (s *Service) create(ctx context.Context, actor *keys.Principal, wanted NewK
 		s.config.Logger.Warn("could not announce a new key", "key_id", key.ID.String(), "error", err)
 	}
 	return key, string(text), nil
-}
-
-// List returns an organisation's keys of a kind, newest first, expired and revoked ones included. It
-// fails with schema.Unavailable.
-func (s *Service) List(ctx context.Context, orgID string, kind schema.KeyKind) ([]Record, error) {
-	found, err := s.config.DB.ListAPIKeys(ctx, orgID, kind)
-	if err != nil {
-		return nil, schema.Unavailable.Because(fmt.Errorf("list keys: %w", err))
-	}
-	now := s.config.Now()
-	records := make([]Record, len(found))
-	for i, key := range found {
-		records[i] = recordOf(key, now)
-	}
-	return records, nil
 }
 
 // Revoke ends a key of the actor's organisation and returns its record: no request that starts after
@@ -212,4 +246,21 @@ func (s *Service) lock(ctx context.Context, id schema.ID) (unlock func(), err er
 // now is the time as it is stored.
 func (s *Service) now() time.Time {
 	return s.config.Now().UTC().Truncate(time.Millisecond)
+}
+
+// recordEvent writes an event. Writing it again changes nothing.
+func (s *Service) recordEvent(ctx context.Context, key schema.APIKey, action schema.KeyAction, userID string, at time.Time, changed ...string) error {
+	event := schema.KeyEvent{
+		ID: eventID(&key, action, at), OrgID: key.OrgID, Kind: key.Kind, KeyID: key.ID,
+		Name: key.Name, Prefix: key.Prefix, Action: action, UserID: userID, At: at, Changed: changed,
+	}
+	if err := s.config.DB.InsertKeyEvent(ctx, event); err != nil {
+		return schema.Unavailable.Because(fmt.Errorf("record what was done to a key: %w", err))
+	}
+	return nil
+}
+
+// Stats returns the counts. It is safe for concurrent use.
+func (s *Service) Stats() ServiceStats {
+	return ServiceStats{Propagation: s.propagation.Distribution(), PropagationFailures: s.unannounced.Load()}
 }

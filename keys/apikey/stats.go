@@ -49,8 +49,3 @@ type ServiceStats struct {
 	// PropagationFailures counts the revocations that could not be announced to everybody.
 	PropagationFailures uint64
 }
-
-// Stats returns the counts. It is safe for concurrent use.
-func (s *Service) Stats() ServiceStats {
-	return ServiceStats{Propagation: s.propagation.Distribution(), PropagationFailures: s.unannounced.Load()}
-}

@@ -59,6 +59,7 @@ type SignIn struct {
 	links      *jwt.Parser
 	sessions   *jwt.Parser
 	flows      *jwt.Parser
+	verified   verified
 }
 
 // OpenSignIn reads which links and sessions are spent.
@@ -188,7 +189,7 @@ func (s *SignIn) Begin(person Person) (string, *Session, error) {
 			return "", nil, err
 		}
 		if len(token) <= maxSessionToken || len(person.Memberships) == 1 {
-			return token, sessionOf(&said, person), nil
+			return token, s.verified.keep([]byte(token), said.IssuedAt.Time, sessionOf(&said, person)).session, nil
 		}
 		person.Memberships = person.Memberships[:len(person.Memberships)-1]
 	}
@@ -200,19 +201,30 @@ func (s *SignIn) Session(token []byte) (*Session, error) {
 	if len(token) > keys.MaxTokenLength {
 		return nil, schema.InvalidCredential
 	}
-	var said browserClaims
-	if err := s.issuer.verifyFor(s.sessions, string(token), &said, &said.RegisteredClaims); err != nil {
-		return nil, err
+	known := s.verified.find(token)
+	if known == nil {
+		var said browserClaims
+		if err := s.issuer.verifyFor(s.sessions, string(token), &said, &said.RegisteredClaims); err != nil {
+			return nil, err
+		}
+		person, err := said.person()
+		if err != nil {
+			return nil, err
+		}
+		known = s.verified.keep(token, said.IssuedAt.Time, sessionOf(&said, person))
 	}
-	if s.spent.has(said.ID) || s.spent.denied(said.IssuedAt.Time) {
+	switch session := known.session; {
+	case !s.issuer.now().Before(session.ExpiresAt):
+		return nil, schema.ExpiredCredential
+	case s.spent.has(session.id) || s.spent.denied(known.issuedAt):
 		return nil, schema.RevokedCredential
+	default:
+		return session, nil
 	}
-	person, err := said.person()
-	if err != nil {
-		return nil, err
-	}
-	return sessionOf(&said, person), nil
 }
+
+// Knows reports whether a token's signature was found good lately, so that Session has none to check.
+func (s *SignIn) Knows(token []byte) bool { return s.verified.find(token) != nil }
 
 // End ends a session for good. It fails with schema.Unavailable, and then the session may go on.
 func (s *SignIn) End(ctx context.Context, session *Session) error {

@@ -156,6 +156,27 @@ func TestSignInLinks(t *testing.T) {
 			t.Errorf("the session: %v, want ErrRevoked", err)
 		}
 	})
+	t.Run("stay used when a clock was ahead while many were used", func(t *testing.T) {
+		t.Parallel()
+		issuer, signIn, now, _ := newSignIn(t)
+		signIn.LimitSpent(1)
+		token := link(t, issuer, time.Minute)
+		if _, _, err := signIn.Redeem(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+		now.Advance(9 * time.Hour)
+		if _, _, err := signIn.Redeem(t.Context(), link(t, issuer, time.Minute)); !errors.Is(err, schema.Unavailable) {
+			t.Errorf("another link, past what is remembered: %v, want schema.Unavailable", err)
+		}
+		now.Advance(-9 * time.Hour)
+		if _, _, err := signIn.Redeem(t.Context(), token); !errors.Is(err, people.ErrLinkUsed) {
+			t.Errorf("the link: %v, want ErrLinkUsed", err)
+		}
+		now.Advance(48 * time.Hour)
+		if _, _, err := signIn.Redeem(t.Context(), link(t, issuer, time.Minute)); err != nil {
+			t.Errorf("another link two days later: %v", err)
+		}
+	})
 	t.Run("are made for people and times that make sense", func(t *testing.T) {
 		t.Parallel()
 		issuer, _, _, _ := newSignIn(t)

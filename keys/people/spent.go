@@ -27,6 +27,7 @@ type spentTokens struct {
 	writing sync.Mutex // held while the store is written; taken before mu
 
 	mu     sync.RWMutex
+	most   int                  // that are remembered
 	byID   map[string]time.Time // when each would expire
 	before time.Time            // all issued before are spent; see SignIn.DenyIssuedBefore
 }
@@ -34,13 +35,16 @@ type spentTokens struct {
 const (
 	// maxSpent bounds the tokens that are remembered, about 10 MB. Only tokens that were signed here get in.
 	maxSpent = 100_000
+	// forgetAfter is how long beyond its expiry a spent token is remembered at least: a clock that was ahead once, by less,
+	// must not make it good again when it has been set right.
+	forgetAfter = 24 * time.Hour
 	// spendTimeout bounds the writing of one.
 	spendTimeout = 15 * time.Second
 )
 
 // openSpent reads what the store remembers.
 func openSpent(ctx context.Context, store SpentStore, now func() time.Time) (*spentTokens, error) {
-	s := &spentTokens{store: store, now: now, byID: map[string]time.Time{}}
+	s := &spentTokens{store: store, now: now, most: maxSpent, byID: map[string]time.Time{}}
 	spent, err := store.SpentTokens(ctx, now())
 	if err != nil {
 		return nil, err
@@ -59,9 +63,9 @@ func (s *spentTokens) add(ctx context.Context, id string, expiresAt time.Time) (
 	if s.has(id) {
 		return false, nil
 	}
-	if s.count() >= maxSpent {
-		if s.forget(); s.count() >= maxSpent {
-			return false, schema.Unavailable.Because(fmt.Errorf("%d sign-in tokens are remembered", maxSpent))
+	if s.count() >= s.most {
+		if s.forget(); s.count() >= s.most {
+			return false, schema.Unavailable.Because(fmt.Errorf("%d sign-in tokens are remembered", s.most))
 		}
 	}
 	expiresAt = expiresAt.Add(ClockLeeway + time.Second).UTC().Truncate(time.Second)
@@ -91,13 +95,13 @@ func (s *spentTokens) count() int {
 	return len(s.byID)
 }
 
-// forget drops the tokens that have expired.
+// forget drops the tokens that have expired forgetAfter ago.
 func (s *spentTokens) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.now()
+	expired := s.now().Add(-forgetAfter)
 	for id, expiresAt := range s.byID {
-		if !now.Before(expiresAt) {
+		if !expired.Before(expiresAt) {
 			delete(s.byID, id)
 		}
 	}

@@ -53,6 +53,12 @@ func (t *Table) TakeMany(id uint64, now time.Time, n int) time.Duration {
 	return t.bucket(id).TakeMany(t.rate, now, n)
 }
 
+// TakeOf is TakeMany for an id that has a rate of its own, always the same one. The table must have been made with a rate
+// that is a limit, whatever it is.
+func (t *Table) TakeOf(rate Rate, id uint64, now time.Time, n int) time.Duration {
+	return t.bucket(id).TakeMany(rate, now, n)
+}
+
 // Wait returns how long it is until there is one of id's quota, 0 when there is one now. It takes
 // nothing and makes no room for id.
 func (t *Table) Wait(id uint64, now time.Time) time.Duration {

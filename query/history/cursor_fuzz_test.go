@@ -14,8 +14,23 @@ func FuzzCursor(f *testing.F) {
 	session := schema.ID{1}
 	f.Add(c.sign(&request, session, schema.Receipt{ReceivedAt: 3, Timestamp: -4}), "org_b")
 	f.Add("", "org_a")
+	fleet := Request{OrgID: "org_a", AllSessions: true, Scope: schema.Owned, ReceivedAfter: 5}
+	f.Add(c.sign(&fleet, schema.ID{}, schema.Receipt{ReceivedAt: 3, Session: session, Timestamp: -4}), "org_c")
 	f.Add("AQAAAAAAAAADAAAAAAAAAAQAAAAAAAAAAAAAAAAAAAAA", "")
 	f.Fuzz(func(t *testing.T, text, org string) {
+		if place, ok := c.parse(text, &fleet, schema.ID{}); ok {
+			if again := c.sign(&fleet, schema.ID{}, place); again != text {
+				t.Errorf("%q is signed as %q", text, again)
+			}
+			other := fleet
+			other.Scope = schema.Shared
+			if _, ok := c.parse(text, &other, schema.ID{}); ok {
+				t.Error("the cursor is good for another scope too")
+			}
+			if _, ok := c.parse(text, &request, session); ok {
+				t.Error("the cursor is good for a session too")
+			}
+		}
 		place, ok := c.parse(text, &request, session)
 		if !ok {
 			return

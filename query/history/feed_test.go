@@ -112,7 +112,7 @@ func arrivals(rng *rand.Rand, session schema.ID) (groups [][]schema.OwnedPoint) 
 func feedOf(groups [][]schema.OwnedPoint) (rows []row) {
 	places := map[schema.Receipt]schema.OwnedPoint{}
 	for _, p := range slices.Concat(groups...) {
-		place := schema.Receipt{ReceivedAt: p.ReceivedAt, Timestamp: p.Timestamp}
+		place := schema.Receipt{ReceivedAt: p.ReceivedAt, Session: p.SessionID, Timestamp: p.Timestamp}
 		if known, ok := places[place]; !ok || p.Version > known.Version {
 			places[place] = p
 		}
@@ -121,7 +121,7 @@ func feedOf(groups [][]schema.OwnedPoint) (rows []row) {
 		rows = append(rows, rowOf(&p.DataPoint))
 	}
 	slices.SortFunc(rows, func(a, b row) int {
-		return cmp.Or(a.Received.Compare(b.Received), a.Timestamp.Compare(b.Timestamp))
+		return cmp.Or(a.Received.Compare(b.Received), cmp.Compare(a.Session, b.Session), a.Timestamp.Compare(b.Timestamp))
 	})
 	return rows
 }

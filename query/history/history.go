@@ -17,8 +17,13 @@ const MaxBucketSeconds = 604_800
 // Request says which points of which session are wanted, by whom.
 type Request struct {
 	SessionID string // its text; any text is allowed
-	OrgID     string // the caller's organisation
-	Public    bool   // the caller has no credential and sees public sessions only; OrgID is ignored
+	// AllSessions asks for the points of all sessions in Scope instead, of which only those that arrived after
+	// ReceivedAfter (Unix milliseconds, or 0 for all); Order must be OrderReceived.
+	AllSessions   bool
+	Scope         schema.OrgScope
+	ReceivedAfter int64
+	OrgID         string // the caller's organisation
+	Public        bool   // the caller has no credential and sees public sessions only; OrgID is ignored
 	// Start <= timestamp < End, Unix milliseconds.
 	Start, End int64
 	// BucketSeconds is the length of the buckets of which only the newest point is wanted, 1 to
@@ -57,6 +62,8 @@ func (r *Request) Validate() error {
 		return schema.Invalid.About("order", "This must be one of timestamp, received.")
 	case r.Order == OrderReceived && r.BucketSeconds > 0:
 		return schema.Invalid.About("bucket_seconds", "Leave this or order=received out: they do not go together.")
+	case r.AllSessions && (r.Order != OrderReceived || r.Public):
+		return schema.Invalid.About("order", "Only an organisation can ask for the points of all sessions, and only by their arrival.")
 	case r.Limit < 0 || r.Limit > MaxPageLimit:
 		return schema.Invalid.About("limit", "This must be a whole number from 1 to %d.", MaxPageLimit)
 	case r.ArrowCompression != "" && r.Format != format.Arrow:
@@ -74,6 +81,11 @@ func (r *Request) viewer() schema.Viewer { return schema.Viewer{OrgID: r.OrgID, 
 type Access interface {
 	// Exists reports whether there is a session that who may see. It is safe for concurrent use.
 	Exists(id schema.ID, who schema.Viewer) bool
+	// SharedWith returns the sessions of others that an organisation may see. It is safe for concurrent use.
+	SharedWith(orgID string) []schema.ID
+	// Unshared counts how often a session ceased to be shared with an organisation: while it stays the same,
+	// nobody has lost one. It is safe for concurrent use.
+	Unshared() uint64
 }
 
 // Reader streams the data points of sessions. It is safe for concurrent use.
@@ -125,11 +137,10 @@ func (h *Reader) Open(ctx context.Context, request Request) (*Stream, error) {
 	if err := request.Validate(); err != nil {
 		return nil, err
 	}
-	id, ok := schema.ParseID(request.SessionID)
-	if !ok || !h.access.Exists(id, request.viewer()) {
-		return nil, schema.NoSession
+	s := &Stream{history: h, ctx: ctx, request: request, began: time.Now(), finder: stays.NewFinder(request.Clusters)}
+	if err := s.openSessions(); err != nil {
+		return nil, err
 	}
-	s := &Stream{history: h, ctx: ctx, session: id, request: request, began: time.Now(), finder: stays.NewFinder(request.Clusters)}
 	s.from = request.Start
 	if h.retained > 0 {
 		s.from = max(s.from, s.began.Add(-h.retained).UnixMilli())

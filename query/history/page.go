@@ -2,7 +2,6 @@ package history
 
 import (
 	"cmp"
-	"math"
 
 	"lastseen/schema"
 )
@@ -25,7 +24,10 @@ const (
 // a limit.
 const MaxPageLimit = 1_000_000
 
-const cursorAdvice = "Use a cursor as it came, with the session_id, start_timestamp, end_timestamp, bucket_seconds and order of the request that it came from, or leave it out to begin anew."
+const (
+	cursorAdvice     = "Use a cursor as it came, with the session_id, start_timestamp, end_timestamp, bucket_seconds and order of the request that it came from, or leave it out to begin anew."
+	feedCursorAdvice = "Use a cursor as it came, with the org_scope and received_after of the request that it came from, or leave it out to begin anew."
+)
 
 // Watermark says how far the order of arrival is settled. An ingest.Writer has one.
 type Watermark interface {
@@ -37,7 +39,7 @@ type Watermark interface {
 // page is the part of a history that one answer gives.
 type page struct {
 	start, end int64            // timestamps, the start inclusive, Unix milliseconds
-	receipts   *schema.Receipts // of OrderReceived, nil otherwise
+	arrivals   *schema.Arrivals // of OrderReceived, nil otherwise
 	first      bool             // no other is before it
 	whole      bool             // it is all that was asked for
 	next       string           // the cursor of the page that follows, empty for none
@@ -52,7 +54,11 @@ func (s *Stream) openPage() error {
 	if r.Cursor != "" {
 		var ok bool
 		if place, ok = s.history.cursors.parse(r.Cursor, r, s.session); !ok {
-			return schema.Invalid.About("cursor", cursorAdvice)
+			advice := cursorAdvice
+			if r.AllSessions {
+				advice = feedCursorAdvice
+			}
+			return schema.Invalid.About("cursor", "%s", advice)
 		}
 	}
 	if r.Order == OrderReceived {
@@ -91,27 +97,26 @@ func (s *Stream) openFeed(after schema.Receipt) error {
 	r := &s.request
 	if s.page.first {
 		after = schema.FirstReceipt
+		if r.ReceivedAfter > 0 {
+			after = schema.ReceivedBy(r.ReceivedAfter)
+		}
 	}
-	settled := schema.Receipt{ReceivedAt: s.history.watermark.ReceivedThrough(), Timestamp: math.MaxInt64}
-	if before(settled, after) {
+	settled := schema.ReceivedBy(s.history.watermark.ReceivedThrough())
+	if settled.Before(after) {
 		settled = after // the clock of another process was ahead: there is nothing new yet
 	}
-	receipts := &schema.Receipts{After: after, Through: settled}
-	s.page.receipts, s.page.whole = receipts, false
+	arrivals := s.arrivals(after, settled)
+	s.page.arrivals, s.page.whole = &arrivals, false
 	// ClickHouse sorts what it gives, which takes memory by the point, so there is always a limit.
-	last, more, err := s.history.db.ReceivedPageEnd(s.ctx, s.session, s.from, r.End, *receipts, cmp.Or(r.Limit, s.history.feedPage()))
+	last, more, err := s.history.db.ReceivedPageEnd(s.ctx, arrivals, cmp.Or(r.Limit, s.history.feedPage()))
 	if err != nil {
 		return s.failure(err)
 	}
 	if more {
-		receipts.Through = last
+		arrivals.Through = last
 	}
-	s.page.next = s.history.cursors.sign(r, s.session, receipts.Through)
+	s.page.next = s.history.cursors.sign(r, s.session, arrivals.Through)
 	return nil
-}
-
-func before(a, b schema.Receipt) bool {
-	return a.ReceivedAt < b.ReceivedAt || a.ReceivedAt == b.ReceivedAt && a.Timestamp < b.Timestamp
 }
 
 // NextCursor returns the cursor of the page that follows, and an empty text when there is none. It is
@@ -135,8 +140,8 @@ func (h *Reader) feedPage() int {
 // goOnAfter reduces a page to what comes after a point.
 func (p *page) goOnAfter(last *schema.DataPoint, bucketSeconds int) {
 	switch {
-	case p.receipts != nil:
-		p.receipts.After = schema.Receipt{ReceivedAt: last.ReceivedAt, Timestamp: last.Timestamp}
+	case p.arrivals != nil:
+		p.arrivals.After = schema.Receipt{ReceivedAt: last.ReceivedAt, Session: last.SessionID, Timestamp: last.Timestamp}
 	case bucketSeconds > 0: // one point was written for the whole bucket
 		p.start = schema.BucketStart(last.Timestamp, bucketSeconds) + int64(bucketSeconds)*1000
 	default:

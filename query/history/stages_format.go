@@ -10,7 +10,12 @@ import (
 // The stages of a format that is written point by point.
 
 func (s *Stream) beginFormat() error {
-	s.piece.buffer = s.request.Format.Points().Begin(s.piece.buffer, s.session)
+	points := s.request.Format.Points()
+	s.piece.buffer = append(s.piece.buffer, points.Begin...)
+	if points.Track != nil && !s.request.AllSessions { // also where there are no points
+		s.piece.buffer = points.Track.Begin(s.piece.buffer, s.session)
+		s.track = s.session
+	}
 	s.stage = (*Stream).pointsFormat
 	return nil
 }
@@ -23,9 +28,15 @@ func (s *Stream) pointsFormat() error {
 			return err
 		}
 		if p == nil {
+			if s.track != (schema.ID{}) {
+				out = append(out, points.Track.End...)
+			}
 			out = append(out, points.End...)
 			s.stage = nil
 			break
+		}
+		if points.Track != nil && p.SessionID != s.track {
+			out = s.nextTrack(out, p.SessionID)
 		}
 		out = points.Point(out, p, s.points == 1)
 	}
@@ -33,12 +44,22 @@ func (s *Stream) pointsFormat() error {
 	return nil
 }
 
+// nextTrack ends the track of one session, if there is one, and begins that of another.
+func (s *Stream) nextTrack(dst []byte, session schema.ID) []byte {
+	track := s.request.Format.Points().Track
+	if s.track != (schema.ID{}) {
+		dst = append(dst, track.End...)
+	}
+	s.track = session
+	return track.Begin(dst, session)
+}
+
 // openFile begins the query of a format that ClickHouse writes.
 func (s *Stream) openFile() (err error) {
 	r := &s.request
 	s.file, err = s.history.db.ExportDataPoints(s.ctx, schema.Export{
 		Session: s.session, Format: r.Format.Export(), Start: s.page.start, End: s.page.end,
-		ArrowCompression: r.ArrowCompression, BucketSeconds: r.BucketSeconds, Receipts: s.page.receipts, MaxRows: s.history.limits.Points,
+		ArrowCompression: r.ArrowCompression, BucketSeconds: r.BucketSeconds, Arrivals: s.page.arrivals, MaxRows: s.history.limits.Points,
 	})
 	return err
 }

@@ -16,21 +16,25 @@ func (s *Stream) beginJSON() error {
 }
 
 func (s *Stream) pointsJSON() error {
-	inRange := s.page.whole && s.request.BucketSeconds == 0 // the points are all that clusters need
-	out, separate := s.piece.buffer, s.points > 0
+	inRange := s.page.whole && s.request.BucketSeconds == 0 && s.finder.Found() <= maxHeldStays // the points are all that clusters need
+	out, separate, encoded := s.piece.buffer, s.points > 0, s.session
 	for len(out) < pieceSize {
 		p, err := s.nextPoint()
 		if err != nil {
 			return err
 		}
 		if p == nil {
-			s.stage = (*Stream).findStays
+			s.stage = (*Stream).beginStays
 			break
 		}
 		if separate {
 			out = append(out, ',')
 		}
 		separate = true
+		if p.SessionID != encoded { // of a feed
+			encoded = p.SessionID
+			s.encoder.Of(encoded)
+		}
 		out = s.encoder.Append(out, p)
 		if inRange {
 			s.findIn(p)
@@ -40,24 +44,54 @@ func (s *Stream) pointsJSON() error {
 	return nil
 }
 
-// findStays ends the search for stays, after a look at all points of the range when those that were made are but some. Of
-// several pages the first has the clusters of the whole range: a stay does not end with a page.
-func (s *Stream) findStays() (err error) {
-	if s.request.Order == OrderTimestamp && s.page.first && (s.request.BucketSeconds > 0 || !s.page.whole) {
-		s.query, err = s.history.db.ReadPositions(s.ctx, s.session, s.from, s.request.End)
-		if err != nil {
+// maxHeldStays is how many clusters are kept while the points are made: 3/4 MiB. Of an answer with more the points are
+// read once more, so that each cluster can be written as it is found.
+const maxHeldStays = 1 << 14
+
+// beginStays chooses where the clusters come from: from the points that were made, or, when those are but some of the
+// range or have too many, from another look at all of it. Of several pages the first has the clusters of the whole range: a
+// stay does not end with a page.
+func (s *Stream) beginStays() error {
+	s.piece.buffer = append(s.piece.buffer, `],"stationary_clusters":[`...)
+	r := &s.request
+	switch {
+	case r.Order != OrderTimestamp || !s.page.first:
+		s.stage = (*Stream).endJSON
+	case s.page.whole && r.BucketSeconds == 0 && s.finder.Found() <= maxHeldStays:
+		s.stays, s.stage = s.finder.Finish(), (*Stream).staysJSON
+	default:
+		s.finder = stays.NewFinder(r.Clusters)
+		s.search = &staySearch{from: s.from}
+		s.stage = (*Stream).searchStays
+	}
+	return nil
+}
+
+// staySearch is another look at the points of a range for its stays.
+type staySearch struct {
+	from int64 // the timestamp from which on points were not looked at, Unix milliseconds
+}
+
+// searchStays looks at the points of the range and writes the clusters as they are found.
+func (s *Stream) searchStays() (err error) {
+	if s.query == nil {
+		if s.query, err = s.history.db.ReadPositions(s.ctx, s.session, s.search.from, s.request.End); err != nil {
 			return s.failure(err)
 		}
-		for s.query.Next() {
-			s.findIn(s.query.Point())
+	}
+	for !s.piece.full() {
+		if !s.query.Next() {
+			s.search = nil
+			s.stays, s.stage = s.finder.Finish(), (*Stream).staysJSON
+			return s.endQuery()
 		}
-		if err := s.endQuery(); err != nil {
-			return err
+		p := s.query.Point()
+		s.search.from = p.Timestamp + 1
+		s.findIn(p)
+		if s.finder.Found() > 0 {
+			s.appendStays(s.finder.Take())
 		}
 	}
-	s.stays = s.finder.Finish()
-	s.piece.buffer = append(s.piece.buffer, `],"stationary_clusters":[`...)
-	s.stage = (*Stream).staysJSON
 	return nil
 }
 
@@ -74,12 +108,20 @@ func (s *Stream) staysJSON() error {
 			s.stage = (*Stream).endJSON
 			return nil
 		}
-		s.piece.buffer = appendStay(s.piece.buffer, &s.stays[0])
-		if s.stays = s.stays[1:]; len(s.stays) > 0 {
-			s.piece.buffer = append(s.piece.buffer, ',')
-		}
+		s.appendStays(s.stays[:1])
+		s.stays = s.stays[1:]
 	}
 	return nil
+}
+
+// appendStays writes clusters behind those that were written.
+func (s *Stream) appendStays(found []stays.Stay) {
+	for i := range found {
+		if s.staysMade {
+			s.piece.buffer = append(s.piece.buffer, ',')
+		}
+		s.piece.buffer, s.staysMade = appendStay(s.piece.buffer, &found[i]), true
+	}
 }
 
 func (s *Stream) endJSON() error {

@@ -21,11 +21,15 @@ import (
 type Stream struct {
 	history *Reader
 	ctx     context.Context // that of the request
-	session schema.ID
 	request Request
-	from    int64 // the start of the request, or of what is kept when that is later, Unix milliseconds
-	page    page
-	began   time.Time
+	session schema.ID // the zero one where all sessions are wanted
+	// shared are those of others that are wanted then, and unshared what Access said of them last.
+	shared   []schema.ID
+	unshared uint64
+
+	from  int64 // the start of the request, or of what is kept when that is later, Unix milliseconds
+	page  page
+	began time.Time
 
 	stage  func(*Stream) error // nil when all is made
 	piece  *piece
@@ -37,13 +41,17 @@ type Stream struct {
 	encoder *wire.PointEncoder  // used by JSON
 	finder  *stays.Finder       // used by JSON
 	stays   []stays.Stay        // those still to be written
+	search  *staySearch         // nil but while the range is looked at once more
+	track   schema.ID           // whose points a format is in the middle of, the zero one for nobody's
 	closed  bool
+
+	staysMade bool // some stays were written
 }
 
 // failure tells a request that has ended, and one for too much, from a ClickHouse that failed.
 func (s *Stream) failure(err error) error {
 	if s.ctx.Err() != nil {
-		return fmt.Errorf("read the history of a session: %w", context.Cause(s.ctx))
+		return fmt.Errorf("read a history: %w", context.Cause(s.ctx))
 	}
 	if errors.Is(err, schema.ErrTooManyRows) {
 		return s.history.limits.tooManyPoints()
@@ -86,8 +94,8 @@ func (s *Stream) start() (err error) {
 func (s *Stream) openPoints() (err error) {
 	db, r := s.history.db, &s.request
 	switch {
-	case s.page.receipts != nil:
-		s.query, err = db.ReadReceived(s.ctx, s.session, s.from, r.End, *s.page.receipts)
+	case s.page.arrivals != nil:
+		s.query, err = db.ReadReceived(s.ctx, *s.page.arrivals)
 	case r.BucketSeconds > 0:
 		s.query, err = db.ReadBuckets(s.ctx, s.session, s.page.start, s.page.end, r.BucketSeconds)
 	default:
@@ -100,7 +108,7 @@ func (s *Stream) openPoints() (err error) {
 func (s *Stream) ContentType() string { return s.request.Format.ContentType() }
 
 // Next returns the next piece of the history, of about 60 KiB, which lives until Next or Close is called, and io.EOF
-// after the last one. Memory is bounded whatever the range, but for 48 bytes a cluster. After another error Next must
+// after the last one. Memory is bounded whatever the range. After another error Next must
 // not be called again, and what it returned before is not the whole, even where it looks so. Errors match
 // schema.NotFound once the session is no longer the caller's to see, schema.Unavailable, or schema.Invalid past a limit, or
 // are that of the request's context.
@@ -109,8 +117,8 @@ func (s *Stream) Next() ([]byte, error) {
 		s.piece = pieces.Get().(*piece)
 	}
 	// Before the points are read: who loses the right sees nothing that was stored after that.
-	if !s.history.access.Exists(s.session, s.request.viewer()) {
-		return nil, schema.NoSession
+	if err := s.allowed(); err != nil {
+		return nil, err
 	}
 	p := s.piece
 	p.buffer = p.buffer[:0]
@@ -156,13 +164,13 @@ func (s *Stream) endQuery() error {
 
 // Suspend gives the query up until the next point is wanted, and then begins it after the last one that was
 // made. So who reads slowly keeps nothing of ClickHouse in the meantime, only the piece that waits. What was stored or
-// dropped meanwhile may be in the rest. It does nothing, and reports that, to a file that ClickHouse writes, which
-// cannot be gone on with, and once all points are made. After an error Next must not be called.
+// dropped meanwhile may be in the rest. It reports whether the stream now holds nothing of ClickHouse: a file that ClickHouse
+// writes cannot be gone on with. After an error Next must not be called.
 func (s *Stream) Suspend() (suspended bool, _ error) {
 	if s.query == nil {
-		return false, nil
+		return s.file == nil, nil
 	}
-	if s.points > 0 {
+	if s.search == nil && s.points > 0 {
 		s.page.goOnAfter(s.query.Point(), s.request.BucketSeconds)
 	}
 	err := s.query.Close()

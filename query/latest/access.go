@@ -47,6 +47,7 @@ func (o *organisations) name(number uint32) string {
 // shares says with which organisations sessions are shared, for the few that are.
 type shares struct {
 	shards [64]sharesShard
+	ended  atomic.Uint64 // how often a session ceased to be shared with an organisation
 }
 
 type sharesShard struct {
@@ -59,19 +60,50 @@ func (s *shares) shard(id schema.ID) *sharesShard {
 	return &s.shards[int(id[len(id)-1])%len(s.shards)]
 }
 
-// set replaces a session's organisations; it keeps orgIDs.
-func (s *shares) set(id schema.ID, orgIDs []string) {
+// set replaces a session's organisations, and returns those that it had; it keeps orgIDs.
+func (s *shares) set(id schema.ID, orgIDs []string) (before []string) {
 	shard := s.shard(id)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
+	before = shard.sessions[id]
+	for _, org := range before {
+		if !slices.Contains(orgIDs, org) {
+			defer s.ended.Add(1) // when the session's are those
+			break
+		}
+	}
 	if len(orgIDs) == 0 {
 		delete(shard.sessions, id)
-		return
+		return before
 	}
 	if shard.sessions == nil {
 		shard.sessions = make(map[schema.ID][]string)
 	}
 	shard.sessions[id] = orgIDs
+	return before
+}
+
+// of returns the organisations that a session is shared with, which nobody changes.
+func (s *shares) of(id schema.ID) []string {
+	shard := s.shard(id)
+	shard.mu.RLock()
+	defer shard.mu.RUnlock()
+	return shard.sessions[id]
+}
+
+// with returns the sessions that are shared with an organisation.
+func (s *shares) with(orgID string) (sessions []schema.ID) {
+	for i := range s.shards {
+		shard := &s.shards[i]
+		shard.mu.RLock()
+		for id, orgIDs := range shard.sessions {
+			if slices.Contains(orgIDs, orgID) {
+				sessions = append(sessions, id)
+			}
+		}
+		shard.mu.RUnlock()
+	}
+	return sessions
 }
 
 // has reports whether a session is shared with an organisation.

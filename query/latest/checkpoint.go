@@ -3,6 +3,7 @@ package latest
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -56,8 +57,11 @@ func (s *saver) pause(took time.Duration) time.Duration {
 
 // Run saves what has changed about once a second until ctx ends, less often where a save takes long; a
 // save that fails is tried again with the next one. One goroutine calls it; Flush afterwards saves the
-// rest.
+// rest. Meanwhile it notes when sessions end whose termination was scheduled.
 func (t *Table) Run(ctx context.Context) {
+	var others sync.WaitGroup
+	defer others.Wait()
+	others.Go(func() { t.endings.run(ctx, t.now, t.endDue) })
 	timer := time.NewTimer(t.saver.interval)
 	defer timer.Stop()
 	var failures int // in a row, those left out that a trouble of ClickHouse explains, which is logged elsewhere
@@ -198,12 +202,23 @@ func (t *Table) BeginMark(ctx context.Context, sessions []schema.ID) error {
 // the next save; the error is always nil.
 func (t *Table) EndMark(_ context.Context, checkpoints []schema.Checkpoint) error {
 	ids := make([]schema.ID, len(checkpoints))
+	var wake woken
 	for i := range checkpoints {
 		c := &checkpoints[i]
 		ids[i] = c.Point.SessionID
-		t.records.update(ids[i], func(r *record) { r.settle(c) })
+		var before, after [recordWords]uint64
+		ref, e := t.records.update(ids[i], func(r *record) {
+			r.set(isStale, false)
+			r.pack(&before)
+			r.settle(c)
+			r.pack(&after)
+		})
+		if before != after {
+			t.changes.moved(ref, e, &wake)
+		}
 		t.watches.wake(ids[i])
 	}
+	wake.wake()
 	t.markDirty(ids)
 	return nil
 }

@@ -38,8 +38,9 @@ func (l *loader) step(counter *int) {
 }
 
 // Load fills the table from ClickHouse: the checkpoints of the sessions, and the points received
-// since. Which sessions there are it is told by PutSession, meanwhile or before; it must return before anything
-// else is called but that and look-ups, which find what is loaded so far. progress may be nil; it is called every 100,000 rows and at the end. After an error, which
+// since. Which sessions there are it is told by PutSession, meanwhile or before. It must return before anything
+// else is called but that and look-ups, which find what is loaded so far. progress may be nil; it is called every
+// 100,000 rows and at the end. After an error, which
 // matches schema.Unavailable, Load may be called again.
 func (t *Table) Load(ctx context.Context, progress func(Progress)) error {
 	began := time.Now()
@@ -49,6 +50,7 @@ func (t *Table) Load(ctx context.Context, progress func(Progress)) error {
 			return fmt.Errorf("load the last_seen table: %w", schema.Failure(err))
 		}
 	}
+	t.changes.fill()
 	if progress != nil {
 		progress(l.done)
 	}

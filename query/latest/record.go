@@ -22,7 +22,8 @@ const (
 	isPublic recordFlags = 1 << iota
 	isShared             // with organisations that Table.shares lists
 	hasPoint
-	isStale // point may have been marked since: its checkpoint must not be believed
+	isStale  // point may have been marked since: its checkpoint must not be believed
+	hasEnded // it was terminated, or its scheduled termination came due
 )
 
 func (r *record) set(flag recordFlags, on bool) {

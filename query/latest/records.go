@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"lastseen/query/latest/changelog"
 	"lastseen/schema"
 )
 
@@ -51,7 +52,8 @@ func newIndex(slots int) *index {
 
 // entry is a record as readers and a writer share it. The sequence number is odd while a writer is at work.
 type entry struct {
-	sequence atomic.Uint64
+	sequence atomic.Uint32
+	slot     atomic.Uint32 // in its owner's log of changes, by whose lock it is guarded
 	words    [recordWords]atomic.Uint64
 }
 
@@ -111,7 +113,7 @@ func (x *index) touch(hash uint64) {
 	}
 }
 
-// find returns the entry of a session, or nil and the free slot where it belongs.
+// find returns the entry of a session and its slot, or nil and the free slot where it belongs.
 func (x *index) find(id schema.ID, hash uint64) (*entry, *atomic.Uint64) {
 	mask := uint64(len(x.slots) - 1)
 	first, last := idWords(id)
@@ -126,7 +128,7 @@ func (x *index) find(id schema.ID, hash uint64) (*entry, *atomic.Uint64) {
 		e := x.entry(uint32(slot) - 1)
 		// An entry keeps its session for good, so these words need no sequence check.
 		if e.words[0].Load() == first && uint32(e.words[1].Load()) == last {
-			return e, nil
+			return e, &x.slots[at]
 		}
 	}
 }
@@ -170,14 +172,14 @@ func (t *records) get(id schema.ID, r *record) bool {
 	return true
 }
 
-// update changes the record of a session, a new one if there is none. change runs under the shard's lock
-// and must not come back to the records.
-func (t *records) update(id schema.ID, change func(*record)) {
+// update changes the record of a session, a new one if there is none, and returns its number and its entry. change
+// runs under the shard's lock and must not come back to the records.
+func (t *records) update(id schema.ID, change func(*record)) (changelog.Ref, *entry) {
 	hash := maphash.Bytes(t.seed, id[:])
 	s := &t.shards[hash>>(64-shardBits)]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e, slot := t.reserve(s, id, hash)
+	e, number, slot := t.reserve(s, id, hash)
 	var words [recordWords]uint64
 	for i := range words {
 		words[i] = e.words[i].Load()
@@ -197,11 +199,40 @@ func (t *records) update(id schema.ID, change func(*record)) {
 		slot.Store(tag(hash)<<32 | uint64(s.used+1))
 		s.used++
 	}
+	return refOf(hash>>(64-shardBits), number), e
 }
 
-// reserve returns the entry of a session, or an unused one and the slot that is to lead to it. The
-// caller holds the shard's lock.
-func (t *records) reserve(s *shard, id schema.ID, hash uint64) (*entry, *atomic.Uint64) {
+// refBits is how many bits of a Ref say which record of a shard is meant: one shard holds at most so many sessions.
+const refBits = 32 - shardBits
+
+func refOf(shard uint64, number uint32) changelog.Ref {
+	return changelog.Ref(shard<<refBits | uint64(number+1))
+}
+
+// at returns the entry of a number.
+func (t *records) at(ref changelog.Ref) *entry {
+	return t.shards[ref>>refBits].index.Load().entry(uint32(ref)&(1<<refBits-1) - 1)
+}
+
+// each calls f for every record that is there.
+func (t *records) each(f func(changelog.Ref, *entry)) {
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.mu.Lock()
+		used := s.used
+		s.mu.Unlock()
+		for number := range uint32(used) {
+			f(refOf(uint64(i), number), s.index.Load().entry(number))
+		}
+	}
+}
+
+// id returns the entry's session, which never changes.
+func (e *entry) id() schema.ID { return wordsID(e.words[0].Load(), e.words[1].Load()) }
+
+// reserve returns the entry of a session and its number in the shard, or an unused one and the slot that is to lead to
+// it. The caller holds the shard's lock.
+func (t *records) reserve(s *shard, id schema.ID, hash uint64) (*entry, uint32, *atomic.Uint64) {
 	x := s.index.Load()
 	if x == nil {
 		x = newIndex(16)
@@ -209,7 +240,7 @@ func (t *records) reserve(s *shard, id schema.ID, hash uint64) (*entry, *atomic.
 	}
 	e, slot := x.find(id, hash)
 	if e != nil {
-		return e, nil
+		return e, uint32(slot.Load()) - 1, nil
 	}
 	if 4*(s.used+1) > 3*len(x.slots) {
 		x = t.grow(s, x)
@@ -218,7 +249,7 @@ func (t *records) reserve(s *shard, id schema.ID, hash uint64) (*entry, *atomic.
 	if chunk := &x.chunks[s.used/chunkLen]; chunk.Load() == nil {
 		chunk.Store(new([chunkLen]entry))
 	}
-	return x.entry(uint32(s.used)), slot
+	return x.entry(uint32(s.used)), uint32(s.used), slot
 }
 
 // grow replaces a shard's index by one with twice the slots; readers of the old one go on undisturbed.
@@ -279,33 +310,16 @@ func (e *entry) seenAt() int64 {
 	return int64(timestamp)
 }
 
-// spot returns where the record of a session lies, and false when there is none.
-func (t *records) spot(id schema.ID) (uint32, bool) {
+// ref returns the number of a session's record, and false when there is none.
+func (t *records) ref(id schema.ID) (changelog.Ref, bool) {
 	hash := maphash.Bytes(t.seed, id[:])
-	shard := uint32(hash >> (64 - shardBits))
-	x := t.shards[shard].index.Load()
+	x := t.shards[hash>>(64-shardBits)].index.Load()
 	if x == nil {
 		return 0, false
 	}
-	number, ok := x.number(id, hash)
-	return shard<<(32-shardBits) | number, ok
-}
-
-// number returns the number of a session's record in the index, and false when there is none.
-func (x *index) number(id schema.ID, hash uint64) (uint32, bool) {
-	mask := uint64(len(x.slots) - 1)
-	first, last := idWords(id)
-	for at := hash & mask; ; at = (at + 1) & mask {
-		slot := x.slots[at].Load()
-		if slot == 0 {
-			return 0, false
-		}
-		if slot>>32 != tag(hash) {
-			continue
-		}
-		number := uint32(slot) - 1
-		if e := x.entry(number); e.words[0].Load() == first && uint32(e.words[1].Load()) == last {
-			return number, true
-		}
+	e, slot := x.find(id, hash)
+	if e == nil {
+		return 0, false
 	}
+	return refOf(hash>>(64-shardBits), uint32(slot.Load())-1), true
 }

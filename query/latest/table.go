@@ -2,10 +2,13 @@ package latest
 
 import (
 	"log/slog"
+	"math"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
 
+	"lastseen/query/latest/changelog"
 	"lastseen/schema"
 	"lastseen/schema/measure"
 )
@@ -25,7 +28,7 @@ const (
 // Table holds the newest data point of every session in memory, with who may see it. It is safe
 // for concurrent use, and a look-up that starts after a change returned sees it. Look-ups take no
 // lock, but for those of sessions that are shared with the caller's organisation, which share a
-// read lock with a sixty-fourth of the sessions. It takes about 120 bytes a session.
+// read lock with a sixty-fourth of the sessions. It takes about 130 bytes a session.
 type Table struct {
 	db  *schema.DB
 	now func() time.Time
@@ -36,6 +39,9 @@ type Table struct {
 	shares  shares
 
 	watches watches
+	changes *changes
+	endings *endings
+	run     uint64 // tells places in it from those in other tables
 
 	mu    sync.Mutex
 	dirty map[schema.ID]struct{} // changed since it was last saved
@@ -47,12 +53,14 @@ type Table struct {
 // New returns an empty table over db. Load fills it; Run keeps its checkpoint in ClickHouse
 // up to date. now is the clock (time.Now in production).
 func New(db *schema.DB, now func() time.Time) *Table {
-	return &Table{
+	t := &Table{
 		db: db, now: now, log: slog.Default(),
-		records: newRecords(), orgs: newOrganisations(), dirty: make(map[schema.ID]struct{}),
+		records: newRecords(), orgs: newOrganisations(), dirty: make(map[schema.ID]struct{}), endings: newEndings(), run: rand.Uint64(),
 		saver:  saver{saving: make(chan struct{}, 1), interval: time.Second},
 		counts: counts{lag: measure.NewHistogram(measure.LagBounds())},
 	}
+	t.changes = newChanges(t.records, t.orgs, &t.shares)
+	return t
 }
 
 // Len returns the number of sessions in the table.
@@ -63,14 +71,59 @@ func (t *Table) Len() int {
 // PutSession makes a session known, or changes who may see it. Of two calls for one session the
 // later one counts.
 func (t *Table) PutSession(s schema.Session) {
-	t.shares.set(s.ID, slices.Clone(s.SharedWithOrgIDs))
+	ref, e, before := t.putAccess(&s)
+	t.watches.wake(s.ID)
+	var wake woken
+	t.changes.settle(ref, e, false, slices.Concat(before, s.SharedWithOrgIDs), &wake)
+	wake.wake()
+}
+
+// putAccess takes over who may see a session and how long, and returns its record and with whom it was shared before.
+func (t *Table) putAccess(s *schema.Session) (_ changelog.Ref, _ *entry, before []string) {
+	before = t.shares.set(s.ID, slices.Clone(s.SharedWithOrgIDs))
 	owner := t.orgs.number(s.OrgID)
-	t.records.update(s.ID, func(r *record) {
+	t.endings.mu.Lock()
+	defer t.endings.mu.Unlock()
+	_, ended := s.EndedAt(t.now())
+	scheduled := int64(0) // nothing is to come
+	if !ended && s.TerminationScheduledFor != nil {
+		scheduled = s.TerminationScheduledFor.UnixMilli()
+	}
+	t.endings.schedule(s.ID, scheduled)
+	ref, e := t.records.update(s.ID, func(r *record) {
 		r.owner = owner
 		r.set(isPublic, s.Public != nil && *s.Public)
 		r.set(isShared, len(s.SharedWithOrgIDs) > 0)
+		r.set(hasEnded, ended)
 	})
-	t.watches.wake(s.ID)
+	return ref, e, before
+}
+
+// endDue notes which sessions have ended because the time for it has come.
+func (t *Table) endDue() {
+	next := t.endings.next.Load()
+	if next == math.MaxInt64 {
+		return
+	}
+	now := t.now().UnixMilli()
+	if next > now {
+		return
+	}
+	var wake woken
+	for t.endNext(now, &wake) {
+	}
+	wake.wake()
+}
+
+func (t *Table) endNext(now int64, wake *woken) bool {
+	t.endings.mu.Lock()
+	defer t.endings.mu.Unlock()
+	id, due := t.endings.due(now)
+	if due {
+		ref, e := t.records.update(id, func(r *record) { r.set(hasEnded, true) })
+		t.changes.settle(ref, e, false, t.shares.of(id), wake)
+	}
+	return due
 }
 
 // Publish takes note of points that ClickHouse has, each as it is stored. The newest one of a
@@ -80,16 +133,20 @@ func (t *Table) PutSession(s schema.Session) {
 func (t *Table) Publish(points []schema.OwnedPoint) {
 	now := t.now().UnixMilli()
 	var changed []schema.ID // what is shown of them; neighbours once
+	var wake woken
 	for i := range points {
 		if i%prefetchLen == 0 {
 			t.prefetch(points[i:min(i+prefetchLen, len(points))])
 		}
 		p := &points[i].DataPoint
 		moved, shown := false, false
-		t.records.update(p.SessionID, func(r *record) {
+		ref, e := t.records.update(p.SessionID, func(r *record) {
 			moved = !r.has(hasPoint) || p.Timestamp > r.newest
 			shown = r.publish(p)
 		})
+		if shown {
+			t.changes.moved(ref, e, &wake)
+		}
 		if shown && (len(changed) == 0 || changed[len(changed)-1] != p.SessionID) {
 			changed = append(changed, p.SessionID)
 		}
@@ -98,6 +155,7 @@ func (t *Table) Publish(points []schema.OwnedPoint) {
 		}
 	}
 	t.watches.wakeEach(changed)
+	wake.wake()
 	// A late point changes nothing that is saved, but its session carries the watermark onward.
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -212,6 +270,15 @@ func (t *Table) Owner(id schema.ID, who schema.Viewer) (orgID string, ok bool) {
 	return t.orgs.name(r.owner), true
 }
 
+// SharedWith returns the sessions of others that an organisation may see, in no particular order.
+func (t *Table) SharedWith(orgID string) []schema.ID {
+	return slices.DeleteFunc(t.shares.with(orgID), func(id schema.ID) bool { return !t.Exists(id, schema.Viewer{OrgID: orgID}) })
+}
+
+// Unshared counts how often a session ceased to be shared with an organisation. It has counted a change before PutSession
+// returns.
+func (t *Table) Unshared() uint64 { return t.shares.ended.Load() }
+
 // Newest returns what is shown of a session to those who may see it, nil when that is nothing.
 func (t *Table) Newest(id schema.ID) *schema.DataPoint {
 	var r record
@@ -221,18 +288,15 @@ func (t *Table) Newest(id schema.ID) *schema.DataPoint {
 	return &r.point
 }
 
-// A spot is where the record of a session lies: the shard in the upper eight bits, and below them a number that
-// counts from 0 in each shard. A record keeps its spot for as long as the table lives, so that who asks about the
-// same sessions again and again need not look for them each time.
-
-// Spot returns the spot of a session, which it makes known if it was not.
+// Spot returns the number of a session's record, which the session keeps for as long as the table lives, so that who
+// asks about the same ones again and again need not look for them each time: the shard in the upper eight bits, and
+// below them what counts from 1 in each shard. It makes the session known if it was not.
 func (t *Table) Spot(id schema.ID) uint32 {
-	if spot, ok := t.records.spot(id); ok {
-		return spot
+	if ref, ok := t.records.ref(id); ok {
+		return uint32(ref)
 	}
-	t.records.update(id, func(*record) {})
-	spot, _ := t.records.spot(id)
-	return spot
+	ref, _ := t.records.update(id, func(*record) {})
+	return uint32(ref)
 }
 
 // Find returns the spot and the organisation of a session, and false unless who may see it.
@@ -240,12 +304,12 @@ func (t *Table) Find(id schema.ID, who schema.Viewer) (spot uint32, orgID string
 	if orgID, ok = t.Owner(id, who); !ok {
 		return 0, "", false
 	}
-	spot, ok = t.records.spot(id)
-	return spot, orgID, ok
+	ref, ok := t.records.ref(id)
+	return uint32(ref), orgID, ok
 }
 
 // NotSeen is what SeenAt says of a session that has no point to show.
-const NotSeen = -1 << 63
+const NotSeen = math.MinInt64
 
 // SeenAt fills at with the timestamp (Unix milliseconds) of what is shown of each of some sessions, given by
 // their spots, or NotSeen. at is as long as spots.
@@ -254,7 +318,7 @@ func (t *Table) SeenAt(spots []uint32, at []int64) {
 	for len(spots) > 0 {
 		n := min(len(spots), len(entries))
 		for i, spot := range spots[:n] {
-			entries[i] = t.records.shards[spot>>(32-shardBits)].index.Load().entry(spot & (1<<(32-shardBits) - 1))
+			entries[i] = t.records.at(changelog.Ref(spot))
 		}
 		for i, e := range entries[:n] {
 			at[i] = int64(e.words[2].Load() ^ e.words[4].Load()) // side by side, the waits for memory are as one

@@ -107,3 +107,32 @@ func (w *watches) wake(id schema.ID) {
 		}
 	}
 }
+
+// Follow begins to follow what an organisation sees within a scope: from a place of an earlier Follower of the same
+// organisation and scope, or, without one, from where every session is given first. Where the table does not remember
+// what has happened since that place it begins anew too, and reset is set.
+func (t *Table) Follow(orgID string, scope schema.OrgScope, from *Place) (f *Follower, reset bool) {
+	f = &Follower{table: t, orgID: orgID}
+	if scope != schema.Shared {
+		f.parts = append(f.parts, followed{t.changes.ownedBy(t.orgs.number(orgID)), &f.place.Owned})
+	}
+	if scope != schema.Owned {
+		f.parts = append(f.parts, followed{t.changes.followShared(orgID), &f.place.Shared})
+	}
+	t.endDue()
+	if from != nil && from.Run == t.run {
+		f.place = *from
+		held := true
+		for _, part := range f.parts {
+			held = held && part.log.Holds(*part.place)
+		}
+		if held {
+			return f, false
+		}
+	}
+	f.place = Place{Run: t.run}
+	for _, part := range f.parts {
+		*part.place = part.log.Begin()
+	}
+	return f, from != nil
+}

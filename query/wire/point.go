@@ -47,9 +47,16 @@ type PointEncoder struct {
 
 // NewPointEncoder returns an encoder for the points of a session.
 func NewPointEncoder(session schema.ID) *PointEncoder {
+	e := new(PointEncoder)
+	e.Of(session)
+	return e
+}
+
+// Of makes the points of another session the next ones.
+func (e *PointEncoder) Of(session schema.ID) {
 	const key = `{"_id":"`
-	head := append(session.AppendHex([]byte(key)), '.')
-	return &PointEncoder{head: head, session: head[len(key) : len(head)-1]}
+	e.head = append(session.AppendHex(append(e.head[:0], key...)), '.')
+	e.session = e.head[len(key) : len(e.head)-1]
 }
 
 // Append appends the JSON of a point of the session.

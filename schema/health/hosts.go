@@ -29,10 +29,16 @@ type Hosts struct {
 	wanted chan struct{} // has room for one
 }
 
+// programStart is what elapsed counts from.
+var programStart = time.Now()
+
+// elapsed is the time since then, nanoseconds, by a clock that nobody sets.
+func elapsed() int64 { return int64(time.Since(programStart)) }
+
 // host is one of them.
 type host struct {
 	address  string
-	lastByte atomic.Int64 // when it last sent anything, Unix nanoseconds
+	lastByte atomic.Int64 // when it last sent anything, by elapsed
 
 	mu   sync.Mutex
 	out  error // why it is out of reach; nil while it is not
@@ -177,7 +183,7 @@ func (h *Hosts) check(ctx context.Context) (all bool) {
 func (h *Hosts) ask(ctx context.Context, host *host) error {
 	ctx, cancel := context.WithTimeout(ctx, Silence)
 	defer cancel()
-	began := time.Now()
+	began := elapsed()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, h.scheme+"://"+host.address+"/ping", nil)
 	if err != nil {
 		return fmt.Errorf("reach ClickHouse at %s: %w", host.address, err)
@@ -193,7 +199,7 @@ func (h *Hosts) ask(ctx context.Context, host *host) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, context.DeadlineExceeded) && host.lastByte.Load() > began.UnixNano():
+	case errors.Is(err, context.DeadlineExceeded) && host.lastByte.Load() > began:
 		return nil // it is busy with our statements, and answers them
 	case errors.Is(err, context.DeadlineExceeded):
 		err = fmt.Errorf("it has not answered for %s", Silence)
@@ -233,7 +239,7 @@ type conn struct {
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 {
-		c.host.lastByte.Store(time.Now().UnixNano())
+		c.host.lastByte.Store(elapsed())
 	}
 	return n, c.explain(err)
 }

@@ -14,6 +14,9 @@ type Config struct {
 	Hosts *Hosts
 	// Ask runs a statement that needs a connection, a user and, of a cluster, every shard, and nothing else.
 	Ask func(context.Context) error
+	// Sharded says that Ask needs hosts which Hosts does not know, those of a cluster. One of these that has gone
+	// silent shows only in that Ask is not answered.
+	Sharded bool
 	// Write writes something, so that it fails where what the service writes does. It must change nothing.
 	Write func(context.Context) error
 	// Log gets what is wrong and that it is over, once each; nil for nowhere.
@@ -27,7 +30,10 @@ type Monitor struct {
 	suspect chan struct{}           // has room for one
 	writes  atomic.Bool             // whether what is suspected are writes
 
-	since   time.Time // when the trouble began; belongs to the goroutine of run
+	// These belong to the goroutine of run.
+	since      time.Time // when the trouble began
+	unanswered int       // how many times in a row Ask has taken too long
+
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
@@ -38,6 +44,9 @@ const (
 	askTime  = Silence
 	// writeTime bounds an attempt to write. Past it nothing is known: inserts wait where merges do not keep up.
 	writeTime = 10 * time.Second
+	// silentAsks is how many times in a row Ask of a cluster takes too long until a host of it is taken to be gone.
+	// Once happens to a cluster that is merely busy.
+	silentAsks = 2
 )
 
 // Start returns a Monitor that runs until Close.
@@ -155,8 +164,9 @@ func (m *Monitor) examine(ctx context.Context, write bool, before *Trouble) *Tro
 		}
 	}
 	if err := attempt(ctx, askTime, m.config.Ask); err != nil {
-		return conclude(err, before)
+		return m.concludeAsked(err, before)
 	}
+	m.unanswered = 0
 	if !write {
 		return nil
 	}
@@ -164,6 +174,18 @@ func (m *Monitor) examine(ctx context.Context, write bool, before *Trouble) *Tro
 		return conclude(err, before)
 	}
 	return nil
+}
+
+// concludeAsked is conclude for Ask.
+func (m *Monitor) concludeAsked(err error, before *Trouble) *Trouble {
+	if !inconclusive(err) {
+		m.unanswered = 0
+		return troubleOf(err)
+	}
+	if m.unanswered++; m.config.Sharded && m.unanswered >= silentAsks {
+		return &Trouble{Sentence: hostGone, Cause: err}
+	}
+	return before
 }
 
 func conclude(err error, before *Trouble) *Trouble {

@@ -124,7 +124,14 @@ CREATE TABLE IF NOT EXISTS api_keys_local ON CLUSTER `fleet`
     revoked_at SimpleAggregateFunction(min, DateTime64(3, 'UTC')),
     revoked_by_user_id SimpleAggregateFunction(max, String),
     last_used_at SimpleAggregateFunction(max, DateTime64(3, 'UTC')),
-    registers_devices SimpleAggregateFunction(max, UInt8)
+    registers_devices SimpleAggregateFunction(max, UInt8),
+    changes SimpleAggregateFunction(max, UInt32),
+    renamed SimpleAggregateFunction(max, String),
+    denied_scopes SimpleAggregateFunction(groupBitOr, UInt8),
+    allowed_ip_ranges SimpleAggregateFunction(max, String),
+    requests_per_second SimpleAggregateFunction(min, UInt32) DEFAULT 4294967295,
+    replaces SimpleAggregateFunction(max, String),
+    replaced_by SimpleAggregateFunction(max, String)
 )
 ENGINE = AggregatingMergeTree
 ORDER BY key_hash
@@ -143,7 +150,8 @@ CREATE TABLE IF NOT EXISTS api_key_events_local ON CLUSTER `fleet`
     prefix String,
     action LowCardinality(String),
     user_id String,
-    at DateTime64(3, 'UTC')
+    at DateTime64(3, 'UTC'),
+    changed Array(LowCardinality(String))
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (org_id, at, event_id)
@@ -172,3 +180,57 @@ ENGINE = Distributed(`fleet`, currentDatabase(), spent_tokens_local, cityHash64(
 ALTER TABLE api_keys_local ON CLUSTER `fleet` ADD COLUMN IF NOT EXISTS registers_devices SimpleAggregateFunction(max, UInt8);
 
 ALTER TABLE api_keys ON CLUSTER `fleet` ADD COLUMN IF NOT EXISTS registers_devices SimpleAggregateFunction(max, UInt8);
+
+CREATE TABLE IF NOT EXISTS api_key_ids_local ON CLUSTER `fleet`
+(
+    org_id String,
+    kind LowCardinality(String),
+    key_id String,
+    key_hash String,
+    request_hash String,
+    created_at DateTime64(3, 'UTC')
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (org_id, kind, key_id)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS api_key_ids ON CLUSTER `fleet` AS api_key_ids_local
+ENGINE = Distributed(`fleet`, currentDatabase(), api_key_ids_local, cityHash64(org_id));
+
+CREATE TABLE IF NOT EXISTS api_key_usage_local ON CLUSTER `fleet`
+(
+    org_id String,
+    key_id String,
+    date Date,
+    route LowCardinality(String),
+    outcome LowCardinality(String),
+    requests UInt64
+)
+ENGINE = SummingMergeTree(requests)
+PARTITION BY toYYYYMM(date)
+ORDER BY (org_id, key_id, date, route, outcome)
+TTL date + toIntervalDay(400)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 1000;
+
+CREATE TABLE IF NOT EXISTS api_key_usage ON CLUSTER `fleet` AS api_key_usage_local
+ENGINE = Distributed(`fleet`, currentDatabase(), api_key_usage_local, cityHash64(org_id));
+
+ALTER TABLE api_keys_local ON CLUSTER `fleet` ADD COLUMN IF NOT EXISTS changes SimpleAggregateFunction(max, UInt32),
+    ADD COLUMN IF NOT EXISTS renamed SimpleAggregateFunction(max, String),
+    ADD COLUMN IF NOT EXISTS denied_scopes SimpleAggregateFunction(groupBitOr, UInt8),
+    ADD COLUMN IF NOT EXISTS allowed_ip_ranges SimpleAggregateFunction(max, String),
+    ADD COLUMN IF NOT EXISTS requests_per_second SimpleAggregateFunction(min, UInt32) DEFAULT 4294967295,
+    ADD COLUMN IF NOT EXISTS replaces SimpleAggregateFunction(max, String),
+    ADD COLUMN IF NOT EXISTS replaced_by SimpleAggregateFunction(max, String);
+
+ALTER TABLE api_keys ON CLUSTER `fleet` ADD COLUMN IF NOT EXISTS changes SimpleAggregateFunction(max, UInt32),
+    ADD COLUMN IF NOT EXISTS renamed SimpleAggregateFunction(max, String),
+    ADD COLUMN IF NOT EXISTS denied_scopes SimpleAggregateFunction(groupBitOr, UInt8),
+    ADD COLUMN IF NOT EXISTS allowed_ip_ranges SimpleAggregateFunction(max, String),
+    ADD COLUMN IF NOT EXISTS requests_per_second SimpleAggregateFunction(min, UInt32) DEFAULT 4294967295,
+    ADD COLUMN IF NOT EXISTS replaces SimpleAggregateFunction(max, String),
+    ADD COLUMN IF NOT EXISTS replaced_by SimpleAggregateFunction(max, String);
+
+ALTER TABLE api_key_events_local ON CLUSTER `fleet` ADD COLUMN IF NOT EXISTS changed Array(LowCardinality(String));
+
+ALTER TABLE api_key_events ON CLUSTER `fleet` ADD COLUMN IF NOT EXISTS changed Array(LowCardinality(String));

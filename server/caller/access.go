@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"lastseen/keys"
+	"lastseen/schema"
 )
 
 // Why a route is closed to a caller.
@@ -16,16 +17,21 @@ var (
 	ErrDeviceCredential = errors.New("the route is not open to device credentials")
 	// ErrRole says that the caller's role is too low.
 	ErrRole = errors.New("the caller's role is too low")
+	// ErrScope says that the API key has not the route's scope.
+	ErrScope = errors.New("the API key has not the route's scope")
+	// ErrAddress says that the API key is not accepted from the caller's address.
+	ErrAddress = errors.New("the API key is not accepted from the caller's address")
 )
 
 // Access says to whom a route is open.
 type Access struct {
-	Role              keys.Role // the least role of a user token
-	APIKeys           bool      // an API key is accepted
-	DeviceCredentials bool      // a device credential is accepted
-	Apps              bool      // the credential may also come as apps can send it: see Credential
-	Public            bool      // no credential is needed
-	Probe             bool      // answers about the service itself, even when ClickHouse is gone
+	Role              keys.Role        // the least role of a user token
+	APIKeys           bool             // an API key is accepted
+	Scope             schema.KeyScopes // what an API key must be for, where one is accepted
+	DeviceCredentials bool             // a device credential is accepted
+	Apps              bool             // the credential may also come as apps can send it: see Credential
+	Public            bool             // no credential is needed
+	Probe             bool             // answers about the service itself, even when ClickHouse is gone
 }
 
 // Authorize decides whether a caller may use a route; principal is nil for one who showed no
@@ -45,6 +51,9 @@ func (a *Access) Authorize(principal *keys.Principal) error {
 	case keys.CallerAPIKey:
 		if !a.APIKeys {
 			return ErrAPIKey
+		}
+		if denied := principal.Limits.Denied; denied != 0 && (denied&a.Scope != 0 || a.Scope == 0) {
+			return ErrScope
 		}
 		return nil
 	case keys.CallerDeviceCredential:

@@ -52,12 +52,8 @@ func NewBrowsers(signIn *people.SignIn, publicURL string) *Browsers {
 	return b
 }
 
-// identify finds out who is calling by the session cookie. A request without one has no caller.
-func (b *Browsers) identify(ctx *fasthttp.RequestCtx) (*keys.Principal, error) {
-	session, err := b.Session(ctx)
-	if session == nil || err != nil {
-		return nil, err
-	}
+// identify finds out who is calling by the session of the request.
+func (b *Browsers) identify(ctx *fasthttp.RequestCtx, session *people.Session) (*keys.Principal, error) {
 	if !ctx.IsGet() && !ctx.IsHead() {
 		if err := b.CheckCrossSite(ctx, session); err != nil {
 			return nil, err
@@ -70,16 +66,12 @@ func (b *Browsers) identify(ctx *fasthttp.RequestCtx) (*keys.Principal, error) {
 	return principal, nil
 }
 
-// Session returns the browser's session, and nil when the request carries none or another credential.
-func (b *Browsers) Session(ctx *fasthttp.RequestCtx) (*people.Session, error) {
+// sessionToken returns the token of the browser's session, and nil when the request carries none or another credential.
+func (b *Browsers) sessionToken(ctx *fasthttp.RequestCtx) []byte {
 	if len(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization)) > 0 {
-		return nil, nil
+		return nil
 	}
-	cookie := b.Cookie(ctx, SessionCookie)
-	if len(cookie) == 0 {
-		return nil, nil
-	}
-	return b.signIn.Session(cookie)
+	return b.Cookie(ctx, SessionCookie)
 }
 
 // CheckCrossSite refuses with ErrCrossSite a request that a page of another site may have made.

@@ -9,6 +9,7 @@ import (
 
 	"lastseen/keys"
 	"lastseen/keys/apikey"
+	"lastseen/keys/people"
 	"lastseen/schema"
 	"lastseen/server/limit"
 )
@@ -47,7 +48,11 @@ func (i *Identifier) Identify(ctx context.Context, r Request) (principal *keys.P
 		if r.Access.Public {
 			return nil, 0, nil
 		}
-		principal, err := i.browsers.identify(r.HTTP)
+		session, wait, err := i.Session(r)
+		if session == nil || err != nil {
+			return nil, wait, err
+		}
+		principal, err := i.browsers.identify(r.HTTP, session)
 		return principal, 0, err
 	}
 	if r.Access.Public && !claimsToBeAPIKey(text) {
@@ -68,15 +73,39 @@ func (i *Identifier) Identify(ctx context.Context, r Request) (principal *keys.P
 	return principal, 0, nil
 }
 
+// Session returns the browser's session, and nil when the request carries none or another credential. A bad one counts
+// like any bad credential, and with ErrFailures it returns how long the address must wait.
+func (i *Identifier) Session(r Request) (session *people.Session, wait time.Duration, _ error) {
+	token := i.browsers.sessionToken(r.HTTP)
+	if len(token) == 0 {
+		return nil, 0, nil
+	}
+	if !i.browsers.signIn.Knows(token) {
+		if wait = i.failureWait(r); wait > 0 {
+			return nil, wait, ErrFailures
+		}
+	}
+	session, err := i.browsers.signIn.Session(token)
+	if err != nil {
+		i.NoteFailure(r, err)
+		return nil, 0, err
+	}
+	return session, 0, nil
+}
+
+// failureWait returns how long the caller's address must wait before it may come with another bad credential.
+func (i *Identifier) failureWait(r Request) time.Duration {
+	if !i.rates.LimitFailures() {
+		return 0
+	}
+	return i.rates.FailureWait(i.proxies.Client(r.HTTP), r.Began)
+}
+
 // CheckFailures refuses with ErrFailures a caller from whose address too many bad credentials have come, and says how
 // long it must wait, unless the credential is one that is known to be good: others behind the same address go on
 // undisturbed. It returns the principal of such a one, and otherwise nil.
 func (i *Identifier) CheckFailures(r Request, text []byte) (_ *keys.Principal, wait time.Duration, _ error) {
-	if !i.rates.LimitFailures() {
-		return nil, 0, nil
-	}
-	wait = i.rates.FailureWait(i.proxies.Client(r.HTTP), r.Began)
-	if wait == 0 {
+	if wait = i.failureWait(r); wait == 0 {
 		return nil, 0, nil
 	}
 	if principal, known := i.keys.Known(text); known {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"slices"
+	"unsafe"
 
 	"github.com/valyala/fasthttp"
 
@@ -13,34 +14,65 @@ import (
 // Proxies are the proxies whose X-Forwarded-For says which address a request comes from.
 type Proxies []netip.Prefix
 
+// Origin is where a request comes from, as far as it is known without trusting anybody.
+type Origin interface {
+	// Remote is the address at the other end of the connection, and the values of X-Forwarded-For.
+	Remote() (address netip.Addr, forwarded [][]byte)
+}
+
+// Allow reports whether a request comes from one of some ranges, by the same rule as Client.
+func (p Proxies) Allow(ranges []netip.Prefix, origin Origin) bool {
+	address := p.Address(origin.Remote())
+	for _, r := range ranges {
+		if r.Contains(address) {
+			return true
+		}
+	}
+	return false
+}
+
+// Address returns the address that a request comes from, by the same rule as Client: the whole of it.
+func (p Proxies) Address(remote netip.Addr, forwarded [][]byte) netip.Addr {
+	if len(p) == 0 || !p.trust(remote) {
+		return remote
+	}
+	return p.lastForwarded(forwarded, remote)
+}
+
 // Client returns what a request's client address counts as. Behind a proxy that is trusted it is the last
 // address of X-Forwarded-For that is not such a proxy's; what a client writes there itself stands
 // before that and does not count.
 func (p Proxies) Client(ctx *fasthttp.RequestCtx) netip.Prefix {
 	prefix := remote(ctx)
 	if len(p) > 0 && p.trust(prefix.Addr()) {
-		prefix = p.forwardedFor(ctx.Request.Header.PeekAll(fasthttp.HeaderXForwardedFor), prefix)
+		prefix = transport.AddressPrefix(p.lastForwarded(ctx.Request.Header.PeekAll(fasthttp.HeaderXForwardedFor), prefix.Addr()))
 	}
 	return prefix
 }
 
-// forwardedFor returns the last address of the values of X-Forwarded-For that is not a trusted proxy's,
-// and fallback when there is none.
-func (p Proxies) forwardedFor(lines [][]byte, fallback netip.Prefix) netip.Prefix {
+// lastForwarded returns the last address of the values of X-Forwarded-For that is not a trusted proxy's, and fallback,
+// or the last proxy that is named, when there is none.
+func (p Proxies) lastForwarded(lines [][]byte, fallback netip.Addr) netip.Addr {
 	for _, line := range slices.Backward(lines) {
 		for len(line) > 0 {
 			comma := bytes.LastIndexByte(line, ',') // -1: the last one left
-			ip, err := netip.ParseAddr(string(bytes.TrimSpace(line[comma+1:])))
+			ip, err := parseAddress(bytes.TrimSpace(line[comma+1:]))
 			if err != nil {
 				return fallback
 			}
 			if ip = ip.Unmap(); !p.trust(ip) {
-				return transport.AddressPrefix(ip)
+				return ip
 			}
-			fallback, line = transport.AddressPrefix(ip), line[:max(comma, 0)]
+			fallback, line = ip, line[:max(comma, 0)]
 		}
 	}
 	return fallback
+}
+
+// parseAddress is netip.ParseAddr of bytes without a copy of them on the heap. What it returns holds none of them: an
+// address is numbers, and the name of a zone is netip's own copy.
+func parseAddress(text []byte) (netip.Addr, error) {
+	return netip.ParseAddr(unsafe.String(unsafe.SliceData(text), len(text)))
 }
 
 // Shared reports whether a request came through a proxy, which shares its connection among clients: one that is

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/valyala/fasthttp"
+
+	"lastseen/server/transport"
 )
 
 func TestTheAddressThatIsCounted(t *testing.T) {
@@ -33,7 +35,7 @@ func TestTheAddressThatIsCounted(t *testing.T) {
 		for _, line := range test.forwarded {
 			lines = append(lines, []byte(line))
 		}
-		if got := p.forwardedFor(lines, netip.MustParsePrefix("10.0.0.1/32")); got.String() != test.want {
+		if got := transport.AddressPrefix(p.Address(netip.MustParseAddr("10.0.0.1"), lines)); got.String() != test.want {
 			t.Errorf("%s: %s, want %s", test.name, got, test.want)
 		}
 	}

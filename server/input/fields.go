@@ -1,6 +1,7 @@
 package input
 
 import (
+	"errors"
 	"time"
 
 	"lastseen/schema"
@@ -14,6 +15,13 @@ type Fields struct{ errors []problem.FieldError }
 // Reject notes that a field is wrong.
 func (f *Fields) Reject(name, msg string) {
 	f.errors = append(f.errors, problem.InBody(name, msg))
+}
+
+// Note notes what an error says of a field; nil says nothing.
+func (f *Fields) Note(err error) {
+	if e, says := errors.AsType[*schema.Error](err); says {
+		f.Reject(e.Field, e.Sentence)
+	}
 }
 
 // Problem returns the 422 that names every bad field, or nil when all are good.

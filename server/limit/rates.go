@@ -15,6 +15,7 @@ type Rates struct {
 	seed     maphash.Seed
 	clock    func() time.Time // nil: the requests tell the time
 	requests *ratelimit.Table // by who is calling
+	own      *ratelimit.Table // by API key, for those that have a rate of their own
 	failures *ratelimit.Table // by address
 }
 
@@ -27,26 +28,36 @@ const (
 func NewRates(requests, failures ratelimit.Rate, clock func() time.Time) *Rates {
 	return &Rates{
 		seed: maphash.MakeSeed(), clock: clock,
-		requests: ratelimit.NewTable(requests, limitedCallers), failures: ratelimit.NewTable(failures, limitedAddresses),
+		requests: ratelimit.NewTable(requests, limitedCallers), own: ratelimit.NewTable(OwnRate(1), limitedCallers), failures: ratelimit.NewTable(failures, limitedAddresses),
 	}
+}
+
+// OwnRate is the rate of a key that may make so many requests a second: as many at once.
+func OwnRate(perSecond uint32) ratelimit.Rate {
+	return ratelimit.Rate{Quota: int(perSecond), Window: time.Second}
 }
 
 // TakeRequest counts a request that began at a time against who makes it, and returns 0, or, when there may be none,
 // how long it will be until there may be one.
 func (r *Rates) TakeRequest(p *keys.Principal, began time.Time) (wait time.Duration) {
-	if !r.requests.Rate().Limits() {
-		return 0
-	}
-	return r.requests.Take(r.caller(p), r.now(began))
+	return r.TakeRequests(p, began, 1)
 }
 
 // TakeRequests is TakeRequest for one that counts as n, or as all that may be made at once where that is less. For n of 0
 // it does nothing.
 func (r *Rates) TakeRequests(p *keys.Principal, began time.Time, n int) (wait time.Duration) {
-	if n == 0 || !r.requests.Rate().Limits() {
+	all, own := r.requests.Rate().Limits(), p.Limits.RequestsPerSecond
+	if n == 0 || !all && own == 0 {
 		return 0
 	}
-	return r.requests.TakeMany(r.caller(p), r.now(began), n)
+	id, now := r.caller(p), r.now(began)
+	if own > 0 {
+		wait = r.own.TakeOf(OwnRate(own), id, now, n)
+	}
+	if all && wait == 0 {
+		wait = r.requests.TakeMany(id, now, n)
+	}
+	return wait
 }
 
 // caller returns what stands for a caller.

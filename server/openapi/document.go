@@ -216,6 +216,9 @@ func problemResponses() map[string]any {
 		if r.status == http.StatusUnprocessableEntity {
 			schema = "InvalidInput"
 		}
+		if r.status == http.StatusConflict {
+			schema = "Conflict"
+		}
 		if r.status == http.StatusTooManyRequests {
 			shown["RateLimit"], shown["RateLimit-Policy"] = headerRef("RateLimit"), headerRef("RateLimit-Policy")
 		}
@@ -239,6 +242,8 @@ var headers = map[string]any{
 	"Allow":            header("The methods that the path has.", true),
 	"ETag":             header("Names this state of the answer; send it in If-None-Match to be told when nothing has changed.", true),
 	"Location":         header("Where the browser goes on.", true),
+	"Next-Cursor":      header("The cursor of the page that follows; absent on the last one.", false),
+	"Total-Count":      header("How many there are on all pages; of the first page only.", false),
 	"RateLimit":        header("The limit that was reached, of the IETF draft ratelimit-headers.", false),
 	"RateLimit-Policy": header("The limit's quota and window, of the IETF draft ratelimit-headers.", false),
 }

@@ -85,13 +85,17 @@ func problemSchemas() map[string]Schema {
 		}
 	}
 	always := []string{"type", "title", "status", "detail", "message", "request_id"}
+	conflict := fields()
+	conflict["status"] = Schema{"const": 409}
+	conflict["_id"] = Schema{"type": "string", "description": "What of the caller's is in the way, where it is named: of the creation of a key, the key that a request with this Idempotency-Key has made."}
 	invalid := fields()
 	invalid["status"] = Schema{"const": 422}
 	invalid["errors"] = Schema{"type": "array", "minItems": 1, "items": Object(Schema{
-		"loc": Schema{"type": "array", "minItems": 1, "items": Text(1, 0), "description": "query or body, and the name"}, "msg": Text(1, 0),
+		"loc": Schema{"type": "array", "minItems": 1, "items": Text(1, 0), "description": "query, body or header, and the name"}, "msg": Text(1, 0),
 	}, "loc", "msg")}
 	return map[string]Schema{
 		"Problem":      Object(fields(), always...),
+		"Conflict":     Object(conflict, always...),
 		"InvalidInput": Object(invalid, append(always, "errors")...),
 	}
 }
@@ -128,6 +132,12 @@ func trackingSchemas() map[string]Schema {
 			"data_points": Schema{"type": "array", "items": Ref("LastSeen"), "description": "In the order asked; null without a point, and for what is not found."},
 			"not_found":   Schema{"type": "array", "items": Schema{"type": "string"}, "description": "Ids of sessions that are not there for the caller."},
 		}, "data_points", "not_found"),
+		"Changes": Object(Schema{
+			"data_points": List(Ref("DataPoint")),
+			"gone":        Schema{"type": "array", "items": ID(), "description": "Sessions that have ended, that the caller may no longer see, or that have no point to show any more."},
+			"next_cursor": Text(1, 200), "more": Boolean(),
+			"reset": Schema{"const": true, "description": "The cursor was too old: every session is given anew; forget what is not."},
+		}, "data_points", "gone", "next_cursor", "more"),
 		"StationaryCluster": Object(Schema{
 			"centroid_location": Ref("Feature"), "start_timestamp": Timestamp(), "end_timestamp": Timestamp(),
 			"point_count": Count(), "radius_miles": Schema{"type": "number", "minimum": 0},
@@ -207,7 +217,11 @@ func keySchemas() map[string]Schema {
 			"_id": ID(), "org_id": Text(1, 0), "name": Text(1, 100), "prefix": Text(1, 16), "device_id": ID(), "registers_devices": Boolean(),
 			"created_by_user_id": Text(1, 0), "created_at_timestamp": Timestamp(), "expires_at_timestamp": Timestamp(),
 			"revoked_at_timestamp": Timestamp(), "revoked_by_user_id": Text(1, 0), "last_used_at_timestamp": Timestamp(),
-			"status": Schema{"enum": []string{"active", "expired", "revoked"}},
+			"status":            Schema{"enum": []string{"active", "expired", "revoked"}},
+			"scopes":            keyScopes("What the key is for; left out for all."),
+			"allowed_ip_ranges": keyRanges(), "requests_per_second": keyRate(),
+			"replaces_id":    Schema{"type": "string", "description": "The key that was rotated into this one."},
+			"replaced_by_id": Schema{"type": "string", "description": "The key that this one was rotated into."},
 		}
 	}
 	always := []string{"_id", "org_id", "name", "prefix", "created_by_user_id", "created_at_timestamp", "expires_at_timestamp", "status"}
@@ -221,13 +235,39 @@ func keySchemas() map[string]Schema {
 			"name": Text(1, 100), "expires_at_timestamp": Schema{"type": "string", "format": "date-time", "description": "In the future, at most five years ahead."},
 			"device_id":         Schema{"type": "string", "description": "The one device that a device credential may write for."},
 			"registers_devices": Schema{"type": "boolean", "description": "Of a device credential: whether apps that it is given to may bring devices that nobody knows yet."},
+			"scopes":            keyScopes("Of an API key: what it is for; all when left out."),
+			"allowed_ip_ranges": keyRanges(), "requests_per_second": keyRate(),
 		}, "name", "expires_at_timestamp"),
+		"KeyUpdate": Object(Schema{
+			"name": Text(1, 100), "scopes": keyScopes("Some of those that the key has."), "allowed_ip_ranges": keyRanges(), "requests_per_second": keyRate(),
+		}),
 		"Rotation": Object(Schema{"grace_seconds": Integer(0, int(apikey.MaxGrace/time.Second)), "expires_at_timestamp": Timestamp()}, "grace_seconds"),
 		"KeyEvents": Object(Schema{"items": List(Object(Schema{
 			"_id": ID(), "key_id": ID(), "name": Text(1, 100), "prefix": Text(1, 16),
-			"action": Schema{"enum": []string{"created", "rotated", "revoked"}}, "user_id": Text(1, 0), "at_timestamp": Timestamp(),
-		}, "_id", "key_id", "name", "prefix", "action", "user_id", "at_timestamp")), "total_count": Count(), "next_cursor": Text(1, 0)}, "items", "total_count"),
+			"action": Schema{"enum": []string{"created", "rotated", "revoked", "updated"}}, "user_id": Text(1, 0), "at_timestamp": Timestamp(),
+			"changed": Schema{"type": "array", "items": Text(1, 0), "description": "The fields that were updated."},
+		}, "_id", "key_id", "name", "prefix", "action", "user_id", "at_timestamp")), "total_count": Count()}, "items", "total_count"),
 	}
+}
+
+// keyScopes are scopes of a key.
+func keyScopes(meaning string) Schema {
+	return Schema{"type": "array", "minItems": 1, "items": Schema{"type": "string", "enum": apikey.ScopeNames()}, "description": meaning}
+}
+
+// keyRanges are the addresses from which a key is accepted.
+func keyRanges() Schema {
+	return Schema{
+		"type": "array", "minItems": 1, "maxItems": apikey.MaxRanges, "items": Text(1, 64),
+		"description": "Of an API key: ranges of addresses, in CIDR notation, from which it is accepted; any when left out.",
+	}
+}
+
+// keyRate is the rate of a key of its own.
+func keyRate() Schema {
+	s := Integer(1, apikey.MaxRequestsPerSecond)
+	s["description"] = "Of an API key: requests a second, beside the limit for all."
+	return s
 }
 
 func personSchemas() map[string]Schema {

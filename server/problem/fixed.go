@@ -27,6 +27,10 @@ var (
 		Detail: "This route does not support device credential authentication: a device credential can only send points."}
 	RoleTooLow = &Problem{Status: fasthttp.StatusForbidden, Reason: ReasonRole,
 		Detail: "Your role does not allow this; ask an administrator of your organisation."}
+	ScopeMissing = &Problem{Status: fasthttp.StatusForbidden, Reason: ReasonScope,
+		Detail: "This API key is not for this route: use one whose scopes include it."}
+	AddressRefused = &Problem{Status: fasthttp.StatusForbidden, Reason: ReasonAddress,
+		Detail: "This API key is not accepted from your address: call from one of its allowed_ip_ranges."}
 	NotFound = &Problem{Status: fasthttp.StatusNotFound,
 		Detail: "There is no such object, or your organisation cannot see it; check the id."}
 	NoRoute = &Problem{Status: fasthttp.StatusNotFound, Reason: ReasonNoRoute,

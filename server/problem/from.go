@@ -44,6 +44,8 @@ var ownProblems = []struct {
 	{caller.ErrAPIKey, APIKeyRefused},
 	{caller.ErrDeviceCredential, DeviceCredentialRefused},
 	{caller.ErrRole, RoleTooLow},
+	{caller.ErrScope, ScopeMissing},
+	{caller.ErrAddress, AddressRefused},
 	{caller.ErrCrossSite, CrossSite},
 	{caller.ErrNotMember, NotMember},
 	{cluster.ErrElsewhere, Elsewhere},
@@ -95,6 +97,9 @@ func explained(code schema.Code, err error, at Place) *Problem {
 	}
 	p := known.Because(err)
 	p.Detail = e.Sentence
+	if e.Existing != (schema.ID{}) {
+		p.Existing = e.Existing.String()
+	}
 	return p
 }
 

@@ -20,12 +20,13 @@ type Problem struct {
 	Reason       string       // by which it is counted, where the status does not say enough
 	Limit        string       // the limit that was reached, as a structured field; on 429 by a rate
 	Policy       string       // RateLimit-Policy, with Limit
+	Existing     string       // the caller's own thing that a 409 is about, where it is named
 	Cause        error
 }
 
 // FieldError is one parameter or field that is missing or wrong.
 type FieldError struct {
-	Loc []string // where it is: query or body, then its name
+	Loc []string // where it is: query, body or header, then its name
 	Msg string   // one sentence that says what to send
 }
 
@@ -36,6 +37,8 @@ type Place string
 const (
 	Query Place = "query"
 	Body  Place = "body"
+	// Header is for fields of the request's header, whose names are those of HTTP.
+	Header Place = "header"
 )
 
 // Field is an error about a field of a place, or about the whole of it when name is empty.
@@ -87,6 +90,10 @@ func (p *Problem) Write(w *jx.Writer, requestID []byte) {
 	w.RawStr(`,"request_id":"`)
 	w.Buf = append(w.Buf, requestID...)
 	w.RawStr(`"`)
+	if p.Existing != "" {
+		w.RawStr(`,"_id":`)
+		w.Str(p.Existing)
+	}
 	if len(p.Fields) > 0 {
 		w.RawStr(`,"errors":[`)
 		for i, field := range p.Fields {

@@ -12,6 +12,8 @@ const (
 	ReasonAPIKey       = "api_key_not_accepted"
 	ReasonDevice       = "device_credential_not_accepted"
 	ReasonRole         = "role_too_low"
+	ReasonScope        = "scope_missing"
+	ReasonAddress      = "address_not_allowed"
 	ReasonCrossSite    = "cross_site"
 	ReasonForbidden    = "forbidden"
 	ReasonNotFound     = "not_found"
@@ -33,7 +35,7 @@ const (
 
 // Reasons are all of them.
 var Reasons = []string{
-	ReasonNoCredential, ReasonInvalid, ReasonExpired, ReasonRevoked, ReasonSecretInURL, ReasonAPIKey, ReasonDevice, ReasonRole,
+	ReasonNoCredential, ReasonInvalid, ReasonExpired, ReasonRevoked, ReasonSecretInURL, ReasonAPIKey, ReasonDevice, ReasonRole, ReasonScope, ReasonAddress,
 	ReasonCrossSite, ReasonForbidden, ReasonNotFound, ReasonNoRoute, ReasonConflict, ReasonInput, ReasonTooLarge, ReasonMalformed, ReasonSlow,
 	ReasonConnections, ReasonRate, ReasonBusy, ReasonUnavailable, ReasonDiskFull, ReasonTimeout, ReasonInternal, ReasonCut,
 }

@@ -31,8 +31,11 @@ type Call struct {
 	Context    context.Context // ends when the answer is no longer wanted
 	Connection *transport.Conn // may be nil
 	Patience   time.Duration   // that the client may take to accept a piece, or 16 KB of a longer one
-	Streams    *limit.Gate     // in which the answer has a place
-	Begun      *atomic.Uint64  // counts the requests that have begun
+	// LeastRate is how many bytes a second the client must accept of an answer that cannot be suspended, once it has kept
+	// the answer waiting for half of Patience in all; 0 for no such limit.
+	LeastRate int64
+	Streams   *limit.Gate    // in which the answer has a place
+	Begun     *atomic.Uint64 // counts the requests that have begun
 
 	Allowed   func() error                   // says before each further piece why the caller may no longer have it
 	Suspended func()                         // is called when the source was suspended, and gives the place up
@@ -40,6 +43,9 @@ type Call struct {
 	Panicked  func(fault any)                // is called when the source panicked, on its stack
 	Ended     func(sent int64, failed error) // is called once, when the answer has ended
 }
+
+// errTooSlow says that a client has kept an answer waiting that cannot be suspended, and that others need the place of.
+var errTooSlow = errors.New("the client reads a file too slowly, whose place others wait for")
 
 var errPanicked = errors.New("what makes the answer panicked")
 
@@ -51,7 +57,8 @@ type Answer struct {
 	first, second []byte // the pieces with which it begins
 	more          bool   // first is not the whole
 	sent          int64
-	failed        error // why the answer was cut
+	stalled       time.Duration // for which the client has kept it waiting
+	failed        error         // why the answer was cut
 	closed        bool
 }
 
@@ -169,13 +176,28 @@ func (a *Answer) send(out *transport.Answer, w io.Writer, piece []byte) error {
 		return err
 	}
 	if !suspended {
-		return out.Send()
+		return a.sendInTime(out)
 	}
 	a.call.Suspended()
 	if err := out.Send(); err != nil {
 		return err
 	}
 	return a.call.Resuming()
+}
+
+// sendInTime goes on sending a piece that the client stalls, of a source that keeps its place meanwhile.
+func (a *Answer) sendInTime(out *transport.Answer) error {
+	if a.call.LeastRate == 0 {
+		return out.Send()
+	}
+	began := time.Now()
+	patience := a.call.Patience/2 + time.Duration(float64(a.sent)/float64(a.call.LeastRate)*float64(time.Second)) - a.stalled
+	err := out.SendBy(began.Add(patience))
+	a.stalled += transport.StallTime + time.Since(began)
+	if err != nil && time.Since(began) >= patience {
+		return errors.Join(errTooSlow, err)
+	}
+	return err
 }
 
 // Close ends the answer. fasthttp calls it when the answer has been sent, has failed or is not wanted (HEAD).

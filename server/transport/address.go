@@ -22,9 +22,14 @@ func AddressPrefix(ip netip.Addr) netip.Prefix {
 
 // ClientPrefix returns what a connection's address counts as.
 func ClientPrefix(address net.Addr) netip.Prefix {
+	return AddressPrefix(ClientAddress(address))
+}
+
+// ClientAddress returns the IP address of a connection, and the zero address for one that is not TCP's.
+func ClientAddress(address net.Addr) netip.Addr {
 	tcp, ok := address.(*net.TCPAddr)
 	if !ok {
-		return netip.Prefix{}
+		return netip.Addr{}
 	}
-	return AddressPrefix(tcp.AddrPort().Addr())
+	return tcp.AddrPort().Addr().Unmap().WithZone("")
 }

@@ -23,11 +23,13 @@ type Conn struct {
 	net.Conn
 	listener  *Listener
 	address   netip.Prefix
+	ip        netip.Addr
 	linger    bool
 	between   bool        // requests: what arrives next begins one
 	answering atomic.Bool // directly
 
 	slot     limit.Holder // of a slot for polls
+	line     requestLine  // of the request that arrives, or has
 	plain    Plain        // what the direct way is asked
 	handover Handover
 
@@ -62,6 +64,14 @@ func (c *Conn) Address() netip.Prefix {
 	return c.address
 }
 
+// IP is the address at the other end, and the zero address where there is none.
+func (c *Conn) IP() netip.Addr {
+	if c == nil {
+		return netip.Addr{}
+	}
+	return c.ip
+}
+
 // Slot is the connection's place among those that poll, and nil where slots do not apply.
 func (c *Conn) Slot() *limit.Holder {
 	if c == nil {
@@ -80,6 +90,10 @@ func (c *Conn) TakeHandover() (note Handover) {
 	}
 	return note
 }
+
+// BareLine reports whether the present request's first line ended in a bare LF. Of a request that was sent before the answer to
+// the one before it nothing is known.
+func (c *Conn) BareLine() bool { return c != nil && c.line.bare }
 
 // Linger makes Close read for a moment what the client is still sending. Without it, the kernel answers the unread
 // rest of a refused request with a reset, which can overtake our answer, and the client sees a broken connection
@@ -100,12 +114,17 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 	}
 	for {
 		n, err = c.read(p)
+		if c.between {
+			c.line = requestLine{}
+		}
 		if err != nil || !c.between || c.listener.options.Direct == nil {
+			c.line.add(p[:n])
 			return n, err
 		}
 		answered, err := c.answerDirectly(p[:n])
 		if !answered {
 			c.between = false
+			c.line.add(p[:n])
 			return n, nil
 		}
 		c.pipelined = false

@@ -102,7 +102,7 @@ func (l *Listener) exhausted(err error) bool {
 
 // Wrap makes a connection one of the listener's without counting it against the limits.
 func (l *Listener) Wrap(c net.Conn) *Conn {
-	return &Conn{Conn: c, listener: l, address: ClientPrefix(c.RemoteAddr())}
+	return &Conn{Conn: c, listener: l, address: ClientPrefix(c.RemoteAddr()), ip: ClientAddress(c.RemoteAddr())}
 }
 
 func (l *Listener) register(c *Conn) error {

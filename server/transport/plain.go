@@ -10,6 +10,7 @@ type Plain struct {
 	Parameter  []byte // as it was sent, possibly empty: whoever uses it must refuse what would have to be decoded
 	Credential []byte // of the scheme Bearer
 	Tags       []byte // the value of If-None-Match, empty without one
+	Forwarded  []byte // the value of X-Forwarded-For, nil without one
 }
 
 var (
@@ -86,13 +87,22 @@ func (p *Plain) take(name, value []byte, hasHost *bool) bool {
 		"Cache-Control", "cache-control", "Pragma", "pragma", "Content-Type", "content-type", "Sec-Fetch-Mode", "sec-fetch-mode":
 		return true
 	}
-	return isExtension(name) && !bytes.EqualFold(name, requestIDName)
+	if !isExtension(name) || bytes.EqualFold(name, requestIDName) {
+		return false
+	}
+	if bytes.EqualFold(name, forwardedName) {
+		if p.Forwarded != nil {
+			return false
+		}
+		p.Forwarded = value
+	}
+	return true
 }
 
-var requestIDName = []byte(HeaderRequestID)
+var requestIDName, forwardedName = []byte(HeaderRequestID), []byte("X-Forwarded-For")
 
 // isExtension reports whether a field's name begins with X-, as those that proxies and client libraries add.
-// Of these only X-Request-Id has a say in an answer that is no refusal.
+// Of these only X-Request-Id has a say in an answer that is no refusal; X-Forwarded-For may lead to one.
 func isExtension(name []byte) bool {
 	if len(name) < 3 || name[0]|0x20 != 'x' {
 		return false

@@ -35,8 +35,8 @@ func (v *vector) add(part []byte) {
 // the client reads.
 const leastAccepted = 16 << 10
 
-// stallTime is how long a client may take to accept a piece before Send says that it stalls.
-const stallTime = 500 * time.Millisecond
+// StallTime is how long a client may take to accept a piece before Send says that it stalls.
+const StallTime = 500 * time.Millisecond
 
 // ErrStalled says that the client has not accepted a piece for half a second. The piece is kept: Send goes on with it.
 var ErrStalled = errors.New("the client is slow to read")
@@ -95,6 +95,17 @@ func (a *Answer) Send() error {
 	return err
 }
 
+// SendBy is Send for a piece that must be sent by a time.
+func (a *Answer) SendBy(until time.Time) error {
+	ends := a.ends
+	if ends.IsZero() || until.Before(ends) {
+		a.ends = until
+	}
+	err := a.Send()
+	a.ends = ends
+	return err
+}
+
 func (a *Answer) release() {
 	v := a.vector
 	a.vector = nil
@@ -118,7 +129,7 @@ func (a *Answer) late() bool { return !a.ends.IsZero() && !time.Now().Before(a.e
 func (a *Answer) write(parts *net.Buffers, mayStall bool) error {
 	c, limit := a.conn, a.patience
 	if mayStall {
-		limit = stallTime
+		limit = StallTime
 	}
 	if err := c.SetWriteDeadline(a.deadline(limit)); err != nil {
 		return err

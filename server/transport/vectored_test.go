@@ -32,7 +32,7 @@ func TestAPieceGoesOnAfterAStall(t *testing.T) {
 		c, _, far := pipe(t)
 		a, began := c.BeginAnswer(20*time.Second, time.Time{}), time.Now()
 		long := strings.Repeat("x", ShortPart+1)
-		if err := send(a, "a", long, "b"); err != ErrStalled || time.Since(began) != stallTime {
+		if err := send(a, "a", long, "b"); err != ErrStalled || time.Since(began) != StallTime {
 			t.Fatalf("nobody reads: %v after %v", err, time.Since(began))
 		}
 		got := make(chan string)
@@ -58,7 +58,7 @@ func TestAnAnswerThatNobodyReadsEnds(t *testing.T) {
 	for name, test := range map[string]struct {
 		patience, ends, want time.Duration
 	}{
-		"when the patience for a piece does":        {20 * time.Second, 0, stallTime + 20*time.Second},
+		"when the patience for a piece does":        {20 * time.Second, 0, StallTime + 20*time.Second},
 		"when the whole must":                       {20 * time.Second, 3 * time.Second, 3 * time.Second},
 		"at once, when the patience is that little": {time.Millisecond, time.Nanosecond, time.Nanosecond},
 	} {

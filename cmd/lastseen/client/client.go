@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -73,6 +74,7 @@ type Problem struct {
 	Title     string `json:"title"`
 	Detail    string `json:"detail"`
 	RequestID string `json:"request_id"`
+	ID        string `json:"_id"` // what is in the way, of a 409 that names it
 	Errors    []struct {
 		Loc []any  `json:"loc"`
 		Msg string `json:"msg"`
@@ -119,6 +121,10 @@ type request struct {
 	// repeatable says that making the request twice is as good as making it once, so that it may
 	// be made again when nobody knows whether it arrived.
 	repeatable bool
+	// name is the request's Idempotency-Key, empty for none.
+	name string
+	// headers gets those of the answer unless it is nil.
+	headers http.Header
 }
 
 // do makes a request, again after 429 and 503 and after a broken connection if it is repeatable, with
@@ -191,6 +197,9 @@ func (c *Client) once(ctx context.Context, r request, into any) error {
 	if r.encoding != "" {
 		httpRequest.Header.Set("Content-Encoding", r.encoding)
 	}
+	if r.name != "" {
+		httpRequest.Header.Set("Idempotency-Key", r.name)
+	}
 	response, err := c.http.Do(httpRequest)
 	if err != nil {
 		return unreachable(c.base, err)
@@ -202,6 +211,9 @@ func (c *Client) once(ctx context.Context, r request, into any) error {
 	}
 	if response.StatusCode >= 300 {
 		return problemOf(response, answer)
+	}
+	if r.headers != nil {
+		maps.Copy(r.headers, response.Header)
 	}
 	if err := json.Unmarshal(answer, into); err != nil {
 		return fmt.Errorf("%w (%w)", errAnswer, err)
@@ -237,8 +249,14 @@ func unreachable(base *url.URL, err error) error {
 	if errors.As(err, &urlError) {
 		err = urlError.Err
 	}
-	return fmt.Errorf("reach the server at %s (is it running?): %w", base.Redacted(), err)
+	return unreachableError{fmt.Errorf("reach the server at %s (is it running?): %w", base.Redacted(), err)}
 }
+
+// unreachableError is a request that got no answer, or not all of it.
+type unreachableError struct{ error }
+
+// Unwrap returns what is the matter.
+func (e unreachableError) Unwrap() error { return e.error }
 
 // interruptedError is what is left of a request whose caller was told to stop. Whether the server got it
 // in time nobody knows.

@@ -21,27 +21,42 @@ type writeError struct{ error }
 
 func (e writeError) Unwrap() error { return e.error }
 
+// Answer is what is known of a whole answer beside its body.
+type Answer struct {
+	Next string    // its Next-Cursor, empty when there is no more
+	At   time.Time // when it began, by the server's clock, to the second; the client's where the server does not say
+}
+
 // Download makes a GET request and copies the answer's body into what begin returns, until a whole
 // answer has come: after 429, 503 and an answer that was cut it starts over, and calls begin again,
-// which must forget what the attempt before has written. It returns the answer's Next-Cursor, empty
-// when there is no more.
-func (c *Client) Download(ctx context.Context, path string, query url.Values, begin func() (io.Writer, error)) (next string, err error) {
+// which must forget what the attempt before has written.
+func (c *Client) Download(ctx context.Context, path string, query url.Values, begin func() (io.Writer, error)) (answer Answer, err error) {
 	err = c.attempt(ctx, func() (err error) {
-		next, err = c.download(ctx, path, query, begin)
+		answer, err = c.download(ctx, path, query, begin)
 		return err
 	}, func(err error) bool { return errors.As(err, &writeError{}) })
-	return next, err
+	return answer, err
+}
+
+// Temporary reports whether what a Download failed for may be over when it is made again later: the server is away, or
+// has too much to do, or a fault.
+func Temporary(err error) bool {
+	var problem *Problem
+	if errors.As(err, &problem) {
+		return problem.Status == http.StatusTooManyRequests || problem.Status >= http.StatusInternalServerError
+	}
+	return errors.As(err, new(unreachableError)) || errors.Is(err, context.Canceled) // nothing came for stallTimeout
 }
 
 // download makes one attempt.
-func (c *Client) download(ctx context.Context, path string, query url.Values, begin func() (io.Writer, error)) (string, error) {
+func (c *Client) download(ctx context.Context, path string, query url.Values, begin func() (io.Writer, error)) (Answer, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stalled := time.AfterFunc(stallTimeout, cancel)
 	defer stalled.Stop()
 	request, err := c.newRequest(ctx, http.MethodGet, path, query, nil)
 	if err != nil {
-		return "", writeError{err}
+		return Answer{}, writeError{err}
 	}
 	// Without this the transport asks for gzip, which costs the server more than a fast network saves.
 	request.Header.Set("Accept-Encoding", "identity")
@@ -49,30 +64,34 @@ func (c *Client) download(ctx context.Context, path string, query url.Values, be
 	whole.Timeout = 0 // a long history takes as long as it takes; stalled bounds the silence in it
 	response, err := whole.Do(request)
 	if err != nil {
-		return "", unreachable(c.base, err)
+		return Answer{}, unreachable(c.base, err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		answer, err := io.ReadAll(io.LimitReader(response.Body, maxProblemBytes))
 		if err != nil {
-			return "", unreachable(c.base, err)
+			return Answer{}, unreachable(c.base, err)
 		}
-		return "", problemOf(response, answer)
+		return Answer{}, problemOf(response, answer)
 	}
 	if response.ContentLength < 0 && len(response.TransferEncoding) == 0 && response.ProtoMajor == 1 {
-		return "", writeError{errors.New("the answer does not say where it ends, so that a cut one would look whole: go around the proxy that does this")}
+		return Answer{}, writeError{errors.New("the answer does not say where it ends, so that a cut one would look whole: go around the proxy that does this")}
 	}
 	w, err := begin()
 	if err != nil {
-		return "", writeError{err}
+		return Answer{}, writeError{err}
 	}
 	if err := copyBody(w, response.Body, func() { stalled.Reset(stallTimeout) }); err != nil {
 		if errors.As(err, &writeError{}) {
-			return "", err
+			return Answer{}, err
 		}
-		return "", fmt.Errorf("the answer was cut, on its way or by a limit of the service on one answer: %w", unreachable(c.base, err))
+		return Answer{}, fmt.Errorf("the answer was cut, on its way or by a limit of the service on one answer: %w", unreachable(c.base, err))
 	}
-	return response.Header.Get("Next-Cursor"), nil
+	at, err := http.ParseTime(response.Header.Get("Date"))
+	if err != nil {
+		at = time.Now()
+	}
+	return Answer{Next: response.Header.Get("Next-Cursor"), At: at}, nil
 }
 
 // copyBody copies and tells the reader's failures from the writer's.

@@ -16,11 +16,11 @@ func TestADownloadStartsOverUntilAWholeAnswerHasCome(t *testing.T) {
 	}
 	c, waits, _ := serve(t, answer(503, "", "Retry-After", "3"), cut, answer(200, "all of it", "Next-Cursor", "next"))
 	var got bytes.Buffer
-	next, err := c.Download(t.Context(), "/x", nil, func() (io.Writer, error) {
+	answer, err := c.Download(t.Context(), "/x", nil, func() (io.Writer, error) {
 		got.Reset()
 		return &got, nil
 	})
-	if err != nil || next != "next" || got.String() != "all of it" || len(*waits) != 2 {
-		t.Errorf("got %q, next %q, %d waits, error %v", got.String(), next, len(*waits), err)
+	if err != nil || answer.Next != "next" || got.String() != "all of it" || len(*waits) != 2 {
+		t.Errorf("got %q, next %q, %d waits, error %v", got.String(), answer.Next, len(*waits), err)
 	}
 }

@@ -2,8 +2,11 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"time"
@@ -23,7 +26,14 @@ type KeyRecord struct {
 	RevokedByUserID string     `json:"revoked_by_user_id,omitempty"`
 	LastUsedAt      *Timestamp `json:"last_used_at_timestamp,omitempty"`
 	Status          string     `json:"status"`
-	Key             string     `json:"key,omitempty"`
+
+	Scopes            []string `json:"scopes,omitempty"`
+	Ranges            []string `json:"allowed_ip_ranges,omitempty"`
+	RequestsPerSecond int      `json:"requests_per_second,omitempty"`
+	ReplacesID        string   `json:"replaces_id,omitempty"`
+	ReplacedByID      string   `json:"replaced_by_id,omitempty"`
+
+	Key string `json:"key,omitempty"`
 }
 
 // Timestamp is a time that is written exactly as the server gave it.
@@ -46,25 +56,97 @@ func (t Timestamp) MarshalJSON() ([]byte, error) {
 	return []byte(t.text), nil
 }
 
-// CreateKey makes an API key. It is not made again when the connection breaks, since the first
-// attempt may have made one that nobody got to see.
-func (c *Client) CreateKey(ctx context.Context, name string, expiresAt time.Time) (KeyRecord, error) {
-	var record KeyRecord
-	body := map[string]string{"name": name, "expires_at_timestamp": expiresAt.UTC().Format("2006-01-02T15:04:05.000Z")}
-	err := c.post(ctx, "/orgs/api_keys/create/v1", nil, body, false, &record)
+// KeyLimits is what a key may do; what is empty, and a rate of 0, says nothing.
+type KeyLimits struct {
+	Scopes            []string `json:"scopes,omitempty"`
+	Ranges            []string `json:"allowed_ip_ranges,omitempty"`
+	RequestsPerSecond int      `json:"requests_per_second,omitempty"`
+}
+
+// NewKey is an API key to be made.
+type NewKey struct {
+	Name      string
+	ExpiresAt time.Time
+	KeyLimits
+}
+
+// instant is the form of times in requests.
+const instant = "2006-01-02T15:04:05.000Z"
+
+// CreateKey makes an API key. The request has a name of its own (Idempotency-Key), so it is made again when the
+// connection breaks and still makes one key. Where that one was in an answer that was lost, nobody knows its text: it is
+// revoked, and another is made.
+func (c *Client) CreateKey(ctx context.Context, wanted NewKey) (KeyRecord, error) {
+	record, err := c.createKey(ctx, wanted)
+	if lost := existing(err); lost != "" {
+		if _, err := c.RevokeKey(ctx, lost); err != nil {
+			return KeyRecord{}, fmt.Errorf("an API key was made whose text was lost on the way: %w", err)
+		}
+		record, err = c.createKey(ctx, wanted)
+	}
 	if err != nil {
 		return KeyRecord{}, fmt.Errorf("create an API key: %w", err)
 	}
 	return record, nil
 }
 
-// ListKeys returns the records of the organisation's API keys, newest first.
-func (c *Client) ListKeys(ctx context.Context) ([]KeyRecord, error) {
-	var records []KeyRecord
-	if err := c.Get(ctx, "/orgs/api_keys/list/v1", nil, &records); err != nil {
-		return nil, fmt.Errorf("list the API keys: %w", err)
+func (c *Client) createKey(ctx context.Context, wanted NewKey) (record KeyRecord, err error) {
+	body, err := json.Marshal(struct {
+		Name      string `json:"name"`
+		ExpiresAt string `json:"expires_at_timestamp"`
+		KeyLimits
+	}{wanted.Name, wanted.ExpiresAt.UTC().Format(instant), wanted.KeyLimits})
+	if err != nil {
+		return record, fmt.Errorf("encode a request: %w", err)
 	}
-	return records, nil
+	err = c.do(ctx, request{
+		method: http.MethodPost, path: "/orgs/api_keys/create/v1", body: body, contentType: "application/json", repeatable: true, name: rand.Text(),
+	}, &record)
+	return record, err
+}
+
+// existing is the id that a 409 names, and empty for all other errors.
+func existing(err error) string {
+	var problem *Problem
+	if !errors.As(err, &problem) || problem.Status != http.StatusConflict {
+		return ""
+	}
+	return problem.ID
+}
+
+// UpdateKey renames an API key, unless the name is empty, or narrows what it may do, and returns its record.
+func (c *Client) UpdateKey(ctx context.Context, id, name string, limits KeyLimits) (KeyRecord, error) {
+	var record KeyRecord
+	body := struct {
+		Name string `json:"name,omitempty"`
+		KeyLimits
+	}{name, limits}
+	if err := c.post(ctx, "/orgs/api_keys/update/v1", url.Values{"api_key_id": {id}}, body, true, &record); err != nil {
+		return KeyRecord{}, fmt.Errorf("update the API key %s: %w", id, err)
+	}
+	return record, nil
+}
+
+// ListKeys returns the records of the organisation's API keys that a query asks for (search, status, sort_by), all
+// pages of them.
+func (c *Client) ListKeys(ctx context.Context, query url.Values) (records []KeyRecord, err error) {
+	query = maps.Clone(query)
+	if query == nil {
+		query = url.Values{}
+	}
+	for {
+		var page []KeyRecord
+		answer := request{method: http.MethodGet, path: "/orgs/api_keys/list/v1", query: query, repeatable: true, headers: http.Header{}}
+		if err := c.do(ctx, answer, &page); err != nil {
+			return nil, fmt.Errorf("list the API keys: %w", err)
+		}
+		records = append(records, page...)
+		next := answer.headers.Get("Next-Cursor")
+		if next == "" {
+			return records, nil
+		}
+		query.Set("cursor", next)
+	}
 }
 
 // RevokeKey revokes an API key by its id and returns its record.
@@ -79,12 +161,12 @@ func (c *Client) RevokeKey(ctx context.Context, id string) (KeyRecord, error) {
 
 // RotateKey makes a new key in the place of one, which expires when the grace ends, and returns the new
 // key's record. The new one expires when expiresAt says, or as the server sees fit when that is zero.
-// Like CreateKey it is not repeated when the connection breaks.
+// It is not made again when the connection breaks, since the first attempt may have made one that nobody got to see.
 func (c *Client) RotateKey(ctx context.Context, id string, grace time.Duration, expiresAt time.Time) (KeyRecord, error) {
 	var record KeyRecord
 	body := map[string]any{"grace_seconds": int64(grace / time.Second)}
 	if !expiresAt.IsZero() {
-		body["expires_at_timestamp"] = expiresAt.UTC().Format("2006-01-02T15:04:05.000Z")
+		body["expires_at_timestamp"] = expiresAt.UTC().Format(instant)
 	}
 	err := c.post(ctx, "/orgs/api_keys/rotate/v1", url.Values{"api_key_id": {id}}, body, false, &record)
 	if err != nil {

@@ -150,7 +150,7 @@ func (e *Export) pull(ctx context.Context, dir *directory, session string, file 
 			part = &page{to: file, skipHeader: e.options.Format == "csv" && at.Bytes > 0}
 			return part, err
 		}
-		next, err := e.server.Download(ctx, historyPath, e.query(session, at.Cursor), begin)
+		answer, err := e.server.Download(ctx, historyPath, e.query(session, at.Cursor), begin)
 		if err != nil {
 			return err
 		}
@@ -158,8 +158,8 @@ func (e *Export) pull(ctx context.Context, dir *directory, session string, file 
 			return err
 		}
 		e.count(part, e.options.Format == "csv" && at.Bytes == 0)
-		at = state{Cursor: next, Bytes: at.Bytes + part.bytes}
-		if next == "" {
+		at = state{Cursor: answer.Next, Bytes: at.Bytes + part.bytes}
+		if at.Cursor == "" {
 			break
 		}
 		if err := writeJSON(dir.state(session), at); err != nil {

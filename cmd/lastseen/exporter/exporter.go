@@ -22,7 +22,7 @@ import (
 
 // Server is what the exporter needs of a server; *client.Client is one. It is called from several goroutines.
 type Server interface {
-	Download(ctx context.Context, path string, query url.Values, begin func() (io.Writer, error)) (next string, err error)
+	Download(ctx context.Context, path string, query url.Values, begin func() (io.Writer, error)) (client.Answer, error)
 }
 
 // historyPath is the route that a session's points come from.
@@ -118,7 +118,7 @@ func (e *Export) ToStream(ctx context.Context, w io.Writer, sessions []string) e
 	header := true
 	for _, session := range sessions {
 		for cursor := ""; ; {
-			next, err := e.server.Download(ctx, historyPath, e.query(session, cursor), spool.begin)
+			answer, err := e.server.Download(ctx, historyPath, e.query(session, cursor), spool.begin)
 			if err != nil {
 				if err := e.judge(session, err); err != nil {
 					return err
@@ -131,7 +131,7 @@ func (e *Export) ToStream(ctx context.Context, w io.Writer, sessions []string) e
 			}
 			e.count(page, e.options.Format == "csv" && header)
 			header = false
-			if cursor = next; cursor == "" {
+			if cursor = answer.Next; cursor == "" {
 				e.done.Add(1)
 				break
 			}

@@ -12,7 +12,7 @@ const csvHeader = "_id,session_id,timestamp,received_at_timestamp,latitude,longi
 
 // csv is comma-separated values (RFC 4180) with line feeds. No value needs quotes.
 var csv = Points{
-	Begin: func(dst []byte, _ schema.ID) []byte { return append(dst, csvHeader...) },
+	Begin: csvHeader,
 	Point: appendCSV,
 }
 

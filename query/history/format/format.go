@@ -81,11 +81,19 @@ func (f Format) Points() *Points { return formats[f].points }
 func (f Format) Export() schema.ExportFormat { return formats[f].export }
 
 // Points is a format that is written point by point. Its functions append to dst and return it;
-// a point takes less than pointRoom.
+// a point takes less than pointRoom, and so does the beginning of a track with an end before it.
 type Points struct {
-	Begin func(dst []byte, session schema.ID) []byte
+	Begin string
+	// Track is around the points of one session, of which there may be none; nil where each point says whose it is.
+	Track *Track
 	// Point appends one point; first says that none is before it.
 	Point func(dst []byte, p *schema.DataPoint, first bool) []byte
+	End   string
+}
+
+// Track is what a format writes before and after points of one session that follow each other.
+type Track struct {
+	Begin func(dst []byte, session schema.ID) []byte
 	End   string
 }
 

@@ -8,9 +8,7 @@ import (
 // geoJSON is a FeatureCollection: the Feature that is a point's location in the JSON of a data point,
 // with everything else that is known of the point among its properties.
 var geoJSON = Points{
-	Begin: func(dst []byte, _ schema.ID) []byte {
-		return append(dst, `{"type":"FeatureCollection","features":[`...)
-	},
+	Begin: `{"type":"FeatureCollection","features":[`,
 	Point: appendFeature,
 	End:   `]}`,
 }

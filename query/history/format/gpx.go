@@ -8,15 +8,19 @@ import (
 // gpx is a GPX 1.1 track. Temperature, speed and heading are in Garmin's TrackPointExtension, version
 // 2, under the prefix that some programs look for; accuracy and battery have no place there.
 var gpx = Points{
-	Begin: func(dst []byte, session schema.ID) []byte {
-		dst = append(dst, `<?xml version="1.0" encoding="UTF-8"?>
+	Begin: `<?xml version="1.0" encoding="UTF-8"?>
 <gpx version="1.1" creator="lastseen" xmlns="http://www.topografix.com/GPX/1/1" xmlns:gpxtpx="http://www.garmin.com/xmlschemas/TrackPointExtension/v2">
-<trk><name>`...)
-		dst = session.AppendHex(dst)
-		return append(dst, "</name><trkseg>\n"...)
+`,
+	Track: &Track{
+		Begin: func(dst []byte, session schema.ID) []byte {
+			dst = append(dst, "<trk><name>"...)
+			dst = session.AppendHex(dst)
+			return append(dst, "</name><trkseg>\n"...)
+		},
+		End: "</trkseg></trk>\n",
 	},
 	Point: appendTrackPoint,
-	End:   "</trkseg></trk>\n</gpx>\n",
+	End:   "</gpx>\n",
 }
 
 func appendTrackPoint(dst []byte, p *schema.DataPoint, _ bool) []byte {

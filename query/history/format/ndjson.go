@@ -7,7 +7,6 @@ import (
 
 // ndjson is newline-delimited JSON.
 var ndjson = Points{
-	Begin: func(dst []byte, _ schema.ID) []byte { return dst },
 	Point: func(dst []byte, p *schema.DataPoint, _ bool) []byte {
 		return append(wire.AppendDataPoint(dst, p), '\n')
 	},

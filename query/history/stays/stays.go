@@ -51,7 +51,7 @@ type Position struct {
 // Finder finds the stationary clusters of a stream of points in ascending time. A run begins at
 // its anchor; the next point joins it when it is near enough to the anchor and soon enough after the
 // point before it, and else becomes the anchor of the next run. A Finder keeps the convex hull of one
-// run, which is bounded, and 48 bytes a cluster found.
+// run, which is bounded, and 48 bytes a cluster that was found and not taken.
 type Finder struct {
 	minimum, gap int64   // milliseconds
 	nearness     float64 // haversine of the distance that ends a run
@@ -153,7 +153,17 @@ func haversine(a, b Position, cosA float64) float64 {
 	return north*north + cosA*math.Cos(float64(b.Latitude)*storedUnit)*east*east
 }
 
-// Finish closes the last run and returns the clusters in the order of time.
+// Found is how many clusters were found and not taken.
+func (c *Finder) Found() int { return len(c.found) }
+
+// Take returns the clusters that were found since the last call, in the order of time. They live until Add is called.
+func (c *Finder) Take() []Stay {
+	taken := c.found
+	c.found = c.found[:0]
+	return taken
+}
+
+// Finish closes the last run and returns the clusters that were not taken, in the order of time.
 func (c *Finder) Finish() []Stay {
 	c.closeRun()
 	c.run.points = 0

@@ -15,13 +15,16 @@ export function openDialog({ title, content, className = "", role, mayClose = ()
   const close = () => dialog.close();
   dialog.addEventListener("cancel", (event) => { if (!mayClose()) event.preventDefault(); });
   // A browser closes a dialog at the second Escape whatever the page says, unless the key goes no further.
-  dialog.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
+  // The page listens, since the focus is nowhere while the button that had it is disabled.
+  const escaped = (event) => {
+    if (event.key !== "Escape" || [...document.querySelectorAll("dialog[open]")].at(-1) !== dialog) return;
     event.preventDefault();
     if (mayClose()) close();
-  });
+  };
+  document.addEventListener("keydown", escaped);
   dialog.keepSignedOut = keepSignedOut;
   dialog.addEventListener("close", () => {
+    document.removeEventListener("keydown", escaped);
     removeEventListener("hashchange", close);
     removeEventListener("pagehide", close);
     dialog.remove();

@@ -16,12 +16,13 @@ export function openCreate(kind, changed) {
     ? textField({ label: ["Device id ", el("span", { class: "optional" }, "(optional)")], field: "device_id", hint: "With it, the credential can write points for this device only.", mono: true })
     : null;
   const expiry = expiryField();
-  const idempotencyKey = newIdempotencyKey();
+  let idempotencyKey = newIdempotencyKey();
+  const create = (body) => call("POST", `${kind.path}/create/v1`, { body, headers: { "Idempotency-Key": idempotencyKey } });
   openForm({
     title: `Add new ${kind.short}`,
     content: [name.element, device?.element, expiry.element],
     confirm: `Add ${kind.short}`,
-    submit: () => {
+    submit: async () => {
       const body = { name: name.value() };
       if (body.name === "") {
         name.showError("Give it a name.");
@@ -29,9 +30,17 @@ export function openCreate(kind, changed) {
       }
       if (device?.value()) body.device_id = device.value();
       body.expires_at_timestamp = expiry.read();
-      return call("POST", `${kind.path}/create/v1`, { body, headers: { "Idempotency-Key": idempotencyKey } });
+      try {
+        return await create(body);
+      } catch (error) {
+        if (error.status !== 409 || !error.problem._id) throw error;
+        // An attempt whose answer was lost has made one. Nobody has its text, so another takes its place.
+        await call("POST", `${kind.path}/revoke/v1`, { query: { [kind.idParameter]: error.problem._id } });
+        idempotencyKey = newIdempotencyKey();
+        return create(body);
+      }
     },
-    explain: (error) => afterFailure(error, kind, changed),
+    explain: (error) => afterFailure(error, kind, changed, "created"),
     showFieldError: (error) => showFieldErrors(error, { name, device_id: device, expires_at_timestamp: expiry }),
     done: (created) => {
       changed();
@@ -105,6 +114,7 @@ function afterFailure(error, kind, changed, done = "made") {
   if (error.status === 404) return `${error.message} The list is up to date again.`;
   if (error.status === 409) return error.message;
   if (done === "revoked") return `${error.message} It may have been revoked all the same: the list below shows it.`;
+  if (done === "created") return `${error.message} The ${kind.short} may have been made all the same. Press “Add ${kind.short}” again: what was made, whose text nobody has, is then revoked, and a new one takes its place.`;
   return `${error.message} The ${kind.short} may have been made all the same. Look at the list below: if there is one that you have no text of, revoke it.`;
 }
 

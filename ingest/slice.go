@@ -1,0 +1,135 @@
+package ingest
+
+import (
+	"slices"
+	"time"
+)
+
+// slowestMonth is up to how many times monthCost a month is taken to take: whoever is alone is not to pay for a
+// machine that has more to do.
+const slowestMonth = 4
+
+// slice writes the next slice of costly requests, and answers those of which it was the last. The organisation
+// whose turn it is has as much of it as one step may take, and those after it have what it leaves.
+func (l *lanes) slice() {
+	l.grouped = false
+	l.dropEnded()
+	if len(l.turns) == 0 {
+		return
+	}
+	began, first := time.Now(), l.turns[0]
+	var of []*tenant
+	var err error
+	if r := first.requests[0]; r.marks != nil {
+		of, err = l.turns[:1], l.mark(first, r)
+	} else {
+		of, err = l.writeSlice()
+	}
+	l.look() // before anybody is answered, and comes again
+	var inLanes []*request
+	for _, t := range l.turns {
+		inLanes = append(inLanes, t.requests...)
+	}
+	l.company.wrote(nil, inLanes)
+	points := weightOf(l.written)
+	l.slices.inserted(began, time.Now(), points, weightOf(inLanes)-points)
+	for _, t := range slices.Clone(of) {
+		l.settle(t, err)
+	}
+	if l.tenants[first.orgID] == first { // it has more, and others have their turns before it
+		l.turns = append(l.turns[1:], first)
+	}
+	l.forget()
+}
+
+// dropEnded answers those first requests for which nobody waits any more.
+func (l *lanes) dropEnded() {
+	for i := 0; i < len(l.turns); {
+		t := l.turns[i]
+		if r := t.requests[0]; r.ctx.Err() != nil {
+			l.leave(t, ended(r.ctx)) // which may have removed t
+			continue
+		}
+		i++
+	}
+}
+
+// writeSlice writes a slice where the first in turn is a batch of points, and returns of whom it was.
+func (l *lanes) writeSlice() ([]*tenant, error) {
+	s := slicer{committer: l.committer, month: l.month, left: l.budget(l.turns[0]), months: make(map[month]struct{})}
+	shared := 0
+	for shared < len(l.turns) && l.fill(&s, l.turns[shared]) {
+		shared++
+	}
+	err := l.committer.write(l.parts)
+	took := &l.committer.took
+	if took.months > 0 {
+		l.month = min((l.month+took.insert/time.Duration(took.months))/2, slowestMonth*monthCost)
+	}
+	for _, t := range l.turns[:shared] {
+		t.find = learnFind(t.find, took.find, took.finds)
+	}
+	return l.turns[:shared], err
+}
+
+// budget returns what a tenant's slice may take.
+func (l *lanes) budget(t *tenant) time.Duration {
+	if len(l.turns) == 1 && l.company.isOnly(t.orgID, time.Now()) {
+		return l.limits.alone
+	}
+	return l.limits.slice
+}
+
+// fill adds of a tenant's requests what fits, and reports whether that was anything.
+func (l *lanes) fill(s *slicer, t *tenant) bool {
+	before := len(l.parts)
+	s.find = t.find
+	for _, r := range t.requests {
+		if r.marks != nil || r.ctx.Err() != nil {
+			break // its turn comes when it is the first
+		}
+		left := s.left
+		n := s.take(r)
+		if n == 0 {
+			break
+		}
+		l.parts = append(l.parts, part{r, r.rest[:n]})
+		l.written = append(l.written, r)
+		r.rest, r.begun = r.rest[n:], true
+		t.pay(r, left-s.left)
+		if len(r.rest) > 0 {
+			break
+		}
+	}
+	return len(l.parts) > before
+}
+
+// pay takes what a slice of a request costs from what the request counts for.
+func (t *tenant) pay(r *request, cost time.Duration) {
+	cost = min(cost, r.cost)
+	r.cost, t.cost = r.cost-cost, t.cost-cost
+}
+
+// settle answers the first requests of a tenant that are done, or of which a part could not be written.
+func (l *lanes) settle(t *tenant, err error) {
+	for len(t.requests) > 0 && t.requests[0].begun && (err != nil || t.requests[0].isDone()) {
+		l.leave(t, err)
+	}
+}
+
+// isDone reports whether a request that was begun is written whole.
+func (r *request) isDone() bool {
+	return len(r.rest) == 0 && (r.marks == nil || len(r.marks.rest) == 0)
+}
+
+// mark marks some of the points that a request names.
+func (l *lanes) mark(t *tenant, r *request) error {
+	rest := r.marks.rest
+	n := min(len(rest), max(1, int(l.budget(t)/max(t.find, 1))))
+	r.marks.rest, r.begun = rest[n:], true
+	t.pay(r, time.Duration(n)*t.find)
+	l.written = append(l.written, r)
+	err := l.committer.mark(r.marks, rest[:n])
+	t.find = learnFind(t.find, l.committer.took.find, n)
+	return err
+}

@@ -77,8 +77,35 @@ type Principal struct {
 	RegistersDevices bool
 	// Limits is what an API key may not do although its role may.
 	Limits schema.KeyLimits
+	// Uses counts what an API key is used for; nil for others.
+	Uses Uses
 	// ExpiresAt is when the credential stops on its own account.
 	ExpiresAt time.Time
+}
+
+// Uses counts requests. Counting takes no lock and does not allocate, but for the first request of a key. It is safe
+// for concurrent use.
+type Uses interface {
+	// Count counts a request of a route, by its number, that had an outcome. What the numbers of routes mean is for who
+	// made the Uses to know; 0 is every route that has no other.
+	Count(route uint8, outcome Outcome)
+}
+
+// Outcome is what became of a request.
+type Outcome uint8
+
+// The outcomes.
+const (
+	OutcomeOK          Outcome = iota // it was answered
+	OutcomeNotModified                // nothing has changed
+	OutcomeRefused                    // it was not allowed, not right, or of nothing that is there
+	OutcomeFailed                     // it could not be answered, or its answer broke off
+	OutcomeCount                      // how many outcomes there are
+)
+
+// String returns the outcome's name on the wire.
+func (o Outcome) String() string {
+	return [OutcomeCount]string{"ok", "not_modified", "refused", "failed"}[o]
 }
 
 // MaxTokenLength bounds the user tokens that are looked at, in bytes.

@@ -56,6 +56,25 @@ func (db *KeyTable) FindAPIKeyByID(ctx context.Context, orgID string, kind KeyKi
 		clickhouse.Named("org", orgID), clickhouse.Named("kind", string(kind)), clickhouse.Named("id", id.String()))
 }
 
+// HasAPIKeys reports whether all keys with some ids are an organisation's.
+func (db *KeyTable) HasAPIKeys(ctx context.Context, orgID string, kind KeyKind, ids []ID) (bool, error) {
+	if len(ids) == 0 {
+		return true, nil
+	}
+	wanted, err := withIDs(ctx, "id", ids)
+	if err != nil {
+		return false, err
+	}
+	var missing uint64
+	err = db.conn.QueryRow(wanted, `SELECT count() FROM wanted WHERE id GLOBAL NOT IN
+  (SELECT key_id FROM api_key_ids WHERE org_id = {org:String} AND kind = {kind:String} AND key_id GLOBAL IN (SELECT id FROM wanted))`,
+		clickhouse.Named("org", orgID), clickhouse.Named("kind", string(kind))).Scan(&missing)
+	if err != nil {
+		return false, fmt.Errorf("look for API keys by their ids: %w", err)
+	}
+	return missing == 0, nil
+}
+
 // RepairKeyIDs writes the ids of keys that have none, those of a version before there was this table or of a
 // part that was lost, and returns how many keys there were then without one.
 func (db *KeyTable) RepairKeyIDs(ctx context.Context) (missing int, err error) {

@@ -136,3 +136,29 @@ func (l *KeyList) from() (clause string, args []any) {
 	}
 	return clause, args
 }
+
+// ExpiringKeys counts the keys of a kind, of all organisations, that are good and will not be in 7, and in 30, days.
+type ExpiringKeys struct {
+	Kind         KeyKind
+	Week, Days30 uint64
+}
+
+// CountExpiringKeys counts the keys that expire soon after a time, for each kind. It reads all keys.
+func (db *KeyTable) CountExpiringKeys(ctx context.Context, now time.Time) (counts []ExpiringKeys, err error) {
+	soon := func(days int64) string {
+		return fmt.Sprintf("toUInt64(countIf(expires_at <= fromUnixTimestamp64Milli({now:Int64} + %d, 'UTC')))", days*day.Milliseconds())
+	}
+	rows, err := db.conn.Query(ctx, "SELECT kind, "+soon(7)+" AS week, "+soon(30)+` AS days30 FROM api_keys FINAL
+WHERE key_id != '' AND `+keyTimes.Replace(keyConditions[KeysActive])+" GROUP BY kind", bindNever(), clickhouse.Named("now", now.UnixMilli()))
+	if err != nil {
+		return nil, fmt.Errorf("count keys that expire soon: %w", err)
+	}
+	err = eachStruct(rows, "count keys that expire soon", func(r struct {
+		Kind   string `ch:"kind"`
+		Week   uint64 `ch:"week"`
+		Days30 uint64 `ch:"days30"`
+	}) {
+		counts = append(counts, ExpiringKeys{KeyKind(r.Kind), r.Week, r.Days30})
+	})
+	return counts, err
+}

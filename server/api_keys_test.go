@@ -335,3 +335,66 @@ type here struct{ *replay }
 
 // RemoteAddr implements net.Conn.
 func (here) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+
+// TestUsesOfKeysAreToldByDayRouteAndOutcome: each request counts once, whichever way it goes.
+func TestUsesOfKeysAreToldByDayRouteAndOutcome(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	admin := s.token("org_a", keys.RoleAdministrator)
+	session := s.session("org_a", "00:00:00:00:0c:07")
+	s.ingest("org_a", point(session, 1))
+	key, id := s.makeKey("counted", `"scopes":["last_seen","sessions"]`)
+	target := pathLastSeen + "?session_id=" + session
+	want := map[string]float64{}
+	note := func(route, outcome string, r reply, status int) {
+		t.Helper()
+		if r.StatusCode != status {
+			t.Fatalf("%s: %s, want %d", route, r.Status, status)
+		}
+		want[route+" "+outcome]++
+	}
+	tag := s.get(target, s.token("org_a", keys.RoleOperator), 200).Header.Get("ETag")
+	for range 30 { // the first ones on the general way, the others directly
+		note(pathLastSeen, "ok", s.do("GET", target, key, nil), 200)
+		note(pathLastSeen, "not_modified", s.do("GET", target, key, nil, header{"If-None-Match", tag}), 304)
+	}
+	note(pathLastSeen, "refused", s.do("GET", pathLastSeen+"?session_id=0123456789abcdef01234567", key, nil), 404)
+	note(pathLastSeen, "refused", s.do("GET", pathLastSeen, key, nil), 422)
+	note(pathLastSeenBatch, "ok", s.read(pathLastSeenBatch, key, session), 200)
+	note(pathDataPoints, "refused", s.do("GET", pathDataPoints, key, nil), 403)
+	note(pathSessionsList, "ok", s.do("GET", pathSessionsList, key, nil), 200)
+	note("other", "refused", s.do("GET", pathAPIKeys+"/list/v1", key, nil), 403)
+	note("other", "refused", s.do("GET", "/nowhere", key, nil), 403)
+	if err := s.Server.services.Authenticator.FlushUses(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	items := func(query string) map[string]float64 {
+		got := map[string]float64{}
+		for _, item := range object(t, s.get(pathAPIKeys+"/usage/v1?"+query, admin, 200))["items"].([]any) {
+			line := item.(map[string]any)
+			if line["api_key_id"] != id || line["date"] != time.Now().UTC().Format(time.DateOnly) {
+				t.Errorf("a line is %v", line)
+			}
+			got[line["route"].(string)+" "+line["outcome"].(string)] += line["requests"].(float64)
+		}
+		return got
+	}
+	if got := items("api_key_id=" + id); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("counted are\n%v, want\n%v", got, want)
+	}
+	if got := items(""); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("of all keys %v", got)
+	}
+	if got := items("start_date=2026-01-01&end_date=2026-01-31"); len(got) != 0 {
+		t.Errorf("of another month %v", got)
+	}
+	for bad, at := range map[string]string{"start_date=x": "start_date", "end_date=2026-02-30": "end_date", "start_date=2026-01-02&end_date=2026-01-01": "end_date", "start_date=2020-01-01": "start_date"} {
+		if p := s.get(pathAPIKeys+"/usage/v1?"+bad, admin, 422).problem(t); p.Errors[0].Loc[1] != at {
+			t.Errorf("%s: the error is at %v", bad, p.Errors[0].Loc)
+		}
+	}
+	for _, absent := range []string{"x", "", "0123456789abcdef01234567", id + ","} {
+		s.get(pathAPIKeys+"/usage/v1?api_key_id="+absent, admin, 404)
+	}
+	s.get(pathAPIKeys+"/usage/v1?api_key_id="+id, s.token("org_b", keys.RoleAdministrator), 404)
+}

@@ -65,6 +65,7 @@ var matrix = map[string][7]int{
 	"POST /orgs/api_keys/revoke/v1":                                                     {401, 403, 403, 403, 403, 0, 0},
 	"POST /orgs/api_keys/rotate/v1":                                                     {401, 403, 403, 403, 403, 0, 0},
 	"POST /orgs/api_keys/update/v1":                                                     {401, 403, 403, 403, 403, 0, 0},
+	"GET /orgs/api_keys/usage/v1":                                                       {401, 403, 403, 403, 403, 0, 0},
 	"GET /orgs/api_keys/events/v1":                                                      {401, 403, 403, 403, 403, 0, 0},
 	"POST /orgs/device_credentials/create/v1":                                           {401, 403, 403, 403, 403, 0, 0},
 	"GET /orgs/device_credentials/list/v1":                                              {401, 403, 403, 403, 403, 0, 0},

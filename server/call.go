@@ -219,6 +219,7 @@ func (c *call) end() {
 	if !c.interim {
 		c.server.logCall(c)
 		c.server.counts.of(c.route).done(c.entry.status, c.entry.began.Add(c.waited))
+		countUse(c.route, c.principal, c.entry.status, c.entry.broken)
 		if c.entry.broken {
 			c.server.counts.refused[problem.ReasonCut].Add(1)
 		}

@@ -238,6 +238,11 @@ func keyDescriptions(kind keyKind, prefix, tag string) map[string]description {
 		described[prefix+"/update/v1"] = description{
 			tag: tag, body: jsonBodyOf("KeyUpdate"), parameters: which, answers: answered("The record as it is now, everywhere.", openapi.Ref("Key")), refusals: []int{404, 409},
 		}
+		described[prefix+"/usage/v1"] = description{tag: tag, answers: answered("By day, key, route and outcome, up to a minute ago.", openapi.Ref("KeyUsage")), refusals: []int{404}, parameters: []openapi.Parameter{
+			optional(kind.idParameter, "Up to 100 ids, separated by commas; all keys when left out.", openapi.Text(1, 0)),
+			optional("start_date", "The first day, in UTC; 29 days before the last when left out. 400 days are kept.", openapi.Date()),
+			optional("end_date", "The last day; today when left out.", openapi.Date()),
+		}}
 	}
 	return described
 }

@@ -97,6 +97,8 @@ var matrixRows = []struct{ request, mark, cells string }{
 		"401 | 403 403 403 | 403 403 | 403 403 403 | 403 403 403 | 409 404 404 | 409 404 404"},
 	{"POST " + pathAPIKeys + `/update/v1?api_key_id=ENDEDKEY {"name":"renamed"}`, "ENDEDKEY",
 		"401 | 403 403 403 | 403 403 | 403 403 403 | 403 403 403 | 409 404 404 | 409 404 404"},
+	{"GET " + pathAPIKeys + "/usage/v1?api_key_id=ENDEDKEY", "items",
+		"401 | 403 403 403 | 403 403 | 403 403 403 | 403 403 403 | 200+ 404- 404- | 200+ 404- 404-"},
 	{"GET " + pathAPIKeys + "/events/v1?page_size=1000", "ENDEDKEY",
 		"401 | 403 403 403 | 403 403 | 403 403 403 | 403 403 403 | 200+ 200- 200- | 200+ 200- 200-"},
 	{"POST " + pathDeviceCredentials + `/create/v1 {"name":"matrix","expires_at_timestamp":"LATER"}`, `"org_id":"org_a"`,

@@ -11,6 +11,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"lastseen/keys"
 	"lastseen/query/latest"
 	"lastseen/query/wire"
 	"lastseen/schema"
@@ -39,6 +40,8 @@ type directAnswer struct {
 	point  schema.DataPoint
 	id     requestID
 	from   pollOrigin
+
+	principal *keys.Principal // whom it answers
 }
 
 // pollOrigin is where a poll comes from, as a caller.Origin.
@@ -101,6 +104,7 @@ func (d *directPolls) answer(c *transport.Conn, poll *transport.Plain) (answered
 		return true, err
 	}
 	d.server.counts.of(d.route).done(status, began)
+	countUse(d.route, answer.principal, status, false)
 	return true, nil
 }
 
@@ -122,6 +126,7 @@ func (d *directPolls) look(a *directAnswer, c *transport.Conn, poll *transport.P
 		found := s.services.LastSeen.Peek(session, principal.OrgID, &a.point)
 		if found != latest.NotFound && s.slots.Keep(c.Slot(), now) {
 			s.services.Authenticator.CountKnown(principal)
+			a.principal = principal
 			s.services.LastSeen.CountLookup(found)
 			return d.compose(a, found, poll.Tags, now)
 		}

@@ -31,6 +31,7 @@ type route struct {
 	handle func(*call) error
 	allow  string       // the methods of the path, where handle is notAllowed
 	counts *routeCounts // of a Server; nil where no route is for the request
+	use    uint8        // the route's number in KeyRoutes
 }
 
 // bodyKind is what a route reads.
@@ -128,7 +129,31 @@ func routes() []route {
 	table = append(table, keyRoutes(pathDeviceCredentials, deviceCredentials)...)
 	table = append(table, signInRoutes()...)
 	table = append(table, mapRoutes()...)
-	return describedRoutes(append(table, pageRoutes()...))
+	return numbered(describedRoutes(append(table, pageRoutes()...)))
+}
+
+// KeyRoutes are the routes by which the requests of API keys are counted: those that API keys may call, after one that
+// stands for all others. A route's place is its number.
+func KeyRoutes() []string {
+	names := []string{"other"}
+	for _, r := range routes() {
+		if r.use > 0 {
+			names = append(names, r.path)
+		}
+	}
+	return names
+}
+
+// numbered gives the routes that API keys may call their numbers.
+func numbered(table []route) []route {
+	number := uint8(0)
+	for i := range table {
+		if table[i].APIKeys {
+			number++
+			table[i].use = number
+		}
+	}
+	return table
 }
 
 // noRoute stands for every path that is not in the table.
@@ -209,7 +234,8 @@ func keyRoutes(prefix string, kind keyKind) []route {
 		query("/events/v1", "Who made, rotated and revoked "+kind.plural, kind.events),
 	}
 	if kind.kind == schema.KindAPIKey {
-		table = append(table, write(prefix+"/update/v1", "Rename "+kind.indefinite+", or narrow what it may do", admin, kind.update))
+		table = append(table, write(prefix+"/update/v1", "Rename "+kind.indefinite+", or narrow what it may do", admin, kind.update),
+			query("/usage/v1", "What "+kind.plural+" are used for", keyUsage))
 	}
 	return table
 }

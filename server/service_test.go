@@ -120,7 +120,7 @@ func (s *service) services(ctx context.Context) Services {
 		s.Fatal(err)
 	}
 	channel := &apikey.LocalChannel{}
-	authenticator, err := apikey.NewAuthenticator(apikey.AuthenticatorConfig{Store: s.db, Users: issuer, Channel: channel})
+	authenticator, err := apikey.NewAuthenticator(apikey.AuthenticatorConfig{Store: s.db, Users: issuer, Channel: channel, Routes: KeyRoutes()})
 	if err != nil {
 		s.Fatal(err)
 	}

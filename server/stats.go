@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"lastseen/keys"
 	"lastseen/schema/measure"
 	"lastseen/server/console"
 	"lastseen/server/limit"
@@ -32,6 +33,23 @@ func (c *routeCounts) done(status int, began time.Time) {
 	if class := status/100 - 1; class >= 0 && class < statusClasses {
 		c.durations[class].ObserveSince(began)
 	}
+}
+
+// countUse counts a request of an API key that was answered with a status, or whose answer broke off.
+func countUse(r *route, principal *keys.Principal, status int, cut bool) {
+	if principal == nil || principal.Uses == nil {
+		return
+	}
+	outcome := keys.OutcomeOK
+	switch {
+	case cut || status >= 499: // who has left before the answer is not refused
+		outcome = keys.OutcomeFailed
+	case status >= 400:
+		outcome = keys.OutcomeRefused
+	case status == 304:
+		outcome = keys.OutcomeNotModified
+	}
+	principal.Uses.Count(r.use, outcome)
 }
 
 // serverCounts are what a Server counts.

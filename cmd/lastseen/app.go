@@ -211,6 +211,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	if err := a.watchDamage(ctx, authenticator, keyService, signIn); err != nil {
 		return services, err
 	}
+	countExpiring(ctx, a, keyService.CountExpiring)
 	a.startCheckpoints(lastSeen)
 	writer := ingest.NewWriter(db, registry, lastSeen, lastSeen, ingest.WriterOptions{
 		Budget: decode.NewBudget(a.config.ingestBytes), Queue: a.config.ingestQueue, ClockAhead: a.config.clockAhead,
@@ -326,7 +327,7 @@ func (a *App) load(ctx context.Context, lastSeen *latest.Table, registry *regist
 
 func (a *App) startKeys(users apikey.TokenVerifier, service apikey.ServiceConfig) (*apikey.Authenticator, *apikey.Service, error) {
 	authenticator, err := apikey.NewAuthenticator(apikey.AuthenticatorConfig{
-		Store: service.DB, Users: users, Channel: service.Channel, CachedKeys: a.config.cachedKeys, LoadRate: a.config.keyLookUpRate, Logger: a.config.log,
+		Store: service.DB, Users: users, Channel: service.Channel, CachedKeys: a.config.cachedKeys, LoadRate: a.config.keyLookUpRate, Logger: a.config.log, Routes: server.KeyRoutes(),
 	})
 	if err != nil {
 		return nil, nil, err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"lastseen/keys/apikey"
@@ -34,30 +33,8 @@ func (a *App) watchDamage(ctx context.Context, authenticator *apikey.Authenticat
 	if err := w.look(ctx); err != nil {
 		return err
 	}
-	running, stop := context.WithCancel(context.Background())
-	var watching sync.WaitGroup
-	watching.Go(func() { w.run(running) })
-	a.onStop("looking for damage", func(context.Context) error {
-		stop()
-		watching.Wait()
-		return nil
-	})
+	every(a, damageInterval, "look for damaged parts", w.look)
 	return nil
-}
-
-func (w *damageWatch) run(ctx context.Context) {
-	again := time.NewTicker(damageInterval)
-	defer again.Stop()
-	for {
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			return
-		}
-		if err := w.look(ctx); err != nil && ctx.Err() == nil {
-			w.app.config.log.Warn("could not look for damaged parts", "error", err)
-		}
-	}
 }
 
 func (w *damageWatch) look(ctx context.Context) error {

@@ -21,6 +21,7 @@ type keysCommand struct {
 	Create createKeyCommand `cmd:"" help:"Make an API key. Only the key goes to standard output, its record to standard error."`
 	List   listKeysCommand  `cmd:"" help:"List the organisation's API keys, newest first."`
 	Update updateKeyCommand `cmd:"" help:"Rename an API key, or narrow what it may do: when this returns, that holds everywhere."`
+	Usage  keyUsageCommand  `cmd:"" help:"Show what an API key is used for: its requests by day, route and outcome, up to a minute ago."`
 	Rotate rotateKeyCommand `cmd:"" help:"Replace an API key by a new one; the old one is good until the grace ends. Only the key goes to standard output."`
 	Revoke revokeKeyCommand `cmd:"" help:"Revoke an API key: when this returns, the key is refused."`
 }
@@ -187,6 +188,43 @@ func (c *updateKeyCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	return writeJSON(std.out, record)
+}
+
+type keyUsageCommand struct {
+	serverFlags
+	ID   string `name:"id" required:"" placeholder:"ID" help:"The key's id, as 'lastseen keys list' shows it; not the key itself."`
+	Days int    `default:"30" placeholder:"N" help:"For how many days, today's included; at most 400 (default ${default})."`
+	JSON bool   `name:"json" help:"Print the lines as JSON instead of a table."`
+}
+
+// Validate refuses a key in place of its id, and days that are not kept.
+func (c *keyUsageCommand) Validate() error {
+	if c.Days < 1 || c.Days > 400 {
+		return errors.New("--days must be a number from 1 to 400")
+	}
+	return checkKeyID(c.ID)
+}
+
+// Run implements the command.
+func (c *keyUsageCommand) Run(ctx context.Context, std streams) error {
+	server, err := c.client(std)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	lines, err := server.KeyUsage(ctx, c.ID, time.Now().AddDate(0, 0, 1-c.Days))
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return writeJSON(std.out, lines)
+	}
+	table := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "DATE\tROUTE\tOUTCOME\tREQUESTS")
+	for _, l := range lines {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\n", terminal.Printable(l.Date), terminal.Printable(l.Route), terminal.Printable(l.Outcome), l.Requests)
+	}
+	return table.Flush()
 }
 
 type rotateKeyCommand struct {

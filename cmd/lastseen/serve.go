@@ -51,7 +51,7 @@ type limitFlags struct {
 	PollWait                 time.Duration  `default:"1ms" help:"How long polls of last_seen from more than 128 connections a processor may wait for it before those past what keeps it busy get 503; 0 to answer all, each when its turn comes (default ${default})."`
 	QueueWait                time.Duration  `default:"1s" help:"How long a request waits for its turn before 503 (default ${default})."`
 	CachedKeys               int            `default:"100000" help:"API keys and device credentials kept in memory, about 400 bytes each (default ${default})."`
-	MaxKeys                  int            `default:"10000" help:"API keys of one organisation that are good at the same time, and as many device credentials; past it 409; 0 for no limit (default ${default})."`
+	KeysPerOrganisation      int            `default:"10000" help:"API keys of one organisation that are good at the same time, and as many device credentials; past it 409; 0 for no limit (default ${default})."`
 	RequestRate              ratelimit.Rate `default:"1000000/10s" placeholder:"N/DURATION" help:"Requests of one key or one person: so many at once, and as many again in that time; past it 429; 0 for no limit (default ${default})."`
 	FailureRate              ratelimit.Rate `default:"300/1m" placeholder:"N/DURATION" help:"Bad credentials from one client address; past it 429 for credentials that are not known to be good; 0 for no limit (default ${default})."`
 	KeyLookUpRate            ratelimit.Rate `default:"100/1s" placeholder:"N/DURATION" help:"Queries for keys, each of up to 1,000; what cannot wait for one gets 503; 0 for no limit (default ${default})."`
@@ -116,7 +116,7 @@ func (f *limitFlags) limits() []limit {
 		{"history-max-points", f.HistoryMaxPoints, 0},
 		{"history-max-bytes", f.HistoryMaxBytes, 0},
 		{"cached-keys", int64(f.CachedKeys), 1},
-		{"max-keys", int64(f.MaxKeys), 0},
+		{"keys-per-organisation", int64(f.KeysPerOrganisation), 0},
 		{"clickhouse-connections", int64(f.ClickHouseConnections), 0},
 	}
 }
@@ -146,7 +146,7 @@ func (f *serviceFlags) config(log *slog.Logger, accessLog string, storage schema
 		},
 		quotas:        registry.Quotas{Devices: f.DevicesPerOrganisation, Sessions: f.SessionsPerOrganisation},
 		historyLimits: history.Limits{Points: f.HistoryMaxPoints, Bytes: f.HistoryMaxBytes, Time: f.HistoryMaxTime},
-		ingestBytes:   int64(f.IngestMemory) << 20, ingestQueue: f.IngestQueue, clockAhead: f.ClockAhead, ingestInterval: f.IngestInterval, cachedKeys: f.CachedKeys, maxKeys: f.MaxKeys, keyLookUpRate: f.KeyLookUpRate,
+		ingestBytes:   int64(f.IngestMemory) << 20, ingestQueue: f.IngestQueue, clockAhead: f.ClockAhead, ingestInterval: f.IngestInterval, cachedKeys: f.CachedKeys, maxKeys: f.KeysPerOrganisation, keyLookUpRate: f.KeyLookUpRate,
 		drainDelay: f.DrainDelay, drainTimeout: f.ShutdownTimeout,
 	}, nil
 }

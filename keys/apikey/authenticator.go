@@ -3,6 +3,7 @@ package apikey
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -26,6 +27,8 @@ type Store interface {
 	// missing from the answer.
 	FindAPIKeys(ctx context.Context, hashes []schema.KeyHash) ([]schema.APIKey, error)
 	RecordKeyUses(ctx context.Context, uses []schema.KeyUse) error
+	// AddKeyRequests adds to what keys were used for. The batch is named: adding it again changes nothing.
+	AddKeyRequests(ctx context.Context, batch string, counted []schema.KeyRequests) error
 }
 
 // TokenVerifier tells who a user token speaks for. Its errors are schema.InvalidCredential, schema.ExpiredCredential and
@@ -56,8 +59,11 @@ type AuthenticatorConfig struct {
 	// LoadWait bounds the time for which a key waits until its look-up begins and LoadTimeout the
 	// time that the look-up takes; 0 means 2 s and 5 s.
 	LoadWait, LoadTimeout time.Duration
-	// UsesEvery is how often the times of keys' last uses are written; 0 means a minute.
+	// UsesEvery is how often it is written when keys were last used, and for what; 0 means a minute.
 	UsesEvery time.Duration
+	// Routes are the names of the routes by whose numbers requests are counted, at most MaxRoutes; the first is of all
+	// that have no other.
+	Routes []string
 
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -75,6 +81,7 @@ type Authenticator struct {
 	unknown     unknownKeys
 	tokens      recent[*keys.Principal]
 	uses        useLog
+	usage       usageLog
 	checks      checks
 	loads       loadQueue
 	unsubscribe func()
@@ -95,6 +102,9 @@ func NewAuthenticator(config AuthenticatorConfig) (*Authenticator, error) {
 	if config.Store == nil || config.Users == nil || config.Channel == nil {
 		return nil, errors.New("make an authenticator: a store, a token verifier and a channel are required")
 	}
+	if len(config.Routes) > MaxRoutes {
+		return nil, fmt.Errorf("make an authenticator: requests of %d routes are to be counted, and at most %d can be", len(config.Routes), MaxRoutes)
+	}
 	config.setDefaults()
 	cache, err := ristretto.NewCache(&ristretto.Config[uint64, *cachedKey]{
 		NumCounters: int64(config.CachedKeys) * 10, // as ristretto advises
@@ -114,6 +124,7 @@ func NewAuthenticator(config AuthenticatorConfig) (*Authenticator, error) {
 		cache:    cache,
 		unknown:  unknownKeys{recent: newRecent[struct{}](config.UnknownKeys)},
 		tokens:   newRecent[*keys.Principal](config.VerifiedTokens),
+		usage:    usageLog{names: rand.Text()},
 		closing:  closing,
 		stop:     stop,
 		recorder: make(chan struct{}),

@@ -35,7 +35,7 @@ func Prune(a *Authenticator) { a.revoked.prune(a.config.Now().UnixMilli()) }
 // share a slot whose hashes begin alike.
 func CacheInSlotOf(a *Authenticator, text []byte, record schema.APIKey) {
 	hash := schema.KeyHash(sha256.Sum256(text))
-	a.cache.Set(cacheSlot(&hash), newCachedKey(record), 1)
+	a.cache.Set(cacheSlot(&hash), newCachedKey(record, &a.uses), 1)
 	a.cache.Wait()
 }
 

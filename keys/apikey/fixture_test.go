@@ -29,6 +29,15 @@ type watchedStore struct {
 	before func(context.Context) error // a look-up
 	after  func(context.Context) error
 	uses   func() error // before uses are written
+	usage  func() error // after requests are counted; set while nothing is flushed
+}
+
+func (s *watchedStore) AddKeyRequests(ctx context.Context, batch string, counted []schema.KeyRequests) error {
+	err := s.DB.AddKeyRequests(ctx, batch, counted)
+	if err == nil && s.usage != nil {
+		return s.usage()
+	}
+	return err
 }
 
 func (s *watchedStore) hooks() (before, after func(context.Context) error, uses func() error) {

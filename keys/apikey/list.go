@@ -3,6 +3,7 @@ package apikey
 import (
 	"context"
 	"fmt"
+	"time"
 	"unicode/utf8"
 
 	"lastseen/schema"
@@ -84,4 +85,51 @@ func (s *Service) Events(ctx context.Context, orgID string, kind schema.KeyKind,
 		return EventPage{}, schema.Unavailable.Because(fmt.Errorf("list what was done to keys: %w", err))
 	}
 	return EventPage{Events: events, TotalCount: total}, nil
+}
+
+const (
+	// MaxUsageKeys is the most keys whose use is asked for by their ids, and MaxUsageDays the most days.
+	MaxUsageKeys, MaxUsageDays = 100, int(schema.KeyUsageKept / (24 * time.Hour))
+	// MaxUsage is the most lines of an answer about the use of keys.
+	MaxUsage = 50_000
+)
+
+// Usage returns what an organisation's API keys, or some of them, were used for from one day to another, both included, up
+// to a minute ago: by day, key, route and outcome. It fails with schema.Invalid, also when there would be more than
+// MaxUsage lines, with schema.NotFound when one of the keys is not the organisation's, and with schema.Unavailable.
+func (s *Service) Usage(ctx context.Context, orgID string, ids []schema.ID, first, last time.Time) ([]schema.KeyRequests, error) {
+	switch {
+	case last.Before(first):
+		return nil, schema.Invalid.About("end_date", "Give an end_date that is not before start_date.")
+	case last.Sub(first) >= schema.KeyUsageKept:
+		return nil, schema.Invalid.About("start_date", "Ask for at most %d days at a time.", MaxUsageDays)
+	case len(ids) > MaxUsageKeys:
+		return nil, schema.Invalid.About("api_key_id", "Name at most %d keys, separated by commas.", MaxUsageKeys)
+	}
+	all, err := s.config.DB.HasAPIKeys(ctx, orgID, schema.KindAPIKey, ids)
+	if err == nil && !all {
+		return nil, schema.NotFound
+	}
+	var counted []schema.KeyRequests
+	if err == nil {
+		counted, err = s.config.DB.KeyRequests(ctx, schema.UsageOf{OrgID: orgID, Keys: ids, First: first, Last: last, Limit: MaxUsage + 1})
+	}
+	switch {
+	case err != nil:
+		return nil, schema.Unavailable.Because(fmt.Errorf("read what keys were used for: %w", err))
+	case len(counted) > MaxUsage:
+		return nil, schema.Invalid.About("start_date", "This would be more than %d lines: ask for fewer days, or for some keys by api_key_id.", MaxUsage)
+	}
+	return counted, nil
+}
+
+// CountExpiring brings up to date what Stats says of the keys of all organisations that expire soon. It fails with
+// schema.Unavailable.
+func (s *Service) CountExpiring(ctx context.Context) error {
+	expiring, err := s.config.DB.CountExpiringKeys(ctx, s.config.Now())
+	if err != nil {
+		return schema.Unavailable.Because(err)
+	}
+	s.expiring.Store(&expiring)
+	return nil
 }

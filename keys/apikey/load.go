@@ -21,7 +21,8 @@ type cachedKey struct {
 	use keyUse
 }
 
-func newCachedKey(record schema.APIKey) *cachedKey {
+// newCachedKey makes a key of its record. A log takes what it is used for.
+func newCachedKey(record schema.APIKey, log *useLog) *cachedKey {
 	key := &cachedKey{
 		hash:      record.Hash,
 		principal: keys.Principal{Kind: keys.CallerAPIKey, OrgID: record.OrgID, Role: keys.RoleOperator, KeyID: record.ID, Limits: record.KeyLimits, ExpiresAt: record.ExpiresAt},
@@ -33,6 +34,8 @@ func newCachedKey(record schema.APIKey) *cachedKey {
 	if record.Kind == schema.KindDeviceCredential {
 		key.principal.Kind, key.principal.Role, key.principal.DeviceID = keys.CallerDeviceCredential, 0, record.DeviceID
 		key.principal.RegistersDevices = record.RegistersDevices
+	} else {
+		key.use.log, key.principal.Uses = log, key
 	}
 	return key
 }
@@ -127,7 +130,7 @@ func (a *Authenticator) lookUp(batch []*lookUp) {
 	}
 	found := make(map[schema.KeyHash]*cachedKey, len(records))
 	for i := range records {
-		found[records[i].Hash] = newCachedKey(records[i])
+		found[records[i].Hash] = newCachedKey(records[i], &a.uses)
 	}
 	forgotten := a.config.Now().Add(a.config.UnknownFor).UnixMilli()
 	for _, wanted := range batch {

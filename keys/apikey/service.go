@@ -51,6 +51,7 @@ type Service struct {
 
 	propagation *measure.Histogram // of revocations
 	unannounced atomic.Uint64      // revocations that did not reach everybody
+	expiring    atomic.Pointer[[]schema.ExpiringKeys]
 }
 
 // changeTimeout bounds a change to a key, from the first write to the last.
@@ -262,5 +263,9 @@ func (s *Service) recordEvent(ctx context.Context, key schema.APIKey, action sch
 
 // Stats returns the counts. It is safe for concurrent use.
 func (s *Service) Stats() ServiceStats {
-	return ServiceStats{Propagation: s.propagation.Distribution(), PropagationFailures: s.unannounced.Load()}
+	stats := ServiceStats{Propagation: s.propagation.Distribution(), PropagationFailures: s.unannounced.Load()}
+	if expiring := s.expiring.Load(); expiring != nil {
+		stats.Expiring = *expiring
+	}
+	return stats
 }

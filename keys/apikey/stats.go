@@ -1,6 +1,9 @@
 package apikey
 
-import "lastseen/schema/measure"
+import (
+	"lastseen/schema"
+	"lastseen/schema/measure"
+)
 
 // checks counts how credentials were found.
 type checks struct {
@@ -48,4 +51,6 @@ type ServiceStats struct {
 	Propagation measure.Distribution
 	// PropagationFailures counts the revocations that could not be announced to everybody.
 	PropagationFailures uint64
+	// Expiring are the good keys of all organisations that expire soon, as of the last CountExpiring.
+	Expiring []schema.ExpiringKeys
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"lastseen/keys"
 	"lastseen/schema"
 )
 
@@ -14,6 +15,29 @@ type keyUse struct {
 	last   atomic.Int64 // Unix milliseconds, a second coarse
 	listed atomic.Bool  // in the list of keys used since the last write
 	next   *cachedKey   // in that list; belongs to whoever set listed
+
+	log    *useLog                   // nil where requests are not counted
+	counts atomic.Pointer[useCounts] // nil until the first
+}
+
+// MaxRoutes is the most routes by which requests are counted.
+const MaxRoutes = 16
+
+// useCounts are a key's requests since the last write.
+type useCounts [MaxRoutes][keys.OutcomeCount]atomic.Uint32
+
+// Count implements keys.Uses.
+func (k *cachedKey) Count(route uint8, outcome keys.Outcome) {
+	counts := k.use.counts.Load()
+	if counts == nil {
+		k.use.counts.CompareAndSwap(nil, new(useCounts))
+		counts = k.use.counts.Load()
+	}
+	counts[route][outcome].Add(1)
+	// The list is looked at after the count: who takes the key off it reads the counts after that.
+	if !k.use.listed.Load() && k.use.listed.CompareAndSwap(false, true) {
+		k.use.log.push(k)
+	}
 }
 
 // useLog collects the keys used since the last write, as a linked list through the keys themselves:
@@ -49,42 +73,48 @@ func (l *useLog) push(key *cachedKey) {
 // take empties the list and returns the keys that were in it. A key that is used after this is listed
 // again, so whoever takes must read its time afterwards.
 func (l *useLog) take() []*cachedKey {
-	var keys []*cachedKey
+	var used []*cachedKey
 	for key := l.head.Swap(nil); key != nil; {
 		next := key.use.next
 		key.use.next = nil
 		key.use.listed.Store(false)
-		keys = append(keys, key)
+		used = append(used, key)
 		key = next
 	}
-	return keys
+	return used
 }
 
 // usesPerWrite bounds the keys in one insert.
 const usesPerWrite = 1000
 
-// FlushUses writes when keys were last used, for those used since the last time. Keys whose write
-// fails are tried again the next time. The background does this by itself; Close does it once more.
+// FlushUses writes when keys were last used and for what, for those used since the last time. What cannot be written is
+// tried again the next time. The background does this by itself; Close does it once more.
 func (a *Authenticator) FlushUses(ctx context.Context) error {
-	keys := a.uses.take()
-	for len(keys) > 0 {
-		some := keys[:min(len(keys), usesPerWrite)]
+	a.usage.mu.Lock()
+	defer a.usage.mu.Unlock()
+	if err := a.usage.flush(ctx, a.config.Store); err != nil {
+		return err // what was counted since waits in the keys
+	}
+	used := a.uses.take()
+	for rest := used; len(rest) > 0; {
+		some := rest[:min(len(rest), usesPerWrite)]
 		uses := make([]schema.KeyUse, len(some))
 		for i, key := range some {
 			uses[i] = schema.KeyUse{Hash: key.hash, At: time.UnixMilli(key.use.last.Load())}
 		}
 		if err := a.config.Store.RecordKeyUses(ctx, uses); err != nil {
-			a.relist(keys)
+			a.relist(used)
 			return fmt.Errorf("record when keys were last used: %w", err)
 		}
-		keys = keys[len(some):]
+		rest = rest[len(some):]
 	}
-	return nil
+	a.usage.gather(used, a.config.Routes, a.config.Now())
+	return a.usage.flush(ctx, a.config.Store)
 }
 
 // relist puts keys back into the list, those that are not in it again already.
-func (a *Authenticator) relist(keys []*cachedKey) {
-	for _, key := range keys {
+func (a *Authenticator) relist(used []*cachedKey) {
+	for _, key := range used {
 		if key.use.listed.CompareAndSwap(false, true) {
 			a.uses.push(key)
 		}

@@ -36,6 +36,8 @@ var (
 	propagation      = describe("revocation_propagation_seconds", "Time until every cache of keys had applied a revocation.")
 	propagationFails = describe("revocation_propagation_failures_total", "Revocations that could not be announced to every cache.")
 
+	expiringKeys = describe("keys_expiring", "Good keys, of all organisations, that expire within so many days; counted every ten minutes.", "kind", "days")
+
 	lookups          = describe("last_seen_lookups_total", "Look-ups of last_seen: hit, empty (no point to show), miss (no such session for the caller).", "result")
 	sessions         = describe("last_seen_sessions", "Sessions in the table in memory.")
 	dirtySessions    = describe("last_seen_dirty_sessions", "Sessions that changed since the checkpoint was last saved.")
@@ -57,7 +59,7 @@ var (
 // all are the metrics, for Describe.
 var all = []*prometheus.Desc{
 	requestDuration, requestsInFlight, requestsRefused, longPolls, suspensions, admissionCapacity, admissionInUse, admissionWaiting, admissionRefused,
-	keyChecks, keyLoads, keyLoadKeys, keyLoadFailures, keyLoadsTooFast, tokenChecks, revokedKeys, propagation, propagationFails,
+	keyChecks, keyLoads, keyLoadKeys, keyLoadFailures, keyLoadsTooFast, tokenChecks, revokedKeys, propagation, propagationFails, expiringKeys,
 	lookups, sessions, dirtySessions, loadedRows, loadTime, checkpointSaves, freshnessLag,
 	groupPoints, groupRequests, insertTime, insertFailures, pointsWritten, pointsRejected, statements, statementsFailed, buildInfo,
 }
@@ -121,6 +123,10 @@ func (c *collector) collectKeys(out sink) {
 	service := c.sources.Keys.Stats()
 	out.histogram(propagation, service.Propagation, time.Second)
 	out.counter(propagationFails, service.PropagationFailures)
+	for _, expiring := range service.Expiring {
+		out.gauge(expiringKeys, float64(expiring.Week), string(expiring.Kind), "7")
+		out.gauge(expiringKeys, float64(expiring.Days30), string(expiring.Kind), "30")
+	}
 }
 
 func (c *collector) collectLastSeen(out sink) {

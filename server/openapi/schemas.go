@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"math"
 	"time"
 
 	"lastseen/keys/apikey"
@@ -23,6 +24,9 @@ func Text(least, most int) Schema {
 
 // Timestamp is an RFC 3339 time.
 func Timestamp() Schema { return Schema{"type": "string", "format": "date-time"} }
+
+// Date is a day.
+func Date() Schema { return Schema{"type": "string", "format": "date"} }
 
 // Integer is a whole number from least to most.
 func Integer(least, most int) Schema {
@@ -241,6 +245,11 @@ func keySchemas() map[string]Schema {
 		"KeyUpdate": Object(Schema{
 			"name": Text(1, 100), "scopes": keyScopes("Some of those that the key has."), "allowed_ip_ranges": keyRanges(), "requests_per_second": keyRate(),
 		}),
+		"KeyUsage": Object(Schema{"items": List(Object(Schema{
+			"date": Date(), "api_key_id": ID(), "route": Schema{"type": "string", "description": "The path of a route that API keys may call, or other."},
+			"outcome":  Schema{"enum": []string{"ok", "not_modified", "refused", "failed"}, "description": "failed: it could not be answered, or its answer broke off."},
+			"requests": Integer(1, math.MaxInt64),
+		}, "date", "api_key_id", "route", "outcome", "requests"))}, "items"),
 		"Rotation": Object(Schema{"grace_seconds": Integer(0, int(apikey.MaxGrace/time.Second)), "expires_at_timestamp": Timestamp()}, "grace_seconds"),
 		"KeyEvents": Object(Schema{"items": List(Object(Schema{
 			"_id": ID(), "key_id": ID(), "name": Text(1, 100), "prefix": Text(1, 16),

@@ -149,6 +149,27 @@ func (c *Client) ListKeys(ctx context.Context, query url.Values) (records []KeyR
 	}
 }
 
+// KeyRequests is how many requests a key made on a day, of one route and with one outcome.
+type KeyRequests struct {
+	Date     string `json:"date"`
+	KeyID    string `json:"api_key_id"`
+	Route    string `json:"route"`
+	Outcome  string `json:"outcome"`
+	Requests uint64 `json:"requests"`
+}
+
+// KeyUsage returns what an API key was used for since a day, by day, route and outcome.
+func (c *Client) KeyUsage(ctx context.Context, id string, since time.Time) ([]KeyRequests, error) {
+	var answer struct {
+		Items []KeyRequests `json:"items"`
+	}
+	query := url.Values{"api_key_id": {id}, "start_date": {since.UTC().Format(time.DateOnly)}}
+	if err := c.Get(ctx, "/orgs/api_keys/usage/v1", query, &answer); err != nil {
+		return nil, fmt.Errorf("read what the API key %s was used for: %w", id, err)
+	}
+	return answer.Items, nil
+}
+
 // RevokeKey revokes an API key by its id and returns its record.
 func (c *Client) RevokeKey(ctx context.Context, id string) (KeyRecord, error) {
 	var record KeyRecord

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"lastseen/ingest/decode"
@@ -56,6 +57,7 @@ type committer struct {
 	unsettled map[schema.ID]struct{}
 
 	watermark watermark
+	marked    atomic.Uint64 // how often marks were written
 	counts    *writerCounts
 
 	steps    uint64        // how many were done: what is known of sessions may change with each

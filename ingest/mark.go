@@ -105,6 +105,7 @@ func (c *committer) mark(m *marks, keys []schema.PointKey) error {
 		return schema.Failure(err)
 	}
 	insertErr := c.store.insert(ctx, rows)
+	c.marked.Add(1) // also after a failure, when they may be there
 	if insertErr != nil {
 		insertErr = schema.Failure(insertErr)
 	}

@@ -104,3 +104,6 @@ func (w *watermark) through(now time.Time) int64 {
 func (w *Writer) ReceivedThrough() int64 {
 	return w.committer.watermark.through(w.now())
 }
+
+// Marked counts how often marks of outliers were written. It has counted one before MarkOutliers returns.
+func (w *Writer) Marked() uint64 { return w.committer.marked.Load() }

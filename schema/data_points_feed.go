@@ -125,27 +125,48 @@ func (db *PointTable) ReadReceived(ctx context.Context, wanted Arrivals) (*Point
 	return reader, nil
 }
 
-// ReceivedPageEnd returns the last place of a page of at most limit points of those wanted, and false when all of
-// them fit. A page has fewer points where a mark added a row to one of them and, of many sessions, where more would be
-// but some of what arrived at one time.
-func (db *PointTable) ReceivedPageEnd(ctx context.Context, wanted Arrivals, limit int) (Receipt, bool, error) {
-	if wanted.Session == (ID{}) {
-		return db.feedPageEnd(ctx, wanted, limit)
+// ReceivedPageEnds returns the last places of the first pages, of at most limit points each, of those wanted: at most so
+// many pages, and only of those that are followed by more. None means that a page holds all. A page has fewer points
+// where a mark added a row to one of them and, of many sessions, where more would be but some of what arrived at one
+// time. Of one session there is one page at most.
+func (db *PointTable) ReceivedPageEnds(ctx context.Context, wanted Arrivals, limit, pages int) ([]Receipt, error) {
+	if wanted.Session != (ID{}) {
+		return db.receivedPageEnd(ctx, wanted, limit)
 	}
-	return db.receivedPageEnd(ctx, wanted, limit)
+	all := wanted.Through
+	for span := int64(firstSpan); ; span *= spanGrowth {
+		wanted.Through = all
+		if end := ReceivedBy(storableTime(wanted.After.ReceivedAt) + span); end.Before(all) {
+			wanted.Through = end
+		}
+		found, err := db.pageTimes(ctx, wanted, limit, pages)
+		switch {
+		case err != nil:
+			return nil, err
+		case found.large && len(found.ends) == 0:
+			wanted.Through = ReceivedBy(found.next)
+			return db.receivedPageEnd(ctx, wanted, limit)
+		case wanted.Through == all || found.large || 2*len(found.ends) > pages:
+			return found.ends, nil
+		}
+	}
 }
 
-// receivedPageEnd is ReceivedPageEnd to the point. ClickHouse sorts all that is wanted for it.
-func (db *PointTable) receivedPageEnd(ctx context.Context, wanted Arrivals, limit int) (Receipt, bool, error) {
+// receivedPageEnd finds the end of the first page to the point. ClickHouse sorts all that is wanted for it.
+func (db *PointTable) receivedPageEnd(ctx context.Context, wanted Arrivals, limit int) ([]Receipt, error) {
 	ctx, from, args, err := wanted.query(withSettings(ctx, sorting))
 	if err != nil {
-		return Receipt{}, false, err
+		return nil, err
 	}
-	return db.boundary(ctx, "SELECT received_at, session_id, timestamp"+from+receiptOrder+" LIMIT {limit:Int64}, 1",
+	end, more, err := db.boundary(ctx, "SELECT received_at, session_id, timestamp"+from+receiptOrder+" LIMIT {limit:Int64}, 1",
 		append(args, clickhouse.Named("limit", int64(limit-1)))...)
+	if err != nil || !more {
+		return nil, err
+	}
+	return []Receipt{end}, nil
 }
 
-// firstSpan is how much time of arrival is looked at first for the end of a feed's page, in milliseconds, and
+// firstSpan is how much time of arrival is looked at first for the ends of a feed's pages, in milliseconds, and
 // spanGrowth how many times as much next while that is not enough. So a page in the middle of a long history looks
 // at little more than itself, and the last one needs one query in most cases.
 const (
@@ -153,39 +174,19 @@ const (
 	spanGrowth = 4
 )
 
-// feedPageEnd finds the end of a page by how many points arrived at each time, which nothing need be sorted for.
-func (db *PointTable) feedPageEnd(ctx context.Context, wanted Arrivals, limit int) (Receipt, bool, error) {
-	all := wanted.Through
-	for span := int64(firstSpan); ; span *= spanGrowth {
-		wanted.Through = all
-		if end := ReceivedBy(storableTime(wanted.After.ReceivedAt) + span); end.Before(all) {
-			wanted.Through = end
-		}
-		fit, err := db.timesThatFit(ctx, wanted, limit)
-		switch {
-		case err != nil || !fit.more && wanted.Through == all:
-			return Receipt{}, false, err
-		case fit.more && fit.times == 0: // what arrived next at one time is more than a page
-			wanted.Through = ReceivedBy(fit.next)
-			return db.receivedPageEnd(ctx, wanted, limit)
-		case fit.more:
-			return ReceivedBy(fit.last), true, nil
-		}
-	}
+// pageTimes are the times of arrival at which pages end.
+type pageTimes struct {
+	ends []Receipt // of the pages that are followed by more
+	// large means that more arrived at the time next (Unix milliseconds), which follows the last page, than fits a page.
+	large bool
+	next  int64
 }
 
-// fittingTimes are the times at which the points of a page arrived.
-type fittingTimes struct {
-	times      int   // how many
-	last, next int64 // the last of them and the one after it, Unix milliseconds
-	more       bool  // there is one after it
-}
-
-// timesThatFit finds the times at which at most limit points of those wanted arrived, from the first on.
-func (db *PointTable) timesThatFit(ctx context.Context, wanted Arrivals, limit int) (fit fittingTimes, err error) {
+// pageTimes finds ends of pages by how many points arrived at each time, for which nothing need be sorted.
+func (db *PointTable) pageTimes(ctx context.Context, wanted Arrivals, limit, pages int) (found pageTimes, err error) {
 	ctx, from, args, err := wanted.query(withSettings(ctx, sorting))
 	if err != nil {
-		return fit, err
+		return found, err
 	}
 	var received proto.ColDateTime64
 	received.WithPrecision(proto.PrecisionMilli)
@@ -193,25 +194,28 @@ func (db *PointTable) timesThatFit(ctx context.Context, wanted Arrivals, limit i
 	// Each time has a point at least, so no more than this many can matter.
 	native, err := db.queryNative(ctx, proto.Results{{Name: "received_at", Data: &received}, {Name: "arrived", Data: &arrived}},
 		"SELECT received_at, count() AS arrived"+from+" GROUP BY received_at ORDER BY received_at LIMIT {limit:Int64}",
-		append(args, clickhouse.Named("limit", int64(limit)+1))...)
+		append(args, clickhouse.Named("limit", int64(limit)*int64(pages)+1))...)
 	if err != nil {
-		return fit, fmt.Errorf("find the end of a page of a feed: %w", err)
+		return found, fmt.Errorf("find the ends of a feed's pages: %w", err)
 	}
 	defer native.close()
-	total := uint64(0)
+	page, last := uint64(0), int64(0)
 	err = native.eachRow(func(i int) error {
 		at := int64(received.Data[i])
-		switch total += arrived[i]; {
-		case fit.more:
-		case total > uint64(limit):
-			fit.next, fit.more = at, true
-		default:
-			fit.times, fit.last = fit.times+1, at
+		if found.large || len(found.ends) == pages {
+			return nil
 		}
+		if page > 0 && page+arrived[i] > uint64(limit) {
+			found.ends, page = append(found.ends, ReceivedBy(last)), 0
+		}
+		if found.large = arrived[i] > uint64(limit); found.large {
+			found.next = at
+		}
+		page, last = page+arrived[i], at
 		return nil
 	})
 	if err != nil {
-		return fit, fmt.Errorf("find the end of a page of a feed: %w", err)
+		return found, fmt.Errorf("find the ends of a feed's pages: %w", err)
 	}
-	return fit, nil
+	return found, nil
 }

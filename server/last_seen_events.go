@@ -117,6 +117,7 @@ func (e *events) tell(out eventWriter) (told bool, err error) {
 	buffer := eventBuffers.Get().(*[]byte)
 	defer eventBuffers.Put(buffer)
 	for more := true; more; {
+		began := time.Now()
 		*buffer, more = e.changes.AppendEvents((*buffer)[:0], eventsAtOnce)
 		if len(*buffer) == 0 {
 			break
@@ -129,8 +130,24 @@ func (e *events) tell(out eventWriter) (told bool, err error) {
 			return told, err
 		}
 		told = true
+		e.rest(began)
 	}
 	return told, nil
+}
+
+// rest waits until it is the stream's turn again, after it has told something from a time on.
+func (e *events) rest(began time.Time) {
+	now := time.Now()
+	wait := e.call.server.eventPace.Told(now, now.Sub(began))
+	if wait == 0 {
+		return
+	}
+	turn := time.NewTimer(wait)
+	defer turn.Stop()
+	select {
+	case <-turn.C:
+	case <-e.call.server.stopping:
+	}
 }
 
 // Close ends the answer. fasthttp calls it when the answer has ended or is not wanted (HEAD).

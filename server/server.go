@@ -153,6 +153,8 @@ const (
 	// openHistories is how many histories may be open for each that may be read: the others wait for clients that
 	// are slow to read, and hold no query.
 	openHistories = 8
+	// waitingBatches is how many large batches wait for a place: half a second's worth on a small machine.
+	waitingBatches = 1024
 )
 
 // publicFiles is how many files are read at once without a credential: half of the public's places for histories.
@@ -172,10 +174,12 @@ type Server struct {
 	direct       *directPolls        // nil when every request is logged
 	ids          *idSource
 	queries      *limit.Gate
-	streams      *limit.Gate                  // histories that are read
-	open         *limit.Gate                  // histories, those included that wait for a slow client
-	publicFiles  *limit.Gate                  // histories without a credential that keep their place while a client is slow
-	waiting      *limit.Gate                  // requests that wait for a change
+	streams      *limit.Gate // histories that are read
+	open         *limit.Gate // histories, those included that wait for a slow client
+	publicFiles  *limit.Gate // histories without a credential that keep their place while a client is slow
+	waiting      *limit.Gate // requests that wait for a change
+	batches      *limit.Gate // requests for many newest points that are looked up
+	eventPace    *limit.EventPace
 	slots        *limit.Slots                 // connections that poll under overload
 	thinned      map[string]*ratelimit.Bucket // by reason: refusals of which not all are logged
 	stopping     chan struct{}
@@ -209,6 +213,9 @@ func New(config Config, services Services) *Server {
 		}),
 		streams: limit.NewGate(limit.GateConfig{Capacity: int64(config.Histories), Waiting: 5 * config.Histories, Wait: config.QueueWait}),
 		open:    limit.NewGate(limit.GateConfig{Capacity: openHistories * int64(config.Histories)}),
+		batches: limit.NewGate(limit.GateConfig{
+			Capacity: int64(max(1, runtime.GOMAXPROCS(0)/2)), OwnerShare: int64(max(1, runtime.GOMAXPROCS(0)/2)), Waiting: waitingBatches, Wait: config.QueueWait,
+		}),
 		waiting: limit.NewGate(limit.GateConfig{Capacity: int64(config.LongPolls)}), stopping: make(chan struct{}),
 		thinned: map[string]*ratelimit.Bucket{
 			problem.ReasonBusy: {}, problem.ReasonRate: {}, problem.ReasonUnavailable: {}, problem.ReasonDiskFull: {},
@@ -217,6 +224,7 @@ func New(config Config, services Services) *Server {
 	s.publicFiles = limit.NewGate(publicFiles(config.Histories))
 	s.counts = newServerCounts(s.routes)
 	s.slots = limit.NewSlots(config.PollWait)
+	s.eventPace = limit.NewEventPace(&s.ids.count)
 	s.rates, s.rateProblems = limit.NewRates(config.RequestRate, config.FailureRate, config.Now), newRateProblems(&config)
 	s.proxies, s.browsers = config.TrustedProxies, caller.NewBrowsers(services.SignIn, config.PublicURL)
 	s.identifier = caller.NewIdentifier(services.Authenticator, s.browsers, s.rates, s.proxies)

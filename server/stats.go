@@ -135,7 +135,7 @@ func (s *Server) Stats() Stats {
 		InFlight: int(s.counts.inFlight.Value()), Refused: make(map[string]uint64, len(problem.Reasons)),
 		LongPolls:   make(map[string]uint64, len(waitOutcomes)),
 		Suspensions: uint64(s.counts.suspends.Value()),
-		Admissions:  []limit.Stats{s.queries.Stats("queries"), s.streams.Stats("histories"), s.connectionStats(), s.waiting.Stats("long_polls"), s.slots.Stats(time.Now()), s.open.Stats("open_histories")},
+		Admissions:  []limit.Stats{s.queries.Stats("queries"), s.streams.Stats("histories"), s.connectionStats(), s.waiting.Stats("long_polls"), s.batches.Stats("batches"), s.slots.Stats(time.Now()), s.open.Stats("open_histories")},
 	}
 	for _, r := range s.counts.routes {
 		for class, histogram := range r.durations {

@@ -38,6 +38,10 @@ const (
 WHERE session_id = {session:String}
   AND timestamp >= fromUnixTimestamp64Milli({start:Int64}, 'UTC') AND timestamp < fromUnixTimestamp64Milli({end:Int64}, 'UTC')
 ORDER BY session_id, timestamp`
+	// SelectAll reads the points of an organisation, with the parameter org, as they come; with ByArrival after it in
+	// the order of their arrival.
+	SelectAll = "SELECT " + Columns + " FROM session_by_device_data_points WHERE org_id = {org:String}"
+	ByArrival = " ORDER BY received_at, session_id, timestamp"
 )
 
 // Config says what a task does.

@@ -68,18 +68,20 @@ func insertStructs(ctx context.Context, conn driver.Conn, table string, n int, r
 
 func loadPoints(ctx context.Context, db *schema.DB, s Spec) error {
 	points := make([]schema.OwnedPoint, 0, rowsPerInsert)
-	for i := range s.Sessions {
-		for k := range s.PointsPerSession {
-			points = points[:len(points)+1]
-			s.OwnedPoint(i, k, &points[len(points)-1])
-			if len(points) < rowsPerInsert {
-				continue
-			}
-			if err := db.InsertDataPoints(ctx, points); err != nil {
-				return err
-			}
-			points = points[:0]
+	for n := range s.Sessions * s.PointsPerSession {
+		session, number := n/s.PointsPerSession, n%s.PointsPerSession
+		if s.ByArrival {
+			session, number = n%s.Sessions, n/s.Sessions
 		}
+		points = points[:len(points)+1]
+		s.OwnedPoint(session, number, &points[len(points)-1])
+		if len(points) < rowsPerInsert {
+			continue
+		}
+		if err := db.InsertDataPoints(ctx, points); err != nil {
+			return err
+		}
+		points = points[:0]
 	}
 	return db.InsertDataPoints(ctx, points)
 }

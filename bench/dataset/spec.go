@@ -28,6 +28,9 @@ type Spec struct {
 	// Merged leaves the points and the checkpoints as a service has those that it has had for long: the
 	// first minutes of a measurement would go into merging the parts that loading leaves.
 	Merged bool
+	// ByArrival loads the points in the order in which they arrived, so that parts are those of a service; otherwise
+	// session by session.
+	ByArrival bool
 }
 
 // spread is over how many milliseconds the sessions' newest points lie.

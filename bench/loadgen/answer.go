@@ -194,29 +194,70 @@ func walkTrailer(b []byte, at int) (int, error) {
 	}
 }
 
-// RESP reads the answers of Redis to GET: a bulk string is 200, the null one 404.
+// RESP reads the answers of Redis to GET and MGET: a bulk string is 200, the null one 404, an array of them 200 with the
+// array as it is for its body.
 type RESP struct{}
 
 // Decode implements Codec.
 func (RESP) Decode(b []byte, a *Answer) (int, error) {
-	line, after, found := bytes.Cut(b, lineEnd)
-	if !found {
-		return 0, nil
+	if len(b) == 0 || b[0] != '*' {
+		body, taken, err := bulkString(b)
+		if taken == 0 || err != nil {
+			return 0, err
+		}
+		*a = Answer{Status: 404}
+		if body != nil {
+			a.Status, a.Body = 200, body
+		}
+		return taken, nil
 	}
-	if len(line) < 2 || line[0] != '$' {
-		return 0, fmt.Errorf("read a RESP answer: it begins with %q, which is no bulk string", line[:min(len(line), 80)])
+	count, taken, err := respNumber(b)
+	for range count {
+		if taken == 0 || err != nil {
+			return 0, err
+		}
+		_, n, err := bulkString(b[taken:])
+		if n == 0 || err != nil {
+			return 0, err
+		}
+		taken += n
 	}
-	n, err := strconv.Atoi(string(line[1:]))
-	if err != nil {
-		return 0, fmt.Errorf("read a RESP answer's length: %w", err)
+	if taken == 0 || err != nil {
+		return 0, err
 	}
-	*a = Answer{Status: 404}
-	if n < 0 {
-		return len(line) + len(lineEnd), nil
+	*a = Answer{Status: 200, Body: b[:taken]}
+	return taken, nil
+}
+
+// bulkString reads one, nil for the null one, and returns how many bytes it took, 0 when it is not whole yet.
+func bulkString(b []byte) (body []byte, taken int, err error) {
+	if len(b) > 0 && b[0] != '$' {
+		line, _, found := bytes.Cut(b, lineEnd)
+		if !found {
+			return nil, 0, nil
+		}
+		return nil, 0, fmt.Errorf("read a RESP answer: it begins with %q, which is no bulk string", line[:min(len(line), 80)])
 	}
-	if len(after) < n+len(lineEnd) {
-		return 0, nil
+	n, head, err := respNumber(b)
+	switch {
+	case head == 0 || err != nil:
+		return nil, 0, err
+	case n < 0:
+		return nil, head, nil
+	case len(b) < head+n+len(lineEnd):
+		return nil, 0, nil
 	}
-	a.Status, a.Body = 200, after[:n]
-	return len(line) + len(lineEnd) + n + len(lineEnd), nil
+	return b[head : head+n], head + n + len(lineEnd), nil
+}
+
+// respNumber reads the first line, a letter and a number, and returns its length, 0 when it is not whole yet.
+func respNumber(b []byte) (n, taken int, err error) {
+	end := bytes.IndexByte(b[:min(len(b), 32)], '\r')
+	if end < 1 || end+1 >= len(b) {
+		return 0, 0, nil
+	}
+	if n, err = strconv.Atoi(string(b[1:end])); err != nil {
+		return 0, 0, fmt.Errorf("read a RESP answer's length: %w", err)
+	}
+	return n, end + len(lineEnd), nil
 }

@@ -39,6 +39,8 @@ func TestRedisAnswersAreRead(t *testing.T) {
 	t.Parallel()
 	checkDecode(t, RESP{}, "$4\r\nbo\r\n\r\n", Answer{Status: 200, Body: []byte("bo\r\n")}, "")
 	checkDecode(t, RESP{}, "$-1\r\n", Answer{Status: 404}, "")
+	checkDecode(t, RESP{}, "*2\r\n$1\r\na\r\n$-1\r\n", Answer{Status: 200, Body: []byte("*2\r\n$1\r\na\r\n$-1\r\n")}, "")
+	checkDecode(t, RESP{}, "*1\r\n:1\r\n", Answer{}, "no bulk string")
 	checkDecode(t, RESP{}, "-ERR unknown command\r\n", Answer{}, "ERR unknown command")
 	checkDecode(t, RESP{}, "$x\r\n", Answer{}, "length")
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -25,6 +26,18 @@ type API struct {
 func NewAPI(base string) *API {
 	return &API{Base: base, Client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 32}}}
 }
+
+// From returns one that calls the same routes from a local address.
+func (a *API) From(address string) *API {
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
+	from := NewAPI(a.Base)
+	from.Client.Transport = &http.Transport{MaxIdleConnsPerHost: 32, DialContext: dialer.DialContext}
+	from.tokens = a.tokens
+	return from
+}
+
+// Token is an organisation's user token.
+func (a *API) Token(organisation int) string { return a.tokens[organisation] }
 
 // Secret is a key or a device credential that was just made.
 type Secret struct {

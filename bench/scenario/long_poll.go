@@ -204,10 +204,7 @@ func (w *waiters) wake(ctx context.Context, session int) error {
 	w.mu.Lock()
 	w.wanted[session], w.arrived[session] = timestamp, nil
 	w.mu.Unlock()
-	body := map[string]any{"points": []map[string]any{{
-		"session_id": string(c.ID(session)), "latitude": 47.3, "longitude": 8.5,
-		"timestamp": time.UnixMilli(timestamp).UTC().Format("2006-01-02T15:04:05.000Z"),
-	}}}
+	body := map[string]any{"points": []map[string]any{traffic.Point(c.ID(session), timestamp)}}
 	if err := w.on.API.Call(ctx, http.MethodPost, traffic.PathIngest, nil, c.Writers[c.Orgs[session]], body, nil); err != nil {
 		return fmt.Errorf("write a point: %w", err)
 	}

@@ -61,7 +61,8 @@ func (s *longPollServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *longPollServer) answer(w http.ResponseWriter, id, tag string, timestamp int64) {
 	w.Header().Set("Preference-Applied", "wait=300")
 	w.Header().Set("ETag", tag)
-	fmt.Fprintf(w, `{"timestamp":%q,"metadata":{"session_id":%q}}`, time.UnixMilli(timestamp).UTC().Format(time.RFC3339Nano), id)
+	point := traffic.Point([]byte(id), timestamp)
+	fmt.Fprintf(w, `{"timestamp":%q,"location":{"coordinates":[%v,%v]},"metadata":{"session_id":%q}}`, point["timestamp"], point["longitude"], point["latitude"], id)
 }
 
 func (s *longPollServer) ingest(w http.ResponseWriter, r *http.Request) {

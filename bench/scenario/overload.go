@@ -141,17 +141,8 @@ const (
 
 // afterClosing runs a load when the service has no more sockets open than when it was quiet.
 func afterClosing(ctx context.Context, on *rig.Service, quiet int, load loadgen.Load, background ...func(context.Context) error) (*loadgen.Measurement, error) {
-	look := time.NewTicker(10 * time.Millisecond)
-	defer look.Stop()
-	for began := time.Now(); on.Sockets() > quiet+closingSlack; {
-		if time.Since(began) > longestClosing {
-			return nil, fmt.Errorf("the service has %d sockets open, and had %d before the loads", on.Sockets(), quiet)
-		}
-		select {
-		case <-look.C:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
+	if err := awaitClosing(ctx, on, quiet); err != nil {
+		return nil, err
 	}
 	return lane{load: func() loadgen.Load { return load }, background: background}.run(ctx)
 }

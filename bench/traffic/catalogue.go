@@ -1,6 +1,8 @@
 package traffic
 
 import (
+	"math"
+	"slices"
 	"sync/atomic"
 
 	"lastseen/bench/dataset"
@@ -24,12 +26,14 @@ type Catalogue struct {
 
 	ids    []byte         // IDDigits a session
 	newest []atomic.Int64 // Unix milliseconds
+	loaded []int64        // the newest timestamp that no load wrote, by session
 }
 
-// EmptyCatalogue has room for so many sessions of so many organisations.
+// EmptyCatalogue has room for so many sessions of so many organisations. Loads write none of their points.
 func EmptyCatalogue(sessions, organisations int) *Catalogue {
 	return &Catalogue{
-		Orgs: make([]int, 0, sessions), Own: make([][]int, organisations),
+		loaded: slices.Repeat([]int64{math.MaxInt64}, sessions),
+		Orgs:   make([]int, 0, sessions), Own: make([][]int, organisations),
 		Keys: make([][]string, organisations), Writers: make([]string, organisations), Etags: make([]string, sessions),
 		ids: make([]byte, 0, sessions*IDDigits), newest: make([]atomic.Int64, sessions),
 	}
@@ -41,6 +45,7 @@ func NewCatalogue(s dataset.Spec) *Catalogue {
 	for i := range s.Sessions {
 		c.Add(s.SessionID(i).AppendHex(nil), s.Organisation(i))
 		c.newest[i].Store(s.NewestTimestamp(i))
+		c.loaded[i] = s.NewestTimestamp(i)
 	}
 	return c
 }

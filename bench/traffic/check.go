@@ -13,8 +13,8 @@ var (
 	jsonNull       = []byte("null")
 )
 
-// CheckPoint checks that an answer shows a point of the session that was asked for, and none older
-// than the session's newest was when the request was sent.
+// CheckPoint checks that an answer shows a point of the session that was asked for, a whole one (see positionAt), and none
+// older than the session's newest was when the request was sent.
 func (c *Catalogue) CheckPoint(x *loadgen.Exchange, a *loadgen.Answer) error {
 	id := c.ID(x.Subject)
 	if a.Status != 200 {
@@ -34,6 +34,11 @@ func (c *Catalogue) CheckPoint(x *loadgen.Exchange, a *loadgen.Answer) error {
 	if timestamp < x.Floor {
 		return fmt.Errorf("session %s: the answer is stale by %d ms: a point with the timestamp %d (Unix ms) was acknowledged before the request: %.600s",
 			id, x.Floor-timestamp, x.Floor, a.Body)
+	}
+	if timestamp > c.loaded[x.Subject] {
+		if err := checkPosition(a.Body, timestamp); err != nil {
+			return fmt.Errorf("session %s: %w", id, err)
+		}
 	}
 	if timestamp > x.Floor {
 		c.Seen(x.Subject, timestamp)

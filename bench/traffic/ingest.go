@@ -8,17 +8,6 @@ import (
 	"lastseen/bench/loadgen"
 )
 
-// pointTemplate is a line of an ingest body. All its values have a fixed width, so that what changes
-// is written over it.
-const pointTemplate = `{"session_id":"000000000000000000000000","timestamp":"2006-01-02T15:04:05.000Z","latitude":47.3700000,"longitude":8.5400000,"altitude":430.5,"accuracy":4.5,"speed":12.34,"heading":123.4,"temperature":4.5,"battery":0.93}` + "\n"
-
-var (
-	pointSessionAt   = bytes.Index([]byte(pointTemplate), []byte("0000"))
-	pointStampAt     = bytes.Index([]byte(pointTemplate), []byte("2006"))
-	pointLatitudeAt  = bytes.Index([]byte(pointTemplate), []byte("47.37")) + len("47.")
-	pointLongitudeAt = bytes.Index([]byte(pointTemplate), []byte("8.54")) + len("8.")
-)
-
 // Ingest makes sources that send NDJSON bodies of new points, so many points a body and each body for one
 // organisation's sessions in turn, as one of several workers. refusals allows for 429 and 503.
 func Ingest(c *Catalogue, host, prefix string, points, workers int, refusals bool) func(worker int) loadgen.Source {
@@ -42,8 +31,7 @@ type ingester struct {
 	worker, step int     // of several workers each writes for every step-th session
 	cursors      []int   // into each organisation's sessions
 	last         []int64 // a session's newest timestamp that was sent
-	serial       int
-	stamp        stamper
+	pen          Pen
 	batches      []batch
 }
 
@@ -62,7 +50,7 @@ func newIngester(c *Catalogue, host, prefix string, points, worker, workers int)
 		g.cursors[organisation] = worker
 		g.heads[organisation] = fmt.Appendf(nil,
 			"POST %s%s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n",
-			prefix, PathIngest, host, credential, points*len(pointTemplate))
+			prefix, PathIngest, host, credential, points*PointLength)
 	}
 	return g
 }
@@ -83,7 +71,7 @@ func (g *ingester) Prepare(x *loadgen.Exchange) bool {
 		timestamp := max(now, g.last[session]+1, g.catalogue.Newest(session)+1) // every point must be new
 		g.last[session] = timestamp
 		b.sessions, b.timestamps = append(b.sessions, session), append(b.timestamps, timestamp)
-		x.Request = g.appendPoint(x.Request, session, timestamp)
+		x.Request = g.pen.Append(x.Request, g.catalogue.ID(session), timestamp)
 	}
 	return true
 }
@@ -96,25 +84,6 @@ func (g *ingester) nextSession() int {
 	}
 	g.cursors[g.organisation] = cursor + g.step
 	return own[cursor]
-}
-
-func (g *ingester) appendPoint(b []byte, session int, timestamp int64) []byte {
-	b = append(b, pointTemplate...)
-	line := b[len(b)-len(pointTemplate):]
-	copy(line[pointSessionAt:], g.catalogue.ID(session))
-	g.stamp.put(line[pointStampAt:], timestamp)
-	g.serial++
-	putDigits(line[pointLatitudeAt:][:7], 3_700_000+g.serial*37%100_000)
-	putDigits(line[pointLongitudeAt:][:7], 5_400_000+g.serial*53%100_000)
-	return b
-}
-
-// putDigits fills b with the last digits of n.
-func putDigits(b []byte, n int) {
-	for i := len(b) - 1; i >= 0; i-- {
-		b[i] = '0' + byte(n%10)
-		n /= 10
-	}
 }
 
 // Check implements loadgen.Source. An acknowledged body raises what polls must show from now on.

@@ -11,7 +11,9 @@ import (
 const (
 	PathLastSeen   = "/tracking/timeseries/session_by_device/last_seen/v1"
 	PathDataPoints = "/tracking/timeseries/session_by_device/data_points/v1"
+	PathFeed       = "/tracking/timeseries/session_by_device/data_points_feed/v1"
 	PathIngest     = "/tracking/timeseries/session_by_device/ingest/v1"
+	PathOutlier    = "/tracking/timeseries/session_by_device/outlier/v1"
 )
 
 // ForeignEvery is how often a poll asks for another organisation's session instead: one in so many

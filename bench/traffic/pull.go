@@ -33,6 +33,8 @@ type Pulled struct {
 	FirstByte, Took time.Duration
 	// Encoding is the body's Content-Encoding.
 	Encoding string
+	// Next is the cursor of what follows, empty where there is none.
+	Next string
 
 	first, last []byte // the body's first and last few bytes
 }
@@ -109,7 +111,7 @@ func (p *Puller) Pull(ctx context.Context, path string, encoding string, count b
 		return got, fmt.Errorf("read the head of a history: %w", errors.Join(err, ctx.Err()))
 	}
 	defer response.Body.Close()
-	got.Encoding = response.Header.Get("Content-Encoding")
+	got.Encoding, got.Next = response.Header.Get("Content-Encoding"), response.Header.Get("Next-Cursor")
 	carried := 0 // bytes kept from the last piece: a point's start may straddle two
 	for {
 		n, err := response.Body.Read(p.buffer[carried:])

@@ -33,8 +33,9 @@ func testPoller(c *Catalogue, host, prefix string, d Draws, options Polls) *poll
 }
 
 func pointAnswer(c *Catalogue, session int, timestamp int64) []byte {
-	return fmt.Appendf(nil, `{"_id":"x","timestamp":%q,"received_at_timestamp":"2026-01-01T00:00:00Z","metadata":{"session_id":%q}}`,
-		time.UnixMilli(timestamp).UTC().Format(time.RFC3339Nano), c.ID(session))
+	north, east := positionAt(timestamp)
+	return fmt.Appendf(nil, `{"_id":"x","timestamp":%q,"received_at_timestamp":"2026-01-01T00:00:00Z","metadata":{"session_id":%q},"location":{"coordinates":[%v,%v]}}`,
+		time.UnixMilli(timestamp).UTC().Format(time.RFC3339Nano), c.ID(session), float64(8e7+east)/1e7, float64(47e7+north)/1e7)
 }
 
 func TestAPollIsJudgedByWhatWasKnownWhenItWasSent(t *testing.T) {
@@ -51,6 +52,11 @@ func TestAPollIsJudgedByWhatWasKnownWhenItWasSent(t *testing.T) {
 		}},
 		{name: "a newer one is right", answer: func(c *Catalogue) *loadgen.Answer {
 			return &loadgen.Answer{Status: 200, Body: pointAnswer(c, 7, newest+5000)}
+		}},
+		{name: "the time of one with the place of another is wrong", wrong: "the place of another", answer: func(c *Catalogue) *loadgen.Answer {
+			newer := time.UnixMilli(newest + 5000).UTC().Format(time.RFC3339Nano)
+			older := time.UnixMilli(newest + 4000).UTC().Format(time.RFC3339Nano)
+			return &loadgen.Answer{Status: 200, Body: bytes.Replace(pointAnswer(c, 7, newest+5000), []byte(newer), []byte(older), 1)}
 		}},
 		{name: "an older one is stale", wrong: "stale by 1 ms", answer: func(c *Catalogue) *loadgen.Answer {
 			return &loadgen.Answer{Status: 200, Body: pointAnswer(c, 7, newest-1)}
@@ -297,4 +303,35 @@ func FuzzTimestamps(f *testing.F) {
 		}
 		parseStamp([]byte(text))
 	})
+}
+
+func TestDegreesAreReadAsTheyAreWritten(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int{"8.5,": 85_000_000, "47]": 470_000_000, "0.0000001,": 1, "47.1234567,": 471_234_567} {
+		if got, _, ok := degrees([]byte(text)); !ok || got != want {
+			t.Errorf("%s is read as %d, %v, want %d", text, got, ok, want)
+		}
+	}
+	for _, text := range []string{"", "47.1", "x", "-8.5,"} {
+		if got, _, ok := degrees([]byte(text)); ok && text != "-8.5," || got != 0 && ok {
+			t.Errorf("%q is read as %d", text, got)
+		}
+	}
+	line := new(Pen).Append(nil, bytes.Repeat([]byte("a"), IDDigits), 1_780_000_000_123)
+	var sent, point struct{ Latitude, Longitude float64 }
+	text, err := json.Marshal(Point(nil, 1_780_000_000_123))
+	if err != nil || json.Unmarshal(line, &sent) != nil || json.Unmarshal(text, &point) != nil || sent != point || len(line) != PointLength {
+		t.Errorf("a pen writes %s, and a point is %s (%v)", line, text, err)
+	}
+}
+
+func BenchmarkCheckPoint(b *testing.B) {
+	c := testCatalogue()
+	at := testSpec.NewestTimestamp(7) + 5000
+	x, a := loadgen.Exchange{Subject: 7, Floor: at}, loadgen.Answer{Status: 200, Body: pointAnswer(c, 7, at)}
+	for b.Loop() {
+		if err := c.CheckPoint(&x, &a); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

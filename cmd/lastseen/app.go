@@ -223,14 +223,15 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 		writer.Close()
 		return nil
 	})
+	histories := history.New(db, lastSeen, history.Options{
+		CursorKey: issuer.DeriveKey("history cursors"), Watermark: writer, Limits: a.config.historyLimits,
+		Retention: a.config.schema.Retention,
+	})
+	a.onStop("the feeds that wait", func(context.Context) error { return histories.Close() })
 	return server.Services{
 		Authenticator: authenticator, Keys: keyService, SignIn: signIn, Provider: provider,
 		Registry: registry, Writer: writer, Owner: nodes.Owner,
-		LastSeen: lastSeen,
-		History: history.New(db, lastSeen, history.Options{
-			CursorKey: issuer.DeriveKey("history cursors"), Watermark: writer, Limits: a.config.historyLimits,
-			Retention: a.config.schema.Retention,
-		}),
+		LastSeen: lastSeen, History: histories,
 		Sessions:  sessions.NewReader(index, issuer.DeriveKey("session cursors"), time.Now),
 		Changes:   changes.New(lastSeen, issuer.DeriveKey("changes cursors")),
 		Ready:     func(ctx context.Context) error { return a.ready(ctx, authenticator) },

@@ -2,17 +2,20 @@ package main
 
 import (
 	"bufio"
+	gocmp "cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,9 +31,9 @@ import (
 const historyPath = "/tracking/timeseries/session_by_device/data_points/v1"
 
 // TestAConsumerOfTheFeedThatIsKilledEndsWithWhatIsStored lets writers write late, out of order, again
-// and with other values, over the end of a month, and mark outliers, while a consumer polls the feed. The consumer is
-// killed within pages and goes on from its saved cursor; the service is killed, and later stopped,
-// under all of it.
+// and with other values, over the end of a month, and mark outliers, while one consumer polls the feed of a session and
+// another one that of all. The consumers are killed within pages and go on from their saved cursors; the service is
+// killed, and later stopped, under all of it.
 func TestAConsumerOfTheFeedThatIsKilledEndsWithWhatIsStored(t *testing.T) {
 	t.Parallel()
 	if schematest.Layout() != schematest.Embedded && os.Getenv("LASTSEEN_TEST_FEED") == "" {
@@ -40,20 +43,36 @@ func TestAConsumerOfTheFeedThatIsKilledEndsWithWhatIsStored(t *testing.T) {
 	t.Logf("seed %d", seed)
 	f := &feedTrial{dir: t.TempDir(), acknowledged: make(chan struct{}, 10_000)}
 	f.start(t)
-	f.session = f.newSession(t, f.token, "feed")
+	f.sessions = []string{f.newSession(t, f.token, "feed"), f.newSession(t, f.token, "feed-too")}
 	for i := range 3 {
-		f.writers = append(f.writers, &feedWriter{number: i, rng: rand.New(rand.NewPCG(seed, uint64(i))), want: map[string]float64{}})
+		f.writers = append(f.writers, &feedWriter{number: i, session: f.sessions[i/2], rng: rand.New(rand.NewPCG(seed, uint64(i))), want: map[string]float64{}})
 	}
-	f.consumer = &feedConsumer{
-		rng: rand.New(rand.NewPCG(seed, 9)), file: filepath.Join(t.TempDir(), "cursor"),
-		points: map[string]string{}, killed: make(chan struct{}, 10_000),
+	for i, path := range []string{historyPath, allFeedPath} {
+		f.consumers = append(f.consumers, &feedConsumer{
+			path: path, rng: rand.New(rand.NewPCG(seed, 9+uint64(i))), file: filepath.Join(t.TempDir(), "cursor"),
+			points: map[string]string{}, killed: make(chan struct{}, 10_000),
+		})
 	}
 	f.run(t, f.kill)
 	f.start(t)
 	f.run(t, f.terminate)
 	f.start(t)
 	f.run(t, nil)
-	c := f.consumer
+	for i, c := range f.consumers {
+		c.finish(t, f)
+		marked := f.check(t, c, f.sessions[:i+1])
+		t.Logf("%s: %d points, %d of them outliers, in %d places of the feed, %d pages, killed %d times", c.path, len(c.points), marked, c.places, c.pages, c.kills)
+		if c.places <= len(c.points) || marked == 0 {
+			t.Error("no point was replaced after the consumer had it, or none is marked")
+		}
+	}
+}
+
+const allFeedPath = "/tracking/timeseries/session_by_device/data_points_feed/v1"
+
+// finish pulls what is left.
+func (c *feedConsumer) finish(t *testing.T, f *feedTrial) {
+	t.Helper()
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
 	for more := 1; (more > 0 || time.Since(f.started) < feedWithheld()) && !t.Failed(); <-poll.C {
@@ -61,17 +80,6 @@ func TestAConsumerOfTheFeedThatIsKilledEndsWithWhatIsStored(t *testing.T) {
 		if more, err = c.page(t.Context(), f, false); err != nil {
 			t.Fatal(err)
 		}
-	}
-	want := map[string]float64{}
-	for _, w := range f.writers {
-		for id, value := range w.want {
-			want[id] = value
-		}
-	}
-	f.check(t, want)
-	t.Logf("%d points, %d of them outliers, in %d places of the feed, %d pages, killed %d times", len(c.points), f.marked, c.places, c.pages, c.kills)
-	if c.places <= len(c.points) || f.marked == 0 {
-		t.Error("no point was replaced after the consumer had it, or none is marked")
 	}
 }
 
@@ -83,16 +91,16 @@ func feedWithheld() time.Duration {
 	return time.Minute + 5*time.Second
 }
 
-// feedTrial is a service, those who write one session and the one who follows it.
+// feedTrial is a service, those who write sessions and those who follow them.
 type feedTrial struct {
 	*service
-	dir, session, token, key string
-	writers                  []*feedWriter
-	consumer                 *feedConsumer
-	acknowledged             chan struct{}
-	started                  time.Time // the service, the last time
-	stopping                 atomic.Bool
-	marked                   int // outliers at the end
+	dir, token, key string
+	sessions        []string // the second one is followed only where all are
+	writers         []*feedWriter
+	consumers       []*feedConsumer
+	acknowledged    chan struct{}
+	started         time.Time // the service, the last time
+	stopping        atomic.Bool
 }
 
 func (f *feedTrial) start(t *testing.T) {
@@ -113,7 +121,7 @@ func (f *feedTrial) start(t *testing.T) {
 	}
 }
 
-// run lets all work until there were some acknowledgements and the consumer was killed twice, and
+// run lets all work until there were some acknowledgements and each consumer was killed twice, and
 // then stops the service; without stop it waits until the writers have written some more.
 func (f *feedTrial) run(t *testing.T, stop func() error) {
 	t.Helper()
@@ -128,15 +136,17 @@ func (f *feedTrial) run(t *testing.T, stop func() error) {
 		})
 	}
 	written := make(chan struct{})
-	consuming.Go(func() {
-		for f.consumer.live(ctx, t, f) {
-			select {
-			case <-written:
-				return
-			default:
+	for _, c := range f.consumers {
+		consuming.Go(func() {
+			for c.live(ctx, t, f) {
+				select {
+				case <-written:
+					return
+				default:
+				}
 			}
-		}
-	})
+		})
+	}
 	for range 30 {
 		f.await(ctx, t, f.acknowledged)
 	}
@@ -145,7 +155,9 @@ func (f *feedTrial) run(t *testing.T, stop func() error) {
 		kills = 0 // the few points that are written show all at once, when the writers are done
 	}
 	for range kills {
-		f.await(ctx, t, f.consumer.killed)
+		for _, c := range f.consumers {
+			f.await(ctx, t, c.killed)
+		}
 	}
 	if stop != nil {
 		f.stopping.Store(true)
@@ -167,42 +179,52 @@ func (f *feedTrial) await(ctx context.Context, t *testing.T, signals <-chan stru
 	}
 }
 
-// query are the parameters of the whole history.
-func (f *feedTrial) query() url.Values {
-	return url.Values{"session_id": {f.session}, "format": {"ndjson"},
+// query are the parameters of the whole history of a session.
+func (f *feedTrial) query(session string) url.Values {
+	return url.Values{"session_id": {session}, "format": {"ndjson"},
 		"start_timestamp": {"2026-01-01T00:00:00Z"}, "end_timestamp": {"2026-03-01T00:00:00Z"}}
 }
 
-// check compares what the consumer has with what the history says, and that with what was sent.
-func (f *feedTrial) check(t *testing.T, want map[string]float64) {
+// check compares what a consumer has with what the histories of its sessions say, and that with what was sent. It returns
+// how many points are marked.
+func (f *feedTrial) check(t *testing.T, c *feedConsumer, sessions []string) (marked int) {
 	t.Helper()
-	status, body, err := f.do(t.Context(), http.MethodGet, historyPath, f.query(), f.key, "")
-	if err != nil || status != http.StatusOK {
-		t.Fatalf("%d %s %v", status, body, err)
+	stored, latitudes, want := map[string]string{}, map[string]float64{}, map[string]float64{}
+	for _, w := range f.writers {
+		if slices.Contains(sessions, w.session) {
+			maps.Copy(want, w.want)
+		}
 	}
-	stored, latitudes := map[string]string{}, map[string]float64{}
-	for line := range strings.Lines(string(body)) {
-		var p dataPoint
-		if err := json.Unmarshal([]byte(line), &p); err != nil {
-			t.Fatal(err)
+	for _, session := range sessions {
+		status, body, err := f.do(t.Context(), http.MethodGet, historyPath, f.query(session), f.key, "")
+		if err != nil || status != http.StatusOK {
+			t.Fatalf("%d %s %v", status, body, err)
 		}
-		stored[p.ID] = unmarked(line)
-		if p.Metadata.Outlier {
-			f.marked++
+		for line := range strings.Lines(string(body)) {
+			var p dataPoint
+			if err := json.Unmarshal([]byte(line), &p); err != nil {
+				t.Fatal(err)
+			}
+			stored[p.ID] = unmarked(line)
+			if p.Metadata.Outlier {
+				marked++
+			}
+			latitudes[p.Timestamp.UTC().Format(time.RFC3339)] = p.Location.Geometry.Coordinates[1]
 		}
-		latitudes[p.Timestamp.UTC().Format(time.RFC3339)] = p.Location.Geometry.Coordinates[1]
 	}
 	if diff := cmp.Diff(want, latitudes); diff != "" {
 		t.Errorf("the history is not what was acknowledged (- acknowledged, + history):\n%s", diff)
 	}
-	if diff := cmp.Diff(stored, f.consumer.points); diff != "" {
-		t.Errorf("the consumer does not have what is stored (- stored, + consumer):\n%s", diff)
+	if diff := cmp.Diff(stored, c.points); diff != "" {
+		t.Errorf("the consumer of %s does not have what is stored (- stored, + consumer):\n%s", c.path, diff)
 	}
+	return marked
 }
 
-// feedWriter writes points of its own of the common session, many more than once.
+// feedWriter writes points of its own of a session, many more than once.
 type feedWriter struct {
 	number  int
+	session string
 	rng     *rand.Rand
 	next    int                // how many timestamps there are
 	unknown []feedSent         // of the request that got no answer
@@ -237,7 +259,7 @@ func (w *feedWriter) send(ctx context.Context, t *testing.T, f *feedTrial) bool 
 	}
 	lines := make([]string, len(w.unknown))
 	for i, p := range w.unknown {
-		lines[i] = fmt.Sprintf(`{"session_id":%q,"timestamp":%q,"latitude":%v,"longitude":%d}`, f.session, p.at, p.latitude, w.number)
+		lines[i] = fmt.Sprintf(`{"session_id":%q,"timestamp":%q,"latitude":%v,"longitude":%d}`, w.session, p.at, p.latitude, w.number)
 	}
 	status, answer, err := f.do(ctx, http.MethodPost, "/tracking/timeseries/session_by_device/ingest/v1", nil, f.token, "["+strings.Join(lines, ",")+"]")
 	var result struct{ Accepted int }
@@ -259,7 +281,7 @@ func (w *feedWriter) mark(ctx context.Context, t *testing.T, f *feedTrial) bool 
 	if _, stored := w.want[w.unknown[0].at]; !stored || err != nil || w.rng.IntN(3) > 0 {
 		return err == nil
 	}
-	body := fmt.Sprintf(`{"outlier":%t,"tracking_session_by_device_data_point_ids":["%s.%d"]}`, w.rng.IntN(3) > 0, f.session, at.UnixMilli())
+	body := fmt.Sprintf(`{"outlier":%t,"tracking_session_by_device_data_point_ids":["%s.%d"]}`, w.rng.IntN(3) > 0, w.session, at.UnixMilli())
 	status, answer, err := f.do(ctx, http.MethodPost, "/tracking/timeseries/session_by_device/outlier/v1", nil, f.token, body)
 	if err == nil && status == http.StatusOK && strings.Contains(string(answer), `"successful_updates":1`) {
 		return true
@@ -282,10 +304,11 @@ func unmarked(line string) string {
 
 // feedConsumer keeps the latest version of each point that the feed gave it.
 type feedConsumer struct {
+	path                 string // of the feed of the first session, or of all
 	rng                  *rand.Rand
 	file                 string            // holds the cursor
 	points               map[string]string // the line of each id
-	last                 [2]time.Time      // the place of the last point of a whole page
+	last                 feedPlace         // that of the last point of a whole page
 	pages, places, kills int
 	killed               chan struct{}
 }
@@ -315,8 +338,11 @@ var errKilled = errors.New("the consumer was killed")
 func (c *feedConsumer) page(ctx context.Context, f *feedTrial, dies bool) (points int, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	query := f.query()
+	query := f.query(f.sessions[0])
 	query.Set("order", "received")
+	if c.path == allFeedPath {
+		query = url.Values{"format": {"ndjson"}}
+	}
 	if limit := []string{"", "1", "7", "100"}[c.rng.IntN(4)]; limit != "" {
 		query.Set("limit", limit)
 	}
@@ -326,7 +352,7 @@ func (c *feedConsumer) page(ctx context.Context, f *feedTrial, dies bool) (point
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return 0, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, f.base+historyPath+"?"+query.Encode(), nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, f.base+c.path+"?"+query.Encode(), nil)
 	if err != nil {
 		return 0, err
 	}
@@ -368,19 +394,32 @@ func (c *feedConsumer) page(ctx context.Context, f *feedTrial, dies bool) (point
 	return len(read), os.WriteFile(c.file, []byte(next), 0o600)
 }
 
+// feedPlace is a place in the order of arrival.
+type feedPlace struct {
+	received  time.Time
+	session   string
+	timestamp time.Time
+}
+
+func (p feedPlace) compare(other feedPlace) int {
+	return gocmp.Or(p.received.Compare(other.received), strings.Compare(p.session, other.session), p.timestamp.Compare(other.timestamp))
+}
+
 // apply keeps the points of a page and returns the place of the last. Each place comes once and after
 // those before it.
-func (c *feedConsumer) apply(lines []string) (last [2]time.Time, err error) {
+func (c *feedConsumer) apply(lines []string) (last feedPlace, err error) {
 	last = c.last
 	for _, line := range lines {
 		var p dataPoint
 		if err := json.Unmarshal([]byte(line), &p); err != nil {
 			return last, err
 		}
-		if !p.ReceivedAt.After(last[0]) && (!p.ReceivedAt.Equal(last[0]) || !p.Timestamp.After(last[1])) {
+		session, _, _ := strings.Cut(p.ID, ".")
+		place := feedPlace{p.ReceivedAt, session, p.Timestamp}
+		if place.compare(last) <= 0 {
 			return last, fmt.Errorf("the feed gave the place of %s after %v", line, last)
 		}
-		last = [2]time.Time{p.ReceivedAt, p.Timestamp}
+		last = place
 		c.points[p.ID] = unmarked(line)
 	}
 	return last, nil

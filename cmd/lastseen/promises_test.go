@@ -17,7 +17,8 @@ import (
 const lastSeenPath = "/tracking/timeseries/session_by_device/last_seen/v1"
 
 // TestNoPollSeesAnOlderPointThanWasAcknowledged runs writers and pollers against each other: a poll
-// that starts after an acknowledgement sees that point or a newer one, and never goes back.
+// that starts after an acknowledgement sees that point or a newer one, and never goes back; and it sees one whole point,
+// not the time of one and the place of another.
 func TestNoPollSeesAnOlderPointThanWasAcknowledged(t *testing.T) {
 	t.Parallel()
 	const sessions, pollersOfEach, batches = 4, 3, 60
@@ -51,6 +52,13 @@ func TestNoPollSeesAnOlderPointThanWasAcknowledged(t *testing.T) {
 					}
 					if point != nil {
 						seen = point.Timestamp.UnixMilli()
+						place := point.Location.Geometry.Coordinates
+						if lat, lon := freshPlace(seen, 0); place[1] != lat || place[0] != lon {
+							if lat, lon := freshPlace(seen, 1); place[1] != lat || place[0] != lon {
+								t.Errorf("a poll saw what was at %v, %v at %d somewhere else: %s", lat, lon, seen, body)
+								return
+							}
+						}
 					}
 					if seen < floor {
 						t.Errorf("a poll saw %d after %d was acknowledged or seen", seen, floor)
@@ -74,8 +82,11 @@ func writeFresh(ctx context.Context, t *testing.T, s *service, token, session st
 	begin := time.Now().Add(-time.Hour).UnixMilli()
 	for i := range int64(batches) {
 		newest := begin + i*1000
-		body := fmt.Sprintf(`[{"session_id":%q,"timestamp":%q,"latitude":1,"longitude":2},{"session_id":%q,"timestamp":%q,"latitude":3,"longitude":4}]`,
-			session, wireTime(newest), session, wireTime(newest-700*(i%3)))
+		line := func(at int64, value int) string {
+			latitude, longitude := freshPlace(at, value)
+			return fmt.Sprintf(`{"session_id":%q,"timestamp":%q,"latitude":%v,"longitude":%v}`, session, wireTime(at), latitude, longitude)
+		}
+		body := "[" + line(newest, 0) + "," + line(newest-700*(i%3), 1) + "]"
 		status, answer, err := s.do(ctx, http.MethodPost, "/tracking/timeseries/session_by_device/ingest/v1", nil, token, body)
 		if err != nil || status != http.StatusOK {
 			t.Errorf("ingest: %d %s %v", status, answer, err)
@@ -83,6 +94,11 @@ func writeFresh(ctx context.Context, t *testing.T, s *service, token, session st
 		}
 		acknowledged.Store(newest)
 	}
+}
+
+// freshPlace is where a device is at a time (Unix milliseconds), by one of two values.
+func freshPlace(at int64, value int) (latitude, longitude float64) {
+	return float64(at/100%80_000)/1_000 + float64(value), float64(at/100%160_000)/1_000 + float64(value)
 }
 
 func wireTime(ms int64) string {

@@ -96,6 +96,7 @@ type Reader struct {
 	watermark Watermark
 	limits    Limits
 	retained  time.Duration
+	runs      *runs // nil where others may mark points
 }
 
 // Options tune a Reader. How many streams there are at a time is for its caller to bound: each holds a
@@ -120,14 +121,24 @@ func New(db *schema.DB, access Access, options Options) *Reader {
 		options.CursorKey = make([]byte, cursorKeySize)
 		rand.Read(options.CursorKey)
 	}
+	waiting := new(runs)
 	if options.Watermark == nil {
-		options.Watermark = fixedWatermark(time.Now().UnixMilli())
+		options.Watermark, waiting = fixedWatermark(time.Now().UnixMilli()), nil
 	}
 	return &Reader{
-		db: db, access: access,
+		runs: waiting,
+		db:   db, access: access,
 		cursors: cursors{options.CursorKey}, watermark: options.Watermark, limits: options.Limits,
 		retained: options.Retention,
 	}
+}
+
+// Close closes the queries that wait for the next page of a feed. Streams may still be open; none must be opened after it.
+func (h *Reader) Close() error {
+	if h.runs == nil {
+		return nil
+	}
+	return h.runs.close()
 }
 
 // Open starts a history. Its errors match schema.NotFound, schema.Invalid, schema.Unavailable, or are

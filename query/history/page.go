@@ -1,10 +1,6 @@
 package history
 
-import (
-	"cmp"
-
-	"lastseen/schema"
-)
+import "lastseen/schema"
 
 // Order is the order in which a history gives its points.
 type Order uint8
@@ -34,15 +30,76 @@ type Watermark interface {
 	// ReceivedThrough returns a time (Unix milliseconds) such that each point that was received by
 	// then is in ClickHouse or never will be. It never decreases and is safe for concurrent use.
 	ReceivedThrough() int64
+	// Marked counts how often marks of points were written. It has counted one before that is acknowledged, and is
+	// safe for concurrent use.
+	Marked() uint64
 }
+
+// errSessionsLeft ends an answer in which there may be points of a session that the caller may no longer see.
+var errSessionsLeft = schema.Busy.Say("Sessions that were shared with you are no longer; ask again for what is left.")
 
 // page is the part of a history that one answer gives.
 type page struct {
 	start, end int64            // timestamps, the start inclusive, Unix milliseconds
 	arrivals   *schema.Arrivals // of OrderReceived, nil otherwise
+	ends       []schema.Receipt // of this page of a feed and of those that follow, where they are known
 	first      bool             // no other is before it
 	whole      bool             // it is all that was asked for
 	next       string           // the cursor of the page that follows, empty for none
+}
+
+// openSessions finds out whose points are wanted.
+func (s *Stream) openSessions() error {
+	r, access := &s.request, s.history.access
+	if r.AllSessions {
+		if r.Scope != schema.Owned {
+			s.unshared = access.Unshared() // before: a session that is lost meanwhile is noticed
+			s.shared = access.SharedWith(r.OrgID)
+		}
+		return nil
+	}
+	id, ok := schema.ParseID(r.SessionID)
+	if !ok || !access.Exists(id, r.viewer()) {
+		return schema.NoSession
+	}
+	s.session = id
+	return nil
+}
+
+// allowed returns an error once the caller may no longer see the session, or one of those that others share. What an
+// organisation owns it keeps.
+func (s *Stream) allowed() error {
+	r, access := &s.request, s.history.access
+	if !r.AllSessions {
+		if !access.Exists(s.session, r.viewer()) {
+			return schema.NoSession
+		}
+		return nil
+	}
+	if len(s.shared) == 0 {
+		return nil
+	}
+	unshared := access.Unshared()
+	if unshared == s.unshared {
+		return nil
+	}
+	for _, id := range s.shared {
+		if !access.Exists(id, r.viewer()) {
+			return errSessionsLeft
+		}
+	}
+	s.unshared = unshared
+	return nil
+}
+
+// arrivals are the points of a feed that come after a place.
+func (s *Stream) arrivals(after, through schema.Receipt) schema.Arrivals {
+	r := &s.request
+	wanted := schema.Arrivals{Session: s.session, Sessions: s.shared, Start: s.from, End: r.End, After: after, Through: through}
+	if r.AllSessions && r.Scope != schema.Shared {
+		wanted.OrgID = r.OrgID
+	}
+	return wanted
 }
 
 // openPage finds out what a request's page is. Without a limit, a cursor and OrderReceived it asks
@@ -107,13 +164,24 @@ func (s *Stream) openFeed(after schema.Receipt) error {
 	}
 	arrivals := s.arrivals(after, settled)
 	s.page.arrivals, s.page.whole = &arrivals, false
-	// ClickHouse sorts what it gives, which takes memory by the point, so there is always a limit.
-	last, more, err := s.history.db.ReceivedPageEnd(s.ctx, arrivals, cmp.Or(r.Limit, s.history.feedPage()))
-	if err != nil {
-		return s.failure(err)
+	pages := 1
+	if s.runnable() {
+		pages = runPages
+		if waiting := s.history.runs.take(r, s.feedLimit(), s.history.watermark.Marked()); waiting != nil {
+			s.follow(waiting)
+			s.page.ends = waiting.ends
+		}
 	}
-	if more {
-		arrivals.Through = last
+	if s.run == nil {
+		// ClickHouse sorts what it gives, which takes memory by the point, so there is always a limit.
+		ends, err := s.history.db.ReceivedPageEnds(s.ctx, arrivals, s.feedLimit(), pages)
+		if err != nil {
+			return s.failure(err)
+		}
+		s.page.ends = ends
+	}
+	if len(s.page.ends) > 0 {
+		arrivals.Through = s.page.ends[0]
 	}
 	s.page.next = s.history.cursors.sign(r, s.session, arrivals.Through)
 	return nil
@@ -129,10 +197,16 @@ type fixedWatermark int64
 // ReceivedThrough returns the time.
 func (f fixedWatermark) ReceivedThrough() int64 { return int64(f) }
 
-// feedPage is how many points an answer of OrderReceived has without a limit: as many as it may have.
-func (h *Reader) feedPage() int {
-	if h.limits.Points > 0 {
-		return int(min(h.limits.Points, MaxPageLimit))
+// Marked returns 0: the marks of others are not known.
+func (f fixedWatermark) Marked() uint64 { return 0 }
+
+// feedLimit is how many points a page of OrderReceived has at most: without a limit as many as an answer may have.
+func (s *Stream) feedLimit() int {
+	if s.request.Limit > 0 {
+		return s.request.Limit
+	}
+	if most := s.history.limits.Points; most > 0 {
+		return int(min(most, MaxPageLimit))
 	}
 	return MaxPageLimit
 }

@@ -139,6 +139,7 @@ func TestTheFeedEndsWithWhatIsStored(t *testing.T) {
 type receivedThrough int64
 
 func (r *receivedThrough) ReceivedThrough() int64 { return int64(*r) }
+func (r *receivedThrough) Marked() uint64         { return 0 }
 
 func TestTheFeedWithholdsWhatIsNotSettled(t *testing.T) {
 	t.Parallel()

@@ -36,14 +36,16 @@ type Stream struct {
 	made   int64 // bytes, those of the piece included
 	points int64 // made
 
-	query   *schema.PointReader // nil while there is none, and where there is a file
-	file    io.ReadCloser       // what ClickHouse writes; nil once it is closed
-	encoder *wire.PointEncoder  // used by JSON
-	finder  *stays.Finder       // used by JSON
-	stays   []stays.Stay        // those still to be written
-	search  *staySearch         // nil but while the range is looked at once more
-	track   schema.ID           // whose points a format is in the middle of, the zero one for nobody's
-	closed  bool
+	query    *schema.PointReader // nil while there is none, and where there is a file
+	run      *run                // that query is the one of, nil where it is of this page only
+	unfollow func() bool         // lets the run outlive the request
+	file     io.ReadCloser       // what ClickHouse writes; nil once it is closed
+	encoder  *wire.PointEncoder  // used by JSON
+	finder   *stays.Finder       // used by JSON
+	stays    []stays.Stay        // those still to be written
+	search   *staySearch         // nil but while the range is looked at once more
+	track    schema.ID           // whose points a format is in the middle of, the zero one for nobody's
+	closed   bool
 
 	staysMade bool // some stays were written
 }
@@ -94,6 +96,10 @@ func (s *Stream) start() (err error) {
 func (s *Stream) openPoints() (err error) {
 	db, r := s.history.db, &s.request
 	switch {
+	case s.run != nil:
+		s.query = s.run.query
+	case len(s.page.ends) > 1:
+		return s.beginRun(s.page.ends)
 	case s.page.arrivals != nil:
 		s.query, err = db.ReadReceived(s.ctx, *s.page.arrivals)
 	case r.BucketSeconds > 0:
@@ -145,6 +151,9 @@ func (s *Stream) nextPoint() (*schema.DataPoint, error) {
 			return nil, s.failure(err)
 		}
 	}
+	if s.run != nil {
+		return s.nextOfRun()
+	}
 	if s.query.Next() {
 		s.points++
 		return s.query.Point(), nil
@@ -168,12 +177,17 @@ func (s *Stream) endQuery() error {
 // writes cannot be gone on with. After an error Next must not be called.
 func (s *Stream) Suspend() (suspended bool, _ error) {
 	if s.query == nil {
-		return s.file == nil, nil
+		return s.file == nil, s.dropRun()
 	}
 	if s.search == nil && s.points > 0 {
 		s.page.goOnAfter(s.query.Point(), s.request.BucketSeconds)
 	}
-	err := s.query.Close()
+	var err error
+	if s.run != nil { // what is left of the page has a query of its own
+		err = s.dropRun()
+	} else {
+		err = s.query.Close()
+	}
 	s.query = nil
 	if err != nil {
 		return false, fmt.Errorf("suspend the query of a history: %w", err)
@@ -196,6 +210,9 @@ func (s *Stream) Close() error {
 	}
 	var err error
 	switch {
+	case s.run != nil:
+		err = s.leaveRun()
+		s.query = nil
 	case s.query != nil:
 		err = s.query.Close()
 		s.query = nil

@@ -41,9 +41,15 @@ func stream(cancel context.CancelFunc, c *fasthttp.RequestCtx, write func(*bufio
 
 // streamEngine passes on what ClickHouse itself writes as JSON.
 func (n *Service) streamEngine(ctx context.Context, cancel context.CancelFunc, c *fasthttp.RequestCtx) {
-	args := rangeArgs(c)
+	statement, args := baseline.SelectRange, rangeArgs(c)
+	if org := string(c.QueryArgs().Peek("org")); org != "" {
+		statement, args = baseline.SelectAll, []any{clickhouse.Named("org", org)}
+		if c.QueryArgs().Has("by_arrival") {
+			statement += baseline.ByArrival
+		}
+	}
 	stream(cancel, c, func(w *bufio.Writer) error {
-		body, err := n.conn.QueryFormat(ctx, "JSONEachRow", baseline.SelectRange, args...)
+		body, err := n.conn.QueryFormat(ctx, "JSONEachRow", statement, args...)
 		if err != nil {
 			return err
 		}

@@ -28,10 +28,7 @@ func Load(ctx context.Context, into *Opened, s Spec) error {
 		return err
 	}
 	err = insertStructs(ctx, conn, "sessions", s.Sessions, func(i int) any {
-		return &schema.Session{
-			ID: s.SessionID(i), OrgID: s.OrgID(s.Organisation(i)), DeviceID: s.DeviceID(i), DeviceMACAddress: s.MAC(i), CreatedAt: created,
-			SharedWithOrgIDs: []string{}, FlightNumbers: []string{}, FlightLoadedStatuses: []string{}, FlightLegIDs: []string{},
-		}
+		return s.session(i, created)
 	})
 	if err != nil {
 		return err

@@ -23,6 +23,8 @@ type Spec struct {
 	Interval int64
 	// NewestAt is the timestamp of the newest points, Unix milliseconds.
 	NewestAt int64
+	// Described gives the sessions references and comments, a time each at which they were made, and ends to some.
+	Described bool
 	// Merged leaves the points and the checkpoints as a service has those that it has had for long: the
 	// first minutes of a measurement would go into merging the parts that loading leaves.
 	Merged bool

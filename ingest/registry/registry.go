@@ -11,10 +11,20 @@ import (
 	"lastseen/schema/keyedlock"
 )
 
-// Watcher is told of every session that is made or changed, after ClickHouse has it and
-// before the change is acknowledged; of one session, in the order of its versions.
+// Watcher is told of every session that Load reads, and of each that is made or changed, after ClickHouse
+// has it and before the change is acknowledged; of one session, in the order of its versions.
 type Watcher interface {
 	PutSession(schema.Session)
+}
+
+// Watchers are told one after the other.
+type Watchers []Watcher
+
+// PutSession implements Watcher.
+func (w Watchers) PutSession(s schema.Session) {
+	for _, watcher := range w {
+		watcher.PutSession(s)
+	}
 }
 
 // Registry knows every device and session: in memory, loaded at start and written through to
@@ -92,7 +102,8 @@ func New(db *schema.DB, watcher Watcher, quotas Quotas, now func() time.Time) *R
 	return r
 }
 
-// Load reads the devices and the sessions from ClickHouse. It is called once, before anything else.
+// Load reads the devices and the sessions from ClickHouse, and tells the watcher of these. It is called once, before
+// anything else.
 func (r *Registry) Load(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -111,16 +122,19 @@ func (r *Registry) Load(ctx context.Context) error {
 		return schema.Failure(err)
 	}
 	clear(createdAt)
-	err = r.db.EachSessionActivity(ctx, func(s schema.SessionActivity) {
+	err = r.db.EachSession(ctx, func(s schema.Session) {
 		d := r.devices[s.DeviceID]
 		if d == nil {
 			d = r.addDevice(s.DeviceID, s.OrgID, s.DeviceMACAddress)
 		}
-		added := &session{id: s.ID, device: d, outliers: s.Outliers, terminatedAt: s.TerminatedAt, scheduledFor: s.ScheduledFor, version: uint32(s.Version)}
-		r.sessions[s.ID] = added
-		if d.current == nil || succeeds(added, s.CreatedAt, d.current, createdAt[d]) {
-			d.current, createdAt[d] = added, s.CreatedAt
+		added := &session{
+			id: s.ID, device: d, outliers: outlierSetting(&s), terminatedAt: unixMilli(s.TerminatedAt), scheduledFor: unixMilli(s.TerminationScheduledFor), version: uint32(s.Version),
 		}
+		r.sessions[s.ID] = added
+		if made := s.CreatedAt.UnixMilli(); d.current == nil || succeeds(added, made, d.current, createdAt[d]) {
+			d.current, createdAt[d] = added, made
+		}
+		r.watcher.PutSession(s)
 	})
 	if err != nil {
 		return schema.Failure(err)

@@ -137,7 +137,6 @@ func (c *collector) collectLastSeen(out sink) {
 	out.counter(lookups, stats.Misses, "miss")
 	out.gauge(sessions, float64(stats.Sessions))
 	out.gauge(dirtySessions, float64(stats.Dirty))
-	out.gauge(loadedRows, float64(stats.Loaded.Sessions), "session")
 	out.gauge(loadedRows, float64(stats.Loaded.Checkpoints), "checkpoint")
 	out.gauge(loadedRows, float64(stats.Loaded.Replayed), "replayed_point")
 	out.gauge(loadedRows, float64(stats.Loaded.Recomputed), "recomputed_session")

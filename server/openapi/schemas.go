@@ -169,7 +169,7 @@ func trackingSchemas() map[string]Schema {
 			"last_seen_at_timestamp": Timestamp(), "last_seen_at_location": Ref("Feature"),
 			"flight_numbers": List(Text(1, 0)), "flight_loaded_statuses": List(Text(1, 0)), "flight_leg_ids": List(Text(1, 0)),
 		}, "_id", "schema_version", "org_id", "device_id", "device_mac_address", "created_at_timestamp", "terminated"),
-		"SessionPage": Object(Schema{"items": List(Ref("Session")), "total_count": Count()}, "items", "total_count"),
+		"SessionPage": Object(Schema{"items": List(Ref("Session")), "total_count": Count(), "next_cursor": Text(1, 0)}, "items", "total_count"),
 		"Suggestions": List(Object(Schema{
 			"type": Schema{"enum": []string{"device_mac_address", "off_chrt_reference_id"}}, "values": List(Text(0, 0)),
 		}, "type", "values")),

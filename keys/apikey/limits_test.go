@@ -132,6 +132,7 @@ func TestAKeyIsRenamedAndNarrowedAndNeverWidened(t *testing.T) {
 		t.Errorf("what was refused has changed the key: %+v", got)
 	}
 
+	f.clock.Advance(time.Second)
 	narrow := schema.KeyLimits{Denied: schema.ScopeHistory | schema.ScopeSessions, Ranges: *ranges("10.1.0.0/16"), RequestsPerSecond: 5}
 	for range 2 { // again is the same answer
 		got, err := update(apikey.Update{Name: new("Renamed"), Denied: &narrow.Denied, Ranges: &narrow.Ranges, RequestsPerSecond: &narrow.RequestsPerSecond})
@@ -139,6 +140,7 @@ func TestAKeyIsRenamedAndNarrowedAndNeverWidened(t *testing.T) {
 			t.Fatalf("%+v, error %v", got, err)
 		}
 	}
+	f.clock.Advance(time.Second)
 	if _, err := update(apikey.Update{Name: new("A second name")}); err != nil {
 		t.Fatal(err)
 	}

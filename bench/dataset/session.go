@@ -7,9 +7,10 @@ import (
 	"lastseen/schema"
 )
 
-// session returns the row of a session. In a data set that is described, one after the other was made; and with one in
+// Session returns the row of a session. In a data set that is described, one after the other was made; and of one in
 // eight an end is known, by hand or by schedule.
-func (s *Spec) session(i int, created time.Time) *schema.Session {
+func (s *Spec) Session(i int) *schema.Session {
+	created := s.createdAt()
 	row := &schema.Session{
 		ID: s.SessionID(i), OrgID: s.OrgID(s.Organisation(i)), DeviceID: s.DeviceID(i), DeviceMACAddress: s.MAC(i), CreatedAt: created,
 		SharedWithOrgIDs: []string{}, FlightNumbers: []string{}, FlightLoadedStatuses: []string{}, FlightLegIDs: []string{},

@@ -52,7 +52,7 @@ type limitFlags struct {
 	HistoryMaxTime           time.Duration  `default:"10m" help:"How long one answer of a history may take, likewise (default ${default})."`
 	PollWait                 time.Duration  `default:"1ms" help:"How long polls of last_seen from more than 128 connections a processor may wait for it before those past what keeps it busy get 503; 0 to answer all, each when its turn comes (default ${default})."`
 	QueueWait                time.Duration  `default:"1s" help:"How long a request waits for its turn before 503 (default ${default})."`
-	CachedKeys               int            `default:"100000" help:"API keys and device credentials kept in memory, about 400 bytes each (default ${default})."`
+	CachedKeys               int            `default:"100000" help:"API keys and device credentials kept in memory, about 750 bytes each (default ${default})."`
 	KeysPerOrganisation      int            `default:"10000" help:"API keys of one organisation that are good at the same time, and as many device credentials; past it 409; 0 for no limit (default ${default})."`
 	RequestRate              ratelimit.Rate `default:"1000000/10s" placeholder:"N/DURATION" help:"Requests of one key or one person: so many at once, and as many again in that time; past it 429; 0 for no limit (default ${default})."`
 	FailureRate              ratelimit.Rate `default:"300/1m" placeholder:"N/DURATION" help:"Bad credentials from one client address; past it 429 for credentials that are not known to be good; 0 for no limit (default ${default})."`

@@ -35,9 +35,10 @@ var product = []struct {
 	{"server/openapi", "keys/apikey"},
 	{"server/console", ""},
 
-	{"ingest", "ingest/decode ingest/registry schema schema/measure"},
+	{"ingest", "ingest/decode ingest/judge ingest/registry schema schema/measure"},
 	{"ingest/decode", "ingest/registry schema"},
 	{"ingest/registry", "schema schema/keyedlock"},
+	{"ingest/judge", ""},
 
 	{"query/history", "query/history/format query/history/stays query/wire schema"},
 	{"query/history/format", "query/wire schema"},

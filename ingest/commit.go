@@ -2,7 +2,9 @@ package ingest
 
 import (
 	"context"
+	"maps"
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -21,22 +23,24 @@ const statementTimeout = 30 * time.Second
 //  1. Admit (Writer.Ingest). The batch's memory is taken from the budget; its points' sessions are resolved by the Directory,
 //     and each point that may not be written is rejected by itself. The rest waits in the queue, or is refused.
 //  2. Choose (lanes.next). A group of usual requests begins when it is due (pace), and takes what waits, up to its bound.
-//     Requests that would take long are written in slices between the groups, and 3 to 8 are of a slice then.
+//     Requests that would take long are written in slices between the groups, and 3 to 9 are of a slice then.
 //  3. Assemble (group.add). Of several points of a group with one identity the last stays. A point may be stored
 //     already when it is not newer than all that is known of its session (Newest), or when its session is in doubt.
 //  4. Look up (store.find). What may be stored is looked up by its identity, once a group.
 //  5. Separate (group.separate). What is stored with the same values needs no writing; what is stored with others is
 //     written with the next version. The group gets its time of receipt, later than every group before it.
-//  6. Insert (store.insert). One statement, which returns when the rows survive a loss of power. Until it returns,
+//  6. Judge (committer.judge). Points that cannot be true are flagged; flags of stored points that prove wrong are rows of
+//     the same insert.
+//  7. Insert (store.insert). One statement, which returns when the rows survive a loss of power. Until it returns,
 //     nobody has heard of the rows.
-//  7. Settle. The commit watermark moves up to the group. After a failure it is held back instead until the rows have
+//  8. Settle. The commit watermark moves up to the group. After a failure it is held back instead until the rows have
 //     appeared or never will, and the sessions are in doubt: whatever comes for them is looked up. An insert that never
 //     reached ClickHouse leaves neither behind.
-//  8. Announce (Notices.Publish). Everybody who must know does: polls show the points from here on.
-//  9. Acknowledge. Each request of the group gets its answer, or each of which this was the last slice, after which its
-//     points are kept (6), seen once (4, 5) and fresh (8).
+//  9. Announce (Notices.Publish). Everybody who must know does: polls show the points from here on.
+//  10. Acknowledge. Each request of the group gets its answer, or each of which this was the last slice, after which its
+//     points are kept (7), seen once (4, 5) and fresh (9).
 //
-// A failure in 4 or 6 ends the group there: nothing of it is announced, and every request of it is answered
+// A failure in 4, 6 or 7 ends the group there: nothing of it is announced, and every request of it is answered
 // schema.Unavailable or schema.DiskFull. The same call may then be made again, since the look-up finds what may have
 // been stored. Marks of outliers take the same way, alone, with Notices told before the insert too (see mark).
 //
@@ -49,13 +53,15 @@ type committer struct {
 	now     func() time.Time
 
 	group      group
-	prefetched []schema.ID // scratch
+	prefetched []schema.ID      // scratch
+	shown      schema.DataPoint // scratch
 	// inDoubt are the sessions for which an insert failed whose outcome is not known: their points may be stored
 	// though nobody heard of them.
 	inDoubt map[schema.ID]doubt
 	// unsettled are the sessions that were marked and of which last_seen could not be told yet.
 	unsettled map[schema.ID]struct{}
 
+	outliers  outliers
 	watermark watermark
 	marked    atomic.Uint64 // how often marks were written
 	counts    *writerCounts
@@ -81,10 +87,12 @@ type store struct {
 	insert func(context.Context, []schema.OwnedPoint) error
 	// newestPoints returns what the history says of sessions' newest points.
 	newestPoints func(context.Context, []schema.ID) ([]schema.Checkpoint, error)
+	// around returns points in a time of each session, in ascending order; see schema.PointTable.ReadAround.
+	around func(ctx context.Context, times []schema.Around, rows int, backwards bool) (map[schema.ID][]schema.DataPoint, error)
 }
 
 func storeIn(db *schema.DB) store {
-	return store{find: db.FindDataPoints, insert: db.InsertDataPoints, newestPoints: db.NewestPoints}
+	return store{find: db.FindDataPoints, insert: db.InsertDataPoints, newestPoints: db.NewestPoints, around: db.ReadAround}
 }
 
 // doubt is what an insert whose outcome is unknown may have written of a session.
@@ -93,14 +101,14 @@ type doubt struct {
 	version uint32 // above the version of each of its rows
 }
 
-func newCommitter(store store, newest Newest, notices Notices, now func() time.Time) committer {
+func newCommitter(store store, newest Newest, notices Notices, now func() time.Time, flagOutliers bool) committer {
 	return committer{
-		store: store, newest: newest, notices: notices, now: now, group: newGroup(),
+		store: store, newest: newest, notices: notices, now: now, group: newGroup(), outliers: newOutliers(flagOutliers, now().UnixMilli()),
 		inDoubt: make(map[schema.ID]doubt), unsettled: make(map[schema.ID]struct{}), counts: newWriterCounts(), findCost: findCost,
 	}
 }
 
-// write takes points of some requests through the stages 3 to 8. On an error, which matches schema.Unavailable or
+// write takes points of some requests through the stages 3 to 9. On an error, which matches schema.Unavailable or
 // schema.DiskFull, none of them is shown.
 func (c *committer) write(parts []part) error {
 	c.begin()
@@ -114,7 +122,7 @@ func (c *committer) write(parts []part) error {
 			p := &r.points[i]
 			o := &r.batch.Targets[p.Target].Owner
 			p.SessionID = o.Session
-			g.add(&p.DataPoint, r.orgID, o.DeviceID)
+			g.add(&p.DataPoint, r.orgID, o)
 		}
 	}
 	stored, err := c.find(g.keysToFind())
@@ -123,28 +131,61 @@ func (c *committer) write(parts []part) error {
 	}
 	stamp := c.watermark.next(c.now().UnixMilli())
 	fresh := g.separate(stored, stamp)
-	ctx, cancel := context.WithTimeout(context.Background(), statementTimeout)
-	defer cancel()
-	began := time.Now()
-	err = c.store.insert(ctx, fresh)
-	c.took.insert, c.took.months = time.Since(began), monthsOf(fresh)
+	changed, err := c.judge(g, fresh)
 	if err != nil {
-		if !schema.NeverBegun(err) {
-			c.putInDoubt(fresh)
-			c.watermark.fail(stamp)
-		}
-		c.counts.failures.Add(1)
 		return schema.Failure(err)
 	}
-	if len(fresh) > 0 { // what is settled never passes what is stored; see watermark.begin
-		c.watermark.done(stamp, c.now())
+	if err := c.insert(fresh, changed, stamp, len(parts)); err != nil {
+		return err
 	}
-	c.counts.inserted(len(parts), len(fresh), len(g.rows)-len(fresh), began)
+	c.outliers.remember(g)
 	for i, r := range parts {
 		r.replaced += g.replaced[i]
 	}
 	// Points that were there already are shown too: an insert that failed may have written them.
 	c.notices.Publish(g.rows)
+	if len(changed.shown) > 0 {
+		c.notices.Publish(changed.shown)
+	}
+	if len(changed.marked) > 0 {
+		return c.settle(changed.marked)
+	}
+	return nil
+}
+
+// insert writes the points of a group, received at a time, that so many requests brought, and the stored points whose
+// flags change because of them.
+func (c *committer) insert(fresh []schema.OwnedPoint, changed flagChanges, stamp int64, requests int) error {
+	ctx, cancel := context.WithTimeout(context.Background(), statementTimeout)
+	defer cancel()
+	if len(changed.marked) > 0 {
+		if err := c.notices.BeginMark(ctx, slices.Collect(maps.Keys(changed.marked))); err != nil {
+			return schema.Failure(err)
+		}
+	}
+	rows := fresh
+	if len(changed.shown)+len(changed.others) > 0 {
+		rows = slices.Concat(fresh, changed.shown, changed.others)
+	}
+	began := time.Now()
+	err := c.store.insert(ctx, rows)
+	if len(rows) > len(fresh) {
+		c.marked.Add(1) // also after a failure, when they may be there
+	}
+	c.took.insert, c.took.months = time.Since(began), monthsOf(rows)
+	if err != nil {
+		if !schema.NeverBegun(err) {
+			c.putInDoubt(rows)
+			c.watermark.fail(stamp)
+		}
+		c.counts.failures.Add(1)
+		maps.Copy(c.unsettled, changed.marked) // what became of them, the history knows
+		return schema.Failure(err)
+	}
+	if len(rows) > 0 { // what is settled never passes what is stored; see watermark.begin
+		c.watermark.done(stamp, c.now())
+	}
+	c.counts.inserted(requests, len(fresh), len(c.group.rows)-len(fresh), began)
 	return nil
 }
 
@@ -192,10 +233,11 @@ func (c *committer) putInDoubt(rows []schema.OwnedPoint) {
 // knowledge says what is known of a session's points without asking ClickHouse.
 func (c *committer) knowledge(session schema.ID) groupSession {
 	s := groupSession{newest: math.MaxInt64, last: math.MinInt64}
-	newest, known := c.newest.NewestTimestamp(session)
+	newest, known := c.newest.LastKnown(session, &c.shown)
 	if known {
 		s.newest = newest
 	}
+	s.doubts = c.outliers.doubtsOf(session, &c.shown, newest, known)
 	if d, doubtful := c.inDoubt[session]; doubtful {
 		if known && newest >= d.until {
 			delete(c.inDoubt, session) // all that it covers is looked up anyway

@@ -71,6 +71,10 @@ func (f *faults) around(s store) store {
 			return f.take("insert", &f.insert)(func() error { return s.insert(ctx, rows) })
 		},
 		newestPoints: s.newestPoints,
+		around: func(ctx context.Context, times []schema.Around, rows int, backwards bool) (map[schema.ID][]schema.DataPoint, error) {
+			f.note("around")
+			return s.around(ctx, times, rows, backwards)
+		},
 	}
 }
 

@@ -55,10 +55,15 @@ func (r *reader) hold() (entered <-chan struct{}, proceed chan<- struct{}) {
 
 func (r *reader) Prefetch([]schema.ID) {}
 
-func (r *reader) NewestTimestamp(session schema.ID) (int64, bool) {
+func (r *reader) LastKnown(session schema.ID, shown *schema.DataPoint) (int64, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	ms, known := r.newest[session]
+	p, there := r.shown[session]
+	if !there {
+		p = schema.DataPoint{SessionID: session, Outlier: schema.OutlierByUser}
+	}
+	*shown = p
 	return ms, known
 }
 

@@ -1,6 +1,9 @@
 package ingest
 
-import "lastseen/schema"
+import (
+	"lastseen/ingest/registry"
+	"lastseen/schema"
+)
 
 // group is the points of one insert, those of a group of requests or of a slice. Its memory is kept for the next.
 type group struct {
@@ -8,6 +11,7 @@ type group struct {
 	rows     []schema.OwnedPoint // one an identity: of several in the group the last
 	find     []bool              // for each row, whether it may be stored already
 	from     []int32             // for each row, its request's place in the group
+	of       []int32             // for each row, its session's place in states
 	replaced []int               // for each request, how many of its points took the place of one with other values
 	sessions map[schema.ID]int32 // places in states
 	states   []groupSession
@@ -23,6 +27,8 @@ type groupSession struct {
 	newest  int64  // no point that is newer is stored; Unix milliseconds
 	last    int64  // the newest in the group so far
 	version uint32 // the least that a new row may have
+
+	doubts // what says which of its points cannot be true
 }
 
 func newGroup() group {
@@ -32,8 +38,9 @@ func newGroup() group {
 // reset drops the points.
 func (g *group) reset() {
 	clear(g.rows)
+	clear(g.states)
 	g.rows, g.find, g.states, g.keys = g.rows[:0], g.find[:0], g.states[:0], g.keys[:0]
-	g.from, g.replaced = g.from[:0], g.replaced[:0]
+	g.from, g.of, g.replaced = g.from[:0], g.of[:0], g.replaced[:0]
 	clear(g.sessions)
 	clear(g.byKey)
 	g.indexed, g.latest = false, 0
@@ -43,9 +50,10 @@ func (g *group) reset() {
 func (g *group) begin() { g.replaced = append(g.replaced, 0) }
 
 // add puts a point into the group, in place of one with the same identity.
-func (g *group) add(p *schema.DataPoint, orgID string, deviceID schema.ID) {
+func (g *group) add(p *schema.DataPoint, orgID string, o *registry.Owner) {
 	s := g.state(p.SessionID)
-	row := schema.OwnedPoint{DataPoint: *p, OrgID: orgID, DeviceID: deviceID}
+	s.setting = o.Outliers
+	row := schema.OwnedPoint{DataPoint: *p, OrgID: orgID, DeviceID: o.DeviceID}
 	row.Version = s.version
 	find := p.Timestamp <= s.newest
 	// Mostly a session's points come in the order of their time, and cannot be there twice.
@@ -69,6 +77,7 @@ func (g *group) add(p *schema.DataPoint, orgID string, deviceID schema.ID) {
 		g.byKey[keyOf(p)] = len(g.rows)
 	}
 	g.rows, g.find, g.from = append(g.rows, row), append(g.find, find), append(g.from, int32(len(g.replaced)-1))
+	g.of = append(g.of, g.latest)
 }
 
 func keyOf(p *schema.DataPoint) schema.PointKey {
@@ -116,11 +125,13 @@ func (g *group) separate(stored map[schema.PointKey]schema.DataPoint, now int64)
 				}
 				p.Version = max(p.Version, there.Version+1)
 				p.Outlier = there.Outlier
+				g.states[g.of[i]].review = true
 				g.replaced[g.from[i]]++
 			}
 		}
 		p.ReceivedAt = now
 		g.rows[fresh], g.rows[i] = g.rows[i], g.rows[fresh]
+		g.of[fresh], g.of[i] = g.of[i], g.of[fresh]
 		fresh++
 	}
 	return g.rows[:fresh]

@@ -91,9 +91,10 @@ func (c *committer) mark(m *marks, keys []schema.PointKey) error {
 			continue
 		}
 		p.Outlier = m.outlier
-		p.Version++
+		p.Version = max(p.Version+1, schema.PersonVersion)
 		rows = append(rows, schema.OwnedPoint{DataPoint: p, OrgID: wanted.orgID, DeviceID: wanted.deviceID})
 		sessions[p.SessionID] = struct{}{}
+		delete(c.outliers.tracks, p.SessionID) // what was in doubt is not any more
 	}
 	if len(rows) == 0 {
 		// An earlier call may have written what this one asks for and not got further.

@@ -18,11 +18,12 @@ type Directory interface {
 // Newest tells what is known of sessions' newest points without asking ClickHouse. The Writer calls it from one
 // goroutine.
 type Newest interface {
-	// Prefetch is a hint that NewestTimestamp will be called for the sessions next.
+	// Prefetch is a hint that LastKnown will be called for the sessions next.
 	Prefetch(sessions []schema.ID)
-	// NewestTimestamp returns the timestamp (Unix milliseconds) of the newest point of a session
-	// that was ever published or loaded, outliers included, and false when it knows of none.
-	NewestTimestamp(session schema.ID) (ms int64, known bool)
+	// LastKnown fills shown with the newest point of a session that is no outlier or, when all are, with the
+	// newest of those, and returns the timestamp (Unix milliseconds) of the newest point that was ever published
+	// or loaded, outliers included. It returns false when it knows of none.
+	LastKnown(session schema.ID, shown *schema.DataPoint) (newest int64, known bool)
 }
 
 // Notices tells everybody who must hear of a change to points, and returns when they have. The Writer calls it from

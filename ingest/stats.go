@@ -77,6 +77,8 @@ type WriterStats struct {
 	InsertFailures uint64            // inserts that failed
 	Repeated       uint64            // points that were stored already
 	Rejected       map[string]uint64 // points that were not taken, by reason
+	Flagged        map[string]uint64 // points that were marked as outliers because they cannot be true, by reason
+	Lifted         uint64            // such marks that were taken away again
 
 	Waiting                  int    // requests in the queue
 	QueueLimit, QueueInUse   int    // points that may wait for the next insert under overload, and that do; large requests count for less
@@ -92,11 +94,16 @@ func (w *Writer) Stats() WriterStats {
 	stats := WriterStats{
 		GroupRequests: c.requests.Distribution(), GroupPoints: c.points.Distribution(), InsertTime: c.duration.Distribution(),
 		InsertFailures: c.failures.Load(), Repeated: uint64(c.repeated.Value()), Rejected: make(map[string]uint64, len(c.rejections)),
+		Flagged:     make(map[string]uint64),
 		BudgetBytes: w.budget.Capacity(), BudgetInUse: w.budget.InUse(), BudgetRefused: w.budget.Refused(),
 	}
 	for reason, count := range c.rejections {
 		stats.Rejected[reason] = uint64(count.Value())
 	}
+	for reason, count := range w.committer.outliers.flagged {
+		stats.Flagged[outlierOf(reason).Reason()] = uint64(count.Value())
+	}
+	stats.Lifted = uint64(w.committer.outliers.lifted.Value())
 	stats.QueueLimit = w.queue.limit
 	stats.Waiting, stats.QueueInUse, stats.QueueRefused = w.queue.stats()
 	return stats

@@ -25,6 +25,8 @@ type WriterOptions struct {
 	Retention time.Duration
 	// ClockAhead is how far ahead of the clock a point's timestamp may lie; 0 means DefaultClockAhead.
 	ClockAhead time.Duration
+	// FlagOutliers says whether points that cannot be true are flagged in sessions that do not say so themselves.
+	FlagOutliers bool
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// ReceivedThrough is the newest time (Unix milliseconds) at which a point that is stored was
@@ -122,7 +124,7 @@ func newWriter(store store, directory Directory, newest Newest, notices Notices,
 		expired: fmt.Sprintf(detailExpired, options.Retention/(24*time.Hour)),
 		queue:   newQueue(options.Queue, options.Now),
 		wake:    make(chan struct{}, 1), stopped: make(chan struct{}),
-		committer: newCommitter(store, newest, notices, options.Now),
+		committer: newCommitter(store, newest, notices, options.Now, options.FlagOutliers),
 	}
 	w.lanes = newLanes(&w.committer, w.queue, options.limits, options.Interval, w.answer)
 	w.committer.watermark.begin(options.ReceivedThrough, options.Unsettled, options.Now())

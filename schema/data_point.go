@@ -17,11 +17,43 @@ const (
 // Outlier says whether a point counts for last_seen, buckets and clusters, and who decided that.
 type Outlier uint8
 
-// A point counts unless somebody marked it.
+// A point counts unless a person marked it, or the service did because it cannot be true.
 const (
-	NotOutlier    Outlier = 0
-	OutlierByUser Outlier = 1
+	NotOutlier        Outlier = 0
+	OutlierByUser     Outlier = 1
+	OutlierTooFast    Outlier = 2 // nothing gets there in that time
+	OutlierNullIsland Outlier = 3 // at 0/0, where receivers are that know no position
+	OutlierAhead      Outlier = 4 // its time lies in the future
 )
+
+// Labeller and Reason are the words by which the API says who marked a point and why; Reason is empty for what a
+// person marked.
+func (o Outlier) Labeller() string {
+	switch o {
+	case NotOutlier:
+		return ""
+	case OutlierByUser:
+		return "user"
+	}
+	return "auto"
+}
+
+// Reason is described at Labeller.
+func (o Outlier) Reason() string {
+	switch o {
+	case OutlierTooFast:
+		return "speed"
+	case OutlierNullIsland:
+		return "null_island"
+	case OutlierAhead:
+		return "future"
+	}
+	return ""
+}
+
+// PersonVersion is the least version of a row whose mark, or whose having none, is a person's decision. The service
+// changes no such mark.
+const PersonVersion = 1 << 31
 
 // DataPoint is one position of one session in the fixed-point units in which it is stored. Its
 // identity is the pair of SessionID and Timestamp. Use NewDataPoint to have the optional values
@@ -42,8 +74,14 @@ type DataPoint struct {
 
 	Outlier Outlier
 	// Version decides which of two rows with the same identity counts: the higher one. What a
-	// device sends first is 0; each replacement and each mark adds one.
+	// device sends first is 0; each replacement and each mark adds one, and a person's mark makes it PersonVersion
+	// at least.
 	Version uint32
+}
+
+// DecidedByPerson reports whether a person has said that the point is an outlier, or that it is none.
+func (p *DataPoint) DecidedByPerson() bool {
+	return p.Outlier == OutlierByUser || p.Version >= PersonVersion
 }
 
 // NewDataPoint returns a point whose optional values are absent.

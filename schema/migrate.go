@@ -62,6 +62,12 @@ var migrations = []migration{
 		}
 		return statements
 	}},
+	{8, "whether a session's points are judged", func(l layout) (statements []string) {
+		for _, name := range slices.Compact([]string{l.local(sessionsTable), sessionsTable.name}) {
+			statements = append(statements, "ALTER TABLE "+name+l.onCluster()+" ADD COLUMN IF NOT EXISTS outliers Nullable(String) AFTER flight_leg_ids")
+		}
+		return statements
+	}},
 }
 
 // schemaMigrationsTable records which steps have run.

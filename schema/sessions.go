@@ -36,7 +36,36 @@ var sessionsTable = table{
 // sessionSelect is the select list that a Session scans.
 const sessionSelect = `session_id, org_id, device_id, device_mac_address, created_at, comments, off_chrt_reference_id,
   off_chrt_shipper_org_data_id, public, shared_with_org_ids, termination_scheduled_for, terminated_at,
-  flight_numbers, flight_loaded_statuses, flight_leg_ids, version`
+  flight_numbers, flight_loaded_statuses, flight_leg_ids, outliers, version`
+
+// OutlierSetting says whether a session's points are judged, whether they can be true.
+type OutlierSetting uint8
+
+// A session may leave it to the service.
+const (
+	OutliersUnset OutlierSetting = iota
+	FlagOutliers
+	LeaveOutliers
+)
+
+// The words for an OutlierSetting, of flags and in the API.
+const (
+	WordFlagOutliers  = "flag"
+	WordLeaveOutliers = "off"
+)
+
+// ParseOutlierSetting reads a word; the empty one is OutliersUnset.
+func ParseOutlierSetting(word string) (setting OutlierSetting, ok bool) {
+	switch word {
+	case "":
+		return OutliersUnset, true
+	case WordFlagOutliers:
+		return FlagOutliers, true
+	case WordLeaveOutliers:
+		return LeaveOutliers, true
+	}
+	return OutliersUnset, false
+}
 
 // Session is one journey of one device. Pointers are nil where a value is unknown.
 type Session struct {
@@ -55,6 +84,7 @@ type Session struct {
 	FlightNumbers           []string   `ch:"flight_numbers"`
 	FlightLoadedStatuses    []string   `ch:"flight_loaded_statuses"`
 	FlightLegIDs            []string   `ch:"flight_leg_ids"`
+	Outliers                *string    `ch:"outliers"` // a word of an OutlierSetting
 	Version                 uint64     `ch:"version"`
 }
 
@@ -87,7 +117,7 @@ func (db *SessionTable) SaveSession(ctx context.Context, s Session) error {
 		{Name: "termination_scheduled_for", Data: nullableTimeColumn(s.TerminationScheduledFor)},
 		{Name: "terminated_at", Data: nullableTimeColumn(s.TerminatedAt)},
 		{Name: "flight_numbers", Data: listColumn(s.FlightNumbers)}, {Name: "flight_loaded_statuses", Data: listColumn(s.FlightLoadedStatuses)},
-		{Name: "flight_leg_ids", Data: listColumn(s.FlightLegIDs)}, {Name: "version", Data: proto.ColUInt64{s.Version}},
+		{Name: "flight_leg_ids", Data: listColumn(s.FlightLegIDs)}, {Name: "outliers", Data: nullableTextColumn(s.Outliers)}, {Name: "version", Data: proto.ColUInt64{s.Version}},
 	})
 	if err != nil {
 		return fmt.Errorf("save a session: %w", err)

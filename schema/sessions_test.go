@@ -60,7 +60,25 @@ func TestSaveSession(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
+	all := map[schema.ID]schema.Session{}
+	if err := db.EachSession(t.Context(), func(s schema.Session) { all[s.ID] = s }); err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != len(want) {
+		t.Errorf("read %d sessions, want %d", len(all), len(want))
+	}
+	for _, s := range want {
+		if diff := cmp.Diff(s, all[s.ID], equateEmpty); diff != "" {
+			t.Errorf("read with all (-want +got):\n%s", diff)
+		}
+	}
+	if _, found, err := db.FindSession(t.Context(), "org_other", want[0].ID); found || err != nil {
+		t.Errorf("another organisation: found %v, error %v", found, err)
+	}
 }
+
+// equateEmpty makes nil and empty lists equal.
+var equateEmpty = cmp.Transformer("list", func(list []string) []string { return append([]string{}, list...) })
 
 // TestASessionIsSharedWithAsManyAsMayBe saves the longest lists, which are longer than a server lets a
 // parameter be.
@@ -80,37 +98,6 @@ func TestASessionIsSharedWithAsManyAsMayBe(t *testing.T) {
 		t.Fatalf("FindSession: %v, %v", found, err)
 	}
 	if diff := schematest.Diff(want, inUTC(got)); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-func TestEachSessionActivity(t *testing.T) {
-	t.Parallel()
-	db := schematest.Open(t)
-	at := time.UnixMilli(1768469400120).UTC()
-	want := map[schema.ID]schema.SessionActivity{}
-	for i := range 4 {
-		s := schema.Session{ID: schema.NewID(), OrgID: "org_a", DeviceID: schema.NewID(), DeviceMACAddress: "van-1", CreatedAt: at}
-		activity := schema.SessionActivity{ID: s.ID, OrgID: s.OrgID, DeviceID: s.DeviceID, DeviceMACAddress: "van-1", CreatedAt: at.UnixMilli(), Version: 3}
-		if i&1 != 0 {
-			s.TerminationScheduledFor, activity.ScheduledFor = ptr(at.Add(time.Hour)), at.Add(time.Hour).UnixMilli()
-		}
-		for version := range uint64(4) { // the last one counts
-			s.Version = version
-			if i&2 != 0 && version == 3 {
-				s.TerminatedAt, activity.TerminatedAt = ptr(at.Add(time.Minute)), at.Add(time.Minute).UnixMilli()
-			}
-			if err := db.SaveSession(t.Context(), s); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want[s.ID] = activity
-	}
-	got := map[schema.ID]schema.SessionActivity{}
-	if err := db.EachSessionActivity(t.Context(), func(s schema.SessionActivity) { got[s.ID] = s }); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

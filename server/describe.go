@@ -181,9 +181,10 @@ func listParameters() []openapi.Parameter {
 	parameters := []openapi.Parameter{
 		optional("sort_by", "", openapi.Choice("created_at_timestamp", "last_seen_at_timestamp", "termination_scheduled_for_timestamp", "terminated_at_timestamp")),
 		optional("sort_order", "", openapi.Choice("desc", "asc")),
-		optional("page", "1 when left out.", whole(pageRange)),
+		optional("page", "1 when left out; not with cursor.", whole(pageRange)),
 		optional("page_size", "50 when left out.", whole(pageSizeRange)),
-		optional("search", "Text in the reference, the device's address or the comments, whatever its case.", openapi.Text(0, 0)),
+		optional("cursor", "The next_cursor of the page before, with the same filters and order; from the first page on, every session comes once, however the order changes meanwhile.", openapi.Text(1, 0)),
+		optional("search", "Text in the reference, the device's address or the comments, whatever its case and composition.", openapi.Text(0, 0)),
 	}
 	for _, name := range []string{"terminated", "public", "has_last_seen"} {
 		parameters = append(parameters, optional("filter_"+name, "", openapi.Boolean()))

@@ -150,6 +150,9 @@ func TestLastSeenChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 		table := latest.New(s.db, time.Now)
+		if err := s.db.EachSession(t.Context(), table.PutSession); err != nil {
+			t.Fatal(err)
+		}
 		if err := table.Load(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}

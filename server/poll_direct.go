@@ -124,7 +124,7 @@ func (d *directPolls) look(a *directAnswer, c *transport.Conn, poll *transport.P
 	wait, refusal := s.decide(d.route, principal, &a.from, now, transport.Handover{})
 	if refusal == nil {
 		found := s.services.LastSeen.Peek(session, principal.OrgID, &a.point)
-		if found != latest.NotFound && s.slots.Keep(c.Slot(), now) {
+		if found != latest.NotFound && s.slots.Keep(c.Slot(), principal.OrgID, now) {
 			s.services.Authenticator.CountKnown(principal)
 			a.principal = principal
 			s.services.LastSeen.CountLookup(found)

@@ -93,7 +93,7 @@ func routes() []route {
 		scoped(schema.ScopeHistory, read(pathDataPoints, "The data points of a session in a range of time, and its stationary clusters", streamQueue, 10*time.Minute, dataPoints)),
 		scoped(schema.ScopeHistory, read(pathFeed, "The data points of all sessions by their arrival, from one cursor to the next", streamQueue, 10*time.Minute, dataPointsFeed)),
 		scoped(schema.ScopeSessions, read(pathSessionsList, "A page of the sessions that the organisation may see", queryQueue, 20*time.Second, listSessions)),
-		scoped(schema.ScopeSessions, read(pathSessionsGet, "One session", queryQueue, 20*time.Second, getSession)),
+		scoped(schema.ScopeSessions, read(pathSessionsGet, "One session", noQueue, 5*time.Second, getSession)),
 		scoped(schema.ScopeSessions, read(pathTypeahead, "Suggestions for a text that is being typed", queryQueue, 20*time.Second, typeahead)),
 
 		quiet(route{

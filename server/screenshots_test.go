@@ -120,11 +120,21 @@ func (s *service) inhabit() {
 			Hash: sha256.Sum256([]byte(k.prefix)), ID: schema.NewID(), Kind: k.kind, OrgID: "org_harbour_logistics", Name: k.name, Prefix: k.prefix,
 			CreatedByUserID: k.user, CreatedAt: now.Add(k.created), ExpiresAt: now.Add(k.expires),
 		}
+		var counted []schema.KeyRequests
+		if k.used != 0 && k.kind == schema.KindAPIKey {
+			record.Denied, record.RequestsPerSecond = schema.ScopeHistory, 200
+			for days := range min(30, int(-k.created/day)+1) {
+				counted = append(counted, schema.KeyRequests{
+					OrgID: record.OrgID, KeyID: record.ID, Date: now.AddDate(0, 0, -days).Truncate(day), Route: pathLastSeen, Outcome: "ok",
+					Requests: uint64(20_000 + days*days*1370%9000 - 2000*(days%7/5)),
+				})
+			}
+		}
 		event := schema.KeyEvent{
 			ID: schema.NewID(), OrgID: record.OrgID, Kind: k.kind, KeyID: record.ID, Name: k.name, Prefix: k.prefix,
 			Action: schema.KeyCreated, UserID: k.user, At: record.CreatedAt,
 		}
-		steps := []error{s.db.InsertAPIKey(s.Context(), record), s.db.InsertKeyEvent(s.Context(), event)}
+		steps := []error{s.db.AddKeyRequests(s.Context(), record.ID.String(), counted), s.db.InsertAPIKey(s.Context(), record), s.db.InsertKeyEvent(s.Context(), event)}
 		if k.used != 0 {
 			steps = append(steps, s.db.RecordKeyUses(s.Context(), []schema.KeyUse{{Hash: record.Hash, At: now.Add(k.used)}}))
 		}

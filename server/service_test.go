@@ -96,7 +96,8 @@ func start(tb testing.TB, adjust ...func(*setup)) *service {
 func (s *service) services(ctx context.Context) Services {
 	s.Helper()
 	lastSeen := latest.New(s.db, time.Now)
-	registry := registry.New(s.db, lastSeen, registry.Quotas{}, time.Now)
+	index := sessions.NewIndex(lastSeen)
+	registry := registry.New(s.db, registry.Watchers{index, lastSeen}, registry.Quotas{}, time.Now)
 	for _, load := range []func() error{
 		func() error { return lastSeen.Load(ctx, nil) },
 		func() error { return registry.Load(ctx) },
@@ -135,7 +136,7 @@ func (s *service) services(ctx context.Context) Services {
 		Writer:        writer,
 		LastSeen:      lastSeen,
 		History:       history.New(s.db, lastSeen, history.Options{CursorKey: cursorKey, Watermark: writer}),
-		Sessions:      sessions.New(s.db, lastSeen, time.Now),
+		Sessions:      sessions.NewReader(index, issuer.DeriveKey("session cursors"), time.Now),
 		Changes:       changes.New(lastSeen, issuer.DeriveKey("changes cursors")),
 		SignIn:        signIn,
 		Ready: func(ctx context.Context) error {

@@ -20,10 +20,18 @@ func listSessions(c *call) error {
 		PageSize:   p.Integer("page_size", 50, pageSizeRange),
 		Filter:     sessionFilter(p),
 	}
+	if cursor, present := p.Optional("cursor"); present {
+		if request.Cursor = cursor; cursor == "" {
+			p.Reject("cursor", "Use a cursor as it came, or leave the parameter out to begin anew.")
+		}
+		if p.Present("page") {
+			p.Reject("page", "Leave this out: a cursor says which page is meant.")
+		}
+	}
 	if err := p.Problem(); err != nil {
 		return err
 	}
-	page, err := c.server.services.Sessions.List(c.context(), c.principal.OrgID, request)
+	page, err := c.server.services.Sessions.List(c.principal.OrgID, request)
 	if err != nil {
 		return err
 	}
@@ -32,20 +40,20 @@ func listSessions(c *call) error {
 	return nil
 }
 
-func sortBy(p *input.Parameters) schema.SessionSort {
+func sortBy(p *input.Parameters) sessions.Sort {
 	switch p.Choice("sort_by", "created_at_timestamp", "last_seen_at_timestamp", "termination_scheduled_for_timestamp", "terminated_at_timestamp") {
 	case "last_seen_at_timestamp":
-		return schema.SortByLastSeenAt
+		return sessions.ByLastSeenAt
 	case "termination_scheduled_for_timestamp":
-		return schema.SortByTerminationScheduledFor
+		return sessions.ByTerminationScheduledFor
 	case "terminated_at_timestamp":
-		return schema.SortByTerminatedAt
+		return sessions.ByTerminatedAt
 	}
-	return schema.SortByCreatedAt
+	return sessions.ByCreatedAt
 }
 
-func sessionFilter(p *input.Parameters) schema.SessionFilter {
-	return schema.SessionFilter{
+func sessionFilter(p *input.Parameters) sessions.Filter {
+	return sessions.Filter{
 		Scope:                   orgScope(p),
 		Search:                  p.Text("search"),
 		Terminated:              p.Boolean("filter_terminated"),
@@ -72,8 +80,8 @@ func orgScope(p *input.Parameters) schema.OrgScope {
 	return schema.OwnedAndShared
 }
 
-func timeRange(p *input.Parameters, prefix string) schema.TimeRange {
-	var times schema.TimeRange
+func timeRange(p *input.Parameters, prefix string) sessions.TimeRange {
+	var times sessions.TimeRange
 	if from := p.Timestamp(prefix + "_gte"); from != nil {
 		times.From = *from
 	}
@@ -90,7 +98,7 @@ func getSession(c *call) error {
 	if err := p.Problem(); err != nil {
 		return err
 	}
-	session, err := c.server.services.Sessions.Get(c.context(), c.principal.OrgID, id)
+	session, err := c.server.services.Sessions.Get(c.principal.OrgID, id)
 	if err != nil {
 		return err
 	}
@@ -106,7 +114,7 @@ func typeahead(c *call) error {
 	if err := p.Problem(); err != nil {
 		return err
 	}
-	suggestions, err := c.server.services.Sessions.Typeahead(c.context(), c.principal.OrgID, text, scope, limit)
+	suggestions, err := c.server.services.Sessions.Typeahead(c.principal.OrgID, text, scope, limit)
 	if err != nil {
 		return err
 	}

@@ -100,6 +100,36 @@ func TestSessionsAreSeenOnTheMap(t *testing.T) {
 	p.staysHome()
 }
 
+// TestTheMapFollowsWhatChangesByEvents: what moves is told and not asked for, and what is new or has ended is asked for when
+// that is told.
+func TestTheMapFollowsWhatChangesByEvents(t *testing.T) {
+	chromium(t)
+	s := start(t)
+	session, ends := s.session("org_a", "van-1"), s.session("org_a", "van-2")
+	s.drive(session, 5, 10)
+	s.drive(ends, 5, 10)
+	p := newTab(t, base(s))
+	p.signIn(s.link(owner))
+	lists := `performance.getEntriesByType("resource").filter(({ name }) => name.includes("/sessions/list/v1")).length`
+	p.do(says(".session-list", "36 km/h"), untilTrue(lists+" >= 5")) // the first looks, with those at what has ended
+	if n := s.longPolls(); n != 1 {
+		t.Errorf("%d streams are open, want one", n)
+	}
+	asked := eval[int](p, lists)
+	for _, speed := range []float64{20, 15, 25} {
+		s.drive(session, 1, speed)
+		p.do(says(".session-list", fmt.Sprintf("%.0f km/h", speed*3.6)))
+	}
+	if again := eval[int](p, lists); again > asked+1 {
+		t.Errorf("the list was asked %d times while three points came", again-asked)
+	}
+	fresh := s.session("org_a", "van-3")
+	s.drive(fresh, 1, 10)
+	p.do(says(".session-list", "van-3"))
+	s.post(pathTerminate+"?session_id="+ends, s.token("org_a", keys.RoleOperator), "", 200)
+	p.do(untilTrue(`!document.querySelector(".session-list").innerText.includes("van-2")`), says(".chips", "Ended"))
+}
+
 // TestAPublicLinkShowsOneSession: whoever has the link sees it without an account, and no longer than it is public.
 func TestAPublicLinkShowsOneSession(t *testing.T) {
 	chromium(t)

@@ -44,6 +44,12 @@ ORDER BY session_id, timestamp`
 	ByArrival = " ORDER BY received_at, session_id, timestamp"
 )
 
+// The paths at which Postgres answers about sessions as lastseen does; the parameter org says whose.
+const (
+	PathList      = "/tracking/sessions/list/v1"
+	PathTypeahead = "/tracking/sessions/typeahead/v1"
+)
+
 // Config says what a task does.
 type Config struct {
 	// Name is the baseline to serve, and Address (host:port) where.

@@ -47,7 +47,7 @@ func TestALoadedDataSetIsWhatTheSpecSays(t *testing.T) {
 	db := store.DB
 
 	sessions := 0
-	if err := db.EachSessionAccess(ctx, func(schema.SessionAccess) { sessions++ }); err != nil || sessions != spec.Sessions {
+	if err := db.EachSession(ctx, func(schema.Session) { sessions++ }); err != nil || sessions != spec.Sessions {
 		t.Errorf("%d sessions: %v", sessions, err)
 	}
 	devices := 0

@@ -3,7 +3,6 @@ package dataset
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
@@ -20,7 +19,7 @@ func Load(ctx context.Context, into *Opened, s Spec) error {
 	if err := db.Migrate(ctx); err != nil {
 		return err
 	}
-	created := time.UnixMilli(s.NewestAt - int64(s.PointsPerSession)*s.Interval).UTC()
+	created := s.createdAt()
 	err := insertStructs(ctx, conn, "devices", s.Sessions, func(i int) any {
 		return &schema.Device{ID: s.DeviceID(i), OrgID: s.OrgID(s.Organisation(i)), MACAddress: s.MAC(i), CreatedAt: created}
 	})
@@ -28,10 +27,7 @@ func Load(ctx context.Context, into *Opened, s Spec) error {
 		return err
 	}
 	err = insertStructs(ctx, conn, "sessions", s.Sessions, func(i int) any {
-		return &schema.Session{
-			ID: s.SessionID(i), OrgID: s.OrgID(s.Organisation(i)), DeviceID: s.DeviceID(i), DeviceMACAddress: s.MAC(i), CreatedAt: created,
-			SharedWithOrgIDs: []string{}, FlightNumbers: []string{}, FlightLoadedStatuses: []string{}, FlightLegIDs: []string{},
-		}
+		return s.Session(i)
 	})
 	if err != nil {
 		return err

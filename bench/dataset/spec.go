@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"time"
 
 	"lastseen/schema"
 )
@@ -23,6 +24,8 @@ type Spec struct {
 	Interval int64
 	// NewestAt is the timestamp of the newest points, Unix milliseconds.
 	NewestAt int64
+	// Described gives the sessions references and comments, a time each at which they were made, and ends to some.
+	Described bool
 	// Merged leaves the points and the checkpoints as a service has those that it has had for long: the
 	// first minutes of a measurement would go into merging the parts that loading leaves.
 	Merged bool
@@ -69,6 +72,11 @@ func mix(x uint64) uint64 {
 
 // NewestTimestamp returns the timestamp of a session's newest point, Unix milliseconds.
 func (s *Spec) NewestTimestamp(session int) int64 { return s.NewestAt - int64(session%spread) }
+
+// createdAt is when the data set's devices, and at the latest its sessions, were made.
+func (s *Spec) createdAt() time.Time {
+	return time.UnixMilli(s.NewestAt - int64(s.PointsPerSession)*s.Interval).UTC()
+}
 
 // Point fills p with the number-th point of a session, 0 being the oldest and PointsPerSession-1
 // the newest. Vehicles drive closed curves, stop now and then, and jitter while they stand.

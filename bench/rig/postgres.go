@@ -127,6 +127,9 @@ func (r *Rig) StartDatabase(ctx context.Context, folder string) (d *Database, ab
 
 // makeDatabase has initdb make a database, as the user who is to run it.
 func makeDatabase(ctx context.Context, dir, data, bin string, credential *syscall.Credential) error {
+	if err := os.RemoveAll(data); err != nil { // of a database that was there before and has been stopped
+		return fmt.Errorf("remove an earlier database: %w", err)
+	}
 	if credential != nil {
 		if err := os.Chown(dir, int(credential.Uid), int(credential.Gid)); err != nil {
 			return fmt.Errorf("give PostgreSQL its folder: %w", err)

@@ -59,6 +59,14 @@ var All = []Scenario{
 		func(s *Stage, o *record.Outcome) Runner { return &feed{Stage: s, o: o} }},
 	{"bulk", "polls while others pull whole histories", true,
 		func(s *Stage, o *record.Outcome) Runner { return &bulk{Stage: s, o: o} }},
+	{"sessions", "lists of sessions and single ones, beside PostgreSQL", true,
+		func(s *Stage, o *record.Outcome) Runner {
+			return &lists{Stage: s, o: o, questions: listQuestions, one: true}
+		}},
+	{"typeahead", "suggestions while somebody types, beside PostgreSQL", true,
+		func(s *Stage, o *record.Outcome) Runner {
+			return &lists{Stage: s, o: o, questions: typeaheadQuestions}
+		}},
 	{"size", "bytes a point on the disk, beside PostgreSQL", true,
 		func(s *Stage, o *record.Outcome) Runner { return &size{Stage: s, o: o} }},
 	{"soak", "polls and writes for a long time", false,

@@ -42,6 +42,7 @@ type appConfig struct {
 	admin    adminConfig
 
 	ingestBytes    int64         // of memory for points in flight
+	flagOutliers   bool          // unless a session says otherwise
 	clockAhead     time.Duration // by which a point's timestamp may be ahead
 	ingestQueue    int           // points that may wait for the next insert
 	ingestInterval time.Duration // between inserts of few points; 0 for none
@@ -180,7 +181,9 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 		return services, err
 	}
 	lastSeen := latest.New(db, time.Now)
-	registry := registry.New(db, lastSeen, a.config.quotas, time.Now)
+	index := sessions.NewIndex(lastSeen)
+	// The index first, so that nobody may see a session that it does not know.
+	registry := registry.New(db, registry.Watchers{index, lastSeen}, a.config.quotas, time.Now)
 	if err := a.load(ctx, lastSeen, registry); err != nil {
 		return services, err
 	}
@@ -212,7 +215,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	countExpiring(ctx, a, keyService.CountExpiring)
 	a.startCheckpoints(lastSeen)
 	writer := ingest.NewWriter(db, registry, lastSeen, lastSeen, ingest.WriterOptions{
-		Budget: decode.NewBudget(a.config.ingestBytes), Queue: a.config.ingestQueue, ClockAhead: a.config.clockAhead,
+		Budget: decode.NewBudget(a.config.ingestBytes), Queue: a.config.ingestQueue, ClockAhead: a.config.clockAhead, FlagOutliers: a.config.flagOutliers,
 		Interval: cmp.Or(a.config.ingestInterval, -1), Retention: a.config.schema.Retention,
 		// The embedded engine goes with its process, a server may finish what a dead process began.
 		ReceivedThrough: received, Unsettled: a.config.schema.ClickHouse != schema.Embedded,
@@ -230,7 +233,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 		Authenticator: authenticator, Keys: keyService, SignIn: signIn, Provider: provider,
 		Registry: registry, Writer: writer, Owner: nodes.Owner,
 		LastSeen: lastSeen, History: histories,
-		Sessions:  sessions.New(db, lastSeen, time.Now),
+		Sessions:  sessions.NewReader(index, issuer.DeriveKey("session cursors"), time.Now),
 		Changes:   changes.New(lastSeen, issuer.DeriveKey("changes cursors")),
 		Ready:     func(ctx context.Context) error { return a.ready(ctx, authenticator) },
 		StoreDown: func() bool { return db.Trouble() != nil },
@@ -313,14 +316,14 @@ func (a *App) load(ctx context.Context, lastSeen *latest.Table, registry *regist
 	group.Go(func() error {
 		return lastSeen.Load(ctx, func(p latest.Progress) {
 			progress = p
-			a.config.log.Info("loading last_seen", "sessions", p.Sessions, "checkpoints", p.Checkpoints, "replayed", p.Replayed)
+			a.config.log.Info("loading last_seen", "checkpoints", p.Checkpoints, "replayed", p.Replayed)
 		})
 	})
 	if err := group.Wait(); err != nil {
 		return err
 	}
 	debug.FreeOSMemory() // the maps that were outgrown and the blocks that were decoded: as much again as what stays
-	a.config.log.Info("loaded", "sessions", progress.Sessions, "points_replayed", progress.Replayed, "after", time.Since(began).Round(time.Millisecond).String())
+	a.config.log.Info("loaded", "sessions", lastSeen.Len(), "points_replayed", progress.Replayed, "after", time.Since(began).Round(time.Millisecond).String())
 	return nil
 }
 

@@ -62,7 +62,7 @@ func newFollowTrial(t *testing.T) *followTrial {
 
 func (f *followTrial) start(t *testing.T) {
 	t.Helper()
-	s, err := startService(f.dir, "--ingest-interval", "5ms")
+	s, err := startService(f.dir, "--ingest-interval", "5ms", "--outliers=off")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -105,7 +105,7 @@ type feedTrial struct {
 
 func (f *feedTrial) start(t *testing.T) {
 	t.Helper()
-	s, err := startService(f.dir, "--ingest-interval", "5ms")
+	s, err := startService(f.dir, "--ingest-interval", "5ms", "--outliers=off")
 	if err != nil {
 		t.Fatal(err)
 	}

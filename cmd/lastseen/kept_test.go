@@ -237,9 +237,10 @@ func (w *killWriter) send(ctx context.Context, t *testing.T, s *service, token s
 	return true
 }
 
-// valuesAt are the coordinates of the point with a timestamp, so that what is stored can be checked.
+// valuesAt are the coordinates of the point with a timestamp, so that what is stored can be checked: some metres
+// from all others.
 func valuesAt(at int64) (latitude, longitude float64) {
-	return float64(at%90_000) / 1000, float64(at/1000%180_000) / 1000
+	return float64(100_000_000+at%997) / 1e7, float64(200_000_000+at/997%991) / 1e7
 }
 
 // check looks at every writer's points: all that were acknowledged are there, nothing is that was not

@@ -96,9 +96,9 @@ func writeFresh(ctx context.Context, t *testing.T, s *service, token, session st
 	}
 }
 
-// freshPlace is where a device is at a time (Unix milliseconds), by one of two values.
+// freshPlace is where a device is at a time (Unix milliseconds), by one of two values, which are near enough to be true.
 func freshPlace(at int64, value int) (latitude, longitude float64) {
-	return float64(at/100%80_000)/1_000 + float64(value), float64(at/100%160_000)/1_000 + float64(value)
+	return float64(400_000_000+at/100%80_000+3*int64(value)) / 1e7, float64(400_000_000+at/100%160_000+3*int64(value)) / 1e7
 }
 
 func wireTime(ms int64) string {

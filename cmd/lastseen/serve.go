@@ -26,6 +26,8 @@ type serviceFlags struct {
 	Addr     string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen; port 0 takes any free one (default ${default})."`
 	MapTiles string `placeholder:"FILE.pmtiles" help:"A street map for the console, a PMTiles file of the Protomaps basemap; without one it shows land, tracks and no streets."`
 
+	Outliers string `default:"flag" enum:"flag,off" help:"What becomes of points that cannot be true, such as 300 km from the one before within seconds: flag marks them as outliers, which last_seen, stays and buckets leave out; off believes them. A session may say otherwise (default ${default})."`
+
 	ShutdownTimeout time.Duration `default:"30s" help:"How long requests in flight may take after SIGTERM (default ${default})."`
 	DrainDelay      time.Duration `default:"0s" help:"How long to go on serving after SIGTERM with /readyz at 503, for load balancers to notice (default ${default})."`
 	limitFlags      `embed:"" group:"Limits"`
@@ -50,7 +52,7 @@ type limitFlags struct {
 	HistoryMaxTime           time.Duration  `default:"10m" help:"How long one answer of a history may take, likewise (default ${default})."`
 	PollWait                 time.Duration  `default:"1ms" help:"How long polls of last_seen from more than 128 connections a processor may wait for it before those past what keeps it busy get 503; 0 to answer all, each when its turn comes (default ${default})."`
 	QueueWait                time.Duration  `default:"1s" help:"How long a request waits for its turn before 503 (default ${default})."`
-	CachedKeys               int            `default:"100000" help:"API keys and device credentials kept in memory, about 400 bytes each (default ${default})."`
+	CachedKeys               int            `default:"100000" help:"API keys and device credentials kept in memory, about 750 bytes each (default ${default})."`
 	KeysPerOrganisation      int            `default:"10000" help:"API keys of one organisation that are good at the same time, and as many device credentials; past it 409; 0 for no limit (default ${default})."`
 	RequestRate              ratelimit.Rate `default:"1000000/10s" placeholder:"N/DURATION" help:"Requests of one key or one person: so many at once, and as many again in that time; past it 429; 0 for no limit (default ${default})."`
 	FailureRate              ratelimit.Rate `default:"300/1m" placeholder:"N/DURATION" help:"Bad credentials from one client address; past it 429 for credentials that are not known to be good; 0 for no limit (default ${default})."`
@@ -146,7 +148,8 @@ func (f *serviceFlags) config(log *slog.Logger, accessLog string, storage schema
 		},
 		quotas:        registry.Quotas{Devices: f.DevicesPerOrganisation, Sessions: f.SessionsPerOrganisation},
 		historyLimits: history.Limits{Points: f.HistoryMaxPoints, Bytes: f.HistoryMaxBytes, Time: f.HistoryMaxTime},
-		ingestBytes:   int64(f.IngestMemory) << 20, ingestQueue: f.IngestQueue, clockAhead: f.ClockAhead, ingestInterval: f.IngestInterval, cachedKeys: f.CachedKeys, maxKeys: f.KeysPerOrganisation, keyLookUpRate: f.KeyLookUpRate,
+		ingestBytes:   int64(f.IngestMemory) << 20, ingestQueue: f.IngestQueue, clockAhead: f.ClockAhead, flagOutliers: f.Outliers == schema.WordFlagOutliers,
+		ingestInterval: f.IngestInterval, cachedKeys: f.CachedKeys, maxKeys: f.KeysPerOrganisation, keyLookUpRate: f.KeyLookUpRate,
 		drainDelay: f.DrainDelay, drainTimeout: f.ShutdownTimeout,
 	}, nil
 }

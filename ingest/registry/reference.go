@@ -49,6 +49,7 @@ type Owner struct {
 	Session  schema.ID
 	DeviceID schema.ID
 	EndedAt  int64 // Unix milliseconds; math.MaxInt64 while the session is active
+	Outliers schema.OutlierSetting
 }
 
 // Is reports whether a target is what ref names.

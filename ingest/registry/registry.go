@@ -11,10 +11,20 @@ import (
 	"lastseen/schema/keyedlock"
 )
 
-// Watcher is told of every session that is made or changed, after ClickHouse has it and
-// before the change is acknowledged; of one session, in the order of its versions.
+// Watcher is told of every session that Load reads, and of each that is made or changed, after ClickHouse
+// has it and before the change is acknowledged; of one session, in the order of its versions.
 type Watcher interface {
 	PutSession(schema.Session)
+}
+
+// Watchers are told one after the other.
+type Watchers []Watcher
+
+// PutSession implements Watcher.
+func (w Watchers) PutSession(s schema.Session) {
+	for _, watcher := range w {
+		watcher.PutSession(s)
+	}
 }
 
 // Registry knows every device and session: in memory, loaded at start and written through to
@@ -62,6 +72,7 @@ type device struct {
 // there is none.
 type session struct {
 	id           schema.ID
+	outliers     schema.OutlierSetting
 	device       *device
 	terminatedAt int64
 	scheduledFor int64
@@ -91,7 +102,8 @@ func New(db *schema.DB, watcher Watcher, quotas Quotas, now func() time.Time) *R
 	return r
 }
 
-// Load reads the devices and the sessions from ClickHouse. It is called once, before anything else.
+// Load reads the devices and the sessions from ClickHouse, and tells the watcher of these. It is called once, before
+// anything else.
 func (r *Registry) Load(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -110,16 +122,19 @@ func (r *Registry) Load(ctx context.Context) error {
 		return schema.Failure(err)
 	}
 	clear(createdAt)
-	err = r.db.EachSessionActivity(ctx, func(s schema.SessionActivity) {
+	err = r.db.EachSession(ctx, func(s schema.Session) {
 		d := r.devices[s.DeviceID]
 		if d == nil {
 			d = r.addDevice(s.DeviceID, s.OrgID, s.DeviceMACAddress)
 		}
-		added := &session{id: s.ID, device: d, terminatedAt: s.TerminatedAt, scheduledFor: s.ScheduledFor, version: uint32(s.Version)}
-		r.sessions[s.ID] = added
-		if d.current == nil || succeeds(added, s.CreatedAt, d.current, createdAt[d]) {
-			d.current, createdAt[d] = added, s.CreatedAt
+		added := &session{
+			id: s.ID, device: d, outliers: outlierSetting(&s), terminatedAt: unixMilli(s.TerminatedAt), scheduledFor: unixMilli(s.TerminationScheduledFor), version: uint32(s.Version),
 		}
+		r.sessions[s.ID] = added
+		if made := s.CreatedAt.UnixMilli(); d.current == nil || succeeds(added, made, d.current, createdAt[d]) {
+			d.current, createdAt[d] = added, made
+		}
+		r.watcher.PutSession(s)
 	})
 	if err != nil {
 		return schema.Failure(err)
@@ -192,9 +207,19 @@ func (r *Registry) adopt(d *device, s schema.Session) {
 	}
 	known.version = uint32(s.Version)
 	known.terminatedAt, known.scheduledFor = unixMilli(s.TerminatedAt), unixMilli(s.TerminationScheduledFor)
+	known.outliers = outlierSetting(&s)
 	r.orgs.of(d.orgID).note(d, r.now().UnixMilli())
 	r.mu.Unlock()
 	r.watcher.PutSession(s)
+}
+
+// outlierSetting returns what a session says of its points.
+func outlierSetting(s *schema.Session) schema.OutlierSetting {
+	if s.Outliers == nil {
+		return schema.OutliersUnset
+	}
+	setting, _ := schema.ParseOutlierSetting(*s.Outliers)
+	return setting
 }
 
 func unixMilli(at *time.Time) int64 {

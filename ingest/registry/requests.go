@@ -24,6 +24,7 @@ type NewSession struct {
 	OffChrtReferenceID      *string `json:"off_chrt_reference_id"`               // optional, 1 to 64 of A-Z a-z 0-9 . _ ~ -
 	OffChrtShipperOrgDataID *string `json:"off_chrt_shipper_org_data_id"`        // optional, 1 to 255 characters
 	Public                  *bool   `json:"public"`                              // optional
+	Outliers                *string `json:"outliers"`                            // optional, flag or off
 	TerminationScheduledFor *string `json:"termination_scheduled_for_timestamp"` // optional, RFC 3339 with an offset, in the future
 }
 
@@ -37,6 +38,7 @@ type SessionUpdate struct {
 	ClearOffChrtReferenceID      bool `json:"off_chrt_reference_id__set_to_None"`
 	ClearOffChrtShipperOrgDataID bool `json:"off_chrt_shipper_org_data_id__set_to_None"`
 	ClearPublic                  bool `json:"public__set_to_None"`
+	ClearOutliers                bool `json:"outliers__set_to_None"`
 	ClearTerminationScheduledFor bool `json:"termination_scheduled_for_timestamp__set_to_None"`
 }
 
@@ -49,6 +51,7 @@ const (
 	nameReference = "off_chrt_reference_id"
 	nameShipper   = "off_chrt_shipper_org_data_id"
 	namePublic    = "public"
+	nameOutliers  = "outliers"
 	nameScheduled = "termination_scheduled_for_timestamp"
 )
 
@@ -91,6 +94,9 @@ func (s *NewSession) validate(now time.Time, versionRequired bool) error {
 	if err := validateText(nameShipper, s.OffChrtShipperOrgDataID, 1, maxShipper); err != nil {
 		return err
 	}
+	if s.Outliers != nil && *s.Outliers != schema.WordFlagOutliers && *s.Outliers != schema.WordLeaveOutliers {
+		return schema.Invalid.About(nameOutliers, "Say %s, so that points that cannot be true are marked, or %s.", schema.WordFlagOutliers, schema.WordLeaveOutliers)
+	}
 	_, err := s.scheduled(now)
 	return err
 }
@@ -122,6 +128,7 @@ func (u *SessionUpdate) validate(now time.Time) error {
 		{nameReference, u.OffChrtReferenceID != nil, u.ClearOffChrtReferenceID},
 		{nameShipper, u.OffChrtShipperOrgDataID != nil, u.ClearOffChrtShipperOrgDataID},
 		{namePublic, u.Public != nil, u.ClearPublic},
+		{nameOutliers, u.Outliers != nil, u.ClearOutliers},
 		{nameScheduled, u.TerminationScheduledFor != nil, u.ClearTerminationScheduledFor},
 	} {
 		if field.given && field.clear {
@@ -208,6 +215,7 @@ func (u *SessionUpdate) change(s *schema.Session, now time.Time) (changed, resch
 		{&s.Comments, u.Comments, u.ClearComments},
 		{&s.OffChrtReferenceID, u.OffChrtReferenceID, u.ClearOffChrtReferenceID},
 		{&s.OffChrtShipperOrgDataID, u.OffChrtShipperOrgDataID, u.ClearOffChrtShipperOrgDataID},
+		{&s.Outliers, u.Outliers, u.ClearOutliers},
 	} {
 		changed = set(text.field, text.value, text.clear, equal) || changed
 	}

@@ -96,7 +96,7 @@ func (r *Registry) ownerOf(caller Caller, t *Target, s *session, d *device, now 
 			return Owner{Detail: DetailNoActive}
 		}
 	}
-	return Owner{Session: s.id, DeviceID: d.id, EndedAt: s.end(now)}
+	return Owner{Session: s.id, DeviceID: d.id, EndedAt: s.end(now), Outliers: s.outliers}
 }
 
 // mayWrite reports whether the caller may write points of a device.

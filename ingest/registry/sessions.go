@@ -51,7 +51,7 @@ func (r *Registry) CreateSession(ctx context.Context, orgID string, deviceID sch
 	s := schema.Session{
 		ID: row.id, OrgID: d.orgID, DeviceID: d.id, DeviceMACAddress: d.mac, CreatedAt: now,
 		Comments: wanted.Comments, OffChrtReferenceID: wanted.OffChrtReferenceID,
-		OffChrtShipperOrgDataID: wanted.OffChrtShipperOrgDataID, Public: wanted.Public,
+		OffChrtShipperOrgDataID: wanted.OffChrtShipperOrgDataID, Public: wanted.Public, Outliers: wanted.Outliers,
 		TerminationScheduledFor: scheduled, Version: row.version,
 	}
 	if err := r.db.SaveSession(ctx, s); err != nil {

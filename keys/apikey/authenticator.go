@@ -43,7 +43,7 @@ type AuthenticatorConfig struct {
 	Users   TokenVerifier     // required
 	Channel RevocationChannel // required; the one that the Service publishes on
 
-	// CachedKeys bounds the records of keys in memory; 0 means 100,000, about 40 MB.
+	// CachedKeys bounds the records of keys in memory; 0 means 100,000, about 75 MB.
 	CachedKeys int
 	// UnknownKeys and VerifiedTokens bound how many keys that do not exist and how many user tokens
 	// are remembered; 0 means 16,384 and 8,192.

@@ -132,6 +132,7 @@ func TestAKeyIsRenamedAndNarrowedAndNeverWidened(t *testing.T) {
 		t.Errorf("what was refused has changed the key: %+v", got)
 	}
 
+	f.clock.Advance(time.Second)
 	narrow := schema.KeyLimits{Denied: schema.ScopeHistory | schema.ScopeSessions, Ranges: *ranges("10.1.0.0/16"), RequestsPerSecond: 5}
 	f.clock.Advance(time.Second) // events are in the order of their times
 	for range 2 {                // again is the same answer

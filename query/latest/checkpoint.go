@@ -3,6 +3,7 @@ package latest
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -64,6 +65,7 @@ func (t *Table) Run(ctx context.Context) {
 	others.Go(func() { t.endings.run(ctx, t.now, t.endDue) })
 	timer := time.NewTimer(t.saver.interval)
 	defer timer.Stop()
+	saved := false
 	var failures int // in a row, those left out that a trouble of ClickHouse explains, which is logged elsewhere
 	for {
 		select {
@@ -76,6 +78,11 @@ func (t *Table) Run(ctx context.Context) {
 		err := t.Flush(limited)
 		cancel()
 		timer.Reset(t.saver.pause(time.Since(began)))
+		if err == nil && !saved {
+			// What the start replayed was saved at once: half as much again as what stays, and no later save is like it.
+			saved = true
+			debug.FreeOSMemory()
+		}
 		switch {
 		case err == nil:
 			if failures >= failuresToLog {

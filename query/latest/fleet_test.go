@@ -98,7 +98,7 @@ func (f *fleet) check() {
 	}
 	for _, id := range f.session {
 		querytest.WantShown(f.t, f.table, id, shown[id])
-		if got, known := f.table.NewestTimestamp(id); known != (newest[id] != 0) || got != newest[id] {
+		if got, known := f.table.LastKnown(id, new(schema.DataPoint)); known != (newest[id] != 0) || got != newest[id] {
 			f.t.Errorf("the newest timestamp is %d, %v; want %d", got, known, newest[id])
 		}
 	}

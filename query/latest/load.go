@@ -15,7 +15,6 @@ const replayMargin = time.Minute
 
 // Progress says how far Load has come, in rows.
 type Progress struct {
-	Sessions    int
 	Checkpoints int
 	Replayed    int // data points received since the checkpoint
 	Recomputed  int // stale sessions, whose newest points were asked of the history
@@ -38,14 +37,15 @@ func (l *loader) step(counter *int) {
 	}
 }
 
-// Load fills the table from ClickHouse: the sessions, their checkpoints, and the points received
-// since. It must return before anything else is called but look-ups, which find what is loaded so
-// far. progress may be nil; it is called every 100,000 rows and at the end. After an error, which
+// Load fills the table from ClickHouse: the checkpoints of the sessions, and the points received
+// since. Which sessions there are it is told by PutSession, meanwhile or before. It must return before anything
+// else is called but that and look-ups, which find what is loaded so far. progress may be nil; it is called every
+// 100,000 rows and at the end. After an error, which
 // matches schema.Unavailable, Load may be called again.
 func (t *Table) Load(ctx context.Context, progress func(Progress)) error {
 	began := time.Now()
 	l := &loader{Table: t, report: progress, stale: make(map[schema.ID]struct{})}
-	for _, stage := range []func(context.Context) error{l.sessions, l.checkpoints, l.replay, l.recompute} {
+	for _, stage := range []func(context.Context) error{l.checkpoints, l.replay, l.recompute} {
 		if err := stage(ctx); err != nil {
 			return fmt.Errorf("load the last_seen table: %w", schema.Failure(err))
 		}
@@ -56,13 +56,6 @@ func (t *Table) Load(ctx context.Context, progress func(Progress)) error {
 	}
 	t.counts.loaded.Store(&loaded{l.done, time.Since(began)})
 	return nil
-}
-
-func (l *loader) sessions(ctx context.Context) error {
-	return l.db.EachSessionAccess(ctx, func(a schema.SessionAccess) {
-		l.putAccess(a)
-		l.step(&l.done.Sessions)
-	})
 }
 
 func (l *loader) checkpoints(ctx context.Context) error {

@@ -294,3 +294,32 @@ func wordsID(first, second uint64) (id schema.ID) {
 	binary.LittleEndian.PutUint32(id[8:], uint32(second))
 	return id
 }
+
+// seenAt is SeenAt of one record. It reads two words of it.
+func (e *entry) seenAt() int64 {
+	before := e.sequence.Load()
+	facts, timestamp := e.words[2].Load(), e.words[4].Load()
+	if before&1 != 0 || e.sequence.Load() != before {
+		var words [recordWords]uint64
+		e.load(&words)
+		facts, timestamp = words[2], words[4]
+	}
+	if recordFlags(facts>>56)&hasPoint == 0 || schema.Outlier(facts>>48&0xff) != schema.NotOutlier {
+		return NotSeen
+	}
+	return int64(timestamp)
+}
+
+// ref returns the number of a session's record, and false when there is none.
+func (t *records) ref(id schema.ID) (changelog.Ref, bool) {
+	hash := maphash.Bytes(t.seed, id[:])
+	x := t.shards[hash>>(64-shardBits)].index.Load()
+	if x == nil {
+		return 0, false
+	}
+	e, slot := x.find(id, hash)
+	if e == nil {
+		return 0, false
+	}
+	return refOf(hash>>(64-shardBits), uint32(slot.Load())-1), true
+}

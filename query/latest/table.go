@@ -71,38 +71,29 @@ func (t *Table) Len() int {
 // PutSession makes a session known, or changes who may see it. Of two calls for one session the
 // later one counts.
 func (t *Table) PutSession(s schema.Session) {
-	a := schema.SessionAccess{
-		ID: s.ID, OrgID: s.OrgID, Public: s.Public != nil && *s.Public, SharedWithOrgIDs: slices.Clone(s.SharedWithOrgIDs),
-	}
-	if s.TerminatedAt != nil {
-		a.TerminatedAt = s.TerminatedAt.UnixMilli()
-	}
-	if s.TerminationScheduledFor != nil {
-		a.ScheduledFor = s.TerminationScheduledFor.UnixMilli()
-	}
-	ref, e, before := t.putAccess(a)
-	t.watches.wake(a.ID)
+	ref, e, before := t.putAccess(&s)
+	t.watches.wake(s.ID)
 	var wake woken
-	t.changes.settle(ref, e, false, slices.Concat(before, a.SharedWithOrgIDs), &wake)
+	t.changes.settle(ref, e, false, slices.Concat(before, s.SharedWithOrgIDs), &wake)
 	wake.wake()
 }
 
 // putAccess takes over who may see a session and how long, and returns its record and with whom it was shared before.
-// It keeps a's slice.
-func (t *Table) putAccess(a schema.SessionAccess) (_ changelog.Ref, _ *entry, before []string) {
-	before = t.shares.set(a.ID, a.SharedWithOrgIDs)
-	owner := t.orgs.number(a.OrgID)
+func (t *Table) putAccess(s *schema.Session) (_ changelog.Ref, _ *entry, before []string) {
+	before = t.shares.set(s.ID, slices.Clone(s.SharedWithOrgIDs))
+	owner := t.orgs.number(s.OrgID)
 	t.endings.mu.Lock()
 	defer t.endings.mu.Unlock()
-	ended := a.TerminatedAt != 0 || a.ScheduledFor != 0 && a.ScheduledFor <= t.now().UnixMilli()
-	if ended {
-		a.ScheduledFor = 0 // nothing is to come
+	_, ended := s.EndedAt(t.now())
+	scheduled := int64(0) // nothing is to come
+	if !ended && s.TerminationScheduledFor != nil {
+		scheduled = s.TerminationScheduledFor.UnixMilli()
 	}
-	t.endings.schedule(a.ID, a.ScheduledFor)
-	ref, e := t.records.update(a.ID, func(r *record) {
+	t.endings.schedule(s.ID, scheduled)
+	ref, e := t.records.update(s.ID, func(r *record) {
 		r.owner = owner
-		r.set(isPublic, a.Public)
-		r.set(isShared, len(a.SharedWithOrgIDs) > 0)
+		r.set(isPublic, s.Public != nil && *s.Public)
+		r.set(isShared, len(s.SharedWithOrgIDs) > 0)
 		r.set(hasEnded, ended)
 	})
 	return ref, e, before
@@ -181,7 +172,7 @@ func (t *Table) prefetch(points []schema.OwnedPoint) {
 	t.records.prefetch(ids[:len(points)])
 }
 
-// Prefetch is a hint that NewestTimestamp will be asked about the sessions next: fetching many from
+// Prefetch is a hint that LastKnown will be asked about the sessions next: fetching many from
 // memory at once takes a fraction of the time that one after the other does.
 func (t *Table) Prefetch(sessions []schema.ID) {
 	for some := range slices.Chunk(sessions, prefetchLen) {
@@ -189,14 +180,22 @@ func (t *Table) Prefetch(sessions []schema.ID) {
 	}
 }
 
-// NewestTimestamp returns the timestamp (Unix milliseconds) of a session's newest point, outlier or
-// not, and false when it has none.
-func (t *Table) NewestTimestamp(session schema.ID) (ms int64, known bool) {
-	var r record
-	if !t.records.get(session, &r) || !r.has(hasPoint) {
+// LastKnown returns the timestamp (Unix milliseconds) of a session's newest point, outlier or not, and fills shown with
+// the newest that is no outlier or, when all are, with the newest of those. It returns false when there is none.
+func (t *Table) LastKnown(session schema.ID, shown *schema.DataPoint) (newest int64, known bool) {
+	e := t.records.find(session)
+	if e == nil {
 		return 0, false
 	}
-	return r.newest, true
+	var words [recordWords]uint64
+	e.load(&words)
+	var r record
+	r.unpackAccess(&words)
+	if !r.has(hasPoint) {
+		return 0, false
+	}
+	unpackPoint(&words, shown)
+	return int64(words[3]), true
 }
 
 // Lookup fills p with the newest point of a session, given by the text of its id, as a caller of an
@@ -295,4 +294,46 @@ func (t *Table) Newest(id schema.ID) *schema.DataPoint {
 		return nil
 	}
 	return &r.point
+}
+
+// Spot returns the number of a session's record, which the session keeps for as long as the table lives, so that who
+// asks about the same ones again and again need not look for them each time: the shard in the upper eight bits, and
+// below them what counts from 1 in each shard. It makes the session known if it was not.
+func (t *Table) Spot(id schema.ID) uint32 {
+	if ref, ok := t.records.ref(id); ok {
+		return uint32(ref)
+	}
+	ref, _ := t.records.update(id, func(*record) {})
+	return uint32(ref)
+}
+
+// Find returns the spot and the organisation of a session, and false unless who may see it.
+func (t *Table) Find(id schema.ID, who schema.Viewer) (spot uint32, orgID string, ok bool) {
+	if orgID, ok = t.Owner(id, who); !ok {
+		return 0, "", false
+	}
+	ref, ok := t.records.ref(id)
+	return uint32(ref), orgID, ok
+}
+
+// NotSeen is what SeenAt says of a session that has no point to show.
+const NotSeen = math.MinInt64
+
+// SeenAt fills at with the timestamp (Unix milliseconds) of what is shown of each of some sessions, given by
+// their spots, or NotSeen. at is as long as spots.
+func (t *Table) SeenAt(spots []uint32, at []int64) {
+	var entries [2 * prefetchLen]*entry
+	for len(spots) > 0 {
+		n := min(len(spots), len(entries))
+		for i, spot := range spots[:n] {
+			entries[i] = t.records.at(changelog.Ref(spot))
+		}
+		for i, e := range entries[:n] {
+			at[i] = int64(e.words[2].Load() ^ e.words[4].Load()) // side by side, the waits for memory are as one
+		}
+		for i, e := range entries[:n] {
+			at[i] = e.seenAt()
+		}
+		spots, at = spots[n:], at[n:]
+	}
 }

@@ -126,7 +126,7 @@ func TestPublish(t *testing.T) {
 			s := querytest.NewSession()
 			s.ID = id
 			table.PutSession(s)
-			if _, known := table.NewestTimestamp(id); known {
+			if _, known := table.LastKnown(id, new(schema.DataPoint)); known {
 				t.Error("a session without points has a newest timestamp")
 			}
 			for _, p := range test.points { // one by one, and access in between does not disturb
@@ -134,7 +134,7 @@ func TestPublish(t *testing.T) {
 				table.PutSession(s)
 			}
 			querytest.WantShown(t, table, id, test.want)
-			if got, known := table.NewestTimestamp(id); !known || got != querytest.May2026+test.wantNewest*1000 {
+			if got, known := table.LastKnown(id, new(schema.DataPoint)); !known || got != querytest.May2026+test.wantNewest*1000 {
 				t.Errorf("the newest timestamp is %d, %v; want %d", got, known, querytest.May2026+test.wantNewest*1000)
 			}
 		})

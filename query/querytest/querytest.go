@@ -61,6 +61,9 @@ func SaveSession(tb testing.TB, db *schema.DB, sessions ...schema.Session) {
 func Load(tb testing.TB, db *schema.DB, now func() time.Time) *latest.Table {
 	tb.Helper()
 	table := latest.New(db, now)
+	if err := db.EachSession(context.Background(), table.PutSession); err != nil {
+		tb.Fatal(err)
+	}
 	if err := table.Load(context.Background(), nil); err != nil {
 		tb.Fatal(err)
 	}

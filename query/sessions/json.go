@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// AppendPage appends {"items":[…],"total_count":n} to dst.
+// AppendPage appends {"items":[…],"total_count":n} to dst, with "next_cursor" while there is more.
 func AppendPage(dst []byte, page *Page) []byte {
 	dst = append(dst, `{"items":[`...)
 	for i := range page.Items {
@@ -18,6 +18,9 @@ func AppendPage(dst []byte, page *Page) []byte {
 	}
 	dst = append(dst, `],"total_count":`...)
 	dst = strconv.AppendInt(dst, int64(page.TotalCount), 10)
+	if page.NextCursor != "" {
+		dst = appendString(appendKey(dst, "next_cursor"), page.NextCursor)
+	}
 	return append(dst, '}')
 }
 
@@ -40,6 +43,7 @@ func AppendSession(dst []byte, s *View) []byte {
 		dst = append(dst, `,"public":`...)
 		dst = strconv.AppendBool(dst, *s.Public)
 	}
+	dst = appendOptionalString(dst, "outliers", s.Outliers)
 	dst = appendStrings(dst, "shared_with_org_ids", s.SharedWithOrgIDs)
 	dst = append(dst, `,"terminated":`...)
 	dst = strconv.AppendBool(dst, !s.Ended.IsZero())

@@ -6,7 +6,6 @@ import (
 
 	"lastseen/query/querytest"
 	"lastseen/query/sessions"
-	"lastseen/schema"
 	"lastseen/schema/schematest"
 )
 
@@ -14,12 +13,11 @@ import (
 func BenchmarkListSessions(b *testing.B) {
 	db := schematest.Open(b)
 	querytest.FillSessions(b, db, 100_000)
-	table := querytest.Load(b, db, time.Now)
-	reader := sessions.New(db, table, time.Now)
-	for name, sortBy := range map[string]schema.SessionSort{"created": schema.SortByCreatedAt, "last-seen": schema.SortByLastSeenAt} {
+	_, reader := load(b, db, time.Now)
+	for name, sortBy := range map[string]sessions.Sort{"created": sessions.ByCreatedAt, "last-seen": sessions.ByLastSeenAt} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				page, err := reader.List(b.Context(), "org_7", sessions.ListRequest{SortBy: sortBy, Page: 1, PageSize: 50})
+				page, err := reader.List("org_7", sessions.ListRequest{SortBy: sortBy, Page: 1, PageSize: 50})
 				if err != nil || page.TotalCount != 100 {
 					b.Fatal(page.TotalCount, err)
 				}

@@ -90,8 +90,9 @@ func appendMarks(dst []byte, p *schema.DataPoint) []byte {
 		return append(dst, `","outlier":false,"paused":false}}`...)
 	}
 	dst = append(dst, `","outlier":true,"paused":false`...)
-	if p.Outlier == schema.OutlierByUser {
-		dst = append(dst, `,"outlier_labeller":"user"`...)
+	dst = append(append(append(dst, `,"outlier_labeller":"`...), p.Outlier.Labeller()...), '"')
+	if reason := p.Outlier.Reason(); reason != "" {
+		dst = append(append(append(dst, `,"outlier_reason":"`...), reason...), '"')
 	}
 	return append(dst, `}}`...)
 }

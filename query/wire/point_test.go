@@ -29,6 +29,8 @@ func TestAppendDataPoint(t *testing.T) {
 	p.ReceivedAt = instant("2026-01-15T09:30:02.120Z")
 	warm := p
 	warm.Temperature = 4.5
+	impossible := warm
+	impossible.Outlier = schema.OutlierTooFast
 	full := warm
 	full.Altitude, full.Accuracy, full.Speed, full.Heading, full.Battery = -123, 85, 1250, 3599, 9876
 	full.Outlier = schema.OutlierByUser
@@ -47,6 +49,8 @@ func TestAppendDataPoint(t *testing.T) {
 		{"without optional values", p, id + `,"location":{"type":"Feature","geometry":{"type":"Point","coordinates":[-73.9857,40.7484]},"properties":{}},` + metadata},
 		{"with everything, marked", full, id + `,"temperature":4.5,"location":{"type":"Feature","geometry":{"type":"Point","coordinates":[-73.9857,40.7484,-12.3]},"properties":{"accuracy":8.5,"speed":12.5,"heading":359.9,"battery":0.9876}},` +
 			`"metadata":{"session_id":"65a4f2c8d1e2f3a4b5c6d7e8","outlier":true,"paused":false,"outlier_labeller":"user"}}`},
+		{"marked by the service", impossible, id + `,"temperature":4.5,"location":{"type":"Feature","geometry":{"type":"Point","coordinates":[-73.9857,40.7484]},"properties":{}},` +
+			`"metadata":{"session_id":"65a4f2c8d1e2f3a4b5c6d7e8","outlier":true,"paused":false,"outlier_labeller":"auto","outlier_reason":"speed"}}`},
 		{"with zeros, which are values", least, `{"_id":"65a4f2c8d1e2f3a4b5c6d7e8.-2203891200999","timestamp":"1900-02-28T23:59:59.001Z","received_at_timestamp":"2024-02-29T00:00:00Z","schema_version":1` +
 			`,"temperature":0,"location":{"type":"Feature","geometry":{"type":"Point","coordinates":[-0.0000001,0.0000001,0]},"properties":{"accuracy":0,"speed":0,"heading":0,"battery":0}},` + metadata},
 	} {

@@ -234,3 +234,7 @@ ALTER TABLE api_keys ON CLUSTER `fleet` ADD COLUMN IF NOT EXISTS changes SimpleA
 ALTER TABLE api_key_events_local ON CLUSTER `fleet` ADD COLUMN IF NOT EXISTS changed Array(LowCardinality(String));
 
 ALTER TABLE api_key_events ON CLUSTER `fleet` ADD COLUMN IF NOT EXISTS changed Array(LowCardinality(String));
+
+ALTER TABLE sessions_local ON CLUSTER `fleet` ADD COLUMN IF NOT EXISTS outliers Nullable(String) AFTER flight_leg_ids;
+
+ALTER TABLE sessions ON CLUSTER `fleet` ADD COLUMN IF NOT EXISTS outliers Nullable(String) AFTER flight_leg_ids;

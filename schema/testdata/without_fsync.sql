@@ -183,3 +183,5 @@ ALTER TABLE api_keys ADD COLUMN IF NOT EXISTS changes SimpleAggregateFunction(ma
     ADD COLUMN IF NOT EXISTS replaced_by SimpleAggregateFunction(max, String);
 
 ALTER TABLE api_key_events ADD COLUMN IF NOT EXISTS changed Array(LowCardinality(String));
+
+ALTER TABLE sessions ADD COLUMN IF NOT EXISTS outliers Nullable(String) AFTER flight_leg_ids;

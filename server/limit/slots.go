@@ -55,9 +55,10 @@ type slot struct {
 // Holder is what a connection remembers of the slots. Only the goroutine that serves the connection uses it. The zero value
 // is none: see NewHolder.
 type Holder struct {
-	serial   uint64 // no other connection has it
-	slot     int64  // number of the one it had last
-	polledIn int64  // the number of looks of Slots when it did last
+	serial       uint64 // no other connection has it
+	slot         int64  // number of the one it had last
+	organisation string // whose that was: a proxy's connection has one for each organisation that polls over it
+	polledIn     int64  // the number of looks of Slots when it did last
 }
 
 // NewHolder returns the Holder of a new connection. The serial number is greater than those of older connections, and
@@ -99,8 +100,8 @@ func NewSlots(longestWait time.Duration) *Slots {
 	return s
 }
 
-// Keep reports whether a connection may poll now without being given a slot.
-func (s *Slots) Keep(c *Holder, now time.Time) bool {
+// Keep reports whether an organisation may poll over a connection now without being given a slot.
+func (s *Slots) Keep(c *Holder, organisation string, now time.Time) bool {
 	if look := s.looks.Load(); c.polledIn != look {
 		if c.polledIn/looksOfRound != look/looksOfRound {
 			s.recurring.Add(1)
@@ -112,7 +113,7 @@ func (s *Slots) Keep(c *Holder, now time.Time) bool {
 	if limit == 0 {
 		return true
 	}
-	if c.slot >= limit {
+	if c.slot >= limit || c.organisation != organisation {
 		return false
 	}
 	own := &s.all[c.slot]
@@ -125,10 +126,10 @@ func (s *Slots) Keep(c *Holder, now time.Time) bool {
 
 func (s *Slots) at(now time.Time) int64 { return int64(now.Sub(s.began)) }
 
-// Enter returns nil when a connection may poll now, and gives it a slot if it needs one and can have one; otherwise it
+// Enter returns nil when an organisation may poll over a connection now, and gives it a slot if it needs one and can have one; otherwise it
 // returns ErrSlots. A nil connection is one of a kind to which slots do not apply.
 func (s *Slots) Enter(c *Holder, organisation string, now time.Time) error {
-	if c == nil || s.Keep(c, now) || s.give(c, organisation, s.at(now)) {
+	if c == nil || s.Keep(c, organisation, now) || s.give(c, organisation, s.at(now)) {
 		return nil
 	}
 	s.refusals.Add(1)
@@ -142,6 +143,9 @@ func (s *Slots) give(c *Holder, organisation string, at int64) bool {
 	defer s.giving.Unlock()
 	limit := s.limit.Load()
 	if limit == 0 {
+		return true
+	}
+	if s.regain(c, organisation, at, limit) {
 		return true
 	}
 	clear(s.holders)
@@ -175,12 +179,26 @@ func (s *Slots) give(c *Holder, organisation string, at int64) bool {
 	return true
 }
 
+// regain finds the slot that an organisation has on a connection over which another has polled since.
+func (s *Slots) regain(c *Holder, organisation string, at, limit int64) bool {
+	if c.organisation == organisation {
+		return false // it was looked at, and is somebody else's
+	}
+	for number := range limit {
+		if own := &s.all[number]; own.connection.Load() == c.serial && own.organisation == organisation {
+			s.assign(c, number, organisation, at)
+			return true
+		}
+	}
+	return false
+}
+
 func (s *Slots) assign(c *Holder, number int64, organisation string, at int64) {
 	taken := &s.all[number]
 	taken.organisation = organisation
 	taken.usedAt.Store(at)
 	taken.connection.Store(c.serial)
-	c.slot = number
+	c.slot, c.organisation = number, organisation
 }
 
 // Fix makes so many slots, which those who have them first keep for good: for tests of what becomes of the others.

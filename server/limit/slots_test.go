@@ -248,12 +248,42 @@ func TestSlotsAreForOneEach(t *testing.T) {
 	group.Wait()
 	seated := 0
 	for _, c := range connections {
-		if h.Keep(c, now) {
+		if h.Keep(c, c.organisation, now) {
 			seated++
 		}
 	}
 	if limit := int(h.limit.Load()); seated > limit {
 		t.Errorf("%d connections have %d slots", seated, limit)
+	}
+}
+
+// TestOrganisationsOnOneConnectionHaveSlotsOfTheirOwn, as behind a proxy: none polls in the place of another, and each has its
+// share whatever came over the same connections before.
+func TestOrganisationsOnOneConnectionHaveSlotsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	h := newFullHall(4)
+	proxy := h.connect(6)
+	if got := h.poll("org_a", proxy...); got != 4 {
+		t.Fatalf("%d connections may poll for the first organisation, want all 4 slots", got)
+	}
+	if got := h.poll("org_b", proxy...); got != 2 {
+		t.Errorf("over the same connections another organisation may poll %d times, want 2, half of the slots", got)
+	}
+	if got := h.poll("org_a", proxy...); got != 2 {
+		t.Errorf("the first organisation may poll %d times then, want 2", got)
+	}
+	for range 3 { // in turn over each connection: who has a slot keeps it
+		for _, c := range proxy {
+			h.poll("org_a", c)
+			h.poll("org_b", c)
+		}
+	}
+	held := map[string]int{}
+	for i := range h.limit.Load() {
+		held[h.all[i].organisation]++
+	}
+	if held["org_a"] != 2 || held["org_b"] != 2 {
+		t.Errorf("the slots are %v, want 2 each", held)
 	}
 }
 

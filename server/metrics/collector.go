@@ -51,6 +51,7 @@ var (
 	insertFailures   = describe("ingest_insert_failures_total", "Inserts of points that failed.")
 	pointsWritten    = describe("ingest_points_total", "Points that were accepted: written, or repeated (stored already).", "result")
 	pointsRejected   = describe("ingest_rejected_total", "Points that were rejected, by reason.", "reason")
+	pointsFlagged    = describe("ingest_outliers_total", "Points that were marked as outliers because they cannot be true, by reason, and such marks that were taken away (lifted).", "reason")
 	statements       = describe("clickhouse_statements_total", "Statements sent to ClickHouse.", "kind")
 	statementsFailed = describe("clickhouse_errors_total", "Statements that ClickHouse failed at.", "kind")
 	buildInfo        = describe("build_info", "What runs; always 1.", "version", "goversion")
@@ -61,7 +62,7 @@ var all = []*prometheus.Desc{
 	requestDuration, requestsInFlight, requestsRefused, longPolls, suspensions, admissionCapacity, admissionInUse, admissionWaiting, admissionRefused,
 	keyChecks, keyLoads, keyLoadKeys, keyLoadFailures, keyLoadsTooFast, tokenChecks, revokedKeys, propagation, propagationFails, expiringKeys,
 	lookups, sessions, dirtySessions, loadedRows, loadTime, checkpointSaves, freshnessLag,
-	groupPoints, groupRequests, insertTime, insertFailures, pointsWritten, pointsRejected, statements, statementsFailed, buildInfo,
+	groupPoints, groupRequests, insertTime, insertFailures, pointsWritten, pointsRejected, pointsFlagged, statements, statementsFailed, buildInfo,
 }
 
 // collector reads the sources whenever it is asked. It is safe for concurrent use.
@@ -136,7 +137,6 @@ func (c *collector) collectLastSeen(out sink) {
 	out.counter(lookups, stats.Misses, "miss")
 	out.gauge(sessions, float64(stats.Sessions))
 	out.gauge(dirtySessions, float64(stats.Dirty))
-	out.gauge(loadedRows, float64(stats.Loaded.Sessions), "session")
 	out.gauge(loadedRows, float64(stats.Loaded.Checkpoints), "checkpoint")
 	out.gauge(loadedRows, float64(stats.Loaded.Replayed), "replayed_point")
 	out.gauge(loadedRows, float64(stats.Loaded.Recomputed), "recomputed_session")
@@ -157,6 +157,10 @@ func (c *collector) collectIngest(out sink) {
 	for reason, n := range stats.Rejected {
 		out.counter(pointsRejected, n, reason)
 	}
+	for reason, n := range stats.Flagged {
+		out.counter(pointsFlagged, n, reason)
+	}
+	out.counter(pointsFlagged, stats.Lifted, "lifted")
 	out.admission("ingest_bytes", float64(stats.BudgetBytes), float64(stats.BudgetInUse), 0, stats.BudgetRefused)
 	out.admission("ingest_queue", float64(stats.QueueLimit), float64(stats.QueueInUse), float64(stats.Waiting), stats.QueueRefused)
 }

@@ -42,6 +42,7 @@ func sources() Sources {
 		Keys:          stats[apikey.ServiceStats]{apikey.ServiceStats{Propagation: once}},
 		Writer: stats[ingest.WriterStats]{ingest.WriterStats{
 			GroupPoints: once, GroupRequests: once, InsertTime: once, Rejected: map[string]uint64{"future": 1},
+			Flagged: map[string]uint64{"speed": 1},
 		}},
 		LastSeen:   stats[latest.Stats]{latest.Stats{Lag: once}},
 		Statements: stats[[]schema.StatementStats]{[]schema.StatementStats{{Kind: "query", Begun: 2, Failed: 1}}},

@@ -125,7 +125,8 @@ func trackingSchemas() map[string]Schema {
 			"_id": Text(24, 64), "timestamp": Timestamp(), "received_at_timestamp": Timestamp(), "schema_version": Schema{"const": 1},
 			"temperature": Schema{"type": "number", "description": "Degrees Celsius."}, "location": Ref("Feature"),
 			"metadata": Object(Schema{
-				"session_id": ID(), "outlier": Boolean(), "paused": Boolean(), "outlier_labeller": Schema{"enum": []string{"user"}},
+				"session_id": ID(), "outlier": Boolean(), "paused": Boolean(), "outlier_labeller": Schema{"enum": []string{"user", "auto"}},
+				"outlier_reason": Schema{"enum": []string{"speed", "null_island", "future"}, "description": "Why a point whose labeller is auto cannot be true."},
 			}, "session_id", "outlier", "paused"),
 		}, "_id", "timestamp", "received_at_timestamp", "schema_version", "location", "metadata"),
 		"LastSeen": Schema{"oneOf": []Schema{Ref("DataPoint"), {"type": "null"}}, "description": "The newest data point that is no outlier, or null."},
@@ -163,12 +164,12 @@ func trackingSchemas() map[string]Schema {
 		"Session": Object(Schema{
 			"_id": ID(), "schema_version": Schema{"const": 1}, "org_id": Text(1, 0), "device_id": ID(), "device_mac_address": Text(1, 64),
 			"created_at_timestamp": Timestamp(), "comments": Text(0, 1000), "off_chrt_reference_id": Reference(),
-			"off_chrt_shipper_org_data_id": Text(1, 255), "public": Boolean(), "shared_with_org_ids": List(Text(1, 0)),
+			"off_chrt_shipper_org_data_id": Text(1, 255), "public": Boolean(), "outliers": outlierSetting(), "shared_with_org_ids": List(Text(1, 0)),
 			"terminated": Boolean(), "terminated_at_timestamp": Timestamp(), "termination_scheduled_for_timestamp": Timestamp(),
 			"last_seen_at_timestamp": Timestamp(), "last_seen_at_location": Ref("Feature"),
 			"flight_numbers": List(Text(1, 0)), "flight_loaded_statuses": List(Text(1, 0)), "flight_leg_ids": List(Text(1, 0)),
 		}, "_id", "schema_version", "org_id", "device_id", "device_mac_address", "created_at_timestamp", "terminated"),
-		"SessionPage": Object(Schema{"items": List(Ref("Session")), "total_count": Count()}, "items", "total_count"),
+		"SessionPage": Object(Schema{"items": List(Ref("Session")), "total_count": Count(), "next_cursor": Text(1, 0)}, "items", "total_count"),
 		"Suggestions": List(Object(Schema{
 			"type": Schema{"enum": []string{"device_mac_address", "off_chrt_reference_id"}}, "values": List(Text(0, 0)),
 		}, "type", "values")),
@@ -180,15 +181,19 @@ func trackingSchemas() map[string]Schema {
 	}
 }
 
+func outlierSetting() Schema {
+	return Schema{"enum": []string{"flag", "off"}, "description": "Whether points that cannot be true are marked as outliers; the service's flag --outliers decides when absent."}
+}
+
 func requestSchemas() map[string]Schema {
 	said := func() Schema {
 		return Schema{
 			"schema_version": Schema{"const": 1}, "comments": Text(0, 1000), "off_chrt_reference_id": Reference(),
-			"off_chrt_shipper_org_data_id": Text(1, 255), "public": Boolean(), "termination_scheduled_for_timestamp": Timestamp(),
+			"off_chrt_shipper_org_data_id": Text(1, 255), "public": Boolean(), "outliers": outlierSetting(), "termination_scheduled_for_timestamp": Timestamp(),
 		}
 	}
 	update := said()
-	for _, name := range []string{"comments", "off_chrt_reference_id", "off_chrt_shipper_org_data_id", "public", "termination_scheduled_for_timestamp"} {
+	for _, name := range []string{"comments", "off_chrt_reference_id", "off_chrt_shipper_org_data_id", "public", "outliers", "termination_scheduled_for_timestamp"} {
 		update[name+"__set_to_None"] = Schema{"type": "boolean", "description": "true clears " + name + "."}
 	}
 	return map[string]Schema{

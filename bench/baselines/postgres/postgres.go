@@ -39,7 +39,11 @@ func Open(ctx context.Context, config baseline.Config) (*Service, error) {
 		return nil, fmt.Errorf("connect to PostgreSQL: %w", err)
 	}
 	p := &Service{pool}
-	if err := p.load(ctx, config.Dataset); err != nil {
+	load := p.load
+	if config.Dataset.Described {
+		load = p.loadSessions
+	}
+	if err := load(ctx, config.Dataset); err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("load PostgreSQL: %w", err)
 	}
@@ -72,9 +76,13 @@ func (p *Service) Close() { p.pool.Close() }
 
 var answerBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// Handle answers every path but /readyz as last_seen.
+// Handle answers as last_seen every path but /readyz and, of a data set that is described, those of lists and typeahead.
 func (p *Service) Handle(c *fasthttp.RequestCtx) {
-	if string(c.Path()) == "/readyz" {
+	switch path := string(c.Path()); path {
+	case "/readyz":
+		return
+	case baseline.PathList, baseline.PathTypeahead:
+		p.handleSessions(c, path == baseline.PathList)
 		return
 	}
 	id, ok := schema.ParseID(c.QueryArgs().Peek("session_id"))

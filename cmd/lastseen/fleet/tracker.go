@@ -15,7 +15,11 @@ type tracker struct {
 	server        Server
 	vehicle       *vehicle
 	pending       []client.Point // not sent yet, by ascending time
+	reports       int            // that were taken down
 }
+
+// glitchEvery is after how many reports one is wrong, as it is with real trackers: about every half hour on the road.
+const glitchEvery = 300
 
 const (
 	maxBatch   = 2000    // points in one request
@@ -29,6 +33,7 @@ func (t *tracker) advance(ctx context.Context, now time.Time) (sent int, err err
 	for !t.vehicle.at.After(now) {
 		r := t.vehicle.step()
 		online = r.online
+		t.glitch(&r)
 		t.pending = append(t.pending, client.Point{
 			SessionID: t.session, Timestamp: r.at, Latitude: r.latitude, Longitude: r.longitude, Altitude: math.NaN(),
 			Accuracy: r.accuracy, Speed: r.speed, Heading: r.heading, Temperature: r.cargo, Battery: r.battery,
@@ -49,6 +54,17 @@ func (t *tracker) advance(ctx context.Context, now time.Time) (sent int, err err
 	}
 	n, err := t.send(ctx)
 	return sent + n, err
+}
+
+// glitch makes some reports wrong: by turns one says 0/0, as without a position, and one lies 40 km away.
+func (t *tracker) glitch(r *report) {
+	t.reports++
+	switch t.reports % (2 * glitchEvery) {
+	case glitchEvery / 2:
+		r.latitude, r.longitude = 0, 0
+	case glitchEvery/2 + glitchEvery:
+		r.latitude += 0.36
+	}
 }
 
 // send sends what is pending.

@@ -73,6 +73,46 @@ export async function ask(method, path, { query, body, signal, headers = {}, tim
   }
 }
 
+/**
+ * listen asks for server-sent events with the session cookie. It calls opened() when they begin and heard({ event, data,
+ * id, retry }) for each, also for one that says nothing but that the service is there, and returns when they end. It
+ * throws as call does, also after silence for longer than timeout.
+ */
+export async function listen(path, { query, signal, headers = {}, timeout = 45_000, opened, heard }) {
+  const sent = { Accept: "text/event-stream", ...headers };
+  if (credentials.organisation) sent["Lastseen-Organisation"] = credentials.organisation;
+  const silence = new AbortController();
+  let limit = 0;
+  const alive = () => {
+    clearTimeout(limit);
+    limit = setTimeout(() => silence.abort(new DOMException("Nothing was heard.", "TimeoutError")), timeout);
+  };
+  try {
+    alive();
+    const answer = await fetch(address(path, query), {
+      headers: sent, cache: "no-store", credentials: "same-origin", redirect: "error", signal: AbortSignal.any([signal, silence.signal]),
+    });
+    if (!answer.ok) throw new ApiError(answer.status, parseProblem(await answer.text()));
+    opened();
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (let rest = ""; ;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      alive();
+      const blocks = (rest + value).split("\n\n");
+      rest = blocks.pop();
+      for (const block of blocks) heard(Object.fromEntries(block.split("\n").map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)])));
+    }
+  } catch (error) {
+    if (signal.aborted) throw error;
+    const failure = error instanceof ApiError ? error : unreachable(error);
+    if (failure.status === 401) document.dispatchEvent(new CustomEvent("signed-out", { detail: failure }));
+    throw failure;
+  } finally {
+    clearTimeout(limit);
+  }
+}
+
 function parseProblem(text) {
   try {
     return JSON.parse(text) ?? {};

@@ -23,11 +23,15 @@ export function openDialog({ title, content, className = "", role, mayClose = ()
   };
   document.addEventListener("keydown", escaped);
   dialog.keepSignedOut = keepSignedOut;
+  const opener = document.activeElement;
   dialog.addEventListener("close", () => {
     document.removeEventListener("keydown", escaped);
     removeEventListener("hashchange", close);
     removeEventListener("pagehide", close);
     dialog.remove();
+    // Where the list has been drawn anew meanwhile, the button that opened the dialog is another one.
+    const name = opener?.dataset?.focus;
+    if (name && !opener.isConnected) document.querySelector(`[data-focus="${CSS.escape(name)}"]`)?.focus();
     onClose();
   });
   // A dialog belongs to the view it was opened from: it does not outlive it, nor is it there again

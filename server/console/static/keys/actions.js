@@ -1,10 +1,12 @@
-// Creating, rotating and revoking: the dialogs and the calls behind them.
+// Creating, editing, rotating and revoking: the dialogs and the calls behind them.
 
 import { ApiError, call } from "../api.js";
 import { el, uniqueId } from "../dom.js";
 import { invalidForm, openForm, setFieldError } from "../dialog.js";
 import { expiryField } from "./expiry.js";
+import { limitFields } from "./limits.js";
 import { openSecret } from "./secret.js";
+import { usageBars, usageOf, usageSentence } from "./usage.js";
 
 const longestName = 100;
 
@@ -16,11 +18,12 @@ export function openCreate(kind, changed) {
     ? textField({ label: ["Device id ", el("span", { class: "optional" }, "(optional)")], field: "device_id", hint: "With it, the credential can write points for this device only.", mono: true })
     : null;
   const expiry = expiryField();
+  const limits = kind.hasLimits ? limitFields() : null;
   let idempotencyKey = newIdempotencyKey();
   const create = (body) => call("POST", `${kind.path}/create/v1`, { body, headers: { "Idempotency-Key": idempotencyKey } });
   openForm({
     title: `Add new ${kind.short}`,
-    content: [name.element, device?.element, expiry.element],
+    content: [name.element, device?.element, expiry.element, limits?.element].filter(Boolean),
     confirm: `Add ${kind.short}`,
     submit: async () => {
       const body = { name: name.value() };
@@ -30,6 +33,7 @@ export function openCreate(kind, changed) {
       }
       if (device?.value()) body.device_id = device.value();
       body.expires_at_timestamp = expiry.read();
+      Object.assign(body, limits?.read());
       try {
         return await create(body);
       } catch (error) {
@@ -41,11 +45,32 @@ export function openCreate(kind, changed) {
       }
     },
     explain: (error) => afterFailure(error, kind, changed, "created"),
-    showFieldError: (error) => showFieldErrors(error, { name, device_id: device, expires_at_timestamp: expiry }),
+    showFieldError: (error) => showFieldErrors(error, { name, device_id: device, expires_at_timestamp: expiry, ...limits?.fields }),
     done: (created) => {
       changed();
       openSecret(kind, created, `Your new ${kind.short}`);
     },
+  });
+}
+
+/** openEdit asks for another name and for narrower limits. */
+export function openEdit(kind, record, changed) {
+  const name = textField({ label: "Name", field: "name", autofocus: true, maxlength: longestName, value: record.name,
+    hint: `The ${kind.short} stays the same: whatever uses it goes on.` });
+  const limits = limitFields(record);
+  openForm({
+    title: `Edit “${record.name}”`,
+    content: [el("p", {}, "Its rights can be narrowed, and not be widened again. A change holds at once."), name.element, limits.element],
+    confirm: "Save",
+    submit: async () => {
+      const body = limits.read();
+      if (name.value() !== record.name) body.name = name.value();
+      if (Object.keys(body).length === 0) return record;
+      return call("POST", `${kind.path}/update/v1`, { query: { [kind.idParameter]: record._id }, body });
+    },
+    explain: (error) => afterFailure(error, kind, changed, "changed"),
+    showFieldError: (error) => showFieldErrors(error, { name, ...limits.fields }),
+    done: (updated) => changed(updated === record ? undefined : `“${updated.name}” has been changed.`),
   });
 }
 
@@ -81,15 +106,24 @@ export function openRotate(kind, record, changed) {
   });
 }
 
-/** openRevoke asks whether the named key shall be revoked, and revokes it. */
+/** openRevoke asks whether the named key shall be revoked, says what it is used for, and revokes it. */
 export function openRevoke(kind, record, changed) {
+  const used = el("div", { class: "usage-wide", role: "status" });
+  if (kind.hasLimits) {
+    used.textContent = "Looking up what it is used for…";
+    usageOf(kind, [record._id]).then((usage) => {
+      const its = usage.get(record._id);
+      used.replaceChildren(usageBars(its), el("p", { class: "hint" }, usageSentence(its)));
+    }, () => { used.textContent = "What it is used for cannot be shown now."; });
+  }
   openForm({
     role: "alertdialog",
     title: `Revoke “${record.name}”?`,
     content: [
       el("p", {}, `Whatever uses the ${kind.short} `, prefixCode(record), " stops working at once."),
+      kind.hasLimits && used,
       el("p", {}, "This cannot be undone."),
-    ],
+    ].filter(Boolean),
     confirm: `Revoke ${kind.short}`,
     danger: true,
     focusCancel: true,
@@ -113,6 +147,7 @@ function afterFailure(error, kind, changed, done = "made") {
   changed();
   if (error.status === 404) return `${error.message} The list is up to date again.`;
   if (error.status === 409) return error.message;
+  if (done === "changed") return `${error.message} It may have been changed all the same: the list below shows it.`;
   if (done === "revoked") return `${error.message} It may have been revoked all the same: the list below shows it.`;
   if (done === "created") return `${error.message} The ${kind.short} may have been made all the same. Press “Add ${kind.short}” again: what was made, whose text nobody has, is then revoked, and a new one takes its place.`;
   return `${error.message} The ${kind.short} may have been made all the same. Look at the list below: if there is one that you have no text of, revoke it.`;
@@ -123,10 +158,10 @@ function prefixCode(record) {
 }
 
 /** textField makes a labelled text field with a hint and an error line. */
-function textField({ label, field, hint, placeholder, autofocus = false, maxlength, mono = false }) {
+function textField({ label, field, hint, placeholder, autofocus = false, maxlength, mono = false, value }) {
   const id = uniqueId(field);
   const input = el("input", {
-    class: `input ${mono ? "mono" : ""}`, id, name: field, type: "text", placeholder, autofocus, maxlength, autocomplete: "off", spellcheck: "false",
+    class: `input ${mono ? "mono" : ""}`, id, name: field, type: "text", placeholder, value, autofocus, maxlength, autocomplete: "off", spellcheck: "false",
     "aria-describedby": `${id}-hint ${id}-error`,
   });
   const error = el("p", { class: "field-error", id: `${id}-error`, hidden: true });

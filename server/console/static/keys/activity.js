@@ -6,7 +6,9 @@ import { moment, relative } from "../format.js";
 
 const pageSize = 10;
 
-const verbs = { created: "created", rotated: "rotated", revoked: "revoked" };
+const verbs = { created: "created", rotated: "rotated", revoked: "revoked", updated: "changed" };
+
+const changes = { name: "name", scopes: "scopes", allowed_ip_ranges: "addresses", requests_per_second: "rate" };
 
 /** activity makes the list of events. load() shows the newest; the button at its end adds older ones. */
 export function activity(kind, signal) {
@@ -57,6 +59,6 @@ function item(event) {
     avatar(event.user_id, "avatar-person"),
     el("p", { class: "wrap-anywhere" },
       el("strong", {}, event.user_id), ` ${verbs[event.action] ?? event.action} `, el("strong", {}, event.name), " ",
-      el("code", { class: "muted" }, `${event.prefix}…`)),
+      el("code", { class: "muted" }, `${event.prefix}…`), event.changed && ` (${event.changed.map((field) => changes[field] ?? field).join(", ")})`),
     el("time", { class: "muted small", datetime: event.at_timestamp, title: moment(when) }, relative(when)));
 }

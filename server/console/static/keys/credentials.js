@@ -1,15 +1,13 @@
 // The list of an organisation's keys of one kind, and what has been done to them.
 
-import { call } from "../api.js";
 import { announce, el, icon } from "../dom.js";
 import { openCreate } from "./actions.js";
 import { activity } from "./activity.js";
-import { choiceBar, pager, pageSize, select } from "./choice.js";
-import { pairs } from "./pairs.js";
+import { choiceBar, pager } from "./choice.js";
+import { keyList } from "./list.js";
 import { table } from "./table.js";
 
 const refreshMilliseconds = 60_000;
-const eventsForPairs = 200;
 
 /**
  * credentialsTab makes the tab's content. It loads the list, and again when the page comes back into
@@ -23,28 +21,19 @@ export function credentialsTab(kind) {
   const heading = el("h2", { tabindex: "-1" }, kind.tab);
   const list = el("div", { class: "list" });
   const events = activity(kind, signal);
-  const pages = { current: 0, over: 0 };
+  const keys = keyList(kind, signal);
   let unfolded = false;
-  let records = null;
-  let known = new Map();
 
-  const bar = choiceBar(kind, () => {
-    Object.assign(pages, { current: 0, over: 0 });
-    show();
-  });
-  const load = async () => {
-    if (!records) showLoading(list, kind);
+  const load = async ({ anew = false } = {}) => {
+    if (!keys.loaded()) showLoading(list, kind);
     try {
-      const [loaded, past] = await Promise.all([
-        call("GET", `${kind.path}/list/v1`, { signal }), call("GET", `${kind.path}/events/v1`, { query: { page_size: eventsForPairs }, signal }),
-      ]);
-      records = loaded;
-      known = pairs(records, past.items);
+      if (!await keys.load(bar.choice(), { anew })) return;
       keepFocus(list, heading, show);
+      if (await keys.loadUsage()) keepFocus(list, heading, show);
     } catch (error) {
       if (signal.aborted) return;
       // A list that could not be brought up to date is no longer true, so it does not stay.
-      records = null;
+      keys.forget();
       bar.element.hidden = true;
       showError(list, kind, error, () => {
         load();
@@ -52,44 +41,43 @@ export function credentialsTab(kind) {
       });
     }
   };
+  const bar = choiceBar(kind, () => load({ anew: true }));
   const changed = (sentence) => {
     if (sentence) announce(sentence);
     load();
     events.load();
   };
   const show = () => {
-    if (!records) return;
+    if (!keys.loaded()) return;
     list.removeAttribute("aria-busy");
-    bar.element.hidden = records.length === 0;
-    if (records.length === 0) {
+    const { current, over, choice } = keys.shown();
+    const found = current.total + over.total;
+    const chosen = choice.text !== "" || choice.status !== "";
+    bar.element.hidden = found === 0 && !chosen;
+    if (bar.element.hidden) {
       showNone(list, kind, () => openCreate(kind, changed));
       return;
     }
-    const choice = bar.choice();
-    const { current, over } = select(records, choice);
-    const part = (which, rows, label) => {
-      pages[which] = Math.min(pages[which], Math.max(0, Math.ceil(rows.length / pageSize) - 1));
-      const shown = rows.slice(pages[which] * pageSize, (pages[which] + 1) * pageSize);
-      const turned = (page) => {
-        pages[which] = page;
-        keepFocus(list, heading, show);
+    const part = (which, { records, total, page, hasNext }, label) => {
+      const turned = (to) => {
+        keys.turn(which, to);
+        load();
       };
-      return [el("div", { class: "panel" }, table(kind, shown, { caption: label, pairOf: (id) => known.get(id), changed })),
-        pager({ page: pages[which], count: rows.length, label: `Pages: ${label}`, turned })];
+      return [el("div", { class: "panel" }, table(kind, records, { caption: label, pairOf: keys.pairOf, usageOf: keys.usageOf, changed })),
+        pager({ page, count: total, hasNext, label: `Pages: ${label}`, turned })];
     };
-    const isFound = current.length + over.length;
-    bar.say(choice.text || choice.status ? (isFound === 0 ? "Nothing matches." : `${isFound} found.`) : "");
-    const asked = ["expired", "revoked"].includes(choice.status) || (choice.text !== "" && current.length === 0);
+    bar.say(chosen ? (found === 0 ? "Nothing matches." : `${found} found.`) : "");
+    const asked = ["expired", "revoked"].includes(choice.status) || (choice.text !== "" && current.total === 0);
     const fold = el("details", { class: "fold", open: unfolded || asked, ontoggle: () => { if (!asked) unfolded = fold.open; } },
-      el("summary", {}, `Revoked and expired (${over.length})`), part("over", over, `Revoked and expired ${kind.many}`));
+      el("summary", {}, `Revoked and expired (${over.total})`), part("over", over, `Revoked and expired ${kind.many}`));
     list.replaceChildren(...[
-      current.length > 0 && part("current", current, `The organisation's ${kind.many}`),
-      current.length === 0 && (over.length === 0 || !asked) && el("p", { class: "panel placeholder muted" }, isFound === 0 ? `No ${kind.short} matches.` : `No ${kind.short} is active.`),
-      over.length > 0 && fold,
+      current.total > 0 && part("current", current, `The organisation's ${kind.many}`),
+      current.total === 0 && (over.total === 0 || !asked) && el("p", { class: "panel placeholder muted" }, found === 0 ? `No ${kind.short} matches.` : `No ${kind.short} is active.`),
+      over.total > 0 && fold,
     ].flat(3).filter(Boolean));
   };
   const refresh = () => {
-    if (document.visibilityState === "visible" && records) load();
+    if (document.visibilityState === "visible" && keys.loaded()) load();
   };
   document.addEventListener("visibilitychange", refresh, { signal });
   const timer = setInterval(refresh, refreshMilliseconds);

@@ -16,6 +16,7 @@ export const apiKeys = {
   secretUse: "Integrations send it with every request in this header:",
   secretHeader: "Authorization: Bearer ak_…",
   bindsToDevice: false,
+  hasLimits: true, // and can be changed, and its requests are counted
 };
 
 export const deviceCredentials = {
@@ -34,6 +35,7 @@ export const deviceCredentials = {
   secretUse: "Devices send it with every batch of points in this header:",
   secretHeader: "Authorization: Bearer dk_…",
   bindsToDevice: true,
+  hasLimits: false,
 };
 
 export const kinds = [apiKeys, deviceCredentials];

@@ -1,23 +1,26 @@
 // Rotated keys: which is the old one and which the new one of a pair.
 
-const within = 30_000; // how long after the rotation's event the new key is made, at most
+import { call } from "../api.js";
 
-/** pairs returns, by the id of a key, { role: "old" or "new", other: the other's record }. */
-export function pairs(records, events) {
-  const found = new Map();
+const mostLookedUp = 20;
+
+/**
+ * pairs returns, by the id of a key, { role: "old" or "new", other: the other's record }. Others that are not among the
+ * records are asked for.
+ */
+export async function pairs(kind, records, signal) {
   const byId = new Map(records.map((record) => [record._id, record]));
-  for (const event of events) {
-    const old = event.action === "rotated" && byId.get(event.key_id);
-    if (!old) continue;
-    const at = Date.parse(event.at_timestamp);
-    const made = records.find((record) => {
-      const after = Date.parse(record.created_at_timestamp) - at;
-      return record !== old && record.name === old.name && record.device_id === old.device_id && after >= -1000 && after < within;
-    });
-    if (!made) continue;
-    found.set(old._id, { role: "old", other: made });
+  const otherOf = (record) => record.replaced_by_id ?? record.replaces_id;
+  const missing = records.filter((record) => record.status === "active" && otherOf(record) && !byId.has(otherOf(record))).slice(0, mostLookedUp);
+  const found = await Promise.all(missing.map((record) => call("GET", `${kind.path}/list/v1`, { query: { search: otherOf(record), limit: 1 }, signal })));
+  for (const [other] of found) if (other) byId.set(other._id, other);
+  const known = new Map();
+  for (const record of records) {
+    const next = byId.get(record.replaced_by_id);
+    const old = byId.get(record.replaces_id);
+    if (next) known.set(record._id, { role: "old", other: next });
     // Of the new one it is said only while the old one still counts.
-    if (old.status === "active") found.set(made._id, { role: "new", other: old });
+    else if (old?.status === "active") known.set(record._id, { role: "new", other: old });
   }
-  return found;
+  return known;
 }

@@ -3,10 +3,12 @@
 //   ended(records, total)         the sessions that ended last, and how many have ended in all
 //   connection({ lost, asOf })    whether the service answers, and when it last did
 //   total(n)                      how many active sessions there are, also past those that are given
-// listFeed asks the session list again and again. A stream of changes tells the same four things, so
-// that it can take its place.
+//   moved(point)                  a data point, the newest of its session
+// It follows what changes (live.js), and asks the session list now and then for what that does not tell. Where what
+// changes cannot be followed it asks the list again and again.
 
 import { call } from "../api.js";
+import { liveChanges } from "./live.js";
 
 const pageSize = 1000;
 
@@ -15,16 +17,20 @@ export const mostSessions = 10_000;
 const endedShown = 200;
 const wholeEvery = 60_000;
 const listPath = "/tracking/sessions/list/v1";
+const liveEvery = 30_000; // that the list is asked while what changes is followed
+const leastPause = 1000;
 const soonRounds = 3; // so that whoever opens the page sees at once that it moves
 const overlap = 120_000; // so that what was sent late, within reason, is not missed
 
-/** listFeed begins to ask, and goes on until signal aborts. nudge() has it ask at once. */
-export function listFeed(sink, signal) {
+/** sessionFeed begins to tell, and goes on until signal aborts. nudge() has it ask the list at once. */
+export function sessionFeed(sink, signal) {
   let newest = 0; // of the timestamps seen
   let wholeAt = 0;
   let active = 0;
   let known = new Set();
   let wake = () => {};
+  let live = false;
+  let askedAt = 0;
 
   const note = (records) => {
     for (const { last_seen_at_timestamp: text } of records) {
@@ -75,6 +81,7 @@ export function listFeed(sink, signal) {
   };
   const run = async () => {
     for (let failures = 0, rounds = 0; !signal.aborted; rounds += 1) {
+      askedAt = Date.now();
       try {
         await round();
         failures = 0;
@@ -84,7 +91,7 @@ export function listFeed(sink, signal) {
         failures += 1;
         sink.connection({ lost: true, error });
       }
-      const pause = active > pageSize ? 10_000 : active > 100 ? 5000 : rounds < soonRounds ? 500 : 2000;
+      const pause = live && rounds >= soonRounds ? liveEvery : active > pageSize ? 10_000 : active > 100 ? 5000 : rounds < soonRounds ? 500 : 2000;
       await until(failures > 0 ? Math.min(10_000, 1000 * 2 ** (failures - 1)) : pause);
     }
   };
@@ -99,9 +106,29 @@ export function listFeed(sink, signal) {
     };
   });
   const nudge = () => wake();
+  let soon = 0;
+  const nudgeSoon = () => {
+    clearTimeout(soon);
+    soon = setTimeout(nudge, Math.max(0, leastPause - (Date.now() - askedAt)));
+  };
   document.addEventListener("visibilitychange", () => { if (document.visibilityState === "visible") wake(); }, { signal });
   addEventListener("online", nudge, { signal });
   signal.addEventListener("abort", nudge);
   run();
+  liveChanges({
+    moved: (point) => {
+      sink.moved(point);
+      if (known.size > 0 && known.size < mostSessions && !known.has(point.metadata.session_id)) nudgeSoon(); // a new one
+    },
+    left: () => {
+      wholeAt = 0;
+      nudgeSoon();
+    },
+    live: (is) => {
+      if (live && !is) nudge(); // the list finds out whether the service is there
+      live = is;
+    },
+    heard: () => sink.connection({ lost: false, asOf: Date.now() }),
+  }, signal);
   return { nudge };
 }

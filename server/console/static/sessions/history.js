@@ -13,9 +13,14 @@ export const routes = {
   open: { points: "/tracking/timeseries/session_by_device/data_points_public/v1", newest: "/tracking/timeseries/session_by_device/last_seen_public/v1" },
 };
 
+const reasons = { speed: "outlier: nothing gets there that fast", null_island: "outlier: at 0/0, where receivers are that know no position", future: "outlier: its time lies in the future" };
+
+/** outlierWords are why a point does not count; empty for one that does. */
+const outlierWords = ({ outlier, outlier_reason: reason }) => outlier ? reasons[reason] ?? "outlier" : "";
+
 /** readPoint makes a point of the service's into { id, at, lat, lon, speed, … }. */
 export function readPoint(point) {
-  return { id: point._id, at: Date.parse(point.timestamp), outlier: point.metadata.outlier, temperature: point.temperature, ...place(point.location) };
+  return { id: point._id, at: Date.parse(point.timestamp), outlier: outlierWords(point.metadata), temperature: point.temperature, ...place(point.location) };
 }
 
 /**

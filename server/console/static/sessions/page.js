@@ -3,7 +3,8 @@
 import { call } from "../api.js";
 import { el, icon } from "../dom.js";
 import { sessionDetail } from "./detail.js";
-import { listFeed, mostSessions } from "./feed.js";
+import { mostSessions, sessionFeed } from "./feed.js";
+import { place } from "./geo.js";
 import { sessionList } from "./list.js";
 import { makeMap, mapButton, showAll } from "./map.js";
 import { markerLayer } from "./markers.js";
@@ -53,6 +54,13 @@ export function sessionsPage({ membership }) {
     layers?.trails.draw();
     detail?.update?.();
   };
+  let drawing = 0;
+  const drawSoon = () => { // many move at once
+    drawing ||= setTimeout(() => {
+      drawing = 0;
+      draw();
+    }, 200);
+  };
   const frame = () => {
     if (framed || signal.aborted || !whollyLoaded || !layers || found.length === 0 || chosen) return;
     framed = true;
@@ -77,9 +85,12 @@ export function sessionsPage({ membership }) {
       draw();
     },
     total: (n) => { total = n; },
+    moved: (point) => {
+      if (store.at(point.metadata.session_id, { at: Date.parse(point.timestamp), ...place(point.location) })) drawSoon();
+    },
     connection: (now) => view.connection(now, loaded),
   };
-  const feed = listFeed(sink, signal);
+  const feed = sessionFeed(sink, signal);
   view.onFilter = (name) => {
     filter = name === filter ? "" : name;
     view.list.reset();

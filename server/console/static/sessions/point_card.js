@@ -22,11 +22,11 @@ export function pointCard({ chosen, marked }) {
     touched ||= !quiet;
     if (!point) return;
     slider.value = String(i);
-    const parts = [clockSeconds(point.at), point.outlier ? "outlier" : speed(point.pace), `${point.lat.toFixed(5)}, ${point.lon.toFixed(5)}`,
+    const parts = [clockSeconds(point.at), point.outlier || speed(point.pace), `${point.lat.toFixed(5)}, ${point.lon.toFixed(5)}`,
       point.altitude !== undefined && `${Math.round(point.altitude)} m high`, point.accuracy !== undefined && `± ${Math.round(point.accuracy)} m`,
       point.battery !== undefined && `battery ${battery(point.battery)}`, point.temperature !== undefined && `${point.temperature} °C`];
     facts.textContent = parts.filter(Boolean).join(" · ");
-    slider.setAttribute("aria-valuetext", `${dayClock(point.at)}, ${point.outlier ? "an outlier" : speed(point.pace)}`);
+    slider.setAttribute("aria-valuetext", `${dayClock(point.at)}, ${point.outlier || speed(point.pace)}`);
     button.textContent = point.outlier ? "It is no outlier" : "Mark as outlier";
     if (touched) chosen(point, byHand);
   };

@@ -34,7 +34,7 @@ export async function trackLayer(map, signal) {
     for (const point of track.points) {
       if (!point.outlier) continue;
       const here = [point.lat, point.lon];
-      L.circleMarker(here, { radius: 5, color: paint.outlier, weight: 2, fill: false }).bindTooltip(document.createTextNode("Outlier")).addTo(group);
+      L.circleMarker(here, { radius: 5, color: paint.outlier, weight: 2, fill: false }).bindTooltip(document.createTextNode(point.outlier[0].toUpperCase() + point.outlier.slice(1))).addTo(group);
     }
   };
   const point = (where) => {

@@ -1,0 +1,113 @@
+package schema
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ClickHouse/ch-go/proto"
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+// FindSession returns a session of an organisation, and false when it has none with that id.
+func (db *SessionTable) FindSession(ctx context.Context, ownerOrgID string, id ID) (session Session, found bool, err error) {
+	rows, err := db.conn.Query(ctx, "SELECT "+sessionSelect+" FROM sessions FINAL WHERE org_id = {org:String} AND session_id = {id:String}",
+		clickhouse.Named("org", ownerOrgID), clickhouse.Named("id", id.String()))
+	if err != nil {
+		return Session{}, false, fmt.Errorf("find a session: %w", err)
+	}
+	err = eachStruct(rows, "find a session", func(s Session) { session, found = s, true })
+	return session, found, err
+}
+
+// EachSession calls each for every session, in no particular order. It decodes columns, so that a million
+// sessions take about a second. The session is each's to keep.
+func (db *SessionTable) EachSession(ctx context.Context, each func(Session)) error {
+	var c sessionColumns
+	native, err := db.queryNative(ctx, c.results(), "SELECT "+sessionSelect+" FROM sessions FINAL")
+	if err != nil {
+		return fmt.Errorf("read the sessions: %w", err)
+	}
+	defer native.close()
+	err = native.eachRow(func(i int) error {
+		session, err := c.row(i)
+		if err == nil {
+			each(session)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read the sessions: %w", err)
+	}
+	return nil
+}
+
+// sessionColumns are the columns that make up a Session.
+type sessionColumns struct {
+	id, org, device, mac            proto.ColStr
+	createdAt                       *proto.ColDateTime64
+	comments, reference, shipper    *proto.ColNullable[string]
+	public                          *proto.ColNullable[bool]
+	outliers                        *proto.ColNullable[string]
+	shared, flights, statuses, legs *proto.ColArr[string]
+	scheduled, terminated           *proto.ColNullable[time.Time]
+	version                         proto.ColUInt64
+	lastOrg                         string // rows are sorted by organisation, so that most have the one before's
+}
+
+// results binds the columns to the select list of a Session.
+func (c *sessionColumns) results() proto.Results {
+	moment := func() *proto.ColDateTime64 { return new(proto.ColDateTime64).WithPrecision(proto.PrecisionMilli) }
+	c.createdAt = moment()
+	c.comments, c.reference, c.shipper = new(proto.ColStr).Nullable(), new(proto.ColStr).Nullable(), new(proto.ColStr).Nullable()
+	c.public, c.outliers = new(proto.ColBool).Nullable(), new(proto.ColStr).Nullable()
+	c.shared, c.flights, c.statuses, c.legs = new(proto.ColStr).Array(), new(proto.ColStr).Array(), new(proto.ColStr).Array(), new(proto.ColStr).Array()
+	c.scheduled, c.terminated = moment().Nullable(), moment().Nullable()
+	return proto.Results{
+		{Name: "session_id", Data: &c.id}, {Name: "org_id", Data: &c.org}, {Name: "device_id", Data: &c.device},
+		{Name: "device_mac_address", Data: &c.mac}, {Name: "created_at", Data: c.createdAt}, {Name: "comments", Data: c.comments},
+		{Name: "off_chrt_reference_id", Data: c.reference}, {Name: "off_chrt_shipper_org_data_id", Data: c.shipper},
+		{Name: "public", Data: c.public}, {Name: "shared_with_org_ids", Data: c.shared},
+		{Name: "termination_scheduled_for", Data: c.scheduled}, {Name: "terminated_at", Data: c.terminated},
+		{Name: "flight_numbers", Data: c.flights}, {Name: "flight_loaded_statuses", Data: c.statuses},
+		{Name: "flight_leg_ids", Data: c.legs}, {Name: "outliers", Data: c.outliers}, {Name: "version", Data: &c.version},
+	}
+}
+
+func (c *sessionColumns) row(i int) (Session, error) {
+	id, ok := ParseID(c.id.RowBytes(i))
+	if !ok {
+		return Session{}, fmt.Errorf("the session id %q is not 24 hexadecimal digits", c.id.Row(i))
+	}
+	device, ok := ParseID(c.device.RowBytes(i))
+	if !ok {
+		return Session{}, fmt.Errorf("the device id %q of a session is not 24 hexadecimal digits", c.device.Row(i))
+	}
+	if text := c.org.RowBytes(i); string(text) != c.lastOrg {
+		c.lastOrg = string(text)
+	}
+	return Session{
+		ID: id, OrgID: c.lastOrg, DeviceID: device, DeviceMACAddress: c.mac.Row(i), CreatedAt: c.createdAt.Row(i).UTC(),
+		Comments: pointer(c.comments, i), OffChrtReferenceID: pointer(c.reference, i), OffChrtShipperOrgDataID: pointer(c.shipper, i),
+		Public: pointer(c.public, i), SharedWithOrgIDs: c.shared.Row(i),
+		TerminationScheduledFor: utc(pointer(c.scheduled, i)), TerminatedAt: utc(pointer(c.terminated, i)),
+		FlightNumbers: c.flights.Row(i), FlightLoadedStatuses: c.statuses.Row(i), FlightLegIDs: c.legs.Row(i),
+		Outliers: pointer(c.outliers, i), Version: c.version[i],
+	}, nil
+}
+
+// pointer returns a value of a column, nil for NULL.
+func pointer[T any](column *proto.ColNullable[T], i int) *T {
+	if column.Nulls[i] != 0 {
+		return nil
+	}
+	value := column.Values.Row(i)
+	return &value
+}
+
+func utc(at *time.Time) *time.Time {
+	if at != nil {
+		*at = at.UTC()
+	}
+	return at
+}

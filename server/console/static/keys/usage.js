@@ -1,0 +1,57 @@
+// What keys are used for: requests a day, as small bars.
+
+import { call } from "../api.js";
+import { el } from "../dom.js";
+
+const days = 30;
+const numbers = new Intl.NumberFormat("en");
+
+/** usageOf returns, by the id of each key, { days: [requests a day, oldest first], total, failed } of the last 30 days. */
+export async function usageOf(kind, ids, signal) {
+  const used = new Map(ids.map((id) => [id, { days: Array(days).fill(0), total: 0, failed: 0 }]));
+  if (ids.length === 0) return used;
+  const first = new Date(Date.now() - (days - 1) * 86_400_000);
+  const start = Date.UTC(first.getUTCFullYear(), first.getUTCMonth(), first.getUTCDate());
+  const { items } = await call("GET", `${kind.path}/usage/v1`, {
+    query: { [kind.idParameter]: ids.join(","), start_date: new Date(start).toISOString().slice(0, 10) }, signal,
+  });
+  for (const line of items) {
+    const its = used.get(line.api_key_id);
+    const day = Math.round((Date.parse(line.date) - start) / 86_400_000);
+    if (!its || day < 0 || day >= days) continue;
+    its.days[day] += line.requests;
+    its.total += line.requests;
+    if (line.outcome === "refused" || line.outcome === "failed") its.failed += line.requests;
+  }
+  return used;
+}
+
+/** usageSentence says how much a key was used. */
+export function usageSentence({ total, failed }) {
+  if (total === 0) return `No requests in the last ${days} days.`;
+  const bad = failed > 0 ? `, of which ${numbers.format(failed)} were refused or failed` : "";
+  return `${numbers.format(total)} ${total === 1 ? "request" : "requests"} in the last ${days} days${bad}.`;
+}
+
+/** usageBars draws a bar a day. It is decoration: the text beside it says how much there was. */
+export function usageBars(usage) {
+  const namespace = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(namespace, "svg");
+  for (const [name, value] of Object.entries({ viewBox: `0 0 ${days * 3} 20`, class: "usage-bars", "aria-hidden": "true", focusable: "false" })) svg.setAttribute(name, value);
+  const most = Math.max(...usage.days, 1);
+  usage.days.forEach((requests, day) => {
+    const bar = document.createElementNS(namespace, "rect");
+    const height = requests === 0 ? 1 : Math.max(2, Math.round((requests / most) * 20));
+    for (const [name, value] of Object.entries({ x: day * 3, y: 20 - height, width: 2, height, class: requests === 0 ? "is-none" : null })) if (value !== null) bar.setAttribute(name, value);
+    svg.append(bar);
+  });
+  return svg;
+}
+
+/** usageCell is what the list says of a key's use. */
+export function usageCell(usage) {
+  if (!usage) return el("span", { class: "muted" }, "…");
+  return el("span", { class: "usage", title: usageSentence(usage) },
+    usageBars(usage),
+    el("span", { class: "under" }, usage.total === 0 ? "None" : `${numbers.format(usage.total)} in ${days} days`));
+}

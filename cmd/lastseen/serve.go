@@ -136,7 +136,7 @@ func (f *serviceFlags) config(log *slog.Logger, accessLog string, storage schema
 	storage.DiskReserve = int64(f.DiskReserve) << 20
 	storage.Connections, storage.Log = f.ClickHouseConnections, log
 	if storage.Connections == 0 {
-		const others = 12 // the writer, the checkpoint, look-ups of keys and their uses, revocations, /readyz, and some to spare
+		const others = 14 // the writer, the checkpoint, look-ups of keys and their uses, revocations, /readyz, two feeds that wait, and some to spare
 		storage.Connections = queries + f.Histories + others
 	}
 	return appConfig{

@@ -39,6 +39,7 @@ type lanes struct {
 	slices  pace
 
 	grouped  bool // the last step was a group
+	closed   bool // nothing will arrive any more: whoever waits is served as if alone
 	company  company
 	arrived  []*request // scratch, as what follows
 	parts    []part
@@ -67,9 +68,9 @@ func newLanes(c *committer, q *queue, l limits, interval time.Duration, answer f
 	}
 }
 
-// look puts what has arrived into the lanes, and reports whether nothing will arrive any more.
-func (l *lanes) look() (closed bool) {
-	l.arrived, closed = l.queue.take(l.arrived[:0])
+// look puts what has arrived into the lanes.
+func (l *lanes) look() {
+	l.arrived, l.closed = l.queue.take(l.arrived[:0])
 	now := time.Now()
 	for _, r := range l.arrived {
 		l.company.see(r.orgID, now)
@@ -83,7 +84,6 @@ func (l *lanes) look() (closed bool) {
 		l.hurry = l.hurry || l.company.isAlone(r.orgID, now)
 	}
 	clear(l.arrived)
-	return closed
 }
 
 // isCostly reports whether a request cannot go with the usual ones whatever it costs.
@@ -170,13 +170,13 @@ const (
 
 // next says what to do, and with nothing to do for how long, where 0 is until something arrives. At the end
 // nothing is made to wait.
-func (l *lanes) next(now time.Time, atEnd bool) (step, time.Duration) {
+func (l *lanes) next(now time.Time) (step, time.Duration) {
 	group, slice := forever, forever
 	if len(l.usual) > 0 {
-		group = l.groups.due(now, l.load, l.hurry || atEnd)
+		group = l.groups.due(now, l.load, l.hurry || l.closed)
 	}
 	if len(l.turns) > 0 {
-		slice = l.sliceDue(now, atEnd)
+		slice = l.sliceDue(now)
 	}
 	switch {
 	case group <= 0 && !(l.grouped && slice <= 0):
@@ -194,8 +194,8 @@ const forever = time.Duration(1<<63 - 1)
 // sliceDue is what pace.due is for costly requests: enough for a slice does not wait, nor does the rest of what
 // was begun. But while groups are written, slices leave them half of the time: a group follows a slice in any case, and
 // who writes one point after the other would wait for a slice with each.
-func (l *lanes) sliceDue(now time.Time, atEnd bool) time.Duration {
-	if atEnd {
+func (l *lanes) sliceDue(now time.Time) time.Duration {
+	if l.closed {
 		return 0
 	}
 	if now.Sub(l.groups.ended) < fewTime {

@@ -74,7 +74,7 @@ func (l *lanes) writeSlice() ([]*tenant, error) {
 
 // budget returns what a tenant's slice may take.
 func (l *lanes) budget(t *tenant) time.Duration {
-	if len(l.turns) == 1 && l.company.isOnly(t.orgID, time.Now()) {
+	if l.closed || len(l.turns) == 1 && l.company.isOnly(t.orgID, time.Now()) {
 		return l.limits.alone
 	}
 	return l.limits.slice

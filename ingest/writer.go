@@ -249,13 +249,13 @@ func (w *Writer) Close() {
 func (w *Writer) run() {
 	defer close(w.stopped)
 	for {
-		closed := w.lanes.look()
-		switch step, wait := w.lanes.next(time.Now(), closed); {
+		w.lanes.look()
+		switch step, wait := w.lanes.next(time.Now()); {
 		case step == aGroup:
 			w.lanes.group()
 		case step == aSlice:
 			w.lanes.slice()
-		case closed && w.lanes.empty():
+		case w.lanes.closed && w.lanes.empty():
 			return
 		default:
 			w.sleep(wait)

@@ -49,10 +49,10 @@ func (s ownedSessions) Live(ref changelog.Ref) bool { return s.at(ref).live() }
 func (s ownedSessions) ID(ref changelog.Ref) schema.ID { return s.at(ref).id() }
 
 // Slot returns where a session stands in the log.
-func (s ownedSessions) Slot(ref changelog.Ref) uint32 { return s.at(ref).slot.Load() }
+func (s ownedSessions) Slot(ref changelog.Ref) uint32 { return s.at(ref).slot }
 
 // SetSlot says where that is.
-func (s ownedSessions) SetSlot(ref changelog.Ref, slot uint32) { s.at(ref).slot.Store(slot) }
+func (s ownedSessions) SetSlot(ref changelog.Ref, slot uint32) { s.at(ref).slot = slot }
 
 // sharedSessions are the few sessions that are shared with an organisation as its log sees them.
 type sharedSessions struct {

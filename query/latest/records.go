@@ -53,7 +53,7 @@ func newIndex(slots int) *index {
 // entry is a record as readers and a writer share it. The sequence number is odd while a writer is at work.
 type entry struct {
 	sequence atomic.Uint32
-	slot     atomic.Uint32 // in its owner's log of changes, by whose lock it is guarded
+	slot     uint32 // in its owner's log of changes, by whose lock it is guarded
 	words    [recordWords]atomic.Uint64
 }
 

@@ -34,11 +34,11 @@ type Log struct {
 	sessions Sessions
 
 	mu     sync.Mutex
-	blocks []*block // by number
-	unused []uint32 // numbers of blocks
-	order  []uint32 // of the blocks in use, by their number
-	last   uint64   // change
-	length int      // sessions
+	blocks []*block  // by number
+	unused []uint32  // numbers of blocks
+	order  []inOrder // the blocks in use
+	last   uint64    // change
+	length int       // sessions
 	gone   departures
 
 	watchers atomic.Int32
@@ -50,7 +50,14 @@ const (
 	blockBits = 6
 	blockLen  = 1 << blockBits
 	sparse    = blockLen / 2 // changes in a block with so few are moved to a neighbour with room for them
+	tryEvery  = 8            // gaps are made before a neighbour is looked at again
 )
+
+// inOrder is a block with the number of change with which it begins, by which it is found without looking at the block.
+type inOrder struct {
+	first  uint64
+	number uint32
+}
 
 // block holds up to blockLen changes.
 type block struct {
@@ -98,7 +105,6 @@ func (l *Log) settle(ref Ref, moved bool) (changed bool) {
 			l.length++
 			l.gone.forget(l.sessions.ID(ref))
 		}
-		l.sessions.SetSlot(ref, 0)
 		l.clear(slot)
 		l.sessions.SetSlot(ref, l.append(ref))
 	case slot == 0:
@@ -119,7 +125,7 @@ func (l *Log) append(ref Ref) uint32 {
 	var number uint32
 	var tail *block
 	if n := len(l.order); n > 0 {
-		number = l.order[n-1]
+		number = l.order[n-1].number
 		tail = l.blocks[number]
 	}
 	if tail == nil || len(tail.changes) == blockLen || l.last-tail.first >= 1<<32 {
@@ -137,7 +143,7 @@ func (l *Log) tidyTail() {
 	if at < 0 {
 		return
 	}
-	switch tail := l.blocks[l.order[at]]; {
+	switch tail := l.blocks[l.order[at].number]; {
 	case tail.live == 0:
 		l.drop(at)
 	case tail.live <= sparse && at > 0:
@@ -155,7 +161,7 @@ func (l *Log) newBlock() (uint32, *block) {
 	}
 	b := l.blocks[number]
 	b.first = l.last
-	l.order = append(l.order, number)
+	l.order = append(l.order, inOrder{l.last, number})
 	return number, b
 }
 
@@ -168,7 +174,7 @@ func (l *Log) clear(slot uint32) {
 	b := l.blocks[number]
 	b.changes[(slot-1)%blockLen].ref = 0
 	b.live--
-	if b.live > sparse || number == l.order[len(l.order)-1] {
+	if b.live > sparse || b.live%tryEvery != 0 || number == l.order[len(l.order)-1].number {
 		return
 	}
 	at := l.find(b.first)
@@ -186,12 +192,12 @@ func (l *Log) clear(slot uint32) {
 
 // find returns the place in order of the last block that begins with a change or before it, -1 when there is none.
 func (l *Log) find(change uint64) int {
-	return sort.Search(len(l.order), func(i int) bool { return l.blocks[l.order[i]].first > change }) - 1
+	return sort.Search(len(l.order), func(i int) bool { return l.order[i].first > change }) - 1
 }
 
 // drop takes an empty block out of use. The shorter side of the order moves.
 func (l *Log) drop(at int) {
-	number := l.order[at]
+	number := l.order[at].number
 	b := l.blocks[number]
 	if cap(b.changes) > blockLen {
 		b.changes = nil
@@ -208,8 +214,8 @@ func (l *Log) drop(at int) {
 
 // join moves the changes of a block to the one before it, at a place in order, if they have room there.
 func (l *Log) join(at int) bool {
-	number := l.order[at]
-	to, from := l.blocks[number], l.blocks[l.order[at+1]]
+	number := l.order[at].number
+	to, from := l.blocks[number], l.blocks[l.order[at+1].number]
 	if to.live+from.live > blockLen*3/4 || from.first-to.first+uint64(from.changes[len(from.changes)-1].after) >= 1<<32 {
 		return false
 	}

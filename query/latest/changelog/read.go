@@ -47,7 +47,7 @@ func (l *Log) Read(from Place, through uint64, changes []Change) ([]Change, Plac
 	n := 0
 	gone := l.gone.after(max(from.Read, from.Since))
 	for at := max(l.find(from.Read+1), 0); at < len(l.order) && n < len(changes); at++ {
-		b := l.blocks[l.order[at]]
+		b := l.blocks[l.order[at].number]
 		if b.first > through {
 			break
 		}

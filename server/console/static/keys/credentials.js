@@ -6,6 +6,7 @@ import { activity } from "./activity.js";
 import { choiceBar, pager } from "./choice.js";
 import { keyList } from "./list.js";
 import { table } from "./table.js";
+import { fillUsage } from "./usage.js";
 
 const refreshMilliseconds = 60_000;
 
@@ -29,7 +30,7 @@ export function credentialsTab(kind) {
     try {
       if (!await keys.load(bar.choice(), { anew })) return;
       keepFocus(list, heading, show);
-      if (await keys.loadUsage()) keepFocus(list, heading, show);
+      if (await keys.loadUsage()) fillUsage(list, keys.usageOf);
     } catch (error) {
       if (signal.aborted) return;
       // A list that could not be brought up to date is no longer true, so it does not stay.

@@ -36,7 +36,7 @@ function row(kind, record, { pair, usage, changed }) {
     cell("Last used", record.last_used_at_timestamp
       ? time(new Date(record.last_used_at_timestamp), relative(new Date(record.last_used_at_timestamp)))
       : el("span", { class: "muted" }, "Never")),
-    kind.hasLimits && cell("Requests", usageCell(usage)),
+    kind.hasLimits && cell("Requests", usageCell(record._id, usage)),
     cell("Status", status(record, pair)),
     el("td", { role: "cell", class: "cell-actions" }, over ? null : [
       kind.hasLimits && action(record, "edit", "Edit", "", () => openEdit(kind, record, changed)),

@@ -48,10 +48,23 @@ export function usageBars(usage) {
   return svg;
 }
 
-/** usageCell is what the list says of a key's use. */
-export function usageCell(usage) {
-  if (!usage) return el("span", { class: "muted" }, "…");
-  return el("span", { class: "usage", title: usageSentence(usage) },
-    usageBars(usage),
-    el("span", { class: "under" }, usage.total === 0 ? "None" : `${numbers.format(usage.total)} in ${days} days`));
+/** usageCell is where the list says what a key is used for, at first without it when that is not known yet. */
+export function usageCell(id, usage) {
+  const cell = el("span", { class: "usage", "data-usage": id });
+  fill(cell, usage);
+  return cell;
+}
+
+/** fillUsage says in the cells of a list what is known by now. All else stays as it is, a button that is being pressed above all. */
+export function fillUsage(list, usageOf) {
+  for (const cell of list.querySelectorAll("[data-usage]")) fill(cell, usageOf(cell.dataset.usage));
+}
+
+function fill(cell, usage) {
+  if (!usage) {
+    cell.replaceChildren(el("span", { class: "muted" }, "…"));
+    return;
+  }
+  cell.title = usageSentence(usage);
+  cell.replaceChildren(usageBars(usage), el("span", { class: "under" }, usage.total === 0 ? "None" : `${numbers.format(usage.total)} in ${days} days`));
 }

@@ -39,7 +39,7 @@ func sources() Sources {
 			Admissions: []limit.Stats{{Name: "queries", Capacity: 8, InUse: 3, Waiting: 1, Refused: 4}},
 		}},
 		Authenticator: stats[apikey.AuthenticatorStats]{apikey.AuthenticatorStats{Hits: 5, Misses: 3, Unknown: 1, Loads: 2, KeysLoaded: 7}},
-		Keys:          stats[apikey.ServiceStats]{apikey.ServiceStats{Propagation: once}},
+		Keys:          stats[apikey.ServiceStats]{apikey.ServiceStats{Propagation: once, Expiring: []schema.ExpiringKeys{{Kind: schema.KindAPIKey, Week: 1, Days30: 2}}}},
 		Writer: stats[ingest.WriterStats]{ingest.WriterStats{
 			GroupPoints: once, GroupRequests: once, InsertTime: once, Rejected: map[string]uint64{"future": 1},
 			Flagged: map[string]uint64{"speed": 1},

@@ -21,7 +21,7 @@ import (
 // of its own, and beside it writes such rows in plain clickhouse-go batches: of 500 rows from as many
 // goroutines, and of 10,000 rows in one loop.
 func BenchmarkWriter(b *testing.B) {
-	s := newService(b, WriterOptions{})
+	s := newService(b, WriterOptions{FlagOutliers: true})
 	s.clock.Advance(1000 * 24 * time.Hour)
 	fleet := newFleet(s, 64)
 	conn := schematest.Connect(b, s.db)
@@ -54,6 +54,49 @@ func BenchmarkWriter(b *testing.B) {
 		}
 		b.ReportMetric(rows*float64(b.N)/b.Elapsed().Seconds(), "points/s")
 	})
+}
+
+// BenchmarkJudge is what finding points that cannot be true adds to a group: of 20 vehicles' batches of 500 points each,
+// and of 10,000 vehicles' single points.
+func BenchmarkJudge(b *testing.B) {
+	for name, vehicles := range map[string]int{"batches of 500": 20, "single points": 10_000} {
+		b.Run(name, func(b *testing.B) {
+			const points = 10_000
+			c := newCommitter(store{}, newReader(), nil, func() time.Time { return start }, true)
+			fleet, sessions := make([]vehicle, vehicles), make([]registry.Owner, vehicles)
+			for i := range fleet {
+				fleet[i].session = schema.NewID()
+				sessions[i] = registry.Owner{Session: fleet[i].session}
+			}
+			c.group.session = func(id schema.ID) groupSession {
+				p := schema.NewDataPoint(id, start.UnixMilli()-1000, 404000000, -739000000)
+				p.ReceivedAt = start.UnixMilli()
+				return groupSession{newest: p.Timestamp, last: -1 << 62, doubts: c.outliers.doubtsOf(id, &p, p.Timestamp, true)}
+			}
+			var p schema.DataPoint
+			var judging time.Duration
+			for b.Loop() {
+				c.group.begin()
+				for i := range points {
+					v := i * vehicles / points
+					if fleet[v].count == points/vehicles {
+						fleet[v].count = 0
+					}
+					fleet[v].next(&p)
+					c.group.add(&p, ours, &sessions[v])
+				}
+				fresh := c.group.separate(nil, start.UnixMilli())
+				began := time.Now()
+				if changed, err := c.judge(&c.group, fresh); err != nil || len(changed.shown)+len(changed.others) > 0 {
+					b.Fatal(changed, err)
+				}
+				c.outliers.remember(&c.group)
+				judging += time.Since(began)
+				c.group.reset()
+			}
+			b.ReportMetric(float64(judging.Nanoseconds())/float64(b.N)/points, "ns/point")
+		})
+	}
 }
 
 type fleet []*vehicle

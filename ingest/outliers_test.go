@@ -10,6 +10,7 @@ import (
 
 	"lastseen/ingest/registry"
 	"lastseen/schema"
+	"lastseen/schema/schematest"
 )
 
 // flags returns what is stored of a session's points in the order of their time, a letter each: . for one that counts,
@@ -174,6 +175,33 @@ func TestFlagsAreOffWhereTheyAreNotWanted(t *testing.T) {
 	_, session := s.session(ours, "van-1")
 	s.send(fix{session, 1, 10}, fix{session, 2, 50}, fix{session, 3, 10})
 	s.wantFlags("off", session, "...")
+}
+
+func TestASessionSaysOtherwise(t *testing.T) {
+	t.Parallel()
+	for word, want := range map[string]string{schema.WordFlagOutliers: ".S.", schema.WordLeaveOutliers: "..."} {
+		s := newService(t, WriterOptions{FlagOutliers: word == schema.WordLeaveOutliers})
+		_, session := s.session(ours, "van-1")
+		update := registry.SessionUpdate{NewSession: registry.NewSession{Outliers: &word}}
+		if err := s.registry.UpdateSession(t.Context(), ours, session, update); err != nil {
+			t.Fatal(err)
+		}
+		s.send(fix{session, 1, 10}, fix{session, 2, 50}, fix{session, 3, 10})
+		s.wantFlags(word, session, want)
+		s.writer.Close()
+		s.boot(WriterOptions{FlagOutliers: word == schema.WordLeaveOutliers})
+		s.send(fix{session, 11, 10}, fix{session, 12, 50}, fix{session, 13, 10})
+		s.wantFlags(word+" after a restart", session, want+want)
+		back := registry.SessionUpdate{ClearOutliers: true}
+		if err := s.registry.UpdateSession(t.Context(), ours, session, back); err != nil {
+			t.Fatal(err)
+		}
+		wrong := "sometimes"
+		err := s.registry.UpdateSession(t.Context(), ours, session, registry.SessionUpdate{NewSession: registry.NewSession{Outliers: &wrong}})
+		if schematest.InvalidField(err) != "outliers" {
+			t.Errorf("a word that is none: %v", err)
+		}
+	}
 }
 
 func TestAFailedInsertJudgesNothing(t *testing.T) {

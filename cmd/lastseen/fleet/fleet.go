@@ -112,11 +112,15 @@ func (f *Fleet) Vehicles() []Vehicle {
 	return vehicles
 }
 
-// KeepMoving chooses a vehicle, one that is on the road if there is one, which from now on drives without
-// a stop and is never out of signal, and returns it.
+// KeepMoving chooses a vehicle, one that is on the road and has sent all it has if there is one, which from now on drives
+// without a stop and is never out of signal, and returns it.
 func (f *Fleet) KeepMoving() Vehicle {
 	vehicles := f.Vehicles()
-	chosen := max(0, slices.IndexFunc(vehicles, func(v Vehicle) bool { return v.Driving }))
+	sent := func(t *tracker) bool { return len(t.pending) == 0 }
+	chosen := slices.IndexFunc(f.trackers, func(t *tracker) bool { return t.vehicle.driving() && sent(t) })
+	if chosen < 0 {
+		chosen = max(0, slices.IndexFunc(f.trackers, sent))
+	}
 	f.trackers[chosen].vehicle.keepMoving(f.options.Now())
 	return vehicles[chosen]
 }

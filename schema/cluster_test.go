@@ -40,7 +40,7 @@ func TestSeveralNodesMakeTheTablesOfAClusterAtOnce(t *testing.T) {
 	var nodes sync.WaitGroup
 	for i := range 4 {
 		nodes.Go(func() {
-			db, err := openAt(t, servers[i%2], schema.Options{Cluster: "pair", Retention: 24 * time.Hour * 400, DiskReserve: 1 << 20})
+			db, err := openAt(t, servers[i%2], schema.Options{Cluster: "pair", Retention: 24 * time.Hour * 123, DiskReserve: 1 << 20})
 			if err == nil {
 				err = db.Migrate(t.Context())
 			}
@@ -51,7 +51,7 @@ func TestSeveralNodesMakeTheTablesOfAClusterAtOnce(t *testing.T) {
 	}
 	nodes.Wait()
 	for _, server := range servers {
-		got := server.Query(t, `SELECT countIf(engine LIKE '%MergeTree') > 1, countIf(engine LIKE '%MergeTree') = countIf(engine = 'Distributed'), countIf(create_table_query LIKE '%toIntervalDay(400)%')
+		got := server.Query(t, `SELECT countIf(engine LIKE '%MergeTree') > 1, countIf(engine LIKE '%MergeTree') = countIf(engine = 'Distributed'), countIf(create_table_query LIKE '%toIntervalDay(123)%')
 FROM system.tables WHERE database = 'lastseen'`)
 		if got != "1\t1\t1" {
 			t.Errorf("a host has tables with rows, as many over them, one with the retention: %q, want 1, 1, 1", got)

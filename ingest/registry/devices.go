@@ -25,12 +25,12 @@ func (r *Registry) RegisterDevice(ctx context.Context, orgID string, wanted NewD
 	}
 	defer release()
 	r.mu.RLock()
-	known := r.byMAC[identity]
+	known := r.known.deviceByMAC(identity)
 	r.mu.RUnlock()
 	switch {
 	case known == nil:
 		return r.registerNew(ctx, orgID, identity, wanted)
-	case known.orgID != orgID:
+	case known.org.id != orgID:
 		return schema.ID{}, schema.Conflict.Say("Another organisation has registered this device: it must give it up first.")
 	}
 	return known.id, r.updateDevice(ctx, known, wanted)
@@ -63,7 +63,7 @@ func (r *Registry) registerNew(ctx context.Context, orgID, identity string, want
 	}
 	delete(r.unsettled, identity)
 	d := r.addDevice(row.id, orgID, *wanted.DeviceMACAddress)
-	r.byMAC[identity] = d
+	r.known.putMAC(d)
 	return d.id, nil
 }
 
@@ -77,7 +77,7 @@ func (r *Registry) updateDevice(ctx context.Context, d *device, wanted NewDevice
 		return schema.Failure(err)
 	}
 	if !found {
-		row = schema.Device{ID: d.id, OrgID: d.orgID, MACAddress: d.mac, CreatedAt: r.now()}
+		row = schema.Device{ID: d.id, OrgID: d.org.id, MACAddress: d.mac, CreatedAt: r.now()}
 	}
 	changed := set(&row.Type, wanted.Type, false, equal)
 	changed = set(&row.Comments, wanted.Comments, false, equal) || changed

@@ -17,10 +17,10 @@ func (r *Registry) Introduce(ctx context.Context, orgID, name string) error {
 	address := AddressOf(name)
 	identity, _ := AppendMACIdentity(nil, address)
 	r.mu.RLock()
-	known := r.byMAC[string(identity)]
-	if known != nil && known.orgID != orgID {
+	known := r.known.deviceByMAC(string(identity))
+	if known != nil && known.org.id != orgID {
 		address = OwnAddress(orgID, address)
-		known = r.byMAC[address]
+		known = r.known.deviceByMAC(address)
 	}
 	begun := known != nil && known.current != nil
 	r.mu.RUnlock()

@@ -27,8 +27,9 @@ type organisations struct {
 
 // organisation is what is known of one; guarded by Registry.mu.
 type organisation struct {
-	id      string    // the one copy of it
-	devices []*device // all that it has
+	id      string  // the one copy of it
+	first   *device // of those that it has, which are a list
+	devices int     // how many these are
 	// registering and beginning are the devices and sessions that are being written.
 	registering, beginning int
 	// active is how many of its devices have active set: at least as many as have an active session, and more by those
@@ -53,7 +54,7 @@ func (all *organisations) reserveDevice(orgID string) (release func(), err error
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	o := all.of(orgID)
-	if most := all.quotas.Devices; most > 0 && len(o.devices)+o.registering >= most {
+	if most := all.quotas.Devices; most > 0 && o.devices+o.registering >= most {
 		return nil, &schema.Error{Code: schema.Conflict, Cause: errQuota,
 			Sentence: "Your organisation has as many devices as it may: ask the operator of the service to raise --devices-per-organisation."}
 	}
@@ -97,10 +98,10 @@ const (
 // recount leaves out the sessions whose termination was scheduled for a time that has come (Unix milliseconds). It does
 // nothing where there are many devices and it was done a moment ago. The caller holds mu.
 func (o *organisation) recount(now int64) {
-	if len(o.devices) > fewDevices && time.Since(o.recounted) < time.Duration(len(o.devices))*recountCost {
+	if o.devices > fewDevices && time.Since(o.recounted) < time.Duration(o.devices)*recountCost {
 		return
 	}
-	for _, d := range o.devices {
+	for d := o.first; d != nil; d = d.next {
 		o.note(d, now)
 	}
 	o.recounted = time.Now()

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"math"
 	"sync"
 	"time"
@@ -34,7 +35,7 @@ func (w Watchers) PutSession(s schema.Session) {
 // Where a method returns an error nothing has changed, except that after schema.Unavailable or the end
 // of a context ClickHouse may hold the change all the same; making the call again settles it.
 //
-// In memory is only what points and decisions need, some 320 bytes for a device with a session and 100
+// In memory is only what points and decisions need, some 200 bytes for a device with a session and 65
 // for each further session; what people say of a session is read from ClickHouse when it changes.
 type Registry struct {
 	db      *schema.DB
@@ -45,11 +46,9 @@ type Registry struct {
 	// address, since that is what is there before the device is.
 	deciding *keyedlock.Locks
 
-	mu       sync.RWMutex // never held while anything waits
-	devices  map[schema.ID]*device
-	byMAC    map[string]*device // by identity
-	sessions map[schema.ID]*session
-	orgs     organisations
+	mu    sync.RWMutex // never held while anything waits
+	known known
+	orgs  organisations
 	// unsettled are the registrations, by the address's identity, that ClickHouse may or may not
 	// have. The next registration of the address writes over them.
 	unsettled map[string]attempt
@@ -60,8 +59,9 @@ type Registry struct {
 type device struct {
 	id     schema.ID
 	active bool // whether it counts among its organisation's active ones
-	orgID  string
-	mac    string // as registered
+	org    *organisation
+	next   *device // of the organisation
+	mac    string  // as registered
 
 	current *session // the last one that was made; nil when there is none
 	// unsettled is a session that ClickHouse may or may not have; the next one writes over it.
@@ -95,8 +95,7 @@ const maxUnsettled = 4096
 func New(db *schema.DB, watcher Watcher, quotas Quotas, now func() time.Time) *Registry {
 	r := &Registry{
 		db: db, watcher: watcher, now: now, deciding: keyedlock.New(256),
-		devices: make(map[schema.ID]*device), byMAC: make(map[string]*device),
-		sessions: make(map[schema.ID]*session), unsettled: make(map[string]attempt),
+		known: known{seed: maphash.MakeSeed()}, unsettled: make(map[string]attempt),
 	}
 	r.orgs = organisations{mu: &r.mu, quotas: quotas, byID: make(map[string]*organisation)}
 	return r
@@ -112,9 +111,8 @@ func (r *Registry) Load(ctx context.Context) error {
 		added := r.addDevice(d.ID, d.OrgID, d.MACAddress)
 		// Two rows with one address can only come of a registration whose outcome was unknown:
 		// the older is the one that was acknowledged.
-		identity := added.identity()
-		if other := r.byMAC[identity]; other == nil || d.CreatedAt < createdAt[other] {
-			r.byMAC[identity] = added
+		if other := r.known.deviceByMAC(added.identity()); other == nil || d.CreatedAt < createdAt[other] {
+			r.known.putMAC(added)
 		}
 		createdAt[added] = d.CreatedAt
 	})
@@ -123,14 +121,14 @@ func (r *Registry) Load(ctx context.Context) error {
 	}
 	clear(createdAt)
 	err = r.db.EachSession(ctx, func(s schema.Session) {
-		d := r.devices[s.DeviceID]
+		d := r.known.device(s.DeviceID)
 		if d == nil {
 			d = r.addDevice(s.DeviceID, s.OrgID, s.DeviceMACAddress)
 		}
 		added := &session{
 			id: s.ID, device: d, outliers: outlierSetting(&s), terminatedAt: unixMilli(s.TerminatedAt), scheduledFor: unixMilli(s.TerminationScheduledFor), version: uint32(s.Version),
 		}
-		r.sessions[s.ID] = added
+		r.known.putSession(added)
 		if made := s.CreatedAt.UnixMilli(); d.current == nil || succeeds(added, made, d.current, createdAt[d]) {
 			d.current, createdAt[d] = added, made
 		}
@@ -141,7 +139,7 @@ func (r *Registry) Load(ctx context.Context) error {
 	}
 	now := r.now().UnixMilli()
 	for _, o := range r.orgs.byID {
-		for _, d := range o.devices {
+		for d := o.first; d != nil; d = d.next {
 			o.note(d, now)
 		}
 	}
@@ -160,9 +158,10 @@ func succeeds(s *session, createdAt int64, other *session, otherCreatedAt int64)
 // addDevice makes a device known by its id. The caller holds mu.
 func (r *Registry) addDevice(id schema.ID, orgID, mac string) *device {
 	o := r.orgs.of(orgID)
-	d := &device{id: id, orgID: o.id, mac: mac}
-	o.devices = append(o.devices, d)
-	r.devices[id] = d
+	d := &device{id: id, org: o, mac: mac, next: o.first}
+	o.first = d
+	o.devices++
+	r.known.putDevice(d)
 	return d
 }
 
@@ -199,16 +198,16 @@ func (s *session) end(now int64) int64 {
 // about the session's device.
 func (r *Registry) adopt(d *device, s schema.Session) {
 	r.mu.Lock()
-	known := r.sessions[s.ID]
+	known := r.known.session(s.ID)
 	if known == nil {
 		known = &session{id: s.ID, device: d}
-		r.sessions[s.ID] = known
+		r.known.putSession(known)
 		d.current, d.unsettled = known, nil
 	}
 	known.version = uint32(s.Version)
 	known.terminatedAt, known.scheduledFor = unixMilli(s.TerminatedAt), unixMilli(s.TerminationScheduledFor)
 	known.outliers = outlierSetting(&s)
-	r.orgs.of(d.orgID).note(d, r.now().UnixMilli())
+	d.org.note(d, r.now().UnixMilli())
 	r.mu.Unlock()
 	r.watcher.PutSession(s)
 }
@@ -233,8 +232,8 @@ func unixMilli(at *time.Time) int64 {
 func (r *Registry) OwnsDevice(orgID string, id schema.ID) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	d := r.devices[id]
-	return d != nil && d.orgID == orgID
+	d := r.known.device(id)
+	return d != nil && d.org.id == orgID
 }
 
 // DeviceOf returns the device of a session that an organisation owns, and false when it owns none with
@@ -251,8 +250,8 @@ func (r *Registry) DeviceOf(orgID string, session schema.ID) (schema.ID, bool) {
 func (r *Registry) deviceOf(orgID string, id schema.ID) (*device, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	s := r.sessions[id]
-	if s == nil || s.device.orgID != orgID {
+	s := r.known.session(id)
+	if s == nil || s.device.org.id != orgID {
 		return nil, false
 	}
 	return s.device, true

@@ -84,7 +84,7 @@ func TestRegistrySettlesWhatWasWrittenUnacknowledged(t *testing.T) {
 			t.Fatalf("err = %v, want schema.Unavailable", err)
 		}
 		mend()
-		ghost := s.registry.devices[device].unsettled.id
+		ghost := s.registry.known.device(device).unsettled.id
 		if err := s.db.SaveSession(ctx, schema.Session{ID: ghost, OrgID: us, DeviceID: device, DeviceMACAddress: "van-1", CreatedAt: noon, Comments: wanted.Comments}); err != nil {
 			t.Fatal(err)
 		}

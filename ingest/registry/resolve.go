@@ -45,7 +45,7 @@ func (r *Registry) resolveFew(caller Caller, targets []Target, now int64) {
 	var devices [resolvedAtOnce]*device
 	for i := range targets {
 		if targets[i].HasSession {
-			sessions[i] = r.sessions[targets[i].Session]
+			sessions[i] = r.known.session(targets[i].Session)
 		}
 	}
 	for i, s := range sessions[:len(targets)] {
@@ -67,7 +67,7 @@ func (r *Registry) ownerOf(caller Caller, t *Target, s *session, d *device, now 
 		}
 	}
 	if t.HasDevice {
-		named := r.devices[t.Device]
+		named := r.known.device(t.Device)
 		if named == nil || !caller.mayWrite(named) {
 			return Owner{Detail: caller.refusal(DetailNoDevice)}
 		}
@@ -76,13 +76,13 @@ func (r *Registry) ownerOf(caller Caller, t *Target, s *session, d *device, now 
 		}
 		d = named
 	}
-	named := r.byMAC[t.MAC]
-	if t.HasMAC && named != nil && named.orgID != caller.OrgID {
-		if own := r.byMAC[OwnAddress(caller.OrgID, t.MAC)]; own != nil {
+	named := r.known.deviceByMAC(t.MAC)
+	if t.HasMAC && named != nil && named.org.id != caller.OrgID {
+		if own := r.known.deviceByMAC(OwnAddress(caller.OrgID, t.MAC)); own != nil {
 			named = own
 		}
 	}
-	if t.HasMAC && !(t.Loose && (named == nil || named.orgID != caller.OrgID)) {
+	if t.HasMAC && !(t.Loose && (named == nil || named.org.id != caller.OrgID)) {
 		if named == nil || !caller.mayWrite(named) {
 			return Owner{Detail: caller.refusal(DetailNoMAC)}
 		}
@@ -101,7 +101,7 @@ func (r *Registry) ownerOf(caller Caller, t *Target, s *session, d *device, now 
 
 // mayWrite reports whether the caller may write points of a device.
 func (c *Caller) mayWrite(d *device) bool {
-	return d.orgID == c.OrgID && (c.DeviceID == schema.ID{} || c.DeviceID == d.id)
+	return d.org.id == c.OrgID && (c.DeviceID == schema.ID{} || c.DeviceID == d.id)
 }
 
 // refusal is what a caller is told who may not write for what a point names, or named what is not

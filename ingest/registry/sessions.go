@@ -20,9 +20,9 @@ func (r *Registry) CreateSession(ctx context.Context, orgID string, deviceID sch
 		return schema.ID{}, err
 	}
 	r.mu.RLock()
-	d := r.devices[deviceID]
+	d := r.known.device(deviceID)
 	r.mu.RUnlock()
-	if d == nil || d.orgID != orgID {
+	if d == nil || d.org.id != orgID {
 		return schema.ID{}, schema.NotFound
 	}
 	release, err := r.decide(ctx, d.identity())
@@ -49,7 +49,7 @@ func (r *Registry) CreateSession(ctx context.Context, orgID string, deviceID sch
 		row = *d.unsettled
 	}
 	s := schema.Session{
-		ID: row.id, OrgID: d.orgID, DeviceID: d.id, DeviceMACAddress: d.mac, CreatedAt: now,
+		ID: row.id, OrgID: d.org.id, DeviceID: d.id, DeviceMACAddress: d.mac, CreatedAt: now,
 		Comments: wanted.Comments, OffChrtReferenceID: wanted.OffChrtReferenceID,
 		OffChrtShipperOrgDataID: wanted.OffChrtShipperOrgDataID, Public: wanted.Public, Outliers: wanted.Outliers,
 		TerminationScheduledFor: scheduled, Version: row.version,
@@ -149,7 +149,7 @@ func (r *Registry) changeSession(ctx context.Context, orgID string, id schema.ID
 		return schema.Failure(err)
 	}
 	r.mu.RLock()
-	known := *r.sessions[id]
+	known := *r.known.session(id)
 	r.mu.RUnlock()
 	if row.Version > uint64(known.version) {
 		r.adopt(d, row) // an earlier change got through without our being told
@@ -161,7 +161,7 @@ func (r *Registry) changeSession(ctx context.Context, orgID string, id schema.ID
 	row.Version = max(row.Version, uint64(known.tried)) + 1
 	if err := r.db.SaveSession(ctx, row); err != nil {
 		r.mu.Lock()
-		r.sessions[id].tried = uint32(row.Version)
+		r.known.session(id).tried = uint32(row.Version)
 		r.mu.Unlock()
 		return schema.Failure(err)
 	}

@@ -1,0 +1,126 @@
+package registry
+
+import (
+	"hash/maphash"
+	"math/bits"
+
+	"lastseen/schema"
+)
+
+// table finds what is registered by a key that it holds itself: pointers by open addressing, with a byte of each one's hash
+// beside it, which is 11 to 16 bytes an entry where a map with the key beside the pointer takes some 40. Nothing is ever
+// taken out. The zero value is empty.
+type table[T any] struct {
+	tags  []uint8 // of each slot; 0 where it is free
+	slots []*T
+	used  int
+}
+
+const leastSlots = 64
+
+// tagOf is the part of a hash that tells whether it is worth looking at a slot; that it is not 0 is what the upper bit is
+// for. The place of a slot follows from the other end of the hash.
+func tagOf(hash uint64) uint8 { return uint8(hash) | 0x80 }
+
+// search returns the slot of the entry with a hash that is the one, or the free slot where it belongs. There must be slots.
+func (t *table[T]) search(hash uint64, is func(*T) bool) int {
+	place, _ := bits.Mul64(hash, uint64(len(t.slots)))
+	for at := int(place); ; {
+		if t.tags[at] == 0 || t.tags[at] == tagOf(hash) && is(t.slots[at]) {
+			return at
+		}
+		if at++; at == len(t.slots) {
+			at = 0
+		}
+	}
+}
+
+// get returns the entry with a hash that is the one, nil when there is none.
+func (t *table[T]) get(hash uint64, is func(*T) bool) *T {
+	if t.used == 0 {
+		return nil
+	}
+	return t.slots[t.search(hash, is)]
+}
+
+// put adds an entry, in the place of the one that is the same, if there is one. hashOf tells the hash of each entry.
+func (t *table[T]) put(e *T, is func(*T) bool, hashOf func(*T) uint64) {
+	if t.used >= len(t.slots)/20*17 {
+		t.grow(hashOf)
+	}
+	hash := hashOf(e)
+	at := t.search(hash, is)
+	if t.slots[at] == nil {
+		t.used++
+	}
+	t.tags[at], t.slots[at] = tagOf(hash), e
+}
+
+// grow makes room for half as many again.
+func (t *table[T]) grow(hashOf func(*T) uint64) {
+	before := t.slots
+	slots := max(leastSlots, len(before)+len(before)/2)
+	t.tags, t.slots = make([]uint8, slots), make([]*T, slots)
+	for _, e := range before {
+		if e == nil {
+			continue
+		}
+		hash := hashOf(e)
+		at := t.search(hash, func(*T) bool { return false })
+		t.tags[at], t.slots[at] = tagOf(hash), e
+	}
+}
+
+// known are the devices and sessions. Guarded by Registry.mu.
+type known struct {
+	seed     maphash.Seed
+	devices  table[device]
+	byMAC    table[device] // by identity
+	sessions table[session]
+}
+
+func (k *known) hashOfID(id schema.ID) uint64 { return maphash.Bytes(k.seed, id[:]) }
+
+// device returns a device by its id, nil when there is none.
+func (k *known) device(id schema.ID) *device {
+	return k.devices.get(k.hashOfID(id), func(d *device) bool { return d.id == id })
+}
+
+func (k *known) putDevice(d *device) {
+	k.devices.put(d, func(other *device) bool { return other.id == d.id }, func(d *device) uint64 { return k.hashOfID(d.id) })
+}
+
+// session returns a session by its id, nil when there is none.
+func (k *known) session(id schema.ID) *session {
+	return k.sessions.get(k.hashOfID(id), func(s *session) bool { return s.id == id })
+}
+
+func (k *known) putSession(s *session) {
+	k.sessions.put(s, func(other *session) bool { return other.id == s.id }, func(s *session) uint64 { return k.hashOfID(s.id) })
+}
+
+// deviceByMAC returns the device whose address has an identity, nil when there is none.
+func (k *known) deviceByMAC(identity string) *device {
+	return k.byMAC.get(maphash.String(k.seed, identity), func(d *device) bool { return d.hasIdentity(identity) })
+}
+
+// putMAC makes a device the one that is found by its address.
+func (k *known) putMAC(d *device) {
+	identity := d.identity()
+	k.byMAC.put(d, func(other *device) bool { return other.hasIdentity(identity) }, k.hashOfMAC)
+}
+
+func (k *known) hashOfMAC(d *device) uint64 {
+	var buffer [maxMACAddress]byte
+	if identity, ok := AppendMACIdentity(buffer[:0], d.mac); ok {
+		return maphash.Bytes(k.seed, identity)
+	}
+	return maphash.String(k.seed, d.mac)
+}
+
+// hasIdentity reports whether it is what identity returns, without making it.
+func (d *device) hasIdentity(identity string) bool {
+	var buffer [maxMACAddress]byte
+	own, ok := AppendMACIdentity(buffer[:0], d.mac)
+	return ok && string(own) == identity || !ok && d.mac == identity
+}

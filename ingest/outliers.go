@@ -22,6 +22,7 @@ type outliers struct {
 	// Of the group at hand:
 	track   judge.Track                       // of the session in place current
 	current int32                             // in the group's states; -1 for none
+	beside  []bool                            // of the fresh rows: late, and as good as the session's newest
 	amended map[schema.PointKey]judge.Reason  // stored points that are judged otherwise
 	flagged map[judge.Reason]*measure.Counter // the map is never changed
 	lifted  measure.Counter
@@ -76,6 +77,15 @@ func (d *doubts) noGood() bool {
 	return !d.hasGood || d.good.AtNullIsland()
 }
 
+// hasBeside reports whether a late point is as good as the session's newest, of which nothing is in doubt.
+func (d *doubts) hasBeside(p *schema.DataPoint) bool {
+	if p.Timestamp > d.through || d.track != nil || !d.hasGood || d.cold || d.alone {
+		return false
+	}
+	fix := fixOf(p)
+	return fix.Beside(&d.good)
+}
+
 // judged reports whether the points of a session are judged.
 func (o *outliers) judged(s *groupSession) bool {
 	return s.setting == schema.FlagOutliers || s.setting == schema.OutliersUnset && o.flag
@@ -115,9 +125,13 @@ type flagChanges struct {
 func (c *committer) judge(g *group, fresh []schema.OwnedPoint) (flagChanges, error) {
 	o := &c.outliers
 	clear(o.amended)
+	o.beside = append(o.beside[:0], make([]bool, len(fresh))...)
 	for i := range fresh {
 		s, p := &g.states[g.of[i]], &fresh[i].DataPoint
 		if !s.review && o.judged(s) {
+			if o.beside[i] = s.hasBeside(p); o.beside[i] {
+				continue
+			}
 			// Of many at null island before the first good one, a track remembers the last few only.
 			s.review = s.cold || p.Timestamp <= s.through || isNullIsland(p) != s.known && s.noGood()
 			s.through = p.Timestamp
@@ -145,7 +159,7 @@ func (o *outliers) judgeInOrder(g *group, fresh []schema.OwnedPoint) {
 	for at = range fresh {
 		place := g.of[at]
 		s := &g.states[place]
-		if s.review || !o.judged(s) {
+		if s.review || !o.judged(s) || o.beside[at] {
 			continue
 		}
 		if place != o.current {

@@ -153,12 +153,17 @@ WHERE key_id != '' AND `+keyTimes.Replace(keyConditions[KeysActive])+" GROUP BY 
 	if err != nil {
 		return nil, fmt.Errorf("count keys that expire soon: %w", err)
 	}
+	counts = []ExpiringKeys{{Kind: KindAPIKey}, {Kind: KindDeviceCredential}} // also where there are none
 	err = eachStruct(rows, "count keys that expire soon", func(r struct {
 		Kind   string `ch:"kind"`
 		Week   uint64 `ch:"week"`
 		Days30 uint64 `ch:"days30"`
 	}) {
-		counts = append(counts, ExpiringKeys{KeyKind(r.Kind), r.Week, r.Days30})
+		for i := range counts {
+			if counts[i].Kind == KeyKind(r.Kind) {
+				counts[i].Week, counts[i].Days30 = r.Week, r.Days30
+			}
+		}
 	})
 	return counts, err
 }

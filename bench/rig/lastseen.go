@@ -62,6 +62,7 @@ func (r *Rig) Serve(ctx context.Context, name string, flags ...string) (*Service
 	}
 	r.Say("starting %s", name)
 	args := []string{"serve", "--addr", address, "--data-dir", r.dataDir(name), "--max-connections", fmt.Sprint(MaxWaiters + 1000)}
+	args = append(args, "--outliers", "off") // where points of loads lie follows from their time, so they jump
 	if 2*r.Connections > limit.CrowdPerProcessor*cmp.Or(len(r.ServerCPUs), runtime.NumCPU()) {
 		args = append(args, "--poll-wait", "0s") // so many are asked for, and some more poll beside them: not an overload
 	}

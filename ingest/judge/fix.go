@@ -90,3 +90,13 @@ func distance(a, b *Fix) float64 {
 func speed(a, b *Fix) float64 {
 	return max(distance(a, b)-inaccuracy(a, b), 0) / max(seconds(a, b), 0.001)
 }
+
+// besideTime is how late a point may be, in seconds, to be taken by what is known of the newest good one.
+const besideTime = 10.0
+
+// Beside reports whether a fix lies so near to a good one, in time and place, that it is as good, whatever else came
+// about then. Requests of one device that overtake each other bring such points all the time, and to look at what is
+// stored around each would cost more than to write it.
+func (f *Fix) Beside(good *Fix) bool {
+	return seconds(f, good) <= besideTime && distance(f, good) <= allowance/2 && f.AtNullIsland() == good.AtNullIsland()
+}

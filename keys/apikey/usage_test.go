@@ -140,7 +140,7 @@ func TestKeysThatExpireSoonAreCounted(t *testing.T) {
 	if err := f.service.CountExpiring(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := f.service.Stats().Expiring; len(got) != 1 || got[0] != (schema.ExpiringKeys{Kind: schema.KindAPIKey, Week: 1, Days30: 3}) {
+	if got := f.service.Stats().Expiring; len(got) != 2 || got[0] != (schema.ExpiringKeys{Kind: schema.KindAPIKey, Week: 1, Days30: 3}) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -231,6 +231,9 @@ func (s *sockets) receive(c int, answered func(c int, a *Answer, err error)) {
 			return
 		case taken > 0:
 			k.n = 0
+			if len(k.out) > 0 { // answered before it was sent whole: what comes next would be taken for the rest of it
+				s.answer.closes = true
+			}
 			answered(c, &s.answer, nil)
 			return // a request that was sent just now is answered in a later round
 		case n < room && k.tls == nil:

@@ -2,6 +2,7 @@ package rig
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"lastseen/bench/loadgen"
@@ -19,7 +20,7 @@ type Loads struct {
 	// Draws are the sessions that are asked for.
 	Draws traffic.Draws
 
-	runs int // numbers the loads, so that no two are alike
+	runs int64 // numbers the loads, so that no two are alike; atomic, since some begin at the same time
 }
 
 // Polls is a closed loop of polls of a service, which callers adjust.
@@ -33,8 +34,7 @@ func (l *Loads) Polls(on *Service) loadgen.Load {
 
 // Sources starts each worker at another place of the sequence of sessions, and each run anew.
 func (l *Loads) Sources(start traffic.Start) func(worker int) loadgen.Source {
-	l.runs++
-	run := l.runs
+	run := int(atomic.AddInt64(&l.runs, 1))
 	return func(worker int) loadgen.Source {
 		return start(l.Draws, (run*7919+worker*104729)*16%len(l.Draws))
 	}

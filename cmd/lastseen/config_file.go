@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -70,7 +71,7 @@ func (c *configFile) Validate(app *kong.Application) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range c.names() {
+	for _, name := range slices.Sorted(maps.Keys(c.values)) {
 		if !known[name] {
 			return fmt.Errorf("the configuration file has %q, which is no flag; lastseen serve --help lists them, and a name is written without the dashes before it", name)
 		}
@@ -80,16 +81,6 @@ func (c *configFile) Validate(app *kong.Application) error {
 
 // inConfigFile reports whether a flag may be in the file.
 func inConfigFile(flag *kong.Flag) bool { return len(flag.Envs) > 0 && flag.Name != "config" }
-
-// names are those in the file, in order.
-func (c *configFile) names() []string {
-	names := make([]string, 0, len(c.values))
-	for name := range c.values {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
 
 // Resolve implements kong.Resolver.
 func (c *configFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {

@@ -63,7 +63,7 @@ func (r *Registry) registerNew(ctx context.Context, orgID, identity string, want
 	}
 	delete(r.unsettled, identity)
 	d := r.addDevice(row.id, orgID, *wanted.DeviceMACAddress)
-	r.known.putMAC(d)
+	r.known.putMAC(d, identity)
 	return d.id, nil
 }
 

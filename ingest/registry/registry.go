@@ -111,8 +111,9 @@ func (r *Registry) Load(ctx context.Context) error {
 		added := r.addDevice(d.ID, d.OrgID, d.MACAddress)
 		// Two rows with one address can only come of a registration whose outcome was unknown:
 		// the older is the one that was acknowledged.
-		if other := r.known.deviceByMAC(added.identity()); other == nil || d.CreatedAt < createdAt[other] {
-			r.known.putMAC(added)
+		identity := added.identity()
+		if other := r.known.deviceByMAC(identity); other == nil || d.CreatedAt < createdAt[other] {
+			r.known.putMAC(added, identity)
 		}
 		createdAt[added] = d.CreatedAt
 	})

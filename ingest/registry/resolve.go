@@ -76,8 +76,11 @@ func (r *Registry) ownerOf(caller Caller, t *Target, s *session, d *device, now 
 		}
 		d = named
 	}
-	named := r.known.deviceByMAC(t.MAC)
-	if t.HasMAC && named != nil && named.org.id != caller.OrgID {
+	var named *device
+	if t.HasMAC {
+		named = r.known.deviceByMAC(t.MAC)
+	}
+	if named != nil && named.org.id != caller.OrgID {
 		if own := r.known.deviceByMAC(OwnAddress(caller.OrgID, t.MAC)); own != nil {
 			named = own
 		}

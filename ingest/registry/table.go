@@ -104,9 +104,8 @@ func (k *known) deviceByMAC(identity string) *device {
 	return k.byMAC.get(maphash.String(k.seed, identity), func(d *device) bool { return d.hasIdentity(identity) })
 }
 
-// putMAC makes a device the one that is found by its address.
-func (k *known) putMAC(d *device) {
-	identity := d.identity()
+// putMAC makes a device the one that is found by its address, which has an identity.
+func (k *known) putMAC(d *device, identity string) {
 	k.byMAC.put(d, func(other *device) bool { return other.hasIdentity(identity) }, k.hashOfMAC)
 }
 

@@ -7,7 +7,7 @@ BASELINES := bench/baselines
 # A binary that is built with -buildvcs=false does not know its commit.
 export LASTSEEN_COMMIT ?= $(shell git describe --always --dirty --abbrev=12 --exclude '*' 2>/dev/null)
 
-## bench: measure the service beside Redis, PostgreSQL and others (about 15 minutes)
+## bench: measure the service beside Redis, PostgreSQL and others (half an hour or more)
 .PHONY: bench
 bench: build baselines
 	./bench/setup.sh

@@ -32,6 +32,7 @@ var product = []struct {
 	{"server/transport", "server/limit"},
 	{"server/limit", "keys keys/ratelimit"},
 	{"server/cluster", "keys/apikey schema"},
+	{"server/cluster/peer", ""},
 	{"server/openapi", "keys/apikey"},
 	{"server/console", ""},
 
@@ -57,8 +58,10 @@ var product = []struct {
 	{"keys", "schema"},
 	{"keys/ratelimit", ""},
 
-	{"schema", "schema/embedded schema/health schema/lease schema/measure"},
+	{"schema", "schema/embedded schema/health schema/lease schema/measure schema/register"},
 	{"schema/schematest", "schema schema/clickhousetest schema/embedded"},
+	{"schema/register/registertest", "schema/clickhousetest schema/register"},
+	{"schema/register", ""},
 	{"schema/clickhousetest", "schema/embedded"},
 	{"schema/embedded", ""},
 	{"schema/health", ""},

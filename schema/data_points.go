@@ -141,7 +141,7 @@ func (db *PointTable) InsertDataPoints(ctx context.Context, points []OwnedPoint)
 	}
 	// A late batch may reach back over many months, and each is a partition.
 	ctx = withSettings(ctx, clickhouse.Settings{"max_partitions_per_insert_block": 0})
-	if err := db.insertBlock(ctx, dataPointsTable.name, len(points), columns.input(), &insert.block); err != nil {
+	if err := db.insertBlock(ctx, db.into(dataPointsTable), len(points), columns.input(), &insert.block); err != nil {
 		if diskFull(err) {
 			err = DiskFull.Because(err)
 		}

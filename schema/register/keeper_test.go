@@ -40,7 +40,7 @@ func TestARegisterInAKeeper(t *testing.T) {
 		t.Parallel()
 		near := openKeeper(t, address, "faults")
 		proxy := clickhousetest.StartProxy(t, address)
-		registertest.Faults(t, openKeeper(t, proxy.Address(), "faults"), near, proxy, 10, 150, 1000)
+		registertest.Faults(t, openKeeper(t, proxy.Address(), "faults"), near, proxy, 150)
 	})
 	t.Run("says where nobody answers", func(t *testing.T) {
 		t.Parallel()

@@ -38,8 +38,6 @@ type Timing struct {
 	// LeaderSilence is after what time without a BEAT the first follower takes over, and Rank how much longer each next
 	// one waits.
 	LeaderSilence, Rank time.Duration
-	// Unreached is after what time a follower whose register names a newer view with it asks to join anew.
-	Unreached time.Duration
 	// Outside is how long the register's beat must stand, and no leader be heard, before a node that is no member takes over.
 	Outside time.Duration
 	// Look is how often a leader with followers looks at the register, and how often a node that is outside does.
@@ -56,10 +54,12 @@ type Timing struct {
 func DefaultTiming() Timing {
 	return Timing{
 		Term: 2500 * time.Millisecond, LongTerm: time.Minute, Beat: 200 * time.Millisecond, FollowerSilence: 600 * time.Millisecond,
-		LeaderSilence: 1200 * time.Millisecond, Rank: 200 * time.Millisecond, Unreached: 5 * time.Second, Outside: 6 * time.Second,
+		LeaderSilence: 1200 * time.Millisecond, Rank: 200 * time.Millisecond, Outside: 6 * time.Second,
 		Look: time.Second, RegisterBeat: 1500 * time.Millisecond, Register: time.Second, Drift: 0.02,
 	}
 }
 
 // padded is a time on this clock after which at least d has passed on every other one.
-func (t Timing) padded(d time.Duration) time.Duration { return time.Duration(float64(d) * (1 + 3*t.Drift)) }
+func (t Timing) padded(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (1 + 3*t.Drift))
+}

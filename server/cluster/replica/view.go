@@ -38,7 +38,9 @@ type Member struct {
 }
 
 // Same says whether two are the same process.
-func (m Member) Same(other Member) bool { return m.ID == other.ID && m.Incarnation == other.Incarnation }
+func (m Member) Same(other Member) bool {
+	return m.ID == other.ID && m.Incarnation == other.Incarnation
+}
 
 // Former is a node that may still serve by an earlier view.
 type Former struct {

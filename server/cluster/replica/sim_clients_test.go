@@ -135,11 +135,11 @@ func (w *world) create(device, times int) {
 	}
 	told := 0
 	w.request(func(p *process, done func(bool)) {
-			p.create(device, func(id int, ok bool) {
-				told = id
-				done(ok)
-			})
-		},
+		p.create(device, func(id int, ok bool) {
+			told = id
+			done(ok)
+		})
+	},
 		func() {
 			before := w.promises.created[device]
 			if before != 0 && before != told {
@@ -200,8 +200,17 @@ func (w *world) poll() {
 			end()
 			return
 		}
-		p.later(w.between(0, 30*time.Microsecond), func() { // it may be stopped between the two
+		generation, until := p.state.resets, w.between(0, 30*time.Microsecond)
+		if w.once(500) {
+			until = w.between(time.Millisecond, 3*time.Second) // others have the processor
+		}
+		p.later(until, func() {
 			v := p.state.values[session]
+			if p.state.resets != generation && !w.options.emptied {
+				w.did.refused++
+				end()
+				return
+			}
 			if v.pending != 0 {
 				w.did.stalled++
 				if w.now-began > time.Second {

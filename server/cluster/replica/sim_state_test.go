@@ -42,6 +42,7 @@ type replicated struct {
 	created []int
 	cache   []bool // keys that were looked up and found good
 	lookups int    // numbers the times between which look-ups must not be carried over
+	resets  int    // numbers the generations of the state
 }
 
 type value struct {
@@ -56,6 +57,7 @@ func newReplicated(w *world, p *process) *replicated {
 }
 
 func (r *replicated) Reset() {
+	r.resets++
 	r.values, r.revoked, r.created = make([]value, simulatedSessions), make([]bool, simulatedKeys), make([]int, simulatedDevices)
 }
 

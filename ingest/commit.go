@@ -143,9 +143,11 @@ func (c *committer) write(parts []part) error {
 		r.replaced += g.replaced[i]
 	}
 	// Points that were there already are shown too: an insert that failed may have written them.
-	c.notices.Publish(g.rows)
-	if len(changed.shown) > 0 {
-		c.notices.Publish(changed.shown)
+	if err := c.publish(g.rows); err != nil {
+		return err
+	}
+	if err := c.publish(changed.shown); err != nil {
+		return err
 	}
 	if len(changed.marked) > 0 {
 		return c.settle(changed.marked)
@@ -186,6 +188,18 @@ func (c *committer) insert(fresh []schema.OwnedPoint, changed flagChanges, stamp
 		c.watermark.done(stamp, c.now())
 	}
 	c.counts.inserted(requests, len(fresh), len(c.group.rows)-len(fresh), began)
+	return nil
+}
+
+// publish announces points. Where that fails they are stored, and who sends them again is told so.
+func (c *committer) publish(points []schema.OwnedPoint) error {
+	if len(points) == 0 {
+		return nil
+	}
+	if err := c.notices.Publish(points); err != nil {
+		c.putInDoubt(points)
+		return schema.Failure(err)
+	}
 	return nil
 }
 

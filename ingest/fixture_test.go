@@ -67,7 +67,7 @@ func (r *reader) LastKnown(session schema.ID, shown *schema.DataPoint) (int64, b
 	return ms, known
 }
 
-func (r *reader) Publish(points []schema.OwnedPoint) {
+func (r *reader) Publish(points []schema.OwnedPoint) error {
 	if r.entered != nil {
 		r.entered <- struct{}{}
 		<-r.proceed
@@ -86,6 +86,7 @@ func (r *reader) Publish(points []schema.OwnedPoint) {
 			r.shown[p.SessionID] = p
 		}
 	}
+	return nil
 }
 
 func (r *reader) BeginMark(_ context.Context, sessions []schema.ID) error {

@@ -31,8 +31,9 @@ type Newest interface {
 type Notices interface {
 	// Publish shows points that are in ClickHouse. Points may be older than what is shown, may
 	// be there already, and may carry an outlier's mark; of two points with one identity the
-	// higher version counts. The slice is reused after the call.
-	Publish(points []schema.OwnedPoint)
+	// higher version counts. The slice is reused after the call. An error, of which the points' senders are told, says that
+	// not everybody is known to have heard of them.
+	Publish(points []schema.OwnedPoint) error
 	// BeginMark makes it known, in ClickHouse, that the checkpoints of the sessions are not to be
 	// believed until EndMark.
 	BeginMark(ctx context.Context, sessions []schema.ID) error

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"lastseen/ingest/decode"
@@ -72,8 +73,9 @@ type Writer struct {
 	ahead     int64  // milliseconds by which a timestamp may be ahead of the clock
 
 	queue     *queue
-	wake      chan struct{} // has room for one
-	stopped   chan struct{} // closed when the committer has ended
+	wake      chan struct{}             // has room for one
+	stopped   chan struct{}             // closed when the committer has ended
+	beginning atomic.Pointer[beginning] // that the committer is to make; nil for none
 	committer committer
 	lanes     lanes
 }
@@ -249,6 +251,9 @@ func (w *Writer) Close() {
 func (w *Writer) run() {
 	defer close(w.stopped)
 	for {
+		if b := w.beginning.Swap(nil); b != nil {
+			w.committer.beginAnew(b)
+		}
 		w.lanes.look()
 		switch step, wait := w.lanes.next(time.Now()); {
 		case step == aGroup:

@@ -112,6 +112,20 @@ FROM session_by_device_last_seen`)
 	return state, nil
 }
 
+// StaleCheckpoints returns the sessions whose checkpoints must not be believed.
+func (db *CheckpointTable) StaleCheckpoints(ctx context.Context) (sessions []ID, err error) {
+	rows, err := db.conn.Query(ctx, "SELECT session_id FROM session_by_device_last_seen FINAL WHERE stale != 0")
+	if err != nil {
+		return nil, fmt.Errorf("look for last_seen checkpoints that must not be believed: %w", err)
+	}
+	err = eachStruct(rows, "look for last_seen checkpoints that must not be believed", func(row struct {
+		Session ID `ch:"session_id"`
+	}) {
+		sessions = append(sessions, row.Session)
+	})
+	return sessions, err
+}
+
 // LoadCheckpoints calls each for every session's newest checkpoint, in no particular order.
 func (db *CheckpointTable) LoadCheckpoints(ctx context.Context, each func(Checkpoint)) error {
 	var columns checkpointColumns

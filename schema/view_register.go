@@ -51,6 +51,18 @@ func (db *DB) OpenViewRegister(ctx context.Context) (*ViewRegister, error) {
 	return r, nil
 }
 
+// Identity tells the database from others: nodes of one service see the same.
+func (db *DB) Identity(ctx context.Context) (string, error) {
+	if db.layout.cluster != "" {
+		return db.layout.cluster + "/" + db.database, nil
+	}
+	var server string
+	if err := db.conn.QueryRow(ctx, "SELECT toString(serverUUID())").Scan(&server); err != nil {
+		return "", fmt.Errorf("ask which ClickHouse server this is: %w", err)
+	}
+	return server + "/" + db.database, nil
+}
+
 // Close ends the connections.
 func (r *ViewRegister) Close() error { return r.conn.Close() }
 

@@ -51,12 +51,16 @@ const maxScratch = 64 << 10
 func (s *Server) serve(r *route, ctx *fasthttp.RequestCtx) {
 	c := s.begin(r, ctx, ctx.Time())
 	defer c.finish()
-	err := c.admit()
+	err := c.inTouch()
 	if err == nil {
-		err = c.enter()
+		err = c.admit()
 	}
-	if err == nil {
-		err = r.handle(c)
+	if err == nil && c.isForLeader() {
+		err = c.handToLeader()
+	} else if err == nil {
+		if err = c.enter(); err == nil {
+			err = r.handle(c)
+		}
 	}
 	if err != nil {
 		c.fail(err)

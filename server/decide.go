@@ -107,6 +107,9 @@ func (c *call) authenticate() error {
 // stillAllowed checks once more who is calling and whether the route is open to them: the credential of an answer that
 // takes long may have been revoked meanwhile, or have expired.
 func (c *call) stillAllowed() error {
+	if err := c.inTouch(); err != nil {
+		return err
+	}
 	if err := c.authenticate(); err != nil {
 		return err
 	}
@@ -139,7 +142,10 @@ func (s *Server) preview(ctx *fasthttp.RequestCtx) {
 	c := s.begin(s.find(ctx), ctx, time.Now()) // fasthttp notes the time only after this
 	defer c.finish()
 	c.previews = true
-	err := c.admit()
+	err := c.inTouch()
+	if err == nil {
+		err = c.admit()
+	}
 	if err == nil && c.route.method == "" { // a refusal
 		err = c.route.handle(c)
 	}

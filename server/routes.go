@@ -20,6 +20,7 @@ type route struct {
 
 	caller.Access
 	quiet     bool // its successes are not logged unless all is
+	anywhere  bool // it shows nothing that other nodes may know better
 	codeInURL bool // its parameters hold what may look like a token and is none
 
 	body      bodyKind
@@ -128,8 +129,8 @@ func routes() []route {
 	table = append(table, keyRoutes(pathAPIKeys, apiKeys)...)
 	table = append(table, keyRoutes(pathDeviceCredentials, deviceCredentials)...)
 	table = append(table, signInRoutes()...)
-	table = append(table, mapRoutes()...)
-	return numbered(describedRoutes(append(table, pageRoutes()...)))
+	table = append(table, anywhere(mapRoutes())...)
+	return numbered(describedRoutes(append(table, anywhere(pageRoutes())...)))
 }
 
 // KeyRoutes are the routes by which the requests of API keys are counted: those that API keys may call, after one that
@@ -167,6 +168,19 @@ func read(path, summary string, queue queue, timeout time.Duration, handle func(
 	}
 }
 
+// anywhere are routes that every node answers by itself.
+func anywhere(table []route) []route {
+	for i := range table {
+		table[i].anywhere = true
+	}
+	return table
+}
+
+// changes reports whether a route may change something.
+func (r *route) changes() bool {
+	return r.method != "" && r.path != pathLastSeenBatch && (r.method != fasthttp.MethodGet || r.takesPoints())
+}
+
 // scoped is a route that an API key may call that has a scope.
 func scoped(scope schema.KeyScopes, r route) route {
 	r.Scope = scope
@@ -181,7 +195,7 @@ func public(path, summary string, queue queue, timeout time.Duration, handle fun
 // probe is a route that tells a machine how the service is.
 func probe(path, summary string, handle func(*call) error) route {
 	r := quiet(public(path, summary, noQueue, 5*time.Second, handle))
-	r.Probe = true
+	r.Probe, r.anywhere = true, true
 	return r
 }
 

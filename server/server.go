@@ -133,6 +133,8 @@ type Services struct {
 	History       *history.Reader
 	Sessions      *sessions.Reader
 	Changes       *changes.Reader
+	// Nodes are those of the service; nil where there is one.
+	Nodes cluster.Nodes
 	// Owner knows which sessions this node answers polls of; nil means all.
 	Owner cluster.Owner
 	// SignIn signs browsers in. Provider is where they go for it, nil when there are only sign-in links.
@@ -197,12 +199,17 @@ type Server struct {
 
 	mu       sync.Mutex
 	listener *transport.Listener
+	peers    *transport.Listener // connections of other nodes; nil without them
 	stopped  bool
+	leader   *fasthttp.HostClient // that requests were handed to last; nil for none
 }
 
 // New returns a Server that does not listen yet.
 func New(config Config, services Services) *Server {
 	config.setDefaults()
+	if services.Nodes != nil {
+		services.Owner = services.Nodes
+	}
 	if services.Owner == nil {
 		services.Owner = cluster.Local().Owner
 	}
@@ -362,7 +369,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		close(s.stopping)
 	}
 	s.stopped = true
-	listener := s.listener
+	listener, peers := s.listener, s.peers
 	s.mu.Unlock()
 	defer s.stopWork()
 	if listener == nil {
@@ -373,11 +380,17 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if err == nil {
 		err = listener.Wait(ctx)
 	}
+	if err == nil && peers != nil {
+		err = peers.Wait(ctx)
+	}
 	if err == nil {
 		return nil
 	}
 	s.stopWork()
 	listener.Cut()
+	if peers != nil {
+		peers.Cut()
+	}
 	// Every request's work ends with s.work and every connection has failed, so this is short.
 	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.WriteTimeout)
 	defer cancel()

@@ -66,8 +66,13 @@ func (a *App) serveAdmin(listener net.Listener, sources metrics.Sources) {
 	if listener == nil {
 		return
 	}
+	handler := http.NewServeMux()
+	handler.Handle("/", metrics.Handler(metrics.NewRegistry(sources)))
+	if a.nodes != nil {
+		handler.Handle("GET /nodes", a.nodes)
+	}
 	// A profile may take as long as its caller asks for, so that there is no write timeout.
-	admin := &http.Server{Handler: metrics.Handler(metrics.NewRegistry(sources)), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}
+	admin := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}
 	done := make(chan error, 1)
 	go func() { done <- admin.Serve(listener) }()
 	a.onStop("the metrics", func(context.Context) error {

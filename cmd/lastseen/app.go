@@ -30,6 +30,7 @@ import (
 	"lastseen/schema/lease"
 	"lastseen/server"
 	"lastseen/server/cluster"
+	"lastseen/server/cluster/replicated"
 	"lastseen/server/metrics"
 )
 
@@ -51,6 +52,7 @@ type appConfig struct {
 	keyLookUpRate  ratelimit.Rate
 	quotas         registry.Quotas
 	signIn         signInConfig
+	nodes          nodesConfig
 	lease          time.Duration // the length of the one to write to a server; 0 for the usual one
 	maxKeys        int           // of an organisation and a kind that are good at the same time; 0 for no bound
 	acceptDamage   bool          // go on although parts of tables are missing
@@ -66,7 +68,8 @@ type App struct {
 	admin    net.Listener // nil without metrics
 	server   *server.Server
 	db       *schema.DB
-	lease    *lease.Lease // to write; nil with the embedded engine
+	lease    *lease.Lease // to write; nil with the embedded engine, and with several nodes
+	nodes    *several     // nil where the node is alone
 	stops    []stopStep
 	served   chan error // what Serve returned, or why to stop
 }
@@ -169,6 +172,13 @@ func (a *App) start(ctx context.Context) error {
 		LastSeen: services.LastSeen, Statements: a.db, Version: version(),
 	})
 	go func() { a.served <- a.server.Serve(listener) }()
+	if a.nodes != nil {
+		go func() {
+			if err := a.server.ServePeers(a.nodes.member.Peers.Requests()); err != nil {
+				a.served <- err
+			}
+		}()
+	}
 	a.onStop("the HTTP server", a.drain)
 	a.watchLease()
 	return nil
@@ -184,7 +194,10 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	index := sessions.NewIndex(lastSeen)
 	// The index first, so that nobody may see a session that it does not know.
 	registry := registry.New(db, registry.Watchers{index, lastSeen}, a.config.quotas, time.Now)
-	if err := a.load(ctx, lastSeen, registry); err != nil {
+	if a.nodes != nil {
+		registry.ShareBy(a.nodes)
+		lastSeen.SaveWhile(func() bool { return a.nodes.member != nil && a.nodes.Leads() })
+	} else if err := a.load(ctx, lastSeen, registry); err != nil {
 		return services, err
 	}
 	issuer, err := openIssuer(a.config.schema.DataDir)
@@ -198,6 +211,9 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	nodes := cluster.Local()
 	if a.lease != nil {
 		nodes.Owner = leaseOwner{a.lease}
+	}
+	if a.nodes != nil {
+		nodes.Notices.Keys = a.nodes.Keys()
 	}
 	received, err := db.NewestReceipt(ctx, time.Now())
 	if err != nil {
@@ -214,7 +230,11 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	}
 	countExpiring(ctx, a, keyService.CountExpiring)
 	a.startCheckpoints(lastSeen)
-	writer := ingest.NewWriter(db, registry, lastSeen, lastSeen, ingest.WriterOptions{
+	var notices ingest.Notices = lastSeen
+	if a.nodes != nil {
+		notices = a.nodes
+	}
+	writer := ingest.NewWriter(db, registry, lastSeen, notices, ingest.WriterOptions{
 		Budget: decode.NewBudget(a.config.ingestBytes), Queue: a.config.ingestQueue, ClockAhead: a.config.clockAhead, FlagOutliers: a.config.flagOutliers,
 		Interval: cmp.Or(a.config.ingestInterval, -1), Retention: a.config.schema.Retention,
 		// The embedded engine goes with its process, a server may finish what a dead process began.
@@ -224,12 +244,26 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 		writer.Close()
 		return nil
 	})
+	var watermark history.Watermark = writer
+	if a.nodes != nil {
+		watermark = a.nodes
+	}
 	histories := history.New(db, lastSeen, history.Options{
-		CursorKey: issuer.DeriveKey("history cursors"), Watermark: writer, Limits: a.config.historyLimits,
+		CursorKey: issuer.DeriveKey("history cursors"), Watermark: watermark, Limits: a.config.historyLimits,
 		Retention: a.config.schema.Retention,
 	})
 	a.onStop("the feeds that wait", func(context.Context) error { return histories.Close() })
+	if a.nodes != nil {
+		services.Nodes = a.nodes
+		err := a.joinNodes(ctx, db, issuer, replicated.Parts{
+			DB: db, LastSeen: lastSeen, Index: index, Registry: registry, Authenticator: authenticator, SignIn: signIn, Writer: writer, Log: a.config.log,
+		})
+		if err != nil {
+			return services, err
+		}
+	}
 	return server.Services{
+		Nodes:         services.Nodes,
 		Authenticator: authenticator, Keys: keyService, SignIn: signIn, Provider: provider,
 		Registry: registry, Writer: writer, Owner: nodes.Owner,
 		LastSeen: lastSeen, History: histories,
@@ -264,6 +298,9 @@ func (a *App) openStorage(ctx context.Context) (*schema.DB, error) {
 func (a *App) takeLease(ctx context.Context, db *schema.DB) error {
 	if a.config.schema.ClickHouse == schema.Embedded {
 		return nil
+	}
+	if a.config.nodes.peerAddr != "" {
+		return a.openNodes(ctx, db)
 	}
 	n, err := openNode(a.config.schema.DataDir)
 	if err != nil {
@@ -379,6 +416,7 @@ func (e publicError) Error() string { return string(e) }
 
 const (
 	errNoLease    publicError = "This node may not write to the database at present; the service's log says why."
+	errNotInTouch publicError = "This node is not in touch with the others; its log says why."
 	errNotReady   publicError = "ClickHouse is out of reach; try again in a moment."
 	errKeysDenied publicError = "A part of the stored keys is damaged, so that all keys are refused; the service's log says what to do."
 )
@@ -394,6 +432,9 @@ func (a *App) ready(ctx context.Context, authenticator *apikey.Authenticator) er
 	}
 	if a.lease != nil && a.lease.Held() != nil {
 		return errNoLease
+	}
+	if a.nodes != nil && !a.nodes.member.MayServe() {
+		return errNotInTouch
 	}
 	if authenticator.Denies() {
 		return errKeysDenied

@@ -160,6 +160,7 @@ type serveCommand struct {
 	signInFlags `embed:"" group:"Sign-in"`
 	adminFlags
 	clickhouseFlags `embed:"" group:"ClickHouse server"`
+	nodesFlags      `embed:"" group:"Several nodes"`
 	DataDir         string     `default:"lastseen-data" placeholder:"DIR" help:"Where the embedded ClickHouse keeps its data and the local issuer its key; made when absent (default ${default})."`
 	ClickHouse      string     `name:"clickhouse" default:"embedded" placeholder:"embedded|URL" help:"Which ClickHouse: embedded, or the HTTP address of a server such as http://user:password@host:8123/database, several hosts separated by commas; put a password into the environment variable, not on the command line (default ${default})."`
 	Database        string     `default:"lastseen" placeholder:"NAME" help:"Database for the tables, made when absent; one that the address names goes before it (default ${default})."`
@@ -189,7 +190,7 @@ func (r *retention) UnmarshalText(text []byte) error {
 
 // Validate refuses flags that do not go together.
 func (c *serveCommand) Validate() error {
-	return errors.Join(c.serviceFlags.Validate(), c.signInFlags.Validate())
+	return errors.Join(c.serviceFlags.Validate(), c.signInFlags.Validate(), c.nodesConfig().check(c.ClickHouse))
 }
 
 // Run implements the command.
@@ -204,7 +205,7 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	}
 	log.Info("starting", "version", version(), "data_dir", c.DataDir)
 	config.admin, config.acceptDamage = c.adminConfig(), c.AcceptDamage
-	config.signIn, config.server.PublicURL = c.signInConfig(), c.PublicURL
+	config.signIn, config.server.PublicURL, config.nodes = c.signInConfig(), c.PublicURL, c.nodesConfig()
 	app, err := StartApp(ctx, config)
 	if err != nil {
 		return startFailed(ctx, err)

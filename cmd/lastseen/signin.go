@@ -65,8 +65,12 @@ func (f *signInFlags) signInConfig() signInConfig {
 
 // startSignIn sets up how people sign in. The provider is nil when there is none.
 func (a *App) startSignIn(ctx context.Context, issuer *people.Issuer) (*people.SignIn, *oidc.Provider, error) {
+	var store people.SpentStore = a.db
+	if a.nodes != nil {
+		store = a.nodes.SpentIn(a.db)
+	}
 	signIn, err := people.OpenSignIn(ctx, people.SignInConfig{
-		Issuer: issuer, Store: a.db, DataDir: a.config.schema.DataDir, SessionTTL: a.config.signIn.sessionTTL, Logger: a.config.log,
+		Issuer: issuer, Store: store, DataDir: a.config.schema.DataDir, SessionTTL: a.config.signIn.sessionTTL, Logger: a.config.log,
 	})
 	if err != nil {
 		return nil, nil, err

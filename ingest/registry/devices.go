@@ -53,6 +53,9 @@ func (r *Registry) registerNew(ctx context.Context, orgID, identity string, want
 		ID: row.id, OrgID: orgID, MACAddress: *wanted.DeviceMACAddress, Type: wanted.Type, Comments: wanted.Comments,
 		OffChrtReferenceID: wanted.OffChrtReferenceID, CreatedAt: r.now(), Version: row.version,
 	})
+	if err == nil && r.sharer != nil {
+		err = r.sharer.ShareDevice(ctx, schema.DeviceOwner{ID: row.id, OrgID: orgID, MACAddress: *wanted.DeviceMACAddress})
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err != nil {
@@ -62,9 +65,8 @@ func (r *Registry) registerNew(ctx context.Context, orgID, identity string, want
 		return schema.ID{}, schema.Failure(err)
 	}
 	delete(r.unsettled, identity)
-	d := r.addDevice(row.id, orgID, *wanted.DeviceMACAddress)
-	r.known.putMAC(d, identity)
-	return d.id, nil
+	r.putDevice(row.id, orgID, *wanted.DeviceMACAddress, identity)
+	return row.id, nil
 }
 
 // updateDevice writes what is new of a device. Its caller decides about the device.

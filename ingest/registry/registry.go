@@ -40,6 +40,7 @@ func (w Watchers) PutSession(s schema.Session) {
 type Registry struct {
 	db      *schema.DB
 	watcher Watcher
+	sharer  Sharer // nil where nobody else answers for the sessions
 	now     func() time.Time
 
 	// deciding is held by whoever decides about a device, while it waits for ClickHouse too. The key is the device's

@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -32,7 +31,7 @@ func (r *Registry) CreateSession(ctx context.Context, orgID string, deviceID sch
 	defer release()
 
 	now := r.now().UTC().Truncate(time.Millisecond)
-	if d.current != nil && d.current.end(now.UnixMilli()) == math.MaxInt64 {
+	if r.hasActive(d, now.UnixMilli()) {
 		return schema.ID{}, schema.Conflict.Say("The device has an active session: terminate it first, or use it.")
 	}
 	scheduled, err := wanted.scheduled(now)
@@ -54,11 +53,10 @@ func (r *Registry) CreateSession(ctx context.Context, orgID string, deviceID sch
 		OffChrtShipperOrgDataID: wanted.OffChrtShipperOrgDataID, Public: wanted.Public, Outliers: wanted.Outliers,
 		TerminationScheduledFor: scheduled, Version: row.version,
 	}
-	if err := r.db.SaveSession(ctx, s); err != nil {
+	if err := r.save(ctx, d, s); err != nil {
 		d.unsettled = &attempt{row.id, row.version + 1}
 		return schema.ID{}, schema.Failure(err)
 	}
-	r.adopt(d, s)
 	return s.ID, nil
 }
 
@@ -152,19 +150,20 @@ func (r *Registry) changeSession(ctx context.Context, orgID string, id schema.ID
 	known := *r.known.session(id)
 	r.mu.RUnlock()
 	if row.Version > uint64(known.version) {
-		r.adopt(d, row) // an earlier change got through without our being told
+		if err := r.tell(ctx, d, row); err != nil { // an earlier change got through without our being told
+			return schema.Failure(err)
+		}
 	}
 	changed, err := change(&row, known, r.now().UTC().Truncate(time.Millisecond))
 	if err != nil || !changed {
 		return err
 	}
 	row.Version = max(row.Version, uint64(known.tried)) + 1
-	if err := r.db.SaveSession(ctx, row); err != nil {
+	if err := r.save(ctx, d, row); err != nil {
 		r.mu.Lock()
 		r.known.session(id).tried = uint32(row.Version)
 		r.mu.Unlock()
 		return schema.Failure(err)
 	}
-	r.adopt(d, row)
 	return nil
 }

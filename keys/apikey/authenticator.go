@@ -87,6 +87,9 @@ type Authenticator struct {
 	unsubscribe func()
 	made        time.Time
 
+	fill      sync.Mutex // held while look-ups fill the cache, and by Forget
+	forgotten uint64     // calls of Forget; guarded by fill
+
 	closing   context.Context // ends when Close begins
 	stop      context.CancelFunc
 	closeOnce sync.Once
@@ -304,6 +307,38 @@ func (a *Authenticator) apply(_ context.Context, notice Notice) error {
 		return nil
 	}
 	return fmt.Errorf("a notice of an unknown kind %d", notice.Kind) // from a newer node
+}
+
+// Forget drops every record of a key: changes may have been missed. Records of look-ups that have begun are not kept either. Every check
+// that begins after it returned sees what ClickHouse had when it was called, or later.
+func (a *Authenticator) Forget() {
+	// First this: a look-up that compares it afterwards keeps nothing, and what one before has kept goes with the rest.
+	a.fill.Lock()
+	a.forgotten++
+	a.cache.Clear()
+	a.fill.Unlock()
+	a.unknown.forgetAll()
+	a.loads.forgetAll()
+	a.ended.ring()
+}
+
+// keep puts the records of a look-up into the cache that began after so many calls of Forget, if there was none since.
+func (a *Authenticator) keep(found []*cachedKey, forgotten uint64) {
+	a.fill.Lock()
+	defer a.fill.Unlock()
+	if forgotten != a.forgotten {
+		return
+	}
+	for _, key := range found {
+		a.cache.Set(cacheSlot(&key.hash), key, 1) // ristretto may drop it; then the next request looks it up again
+	}
+}
+
+// begun returns how often Forget was called, for keep.
+func (a *Authenticator) begun() uint64 {
+	a.fill.Lock()
+	defer a.fill.Unlock()
+	return a.forgotten
 }
 
 // Ended returns a channel that is closed when a key is revoked or its life cut short after the call: for who has let

@@ -116,7 +116,7 @@ func (a *Authenticator) lookUp(batch []*lookUp) {
 	for i, wanted := range batch {
 		hashes[i] = wanted.hash
 	}
-	generation := a.unknown.generation()
+	generation, begun := a.unknown.generation(), a.begun()
 	ctx, cancel := context.WithTimeout(a.closing, a.config.LoadTimeout)
 	defer cancel()
 	records, err := a.config.Store.FindAPIKeys(ctx, hashes)
@@ -133,6 +133,7 @@ func (a *Authenticator) lookUp(batch []*lookUp) {
 		found[records[i].Hash] = newCachedKey(records[i], &a.uses)
 	}
 	forgotten := a.elapsed(a.config.Now().Add(a.config.UnknownFor))
+	known := make([]*cachedKey, 0, len(batch))
 	for _, wanted := range batch {
 		key := found[wanted.hash]
 		if key == nil {
@@ -140,7 +141,8 @@ func (a *Authenticator) lookUp(batch []*lookUp) {
 			wanted.err = schema.InvalidCredential
 			continue
 		}
-		a.cache.Set(cacheSlot(&wanted.hash), key, 1) // ristretto may drop it; then the next request looks it up again
+		known = append(known, key)
 		wanted.key = key
 	}
+	a.keep(known, begun)
 }

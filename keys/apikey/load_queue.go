@@ -135,6 +135,17 @@ func (q *loadQueue) forget(hash schema.KeyHash) {
 	}
 }
 
+// forgetAll lets nobody join the look-ups that have begun.
+func (q *loadQueue) forgetAll() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for hash, l := range q.open {
+		if l.begun {
+			delete(q.open, hash)
+		}
+	}
+}
+
 // dispatch begins a batch whenever keys wait, a slot is free and the rate allows it, in this order:
 // so that the last of these gathers as many keys as possible.
 func (q *loadQueue) dispatch(closing context.Context) {

@@ -38,6 +38,16 @@ func (u *unknownKeys) add(hash schema.KeyHash, generation uint64, until int64) {
 	}
 }
 
+// forgetAll drops all keys, also those that look-ups find missing which have begun.
+func (u *unknownKeys) forgetAll() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.creations++
+	for i := range u.recent.slots {
+		u.recent.slots[i].Store(nil)
+	}
+}
+
 // forget is told of a key that exists now.
 func (u *unknownKeys) forget(hash schema.KeyHash) {
 	u.mu.Lock()

@@ -99,6 +99,12 @@ func OpenSignIn(ctx context.Context, config SignInConfig) (*SignIn, error) {
 // more which of them are spent.
 func (s *SignIn) DenyIssuedBefore(at time.Time) { s.spent.denyIssuedBefore(at) }
 
+// AdoptSpent takes over which links and sessions another process has spent, in the Store too.
+func (s *SignIn) AdoptSpent(tokens []schema.SpentToken) { s.spent.adopt(tokens) }
+
+// Spent returns the links and sessions that are spent and remembered.
+func (s *SignIn) Spent() []schema.SpentToken { return s.spent.all() }
+
 // browserClaims are what a link or a session says. The first membership stands in the names that
 // user tokens have.
 type browserClaims struct {

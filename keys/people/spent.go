@@ -81,6 +81,26 @@ func (s *spentTokens) add(ctx context.Context, id string, expiresAt time.Time) (
 	return true, nil
 }
 
+// adopt notes tokens that were spent elsewhere and are in the store.
+func (s *spentTokens) adopt(tokens []schema.SpentToken) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, token := range tokens {
+		s.byID[token.ID] = token.ExpiresAt
+	}
+}
+
+// all returns those that are remembered.
+func (s *spentTokens) all() []schema.SpentToken {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	tokens := make([]schema.SpentToken, 0, len(s.byID))
+	for id, at := range s.byID {
+		tokens = append(tokens, schema.SpentToken{ID: id, ExpiresAt: at})
+	}
+	return tokens
+}
+
 // has reports whether a token is spent.
 func (s *spentTokens) has(id string) bool {
 	s.mu.RLock()

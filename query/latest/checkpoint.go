@@ -30,6 +30,7 @@ type saver struct {
 	interval time.Duration
 	asked    atomic.Uint64 // calls of Flush so far
 	saving   chan struct{} // a lock, which is held by who has put the one element in
+	may      func() bool   // whether this table is the one that saves; nil for always
 
 	// Of whoever holds the lock:
 	served    uint64 // the calls of Flush that the last good save covers
@@ -107,6 +108,9 @@ func (t *Table) Flush(ctx context.Context) error {
 	defer t.saver.giveBack()
 	if t.saver.served >= ticket {
 		return nil // by a save that began after this call
+	}
+	if t.saver.may != nil && !t.saver.may() {
+		return nil
 	}
 	serves := t.saver.asked.Load()
 	if err := t.saveDirty(ctx); err != nil {

@@ -129,8 +129,8 @@ func (t *Table) endNext(now int64, wake *woken) bool {
 // Publish takes note of points that ClickHouse has, each as it is stored. The newest one of a
 // session that is not an outlier is shown, of two with the same identity the higher version; late
 // and repeated ones are harmless. Marks of stored points go through BeginMark and EndMark instead.
-// Points of a session that was never put are kept but seen by nobody. It keeps nothing of points.
-func (t *Table) Publish(points []schema.OwnedPoint) {
+// Points of a session that was never put are kept but seen by nobody. It keeps nothing of points. The error is always nil.
+func (t *Table) Publish(points []schema.OwnedPoint) error {
 	now := t.now().UnixMilli()
 	var changed []schema.ID // what is shown of them; neighbours once
 	var wake woken
@@ -162,6 +162,7 @@ func (t *Table) Publish(points []schema.OwnedPoint) {
 	for i := range points {
 		t.dirty[points[i].SessionID] = struct{}{}
 	}
+	return nil
 }
 
 func (t *Table) prefetch(points []schema.OwnedPoint) {

@@ -92,6 +92,26 @@ func (w *watches) wakeEach(sessions []schema.ID) {
 	}
 }
 
+// wakeAll tells everybody who watches anything.
+func (w *watches) wakeAll() {
+	if w.count.Load() == 0 {
+		return
+	}
+	for i := range w.shards {
+		shard := &w.shards[i]
+		shard.mu.Lock()
+		for _, of := range shard.bySession {
+			for watch := range of {
+				select {
+				case watch.changed <- struct{}{}:
+				default: // as in wake
+				}
+			}
+		}
+		shard.mu.Unlock()
+	}
+}
+
 // wake tells everybody who watches a session that it has changed, which it has by now.
 func (w *watches) wake(id schema.ID) {
 	if w.count.Load() == 0 {

@@ -33,7 +33,7 @@ func (p Proxies) Allow(ranges []netip.Prefix, origin Origin) bool {
 
 // Address returns the address that a request comes from, by the same rule as Client: the whole of it.
 func (p Proxies) Address(remote netip.Addr, forwarded [][]byte) netip.Addr {
-	if len(p) == 0 || !p.trust(remote) {
+	if !p.trust(remote) {
 		return remote
 	}
 	return p.lastForwarded(forwarded, remote)
@@ -44,7 +44,7 @@ func (p Proxies) Address(remote netip.Addr, forwarded [][]byte) netip.Addr {
 // before that and does not count.
 func (p Proxies) Client(ctx *fasthttp.RequestCtx) netip.Prefix {
 	prefix := remote(ctx)
-	if len(p) > 0 && p.trust(prefix.Addr()) {
+	if p.trust(prefix.Addr()) {
 		prefix = transport.AddressPrefix(p.lastForwarded(ctx.Request.Header.PeekAll(fasthttp.HeaderXForwardedFor), prefix.Addr()))
 	}
 	return prefix
@@ -82,13 +82,17 @@ func (p Proxies) Shared(ctx *fasthttp.RequestCtx) bool {
 		return false
 	}
 	ip := remote(ctx).Addr()
-	if len(p) > 0 {
+	if len(p) > 0 || ip == transport.PeerAddress {
 		return p.trust(ip)
 	}
 	return ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast()
 }
 
+// trust reports whether what is at an address says truly where a request comes from: another node always does.
 func (p Proxies) trust(ip netip.Addr) bool {
+	if ip == transport.PeerAddress {
+		return true
+	}
 	for _, proxy := range p {
 		if proxy.Contains(ip) {
 			return true

@@ -4,7 +4,9 @@
 package cluster
 
 import (
+	"context"
 	"errors"
+	"net"
 
 	"lastseen/keys/apikey"
 	"lastseen/schema"
@@ -13,11 +15,32 @@ import (
 // ErrElsewhere says that another node owns a session.
 var ErrElsewhere = errors.New("another node owns the session")
 
+var (
+	// ErrNoRight says that this node may not answer at present: it may have missed what others have acknowledged.
+	ErrNoRight = errors.New("the node is not in touch with the others")
+	// ErrPending says that this node has been told of something that is not known to be with all nodes yet.
+	ErrPending = errors.New("a change is on its way to all nodes")
+)
+
 // Owner knows which node owns a session: the one that answers for it from memory, because it has every point of it
 // that was acknowledged. It is asked for every poll, and must be quick. It is safe for concurrent use.
 type Owner interface {
 	// Own returns nil when this node owns a session now, and ErrElsewhere or why that cannot be told.
 	Own(session schema.ID) error
+}
+
+// Nodes are the nodes of a service, as one of them asks about them. They are safe for concurrent use.
+type Nodes interface {
+	Owner
+	// Enter returns nil when this node may answer, and all that it was told of before the call is with all nodes. It waits for
+	// a second at most, and fails with ErrNoRight or ErrPending.
+	Enter(ctx context.Context) error
+	// Leads reports whether this node takes changes now.
+	Leads() bool
+	// Leader returns where to reach the one that does, as far as is known here.
+	Leader() (address string, known bool)
+	// Dial makes a connection to a node for HTTP requests that are handed to it.
+	Dial(ctx context.Context, address string) (net.Conn, error)
 }
 
 // Notices carry what every node must have applied before a change counts as made.

@@ -89,6 +89,12 @@ var (
 		Detail: "There are too many connections from your address; reuse them, or try again in a second."}
 	Elsewhere = &Problem{Status: fasthttp.StatusServiceUnavailable, RetryAfter: 1,
 		Detail: "Another node answers for this session; try again in a second."}
+	NoRight = &Problem{Status: fasthttp.StatusServiceUnavailable, RetryAfter: 1,
+		Detail: "This node is not in touch with the others; try again in a second, or at another node."}
+	Pending = &Problem{Status: fasthttp.StatusServiceUnavailable, RetryAfter: 1,
+		Detail: "A change is on its way to all nodes; try again in a second."}
+	NoLeader = &Problem{Status: fasthttp.StatusServiceUnavailable, RetryAfter: 1,
+		Detail: "No node takes changes at this moment, or the answer of the one that does was lost; send the same request again in a second."}
 	// Departed is for the log and the metrics; nobody reads the answer. The status is what nginx logs in the same case.
 	Departed    = &Problem{Status: 499, Detail: "You have closed the connection; keep it open until the answer is complete."}
 	LinkInvalid = &Problem{Status: fasthttp.StatusUnauthorized, Authenticate: challengeInvalid,

@@ -49,6 +49,8 @@ var ownProblems = []struct {
 	{caller.ErrCrossSite, CrossSite},
 	{caller.ErrNotMember, NotMember},
 	{cluster.ErrElsewhere, Elsewhere},
+	{cluster.ErrNoRight, NoRight},
+	{cluster.ErrPending, Pending},
 	{transport.ErrDeparted, Departed},
 	{context.DeadlineExceeded, Timeout},
 	{context.Canceled, Stopping}, // by a shutdown

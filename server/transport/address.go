@@ -20,6 +20,9 @@ func AddressPrefix(ip netip.Addr) netip.Prefix {
 	return prefix
 }
 
+// PeerAddress stands for another node at the other end of a connection. No client can have it.
+var PeerAddress = netip.AddrFrom4([4]byte{0, 0, 0, 1})
+
 // ClientPrefix returns what a connection's address counts as.
 func ClientPrefix(address net.Addr) netip.Prefix {
 	return AddressPrefix(ClientAddress(address))

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"lastseen/keys/people"
+	"lastseen/schema"
+	"lastseen/schema/lease"
+	"lastseen/schema/register"
+	"lastseen/server/cluster/member"
+	"lastseen/server/cluster/peer"
+	"lastseen/server/cluster/replica"
+	"lastseen/server/cluster/replicated"
+)
+
+// nodesFlags make a service of several nodes.
+type nodesFlags struct {
+	PeerAddr string   `placeholder:"HOST:PORT" help:"Where this node is reached by the others of a service of several, which share one ClickHouse and one issuer.key; nowhere by default, and then the node is alone."`
+	Keeper   []string `placeholder:"HOST:PORT,…" help:"ZooKeeper or ClickHouse Keeper that keeps which nodes there are; needed where ClickHouse is a cluster or has several addresses."`
+}
+
+func (f *nodesFlags) nodesConfig() nodesConfig { return nodesConfig{f.PeerAddr, f.Keeper} }
+
+// nodesConfig says how the node is one of several.
+type nodesConfig struct {
+	peerAddr string // empty for a node that is alone
+	keeper   []string
+}
+
+// check refuses what cannot be.
+func (c nodesConfig) check(clickhouse string) error {
+	switch {
+	case c.peerAddr == "" && len(c.keeper) > 0:
+		return errors.New("--keeper is for a service of several nodes: give --peer-addr too")
+	case c.peerAddr == "":
+		return nil
+	case clickhouse == schema.Embedded:
+		return errors.New("--peer-addr is for several nodes on one ClickHouse server, and the embedded one has one node: give --clickhouse http://…")
+	}
+	host, _, err := net.SplitHostPort(c.peerAddr)
+	if err != nil {
+		return fmt.Errorf("--peer-addr must be HOST:PORT, at which the other nodes reach this one: %w", err)
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		return fmt.Errorf("--peer-addr %s must name the host at which the other nodes reach this one", c.peerAddr)
+	}
+	return nil
+}
+
+// several is this node as one of several.
+type several struct {
+	*replicated.State
+	node     *node
+	register register.Register
+	member   *member.Member // nil until it has joined
+}
+
+// Leads implements cluster.Nodes.
+func (s *several) Leads() bool {
+	_, err := s.member.Lead()
+	return err == nil
+}
+
+// Leader implements cluster.Nodes.
+func (s *several) Leader() (address string, known bool) {
+	status := s.member.Status()
+	leader := status.View.Lead()
+	return leader.Addr, leader.Addr != "" && leader.ID != s.node.id
+}
+
+// Dial implements cluster.Nodes.
+func (s *several) Dial(ctx context.Context, address string) (net.Conn, error) {
+	return s.member.Peers.Dial(ctx, address)
+}
+
+// openNodes takes the data directory and opens the register of the nodes.
+func (a *App) openNodes(ctx context.Context, db *schema.DB) error {
+	n, err := openNode(a.config.schema.DataDir)
+	if err != nil {
+		return err
+	}
+	a.onStop("the data directory", func(context.Context) error { return n.close() })
+	if err := refuseLease(ctx, db); err != nil {
+		return err
+	}
+	a.nodes = &several{State: replicated.New(), node: n}
+	if len(a.config.nodes.keeper) > 0 {
+		keeper, err := register.OpenKeeper(ctx, a.config.nodes.keeper, db.Database(), a.config.log)
+		if err != nil {
+			return err
+		}
+		a.onStop("the register of the nodes", func(context.Context) error { return keeper.Close() })
+		a.nodes.register = keeper
+		return nil
+	}
+	views, err := db.OpenViewRegister(ctx)
+	if err != nil {
+		return err
+	}
+	a.onStop("the register of the nodes", func(context.Context) error { return views.Close() })
+	a.nodes.register = views
+	return nil
+}
+
+// refuseLease fails where a node that is alone writes to the database, or did so until a moment ago.
+func refuseLease(ctx context.Context, db *schema.DB) error {
+	writers, err := db.OpenWriterRegister(ctx)
+	if err != nil {
+		return err
+	}
+	defer writers.Close()
+	for began := time.Now(); ; {
+		seen, err := writers.Look(ctx)
+		if err != nil {
+			return fmt.Errorf("find out whether a single node writes to the database: %w", err)
+		}
+		if seen.Holder.Node == "" || seen.Holder.Left || time.Since(began) > lease.Length {
+			return nil
+		}
+		time.Sleep(time.Second)
+		again, err := writers.Look(ctx)
+		if err == nil && again.Holder != seen.Holder {
+			return &lease.HeldError{Holder: again.Holder, Ends: time.Now().Add(lease.Length)}
+		}
+	}
+}
+
+// joinNodes makes the node take part, and waits until it may answer.
+func (a *App) joinNodes(ctx context.Context, db *schema.DB, issuer *people.Issuer, parts replicated.Parts) error {
+	identity, err := peer.NewIdentity(issuer.DeriveKey("nodes"))
+	if err != nil {
+		return err
+	}
+	store, err := db.Identity(ctx)
+	if err != nil {
+		return err
+	}
+	a.nodes.Build(parts)
+	a.nodes.member, err = member.Join(ctx, member.Config{
+		ID: a.nodes.node.id, Listen: a.config.nodes.peerAddr, Advertised: advertised(a.config.nodes.peerAddr), Identity: identity, Register: a.nodes.register,
+		Store: store, Build: version(), State: a.nodes.State, Log: a.config.log,
+	})
+	if err != nil {
+		return err
+	}
+	a.onStop("the node among the others", func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
+		defer cancel()
+		if err := a.nodes.member.Leave(ctx); err != nil {
+			a.config.log.Warn("the other nodes find out by this one's silence that it has left", "error", err)
+		}
+		return a.nodes.member.Close()
+	})
+	a.nodes.Begin(a.nodes.member)
+	a.config.log.Info("waiting for the other nodes", "peer_address", a.nodes.member.Peers.Self().Address, "node", a.nodes.node.id)
+	for !a.nodes.member.MayServe() {
+		changed := a.nodes.member.Changed()
+		if a.nodes.member.MayServe() {
+			break
+		}
+		select {
+		case <-changed:
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the other nodes: %w", context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
+// leaveTimeout bounds how long a node waits until the others know that it leaves.
+const leaveTimeout = 5 * time.Second
+
+// advertised is where others reach a node, empty where the system chooses the port.
+func advertised(peerAddr string) string {
+	if _, port, err := net.SplitHostPort(peerAddr); err == nil && port == "0" {
+		return ""
+	}
+	return peerAddr
+}
+
+// nodeStatus is what /nodes on the address for operators says.
+type nodeStatus struct {
+	replica.Status
+	Peers    []peer.Stats `json:"Peers"`
+	Received uint64       `json:"Received"`
+}
+
+// ServeHTTP implements http.Handler.
+func (s *several) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	status := nodeStatus{Status: s.member.Status()}
+	status.Peers, status.Received = s.member.Peers.Stats()
+	w.Header().Set("Content-Type", "application/json")
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	_ = encoder.Encode(status) // the operator has left
+}

@@ -1,0 +1,16 @@
+package sessions
+
+import "lastseen/schema"
+
+// Session returns what is known of a session of an organisation, but for its version, and false when that has none of the id.
+func (x *Index) Session(orgID string, id schema.ID) (schema.Session, bool) {
+	f := x.known(orgID)
+	if f == nil {
+		return schema.Session{}, false
+	}
+	number, known := x.rowAt(x.newest.Spot(id))
+	if !known {
+		return schema.Session{}, false
+	}
+	return f.session(orgID, number)
+}

@@ -1,0 +1,103 @@
+package replicated
+
+import (
+	"encoding/binary"
+
+	"lastseen/ingest/registry"
+	"lastseen/schema"
+	"lastseen/server/cluster/replica"
+)
+
+// pieceBytes is how long a piece is about.
+const pieceBytes = replica.MaxPiece * 3 / 4
+
+// snapshot reads the state: of each session what is known when its turn comes.
+type snapshot struct {
+	state    *State
+	spent    []schema.SpentToken
+	devices  []schema.DeviceOwner
+	sessions []registry.SessionVersion
+}
+
+// Snapshot implements replica.State.
+func (s *State) Snapshot() replica.Snapshot {
+	devices, sessions := s.parts.Registry.Everything()
+	return &snapshot{state: s, spent: s.parts.SignIn.Spent(), devices: devices, sessions: sessions}
+}
+
+// Next implements replica.Snapshot.
+func (n *snapshot) Next() (piece []byte, more bool, err error) {
+	piece = appendChange(piece, pointsChange(nil, n.state.received.Load()))
+	for len(piece) < pieceBytes && n.more() {
+		var changes []replica.Change
+		if changes, err = n.next(); err != nil {
+			return nil, false, err
+		}
+		for _, c := range changes {
+			piece = appendChange(piece, c)
+		}
+	}
+	return piece, n.more(), nil
+}
+
+func (n *snapshot) more() bool { return len(n.spent)+len(n.devices)+len(n.sessions) > 0 }
+
+// spentAtOnce is how many spent tokens go in one change.
+const spentAtOnce = 100
+
+// next returns what comes next: something small.
+func (n *snapshot) next() (changes []replica.Change, err error) {
+	var c replica.Change
+	switch {
+	case len(n.spent) > 0:
+		some := n.spent[:min(len(n.spent), spentAtOnce)]
+		n.spent = n.spent[len(some):]
+		c, err = textChange(kindSpent, some)
+	case len(n.devices) > 0:
+		c, err = textChange(kindDevice, n.devices[0])
+		n.devices = n.devices[1:]
+	default:
+		known := n.sessions[0]
+		n.sessions = n.sessions[1:]
+		session, there := n.state.parts.Index.Session(known.OrgID, known.ID)
+		if !there {
+			return nil, nil
+		}
+		session.OrgID, session.Version = known.OrgID, known.Version
+		c, err = textChange(kindSession, session)
+		if checkpoint, has := n.state.parts.LastSeen.Checkpoint(known.ID); has {
+			changes = append(changes, checkpointsChange([]schema.Checkpoint{checkpoint}))
+		}
+	}
+	return append(changes, c), err
+}
+
+// Close implements replica.Snapshot.
+func (n *snapshot) Close() { n.spent, n.devices, n.sessions = nil, nil, nil }
+
+func appendChange(piece []byte, c replica.Change) []byte {
+	piece = binary.AppendUvarint(append(piece, c.Kind), uint64(len(c.Data)))
+	return append(piece, c.Data...)
+}
+
+// Load implements replica.State.
+func (s *State) Load(piece []byte) error {
+	for len(piece) > 0 {
+		kind := piece[0]
+		length, digits := binary.Uvarint(piece[1:])
+		if digits <= 0 || length > uint64(len(piece)-1-digits) {
+			return errChange(kind)
+		}
+		data := piece[1+digits:][:length]
+		piece = piece[1+digits+int(length):]
+		c, err := readChange(replica.Change{Kind: kind, Data: data})
+		if err != nil {
+			return err
+		}
+		s.merge(&c)
+		for i := range c.checkpoints {
+			raise(&s.lastSeen, c.checkpoints[i].Point.ReceivedAt)
+		}
+	}
+	return nil
+}

@@ -53,6 +53,7 @@ func (p *tab) accessibleIn(name string, look appearance) {
 
 // TestThePagesAreAccessible: no rule of axe-core is broken, whatever the page, its state and the role.
 func TestThePagesAreAccessible(t *testing.T) {
+	t.Parallel()
 	chromium(t)
 	s := start(t)
 	session := s.session("org_a", "van-1")
@@ -104,11 +105,12 @@ func TestThePagesAreAccessible(t *testing.T) {
 
 // TestTheAPIIsFoundAndTriedInABrowser: the page of the API searches, and sends what reads.
 func TestTheAPIIsFoundAndTriedInABrowser(t *testing.T) {
+	t.Parallel()
 	chromium(t)
 	s := start(t)
 	session := s.session("org_a", "van-1")
 	s.drive(session, 3, 10)
-	p := newTab(t, base(s))
+	p := newTab(t, base(s), withClipboard)
 	p.allowClipboard()
 	p.signIn(s.link(owner))
 	p.do(press("API"), see("#find"), fill("#find", "typeahead"), says("#found", "1 route found."))

@@ -237,7 +237,16 @@ func keyRoutes(prefix string, kind keyKind) []route {
 		table = append(table, write(prefix+"/update/v1", "Rename "+kind.indefinite+", or narrow what it may do", admin, kind.update),
 			query("/usage/v1", "What "+kind.plural+" are used for", keyUsage))
 	}
+	if kind.kind == schema.KindDeviceCredential {
+		table = append(table, memory(query("/arrivals/v1", "What came with "+kind.indefinite, credentialArrivals)))
+	}
 	return table
+}
+
+// memory is a route that is answered from memory.
+func memory(r route) route {
+	r.queue = noQueue
+	return r
 }
 
 // notAllowed answers a method that the path does not have.

@@ -190,6 +190,7 @@ type Server struct {
 	identifier   *caller.Identifier
 	rateProblems rateProblems
 	readiness    readiness
+	arrivals     arrivals // what came with device credentials
 	draining     atomic.Bool
 
 	work     context.Context // ends when a shutdown's time is up

@@ -62,6 +62,11 @@ CYCLES ?= 102
 cycles-server: engine
 	LASTSEEN_KILL_CYCLES=$(CYCLES) go test ./cmd/lastseen -run '^TestAcknowledgedPointsSurviveKillsOnAServer$$' -count=1 -v -timeout 30m
 
+## test-firefox: the console's stories in Firefox, which is spoken to by WebDriver BiDi (on Debian: firefox-esr)
+.PHONY: test-firefox
+test-firefox: engine
+	LASTSEEN_REQUIRE_FIREFOX=1 go test ./server -run '^TestTheConsoleWorksInFirefox$$' -count=1 -v
+
 ## screenshots: take the pictures of the console in docs/screenshots anew, with Chromium
 .PHONY: screenshots
 screenshots: engine

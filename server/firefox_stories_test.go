@@ -14,8 +14,9 @@ const (
 // TestTheConsoleWorksInFirefox goes through the stories in Firefox: signing in, the map that lives, a track, keys, a device
 // credential with its QR code, a public link.
 func TestTheConsoleWorksInFirefox(t *testing.T) {
+	f := newFirefox(t)
 	s := start(t)
-	f := newFirefox(t, base(s))
+	f.base = base(s)
 	session := s.session("org_a", "van-1")
 	s.drive(session, 40, 10)
 
@@ -27,7 +28,7 @@ func TestTheConsoleWorksInFirefox(t *testing.T) {
 	s.drive(session, 1, 20)
 	f.says(".session-list", "72 km/h")
 
-	f.clickOn(`document.querySelector(".session-row a")`)
+	f.clickOn(`document.querySelector(".session-row")`)
 	f.says(".figures", "41 points")
 	f.until(`document.querySelector(".u-over")`)
 	f.press("Share")

@@ -23,7 +23,7 @@ type firefox struct {
 }
 
 // newFirefox starts one. The tests in it run only where LASTSEEN_REQUIRE_FIREFOX asks for them (make test-firefox).
-func newFirefox(t *testing.T, base string) *firefox {
+func newFirefox(t *testing.T) *firefox {
 	t.Helper()
 	if os.Getenv("LASTSEEN_REQUIRE_FIREFOX") == "" {
 		t.Skip("LASTSEEN_REQUIRE_FIREFOX does not ask for Firefox (make test-firefox does)")
@@ -60,7 +60,7 @@ func newFirefox(t *testing.T, base string) *firefox {
 		}
 		process.Wait()
 	})
-	f := &firefox{T: t, base: base}
+	f := &firefox{T: t}
 	for line := range lines {
 		if _, address, found := strings.Cut(line, "WebDriver BiDi listening on "); found {
 			go func() {

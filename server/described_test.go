@@ -146,9 +146,6 @@ func (c *contract) check(method, path string, r reply) error {
 			documents = slices.Concat(documents[:heldLines], documents[n-heldLines:])
 		}
 	} else if len(r.body) > 4*heldBytes {
-		if !json.Valid(r.body) {
-			return fmt.Errorf("the body is not JSON")
-		}
 		documents[0] = shortened(r.body)
 	}
 	for _, document := range documents {

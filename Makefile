@@ -62,6 +62,13 @@ CYCLES ?= 102
 cycles-server: engine
 	LASTSEEN_KILL_CYCLES=$(CYCLES) go test ./cmd/lastseen -run '^TestAcknowledgedPointsSurviveKillsOnAServer$$' -count=1 -v -timeout 30m
 
+## simulate: SEEDS seeds (default 1000) of the protocol of several nodes under faults, beginning with FIRST (default 1); about 0.2 s of a processor each
+.PHONY: simulate
+SEEDS ?= 1000
+FIRST ?= 1
+simulate:
+	SEEDS=$(SEEDS) FIRST=$(FIRST) go test ./server/cluster/replica -run '^TestThePromisesHoldUnderRandomFaults$$' -count=1 -v -timeout 10h
+
 ## screenshots: take the pictures of the console in docs/screenshots anew, with Chromium
 .PHONY: screenshots
 screenshots: engine

@@ -41,7 +41,8 @@ var product = []struct {
 	{"ingest/registry", "schema schema/keyedlock"},
 	{"ingest/judge", ""},
 
-	{"query/history", "query/history/format query/history/stays query/wire schema"},
+	{"query/history", "query/history/arrival query/history/format query/history/stays query/wire schema"},
+	{"query/history/arrival", "schema"},
 	{"query/history/format", "query/wire schema"},
 	{"query/history/stays", ""},
 	{"query/sessions", "query/wire schema"},

@@ -74,9 +74,3 @@ func (t *records) takeMoves(owner uint32) []uint32 {
 	}
 	return refs
 }
-
-// Moved returns the spots of an organisation's own sessions of which SeenAt has come to say something else since Moved
-// last returned them. Of one that changes meanwhile either this call or the next one tells.
-func (t *Table) Moved(orgID string) []uint32 {
-	return t.records.takeMoves(t.orgs.number(orgID))
-}

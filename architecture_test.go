@@ -33,6 +33,7 @@ var product = []struct {
 	{"server/limit", "keys keys/ratelimit"},
 	{"server/cluster", "keys/apikey schema"},
 	{"server/cluster/replica", ""},
+	{"server/cluster/peer", ""},
 	{"server/openapi", "keys/apikey"},
 	{"server/console", ""},
 
@@ -41,7 +42,8 @@ var product = []struct {
 	{"ingest/registry", "schema schema/keyedlock"},
 	{"ingest/judge", ""},
 
-	{"query/history", "query/history/format query/history/stays query/wire schema"},
+	{"query/history", "query/history/arrival query/history/format query/history/stays query/wire schema"},
+	{"query/history/arrival", "schema"},
 	{"query/history/format", "query/wire schema"},
 	{"query/history/stays", ""},
 	{"query/sessions", "query/wire schema"},
@@ -58,8 +60,10 @@ var product = []struct {
 	{"keys", "schema"},
 	{"keys/ratelimit", ""},
 
-	{"schema", "schema/embedded schema/health schema/lease schema/measure"},
+	{"schema", "schema/embedded schema/health schema/lease schema/measure schema/register"},
 	{"schema/schematest", "schema schema/clickhousetest schema/embedded"},
+	{"schema/register/registertest", "schema/clickhousetest schema/register"},
+	{"schema/register", ""},
 	{"schema/clickhousetest", "schema/embedded"},
 	{"schema/embedded", ""},
 	{"schema/health", ""},

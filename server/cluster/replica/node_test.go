@@ -57,7 +57,7 @@ func (o *office) Send(to Member, frame []byte) {
 
 // list is a State: a set of texts.
 type list struct {
-	mu      sync.Mutex
+	mu    sync.Mutex
 	texts map[string]uint64 // and with which sequence each is pending, or 0
 	store *sync.Map
 }

@@ -12,6 +12,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 include schema/embedded/engine/engine.mk
 include bench/bench.mk
+include packaging/packaging.mk
 
 ## help: list the targets
 .PHONY: help
@@ -66,6 +67,13 @@ cycles-server: engine
 .PHONY: test-firefox
 test-firefox: engine
 	LASTSEEN_REQUIRE_FIREFOX=1 go test ./server -run '^TestTheConsoleWorksInFirefox$$' -count=1 -v
+
+## simulate: SEEDS seeds (default 1000) of the protocol of several nodes under faults, beginning with FIRST (default 1); about 0.2 s of a processor each
+.PHONY: simulate
+SEEDS ?= 1000
+FIRST ?= 1
+simulate:
+	SEEDS=$(SEEDS) FIRST=$(FIRST) go test ./server/cluster/replica -run '^TestThePromisesHoldUnderRandomFaults$$' -count=1 -v -timeout 10h
 
 ## screenshots: take the pictures of the console in docs/screenshots anew, with Chromium
 .PHONY: screenshots

@@ -1,6 +1,10 @@
 package schema
 
-import "lastseen/schema/health"
+import (
+	"sync/atomic"
+
+	"lastseen/schema/health"
+)
 
 // connection is what the tables work with. It is safe for concurrent use.
 type connection struct {
@@ -13,6 +17,8 @@ type connection struct {
 	counts    *statementCounts
 	monitor   *health.Monitor
 	ballast   *ballast // nil but for the embedded engine that Open has started
+
+	doors atomic.Uint64 // the epoch through whose doors rows are inserted; 0 for straight into the tables
 
 	pointInserts      insertPool[pointColumns]
 	checkpointInserts insertPool[checkpointColumns]

@@ -37,11 +37,7 @@ func (db *DB) DetachedParts(ctx context.Context) ([]DetachedPart, error) {
 	for _, t := range tables {
 		names[db.layout.local(t)] = t.name
 	}
-	from := "system.detached_parts"
-	if db.layout.cluster != "" {
-		from = "clusterAllReplicas(`" + db.layout.cluster + "`, system.detached_parts)"
-	}
-	rows, err := db.conn.Query(ctx, `SELECT table, name, ifNull(reason, '') AS reason, toUInt64(ifNull(bytes_on_disk, 0)) AS bytes FROM `+from+`
+	rows, err := db.conn.Query(ctx, `SELECT table, name, ifNull(reason, '') AS reason, toUInt64(ifNull(bytes_on_disk, 0)) AS bytes FROM `+db.layout.everywhere("system.detached_parts")+`
 WHERE database = {database:String} AND (reason LIKE 'broken%' OR reason IN ('covered-by-broken', 'unexpected', 'noquorum')) ORDER BY table, name`,
 		clickhouse.Named("database", db.database))
 	if err != nil {

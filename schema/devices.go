@@ -39,8 +39,7 @@ type Device struct {
 
 // SaveDevice writes a device; of two rows with one id the higher version counts.
 func (db *DeviceTable) SaveDevice(ctx context.Context, d Device) error {
-	err := db.conn.Exec(ctx, `INSERT INTO devices
-(device_id, org_id, device_mac_address, type, comments, off_chrt_reference_id, created_at, version)
+	err := db.conn.Exec(ctx, "INSERT INTO "+db.into(devicesTable)+` (device_id, org_id, device_mac_address, type, comments, off_chrt_reference_id, created_at, version)
 SELECT {device_id:String}, {org_id:String}, {mac:String}, {type:Nullable(String)}, {comments:Nullable(String)},
   {reference:Nullable(String)}, fromUnixTimestamp64Milli({created_at:Int64}, 'UTC'), {version:UInt64}`,
 		clickhouse.Named("device_id", d.ID.String()), clickhouse.Named("org_id", d.OrgID), clickhouse.Named("mac", d.MACAddress),

@@ -88,7 +88,7 @@ func (db *CheckpointTable) SaveCheckpoints(ctx context.Context, rows []Checkpoin
 		columns.watermark.AppendRaw(proto.DateTime64(watermark))
 		columns.version.Append(version)
 	}
-	if err := db.insertBlock(ctx, lastSeenTable.name, len(rows), columns.input(), &insert.block); err != nil {
+	if err := db.insertBlock(ctx, db.into(lastSeenTable), len(rows), columns.input(), &insert.block); err != nil {
 		return fmt.Errorf("save %d last_seen checkpoints: %w", len(rows), err)
 	}
 	db.checkpointInserts.keep(insert, columns.input())

@@ -60,6 +60,14 @@ func (l layout) onCluster() string {
 	return " ON CLUSTER `" + l.cluster + "`"
 }
 
+// everywhere is a system table with the rows of every machine.
+func (l layout) everywhere(system string) string {
+	if l.cluster == "" {
+		return system
+	}
+	return "clusterAllReplicas(`" + l.cluster + "`, " + system + ")"
+}
+
 // local is the name of the table that holds a table's rows on each machine.
 func (l layout) local(t table) string {
 	if l.cluster == "" {

@@ -125,11 +125,7 @@ func (db *DB) Migrate(ctx context.Context) error {
 
 // definitions returns, for each machine, the statement that would make its table as it is.
 func (db *DB) definitions(ctx context.Context, t table) (statements []string, err error) {
-	from := "system.tables"
-	if db.layout.cluster != "" {
-		from = "clusterAllReplicas(`" + db.layout.cluster + "`, system.tables)"
-	}
-	rows, err := db.conn.Query(ctx, "SELECT create_table_query FROM "+from+" WHERE database = {database:String} AND name = {table:String}",
+	rows, err := db.conn.Query(ctx, "SELECT create_table_query FROM "+db.layout.everywhere("system.tables")+" WHERE database = {database:String} AND name = {table:String}",
 		clickhouse.Named("database", db.database), clickhouse.Named("table", db.layout.local(t)))
 	if err != nil {
 		return nil, fmt.Errorf("read the definition of the table %s: %w", t.name, err)

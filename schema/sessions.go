@@ -107,7 +107,7 @@ func (db *SessionTable) SaveSession(ctx context.Context, s Session) error {
 	createdAt.AppendRaw(proto.DateTime64(s.CreatedAt.UnixMilli()))
 	public := new(proto.ColBool).Nullable()
 	public.Append(nullable(s.Public))
-	err := db.insertNative(ctx, sessionsTable.name, 1, proto.Input{
+	err := db.insertNative(ctx, db.into(sessionsTable), 1, proto.Input{
 		{Name: "session_id", Data: textColumn(s.ID.String())}, {Name: "org_id", Data: textColumn(s.OrgID)},
 		{Name: "device_id", Data: textColumn(s.DeviceID.String())}, {Name: "device_mac_address", Data: textColumn(s.DeviceMACAddress)},
 		{Name: "created_at", Data: createdAt.WithPrecision(proto.PrecisionMilli)},

@@ -96,7 +96,7 @@ func (k *Keeper) waitReady(tb testing.TB, ended <-chan struct{}, output string) 
 
 // serves asks ZooKeeper by one of its commands of four letters, since it takes connections before it serves.
 func (k *Keeper) serves() bool {
-	conn, err := net.DialTimeout("tcp", net.JoinHostPort(host, strconv.Itoa(k.port)), time.Second)
+	conn, err := net.DialTimeout("tcp", k.Address(), time.Second)
 	if err != nil {
 		return false
 	}
@@ -108,6 +108,9 @@ func (k *Keeper) serves() bool {
 	answer, _ := io.ReadAll(conn)
 	return strings.Contains(string(answer), "Mode: standalone")
 }
+
+// Address is where the Keeper listens.
+func (k *Keeper) Address() string { return net.JoinHostPort(host, strconv.Itoa(k.port)) }
 
 // Config are the elements of a config.xml that make a server use the Keeper.
 func (k *Keeper) Config() string {

@@ -37,8 +37,8 @@ const (
 	lateMonths       = 322     // one point each
 	mostStored       = 100_000 // points of the long history
 	jumpConnections  = 8
-	jumpSessions     = 100     // one late point each
-	repeatingBodies  = 4       // connections, each with its part of the repeated points
+	jumpSessions     = 100 // one late point each
+	repeatingBodies  = 4   // connections, each with its part of the repeated points
 	listConnections  = 150
 	mostLongPolls    = 5_000
 	wakingPoints     = 500

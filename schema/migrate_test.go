@@ -1,6 +1,7 @@
 package schema_test
 
 import (
+	"strings"
 	"sync"
 	"testing"
 
@@ -25,5 +26,15 @@ func TestMigrate(t *testing.T) {
 			nodes.Go(func() { schematest.OpenNamed(t, database) })
 		}
 		nodes.Wait()
+	})
+	t.Run("refuses what a newer version has migrated, in one sentence, and changes nothing", func(t *testing.T) {
+		t.Parallel()
+		db := schematest.Open(t)
+		schematest.Exec(t, db, "INSERT INTO schema_migrations VALUES (1000, 'of a later version', now64(3))")
+		err := db.Migrate(t.Context())
+		const want = "the database is at schema version 1000 and this binary knows only "
+		if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.HasSuffix(err.Error(), ": run a newer lastseen") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("it says %v", err)
+		}
 	})
 }

@@ -36,8 +36,9 @@ import (
 
 // appConfig says how an App is put together.
 type appConfig struct {
-	addr     string // HOST:PORT to listen on; port 0 takes any
-	mapTiles string // a PMTiles file, or empty
+	addr     string           // HOST:PORT to listen on; port 0 takes any
+	listener *net.TCPListener // to serve on in place of addr, held open by whoever started the process; nil for none
+	mapTiles string           // a PMTiles file, or empty
 	schema   schema.Options
 	server   server.Config
 	admin    adminConfig
@@ -142,7 +143,7 @@ func (a *App) start(ctx context.Context) error {
 	if err := a.openMap(); err != nil {
 		return err
 	}
-	listener, err := listen(ctx, a.config.addr)
+	listener, err := a.listen(ctx)
 	if err != nil {
 		return err
 	}
@@ -157,11 +158,7 @@ func (a *App) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	loading := answerWhileLoading(listener.(*net.TCPListener))
-	services, err := a.startServices(ctx)
-	if stopErr := loading.stop(); err == nil {
-		err = stopErr
-	}
+	services, err := a.startServicesWhileAnswering(ctx, listener)
 	if err != nil {
 		return err
 	}
@@ -182,6 +179,32 @@ func (a *App) start(ctx context.Context) error {
 	a.onStop("the HTTP server", a.drain)
 	a.watchLease()
 	return nil
+}
+
+// listen takes the address to serve on, or the socket that was handed over.
+func (a *App) listen(ctx context.Context) (*net.TCPListener, error) {
+	if a.config.listener != nil {
+		return a.config.listener, nil
+	}
+	listener, err := listen(ctx, a.config.addr)
+	if err != nil {
+		return nil, err
+	}
+	return listener.(*net.TCPListener), nil
+}
+
+// startServicesWhileAnswering starts the services while probes are answered, and others told to come again. On a socket that
+// was handed over nobody is answered yet: there they wait.
+func (a *App) startServicesWhileAnswering(ctx context.Context, listener *net.TCPListener) (server.Services, error) {
+	if a.config.listener != nil {
+		return a.startServices(ctx)
+	}
+	loading := answerWhileLoading(listener)
+	services, err := a.startServices(ctx)
+	if stopErr := loading.stop(); err == nil {
+		err = stopErr
+	}
+	return services, err
 }
 
 // startServices opens the storage and loads what is kept in memory.
@@ -250,7 +273,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	}
 	histories := history.New(db, lastSeen, history.Options{
 		CursorKey: issuer.DeriveKey("history cursors"), Watermark: watermark, Limits: a.config.historyLimits,
-		Retention: a.config.schema.Retention,
+		Retention: a.config.schema.Retention, Folder: a.config.schema.DataDir, Reserve: a.config.schema.DiskReserve,
 	})
 	a.onStop("the feeds that wait", func(context.Context) error { return histories.Close() })
 	if a.nodes != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -29,23 +28,9 @@ type commandLine struct {
 	ClickHouse clickhouseCommand `cmd:"" name:"clickhouse" help:"Run the data directory as a ClickHouse server, for any ClickHouse client or for serve --clickhouse."`
 	Bench      benchCommand      `cmd:"" help:"Run the load suite."`
 	ConfigFile configCommand     `cmd:"" name:"config" help:"Check the configuration."`
+	Licenses   licensesCommand   `cmd:"" help:"Print the licences of everything that is part of this program or comes with it."`
 	Config     kong.ConfigFlag   `placeholder:"FILE" help:"File with flags, a line each, such as addr = \"127.0.0.1:8080\"; the command line and the environment go before it."`
 	Version    kong.VersionFlag  `env:"-" help:"Print the version and exit."`
-}
-
-// version tells the module's version and the commit, as far as the build knows them.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	text := info.Main.Version
-	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" && text == "(devel)" { // other versions name the commit
-			text += " " + setting.Value
-		}
-	}
-	return text
 }
 
 // serverFlags say which server to talk to, and as whom.

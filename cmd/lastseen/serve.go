@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
+
 	"lastseen/cmd/lastseen/terminal"
 	"lastseen/ingest/registry"
 	"lastseen/keys/ratelimit"
@@ -206,12 +208,19 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	log.Info("starting", "version", version(), "data_dir", c.DataDir)
 	config.admin, config.acceptDamage = c.adminConfig(), c.AcceptDamage
 	config.signIn, config.server.PublicURL, config.nodes = c.signInConfig(), c.PublicURL, c.nodesConfig()
+	if config.listener, err = inheritedListener(); err != nil {
+		return err
+	}
 	app, err := StartApp(ctx, config)
 	if err != nil {
 		return startFailed(ctx, err)
 	}
 	log.Info("listening", "address", app.Addr(), "console", strings.TrimRight(cmp.Or(c.PublicURL, reachable(app.Addr())), "/")+console.Path)
-	err = app.serveUntil(ctx, func() { log.Info("stopping") })
+	tellSystemd(log, daemon.SdNotifyReady)
+	err = app.serveUntil(ctx, func() {
+		log.Info("stopping")
+		tellSystemd(log, daemon.SdNotifyStopping)
+	})
 	if err == nil {
 		log.Info("stopped")
 	}

@@ -107,9 +107,8 @@ var loadLibrary = sync.OnceValues(func() (*library, error) {
 	return lib, nil
 })
 
-// findLibrary returns the path of libchdb: the one that CHDB_LIB_PATH names
-// (the file, or a directory with libchdb.so in it), else the one that
-// `make engine` put into the user's cache.
+// findLibrary returns the path of libchdb: the one that CHDB_LIB_PATH names (the file, or a directory with libchdb.so in
+// it), else the one that was installed with the program, else the one that `make engine` put into the user's cache.
 func findLibrary() (string, error) {
 	if path := os.Getenv("CHDB_LIB_PATH"); path != "" {
 		info, err := os.Stat(path)
@@ -122,7 +121,12 @@ func findLibrary() (string, error) {
 		}
 		return path, nil
 	}
-	const advice = "set CHDB_LIB_PATH to a libchdb " + EngineVersion + " that you installed"
+	if program, err := os.Executable(); err == nil {
+		if path := installedWith(program); path != "" {
+			return path, nil
+		}
+	}
+	const advice = "set CHDB_LIB_PATH to a libchdb " + EngineVersion + " that you installed, or use a ClickHouse server"
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
 		return "", fmt.Errorf("%w: on %s/%s, %s", ErrNoEngine, runtime.GOOS, runtime.GOARCH, advice)
 	}
@@ -136,4 +140,17 @@ func findLibrary() (string, error) {
 		return "", fmt.Errorf("%w: run `make engine`, or %s", ErrNoEngine, advice)
 	}
 	return path, nil
+}
+
+// installedWith returns the libchdb of the package or the tarball that a program came with, PREFIX/lib/lastseen/libchdb.so
+// for PREFIX/bin/lastseen, and nothing where there is none. It needs no home directory and no environment.
+func installedWith(program string) string {
+	if resolved, err := filepath.EvalSymlinks(program); err == nil {
+		program = resolved
+	}
+	path := filepath.Join(filepath.Dir(filepath.Dir(program)), "lib", "lastseen", "libchdb.so")
+	if _, err := os.Stat(path); err != nil {
+		return ""
+	}
+	return path
 }

@@ -110,6 +110,15 @@ var files = load()
 // Files returns the console's files, ordered by path.
 func Files() []File { return slices.Clone(files) }
 
+// Licenses returns the notices of what the pages are made of.
+func Licenses() []byte {
+	text, err := static.ReadFile("static/vendor/licences.txt")
+	if err != nil {
+		panic(fmt.Errorf("read the console's notices: %w", err))
+	}
+	return text
+}
+
 // NewFile returns a file with its validator, which browsers are to ask about every time. It keeps body.
 func NewFile(path, contentType string, body []byte) File {
 	sum := sha256.Sum256(body)

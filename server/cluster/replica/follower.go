@@ -170,7 +170,7 @@ func (c *core) takeOver() {
 	until := c.now.Add(c.timing.padded(term))
 	var waits []wait
 	for _, m := range old.without(c.self.ID) {
-		if c.broken.keeps(waitAllOfBefore) {
+		if hasLeft := m.ID == old.Leader && c.follow.abandoned != 0; !hasLeft && c.broken.keeps(waitAllOfBefore) {
 			waits = append(waits, wait{id: m.ID, until: until})
 		}
 	}
@@ -181,6 +181,9 @@ func (c *core) takeOver() {
 	}
 	next := View{Cluster: c.cluster, Epoch: old.Epoch + 1, Term: old.Epoch + 1, Leader: c.self.ID, Members: old.without(old.Leader),
 		Former: formerOf(waits), Why: fmt.Sprintf("%s was silent and %s took over", old.Leader, c.self.ID)}
+	if c.follow.abandoned != 0 {
+		next.Why = fmt.Sprintf("%s left and %s took over", old.Leader, c.self.ID)
+	}
 	c.follow.take = &takeover{next: next, waits: waits}
 	c.note("takes over from %s", old.Leader)
 	c.swapTakeover()

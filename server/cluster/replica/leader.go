@@ -285,6 +285,7 @@ func (c *core) leaderHeardLeave(from Member, left uint64) {
 		c.waitNoMoreFor(from.ID)
 	}
 	if f := c.follower(from); f != nil && left >= c.view.Epoch && c.lead.change == nil {
+		delete(c.lead.promised, from.ID) // it holds no right any more
 		c.changeView([]string{from.ID}, nil, from.ID+" left")
 	}
 	c.advance()

@@ -71,8 +71,6 @@ func (m *machine) alive() bool { return m.process != nil && !m.process.dead }
 
 func (m *machine) leads() bool { return m.alive() && m.process.core.lead != nil }
 
-func (m *machine) follows() bool { return m.alive() && m.process.core.follow != nil }
-
 // later does something in the process, when it is not stopped, unless it is dead by then.
 func (p *process) later(in time.Duration, do func()) {
 	w := p.world

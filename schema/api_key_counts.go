@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,7 +42,8 @@ const (
 // keyCounts is what is known to be written to the counted tables, with what was lost.
 type keyCounts struct {
 	written, lost [len(countedKeyTables)]atomic.Uint64
-	begun         bool          // what there was at the start is known
+	counting      sync.Mutex    // held by CountKeys
+	begun         bool          // what there was at the start is known; guarded by counting
 	writing       chan struct{} // has room for who writes the counts
 	stored        [len(countedKeyTables)]uint64
 }
@@ -65,8 +67,24 @@ func (m MissingRows) String() string {
 }
 
 // CountKeys holds what is in the tables of keys against what was written to them and returns what is missing. The first call
-// comes before any write that is counted, and no two run at the same time.
+// comes before any write that is counted.
 func (db *KeyTable) CountKeys(ctx context.Context) (missing []MissingRows, err error) {
+	db.tally.counting.Lock()
+	defer db.tally.counting.Unlock()
+	return db.countKeys(ctx)
+}
+
+// RecountKeys begins the counts anew, after another process has written and before this one does.
+func (db *KeyTable) RecountKeys(ctx context.Context) error {
+	db.tally.counting.Lock()
+	defer db.tally.counting.Unlock()
+	db.tally.begun = false
+	_, err := db.countKeys(ctx)
+	return err
+}
+
+// countKeys is CountKeys for who has the lock.
+func (db *KeyTable) countKeys(ctx context.Context) (missing []MissingRows, err error) {
 	written, lost, err := db.readKeyCounts(ctx) // before the rows are counted: they are written before their count
 	if err != nil {
 		return nil, err

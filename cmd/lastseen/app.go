@@ -164,10 +164,14 @@ func (a *App) start(ctx context.Context) error {
 	}
 	a.config.server.Logger = a.config.log
 	a.server = server.New(a.config.server, services)
-	a.serveAdmin(admin, metrics.Sources{ // stopped after the HTTP server, to show how it drains
+	sources := metrics.Sources{ // stopped after the HTTP server, to show how it drains
 		Server: a.server, Authenticator: services.Authenticator, Keys: services.Keys, Writer: services.Writer,
 		LastSeen: services.LastSeen, Statements: a.db, Version: version(),
-	})
+	}
+	if a.nodes != nil {
+		sources.Nodes = a.nodes
+	}
+	a.serveAdmin(admin, sources)
 	go func() { a.served <- a.server.Serve(listener) }()
 	if a.nodes != nil {
 		go func() {

@@ -23,6 +23,7 @@ type commandLine struct {
 	Token      tokenCommand      `cmd:"" help:"Print a user token of the local issuer. Works while the service runs."`
 	Login      loginCommand      `cmd:"" help:"Print a link that signs a browser in to the console, once. Works while the service runs."`
 	Keys       keysCommand       `cmd:"" help:"Create, list, rotate and revoke API keys."`
+	Nodes      nodesCommand      `cmd:"" help:"Print the nodes of a service of several, as one of them sees them."`
 	Import     importCommand     `cmd:"" help:"Import positions from CSV, NDJSON, JSON, GPX and GeoJSON files."`
 	Export     exportCommand     `cmd:"" help:"Export the histories of sessions to files, many at a time; goes on after a kill."`
 	ClickHouse clickhouseCommand `cmd:"" name:"clickhouse" help:"Run the data directory as a ClickHouse server, for any ClickHouse client or for serve --clickhouse."`

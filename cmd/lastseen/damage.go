@@ -41,7 +41,7 @@ func (w *damageWatch) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, damageTimeout)
 	defer cancel()
 	log := w.app.config.log
-	repaired, err := w.keys.RepairRevocations(ctx)
+	repaired, err := w.repair(ctx)
 	if err != nil {
 		return err
 	}
@@ -63,6 +63,14 @@ func (w *damageWatch) look(ctx context.Context) error {
 	deny = deny && !w.app.config.acceptDamage
 	w.authenticator.Deny(deny)
 	return nil
+}
+
+// repair writes revocations again that are missing: of several nodes the one that writes, or one that is not among the others yet.
+func (w *damageWatch) repair(ctx context.Context) (keys int, err error) {
+	if nodes := w.app.nodes; nodes != nil && nodes.member != nil && !nodes.Leads() {
+		return 0, nil
+	}
+	return w.keys.RepairRevocations(ctx)
 }
 
 // count looks whether something that was written of keys is gone without a trace, and reports whether the loss is to be

@@ -150,7 +150,7 @@ func (n *trialNode) signal(signal syscall.Signal) {
 func (k *nodesTrial) end() {
 	for i, n := range k.nodes {
 		n.signal(syscall.SIGKILL)
-		if k.t.Failed() {
+		if k.t.Failed() || os.Getenv("LASTSEEN_NODE_LOGS") != "" {
 			text, _ := os.ReadFile(n.log.Name())
 			k.t.Logf("node %d at %s:\n%s", i, n.peer, text)
 		}

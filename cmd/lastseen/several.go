@@ -18,6 +18,7 @@ import (
 	"lastseen/server/cluster/peer"
 	"lastseen/server/cluster/replica"
 	"lastseen/server/cluster/replicated"
+	"lastseen/server/metrics"
 )
 
 // nodesFlags make a service of several nodes.
@@ -191,6 +192,18 @@ type nodeStatus struct {
 	replica.Status
 	Peers    []peer.Stats `json:"Peers"`
 	Received uint64       `json:"Received"`
+}
+
+// NodeStats implements metrics.Nodes.
+func (s *several) NodeStats() metrics.NodeStats {
+	status := s.member.Status()
+	stats := metrics.NodeStats{Serving: s.member.MayServe(), Leading: s.Leads(), Epoch: status.View.Epoch, Members: len(status.View.Members)}
+	peers, received := s.member.Peers.Stats()
+	stats.Received = received
+	for _, p := range peers {
+		stats.Peers = append(stats.Peers, metrics.PeerStats{Address: p.Address, Connected: p.Connected, Sent: p.Sent, Dropped: p.Dropped})
+	}
+	return stats
 }
 
 // ServeHTTP implements http.Handler.

@@ -41,7 +41,7 @@ type Statements interface {
 	Stats() []schema.StatementStats
 }
 
-// Sources are what the metrics are read from. All are required, and safe for concurrent use.
+// Sources are what the metrics are read from. All but Nodes are required, and all are safe for concurrent use.
 type Sources struct {
 	Server        Server
 	Authenticator Authenticator
@@ -49,6 +49,8 @@ type Sources struct {
 	Writer        Writer
 	LastSeen      LastSeen
 	Statements    Statements
+	// Nodes is nil for a node that is alone.
+	Nodes Nodes
 	// Version is the program's.
 	Version string
 }
@@ -61,6 +63,9 @@ func NewRegistry(sources Sources) *prometheus.Registry {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
+	if sources.Nodes != nil {
+		registry.MustRegister(&nodesCollector{sources.Nodes})
+	}
 	return registry
 }
 

@@ -27,6 +27,9 @@ func (s *State) Recover(ctx context.Context, term uint64, whole bool) (changes [
 	if err := s.parts.LastSeen.Resume(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.parts.DB.RecountKeys(ctx); err != nil {
+		return nil, err
+	}
 	received, err := s.parts.DB.NewestReceipt(ctx, time.Now())
 	if err != nil {
 		return nil, err

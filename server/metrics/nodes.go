@@ -1,0 +1,68 @@
+package metrics
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Nodes tells what a node of a service of several knows of them.
+type Nodes interface{ NodeStats() NodeStats }
+
+// NodeStats is what a node knows of itself and the others.
+type NodeStats struct {
+	Serving, Leading bool // whether the node answers, and whether it takes changes
+	Epoch            uint64
+	Members          int
+	Received         uint64 // messages of other nodes
+	Peers            []PeerStats
+}
+
+// PeerStats is what was sent to one node.
+type PeerStats struct {
+	Address       string
+	Connected     bool
+	Sent, Dropped uint64 // messages
+}
+
+// The metrics of a service of several nodes. docs/nodes.md explains them.
+var (
+	nodeServing   = describe("node_serving", "Whether the node is in touch with the others, and answers.")
+	nodeLeading   = describe("node_leading", "Whether the node leads, and takes changes.")
+	nodeEpoch     = describe("node_epoch", "The number of the view of the nodes that the node knows of; it grows with each change of members or leader.")
+	nodeMembers   = describe("node_members", "Nodes of the service, as the node knows them.")
+	nodeConnected = describe("node_peer_connected", "Whether the node is connected to another one.", "peer")
+	nodeSent      = describe("node_messages_sent_total", "Messages that were sent to another node.", "peer")
+	nodeDropped   = describe("node_messages_dropped_total", "Messages to another node for which there was no room or no connection.", "peer")
+	nodeReceived  = describe("node_messages_received_total", "Messages of other nodes.")
+)
+
+var allOfNodes = []*prometheus.Desc{nodeServing, nodeLeading, nodeEpoch, nodeMembers, nodeConnected, nodeSent, nodeDropped, nodeReceived}
+
+// nodesCollector reads Nodes whenever it is asked. It is safe for concurrent use.
+type nodesCollector struct{ nodes Nodes }
+
+// Describe implements prometheus.Collector.
+func (c *nodesCollector) Describe(descriptions chan<- *prometheus.Desc) {
+	for _, d := range allOfNodes {
+		descriptions <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *nodesCollector) Collect(metrics chan<- prometheus.Metric) {
+	out, s := sink(metrics), c.nodes.NodeStats()
+	out.gauge(nodeServing, oneIf(s.Serving))
+	out.gauge(nodeLeading, oneIf(s.Leading))
+	out.gauge(nodeEpoch, float64(s.Epoch))
+	out.gauge(nodeMembers, float64(s.Members))
+	out.counter(nodeReceived, s.Received)
+	for _, p := range s.Peers {
+		out.gauge(nodeConnected, oneIf(p.Connected), p.Address)
+		out.counter(nodeSent, p.Sent, p.Address)
+		out.counter(nodeDropped, p.Dropped, p.Address)
+	}
+}
+
+func oneIf(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}

@@ -29,6 +29,24 @@ build: engine
 demo: build
 	./bin/lastseen demo
 
+## demo-nodes: run three nodes on one ClickHouse server, on this machine, until Ctrl-C; kill some, and look at them with bin/lastseen nodes
+.PHONY: demo-nodes
+demo-nodes: build
+	@dir=$$(mktemp -d); trap 'kill $$(jobs -p) 2>/dev/null; wait; rm -rf "$$dir"' EXIT; trap 'exit 0' INT TERM; \
+	mkdir -p "$$dir/a" "$$dir/b" "$$dir/c"; \
+	./bin/lastseen clickhouse --data-dir "$$dir/clickhouse" --http-addr 127.0.0.1:8123 & \
+	token=$$(./bin/lastseen token --data-dir "$$dir/a" --org org_demo --user user_demo --role owner 2>/dev/null); \
+	cp "$$dir/a/issuer.key" "$$dir/b/"; cp "$$dir/a/issuer.key" "$$dir/c/"; \
+	until (exec 3<>/dev/tcp/127.0.0.1/8123) 2>/dev/null; do sleep 0.2; done; \
+	for i in 1 2 3; do \
+	  ./bin/lastseen serve --data-dir "$$dir/$$(echo abc | cut -c$$i)" --clickhouse http://127.0.0.1:8123/lastseen --log-level warn \
+	    --addr 127.0.0.1:808$$i --peer-addr 127.0.0.1:948$$i --admin-addr 127.0.0.1:949$$i & \
+	  echo "node $$i: http://127.0.0.1:808$$i, process $$!"; \
+	done; \
+	until ./bin/lastseen nodes --admin http://127.0.0.1:9491 2>/dev/null; do sleep 0.5; done; \
+	echo "Look again with: bin/lastseen nodes --admin http://127.0.0.1:9491 (or 9492, 9493); a user token for any node: $$token"; \
+	wait
+
 ## test: fetch the engine, then vet, lint and run every test with the race detector
 .PHONY: test
 test: engine lint
@@ -74,6 +92,17 @@ SEEDS ?= 1000
 FIRST ?= 1
 simulate:
 	SEEDS=$(SEEDS) FIRST=$(FIRST) go test ./server/cluster/replica -run '^TestThePromisesHoldUnderRandomFaults$$' -count=1 -v -timeout 10h
+
+## cycles-nodes: kill, stop and restart nodes of a service of three, NODE_CYCLES times (default 200), with clients on each
+.PHONY: cycles-nodes
+NODE_CYCLES ?= 200
+cycles-nodes: engine
+	LASTSEEN_NODE_CYCLES=$(NODE_CYCLES) go test ./cmd/lastseen -run '^TestNoNodeBreaksAPromise$$' -count=1 -v -timeout 120m
+
+## test-nodes: nodes in one process find, follow and survive each other, with a register in ClickHouse and in a Keeper
+.PHONY: test-nodes
+test-nodes: engine
+	LASTSEEN_TEST_NODES=1 go test ./server/cluster/member -count=1 -v -timeout 10m
 
 ## screenshots: take the pictures of the console in docs/screenshots anew, with Chromium
 .PHONY: screenshots

@@ -31,7 +31,9 @@ var product = []struct {
 	{"server/caller", "keys keys/apikey keys/people schema server/limit server/transport"},
 	{"server/transport", "server/limit"},
 	{"server/limit", "keys keys/ratelimit"},
+	{"server/cluster/replicated", "ingest ingest/registry keys/apikey keys/people query/latest query/sessions schema server/cluster server/cluster/replica"},
 	{"server/cluster", "keys/apikey schema"},
+	{"server/cluster/member", "schema/register server/cluster/peer server/cluster/replica"},
 	{"server/cluster/replica", ""},
 	{"server/cluster/peer", ""},
 	{"server/openapi", "keys/apikey"},
@@ -89,6 +91,7 @@ const (
 
 // spreadTypes are the types whose methods may lie in more files, and why.
 var spreadTypes = map[string]string{
+	"ingest/registry.Registry":    "what decides is by what it decides about, and what several nodes share is apart from it",
 	"schema.DB":                   "it brings all tables to what the options say, and a file owns a setting",
 	"server/cluster/replica.core": "a file for each of the three that a node can be, and for what a leader commits and whom it takes in",
 	"schema.PointTable":           "a file for each way in which the history is read",

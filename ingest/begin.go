@@ -18,17 +18,3 @@ func (w *Writer) Begin(receivedThrough int64) {
 	case <-w.stopped:
 	}
 }
-
-// beginAnew is Begin for the committer.
-func (c *committer) beginAnew(b *beginning) {
-	defer close(b.done)
-	clear(c.inDoubt)
-	clear(c.unsettled)
-	clear(c.outliers.tracks)
-	clear(c.outliers.amended)
-	c.outliers.since = c.now().UnixMilli()
-	c.watermark.mu.Lock()
-	defer c.watermark.mu.Unlock()
-	c.watermark.failures = nil
-	c.watermark.begin(max(b.received, c.watermark.last), true, c.now())
-}

@@ -196,6 +196,20 @@ func (c *committer) insert(fresh []schema.OwnedPoint, changed flagChanges, stamp
 	return nil
 }
 
+// beginAnew is Begin for the committer.
+func (c *committer) beginAnew(b *beginning) {
+	defer close(b.done)
+	clear(c.inDoubt)
+	clear(c.unsettled)
+	clear(c.outliers.tracks)
+	clear(c.outliers.amended)
+	c.outliers.since = c.now().UnixMilli()
+	c.watermark.mu.Lock()
+	defer c.watermark.mu.Unlock()
+	c.watermark.failures = nil
+	c.watermark.begin(max(b.received, c.watermark.last), true, c.now())
+}
+
 // publish announces points. Where that fails they are stored, and who sends them again is told so.
 func (c *committer) publish(points []schema.OwnedPoint) error {
 	if len(points) == 0 {

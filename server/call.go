@@ -58,7 +58,7 @@ func (s *Server) serve(r *route, ctx *fasthttp.RequestCtx) {
 	switch {
 	case err != nil:
 	case c.isForLeader():
-		err = c.handToLeader()
+		err = c.server.leader.hand(c)
 	default:
 		err = c.run()
 	}

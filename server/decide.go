@@ -78,6 +78,22 @@ func (c *call) admit() error {
 	return c.checkBodyHeaders()
 }
 
+// inTouch returns nil when this node may answer the request from what it knows. It comes before anything is looked up for the request,
+// its credential too.
+func (c *call) inTouch() error {
+	nodes := c.server.services.Nodes
+	if nodes == nil || c.route.anywhere {
+		return nil
+	}
+	return nodes.Enter(c.server.work)
+}
+
+// isForLeader reports whether another node must handle the request, which this one has let in.
+func (c *call) isForLeader() bool {
+	nodes := c.server.services.Nodes
+	return nodes != nil && c.route.changes() && !nodes.Leads()
+}
+
 // checkForm refuses what fasthttp takes and RFC 9112 does not allow, or allows to refuse: other versions of HTTP, lines
 // that end in a bare LF, and continued lines. What stands between us and the client may read such a request
 // differently.

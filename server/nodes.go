@@ -3,31 +3,17 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
+	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
+	"lastseen/server/cluster"
 	"lastseen/server/problem"
 	"lastseen/server/transport"
 )
-
-// inTouch returns nil when this node may answer the request from what it knows. It comes before anything is looked up for the request,
-// its credential too.
-func (c *call) inTouch() error {
-	nodes := c.server.services.Nodes
-	if nodes == nil || c.route.anywhere {
-		return nil
-	}
-	return nodes.Enter(c.server.work)
-}
-
-// isForLeader reports whether another node must handle the request, which this one has let in.
-func (c *call) isForLeader() bool {
-	nodes := c.server.services.Nodes
-	return nodes != nil && c.route.changes() && !nodes.Leads()
-}
 
 const (
 	// handTimeout is how much longer than the route's work an answer of the leader may take.
@@ -38,10 +24,19 @@ const (
 	handResponse = 8 << 20
 )
 
-// handToLeader hands the request to the node that takes changes and passes its answer on. One that came from another node stays here: that
-// one was mistaken, and asks again.
-func (c *call) handToLeader() error {
-	address, known := c.server.services.Nodes.Leader()
+// leaderClient hands requests to the node that takes changes. It is safe for concurrent use.
+type leaderClient struct {
+	nodes cluster.Nodes
+	work  context.Context // ends with the server
+	log   *slog.Logger
+
+	mu     sync.Mutex
+	client *fasthttp.HostClient // of the leader that was asked last; nil for none
+}
+
+// hand hands a request over and passes the answer on. One that came from another node stays here: that one was mistaken, and asks again.
+func (l *leaderClient) hand(c *call) error {
+	address, known := l.nodes.Leader()
 	if !known || c.connection().IP() == transport.PeerAddress {
 		return problem.NoLeader
 	}
@@ -57,12 +52,11 @@ func (c *call) handToLeader() error {
 	}
 	response := fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseResponse(response)
-	err := c.server.clientOf(address).DoTimeout(request, response, c.route.timeout+handTimeout)
-	if err != nil {
+	if err := l.of(address).DoTimeout(request, response, c.route.timeout+handTimeout); err != nil {
 		if cut, is := errors.AsType[*problem.Problem](err); is {
 			return cut // the body could not be read
 		}
-		c.server.config.Logger.Debug("the leader does not answer", "address", address, "error", err)
+		l.log.Debug("the leader does not answer", "address", address, "error", err)
 		return problem.NoLeader
 	}
 	response.Header.ResetConnectionClose() // it is about the connection with the leader
@@ -70,37 +64,26 @@ func (c *call) handToLeader() error {
 	return nil
 }
 
-// clientOf is who hands requests to the node at an address.
-func (s *Server) clientOf(address string) *fasthttp.HostClient {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.leader == nil || s.leader.Addr != address {
-		if s.leader != nil {
-			s.leader.CloseIdleConnections()
-		}
-		s.leader = &fasthttp.HostClient{
-			Addr: address, MaxConns: handConnections, MaxConnWaitTimeout: time.Second, MaxIdleConnDuration: handIdle, MaxIdemponentCallAttempts: 1,
-			MaxResponseBodySize: handResponse, ReadBufferSize: 16 << 10, NoDefaultUserAgentHeader: true, DisablePathNormalizing: true,
-			Dial: func(address string) (net.Conn, error) {
-				ctx, cancel := context.WithTimeout(s.work, time.Second)
-				defer cancel()
-				return s.services.Nodes.Dial(ctx, address)
-			},
-		}
+// of is who hands requests to the node at an address.
+func (l *leaderClient) of(address string) *fasthttp.HostClient {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.client != nil && l.client.Addr == address {
+		return l.client
 	}
-	return s.leader
-}
-
-// ServePeers answers the requests that other nodes hand over, on a listener of their connections, which it closes, until Shutdown.
-func (s *Server) ServePeers(inner net.Listener) error {
-	s.mu.Lock()
-	s.peers = transport.Listen(peerListener{inner}, transport.Options{MaxConnections: 16 * handConnections, Refuse: s.refuseConnection, Stopping: s.stopping})
-	peers := s.peers
-	s.mu.Unlock()
-	if err := s.http.Serve(peers); err != nil {
-		return fmt.Errorf("serve the other nodes: %w", err)
+	if l.client != nil {
+		l.client.CloseIdleConnections()
 	}
-	return nil
+	l.client = &fasthttp.HostClient{
+		Addr: address, MaxConns: handConnections, MaxConnWaitTimeout: time.Second, MaxIdleConnDuration: handIdle, MaxIdemponentCallAttempts: 1,
+		MaxResponseBodySize: handResponse, ReadBufferSize: 16 << 10, NoDefaultUserAgentHeader: true, DisablePathNormalizing: true,
+		Dial: func(address string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(l.work, time.Second)
+			defer cancel()
+			return l.nodes.Dial(ctx, address)
+		},
+	}
+	return l.client
 }
 
 // peerListener is a listener of connections with other nodes.

@@ -199,6 +199,7 @@ type Server struct {
 	readiness    readiness
 	arrivals     arrivals // what came with device credentials
 	draining     atomic.Bool
+	leader       leaderClient
 
 	work     context.Context // ends when a shutdown's time is up
 	stopWork context.CancelFunc
@@ -207,7 +208,6 @@ type Server struct {
 	listener *transport.Listener
 	peers    *transport.Listener // connections of other nodes; nil without them
 	stopped  bool
-	leader   *fasthttp.HostClient // that requests were handed to last; nil for none
 }
 
 // New returns a Server that does not listen yet.
@@ -244,6 +244,7 @@ func New(config Config, services Services) *Server {
 	s.proxies, s.browsers = config.TrustedProxies, caller.NewBrowsers(services.SignIn, config.PublicURL)
 	s.identifier = caller.NewIdentifier(services.Authenticator, s.browsers, s.rates, s.proxies)
 	s.work, s.stopWork = context.WithCancel(context.Background())
+	s.leader = leaderClient{nodes: services.Nodes, work: s.work, log: config.Logger}
 	s.calls.New = func() any { return &call{server: s} }
 	s.http = &fasthttp.Server{
 		Handler:            s.router().Handler,
@@ -358,6 +359,18 @@ func (s *Server) Serve(inner net.Listener) error {
 	}
 	if err := s.http.Serve(s.listener); err != nil {
 		return fmt.Errorf("serve HTTP: %w", err)
+	}
+	return nil
+}
+
+// ServePeers answers the requests that other nodes hand over, on a listener of their connections, which it closes, until Shutdown.
+func (s *Server) ServePeers(inner net.Listener) error {
+	s.mu.Lock()
+	s.peers = transport.Listen(peerListener{inner}, transport.Options{MaxConnections: 16 * handConnections, Refuse: s.refuseConnection, Stopping: s.stopping})
+	peers := s.peers
+	s.mu.Unlock()
+	if err := s.http.Serve(peers); err != nil {
+		return fmt.Errorf("serve the other nodes: %w", err)
 	}
 	return nil
 }

@@ -221,10 +221,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	index := sessions.NewIndex(lastSeen)
 	// The index first, so that nobody may see a session that it does not know.
 	registry := registry.New(db, registry.Watchers{index, lastSeen}, a.config.quotas, time.Now)
-	if a.nodes != nil {
-		registry.ShareBy(a.nodes)
-		lastSeen.SaveWhile(func() bool { return a.nodes.member != nil && a.nodes.Leads() })
-	} else if err := a.load(ctx, lastSeen, registry); err != nil {
+	if err := a.load(ctx, lastSeen, registry); err != nil {
 		return services, err
 	}
 	issuer, err := openIssuer(a.config.schema.DataDir)
@@ -257,10 +254,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	}
 	countExpiring(ctx, a, keyService.CountExpiring)
 	a.startCheckpoints(lastSeen)
-	var notices ingest.Notices = lastSeen
-	if a.nodes != nil {
-		notices = a.nodes
-	}
+	notices, watermark := seams(a, lastSeen)
 	writer := ingest.NewWriter(db, registry, lastSeen, notices, ingest.WriterOptions{
 		Budget: decode.NewBudget(a.config.ingestBytes), Queue: a.config.ingestQueue, ClockAhead: a.config.clockAhead, FlagOutliers: a.config.flagOutliers,
 		Interval: cmp.Or(a.config.ingestInterval, -1), Retention: a.config.schema.Retention,
@@ -271,26 +265,22 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 		writer.Close()
 		return nil
 	})
-	var watermark history.Watermark = writer
-	if a.nodes != nil {
-		watermark = a.nodes
+	if watermark == nil {
+		watermark = writer
 	}
 	histories := history.New(db, lastSeen, history.Options{
 		CursorKey: issuer.DeriveKey("history cursors"), Watermark: watermark, Limits: a.config.historyLimits,
 		Retention: a.config.schema.Retention, Folder: a.config.schema.DataDir, Reserve: a.config.schema.DiskReserve,
 	})
 	a.onStop("the feeds that wait", func(context.Context) error { return histories.Close() })
-	if a.nodes != nil {
-		services.Nodes = a.nodes
-		err := a.joinNodes(ctx, db, issuer, replicated.Parts{
-			DB: db, LastSeen: lastSeen, Index: index, Registry: registry, Authenticator: authenticator, SignIn: signIn, Writer: writer, Log: a.config.log,
-		})
-		if err != nil {
-			return services, err
-		}
+	joined, err := joinNodes(ctx, a, db, issuer, replicated.Parts{
+		DB: db, LastSeen: lastSeen, Index: index, Registry: registry, Authenticator: authenticator, SignIn: signIn, Writer: writer, Log: a.config.log,
+	})
+	if err != nil {
+		return services, err
 	}
 	return server.Services{
-		Nodes:         services.Nodes,
+		Nodes:         joined,
 		Authenticator: authenticator, Keys: keyService, SignIn: signIn, Provider: provider,
 		Registry: registry, Writer: writer, Owner: nodes.Owner,
 		LastSeen: lastSeen, History: histories,
@@ -327,7 +317,10 @@ func (a *App) takeLease(ctx context.Context, db *schema.DB) error {
 		return nil
 	}
 	if a.config.nodes.peerAddr != "" {
-		return a.openNodes(ctx, db)
+		return openNodes(ctx, a, db)
+	}
+	if err := refuseNodes(ctx, db); err != nil {
+		return err
 	}
 	n, err := openNode(a.config.schema.DataDir)
 	if err != nil {
@@ -372,7 +365,13 @@ func (a *App) watchLease() {
 	})
 }
 
+// load fills what is kept in memory. Of several nodes the first one does so when it leads, and gives it to the others.
 func (a *App) load(ctx context.Context, lastSeen *latest.Table, registry *registry.Registry) error {
+	if a.nodes != nil {
+		registry.ShareBy(a.nodes)
+		lastSeen.SaveWhile(func() bool { return a.nodes.member != nil && a.nodes.Leads() })
+		return nil
+	}
 	began := time.Now()
 	var progress latest.Progress
 	group, ctx := errgroup.WithContext(ctx)

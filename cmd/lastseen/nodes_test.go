@@ -40,6 +40,9 @@ type nodesTrial struct {
 	longest                               atomic.Int64 // between two acknowledgements, nanoseconds
 }
 
+// nodesGrants are the rights that docs/nodes.md says several nodes need besides.
+var nodesGrants = []string{"CREATE VIEW, DROP TABLE, DROP VIEW ON lastseen.*", "TABLE ENGINE ON Null", "TABLE ENGINE ON Memory"}
+
 // trialNode is one node, whose process may be gone.
 type trialNode struct {
 	dir, peer, base string
@@ -70,7 +73,7 @@ func (k *track) raise(to int64) {
 
 func newNodesTrial(t *testing.T) *nodesTrial {
 	t.Helper()
-	server := clickhousetest.Start(t, clickhousetest.Options{})
+	server := clickhousetest.Start(t, clickhousetest.Options{Users: storeUser("secret", "", append(neededGrants, nodesGrants...)...)})
 	trial := &nodesTrial{t: t, flags: []string{"--clickhouse", server.URL("lastseen"), "--admin-addr", "", "--no-fsync"}}
 	dir := t.TempDir()
 	for i := range 3 {
@@ -131,7 +134,7 @@ func (k *nodesTrial) start(n *trialNode) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.process = exec.Command(binary, append([]string{"serve", "--data-dir", n.dir, "--addr", strings.TrimPrefix(n.base, "http://"), "--peer-addr", n.peer}, k.flags...)...)
-	n.process.Stderr = n.log
+	n.process.Stderr, n.process.Env = n.log, append(os.Environ(), storeEnv...)
 	if err := n.process.Start(); err != nil {
 		k.t.Fatal(err)
 	}

@@ -5,15 +5,20 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
 	"time"
 
+	"lastseen/ingest"
 	"lastseen/keys/people"
+	"lastseen/query/history"
+	"lastseen/query/latest"
 	"lastseen/schema"
 	"lastseen/schema/lease"
 	"lastseen/schema/register"
+	"lastseen/server/cluster"
 	"lastseen/server/cluster/member"
 	"lastseen/server/cluster/peer"
 	"lastseen/server/cluster/replica"
@@ -82,7 +87,7 @@ func (s *several) Dial(ctx context.Context, address string) (net.Conn, error) {
 }
 
 // openNodes takes the data directory and opens the register of the nodes.
-func (a *App) openNodes(ctx context.Context, db *schema.DB) error {
+func openNodes(ctx context.Context, a *App, db *schema.DB) error {
 	n, err := openNode(a.config.schema.DataDir)
 	if err != nil {
 		return err
@@ -110,6 +115,35 @@ func (a *App) openNodes(ctx context.Context, db *schema.DB) error {
 	return nil
 }
 
+// refuseNodes fails where several nodes use the database, and closes the doors of those that did. It is for a node that is alone.
+func refuseNodes(ctx context.Context, db *schema.DB) error {
+	if several, err := db.HasViews(ctx); err != nil || !several {
+		return err
+	}
+	views, err := db.OpenViewRegister(ctx)
+	if err != nil {
+		return err
+	}
+	defer views.Close()
+	before, err := views.Look(ctx)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-time.After(2 * replica.DefaultTiming().RegisterBeat):
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	now, err := views.Look(ctx)
+	if err != nil {
+		return err
+	}
+	if now.Epoch != before.Epoch || now.Beat != before.Beat {
+		return errors.New("several nodes use this database: give --peer-addr to be one of them, or stop them first")
+	}
+	return db.CloseDoors(ctx, math.MaxUint64)
+}
+
 // refuseLease fails where a node that is alone writes to the database, or did so until a moment ago.
 func refuseLease(ctx context.Context, db *schema.DB) error {
 	writers, err := db.OpenWriterRegister(ctx)
@@ -125,7 +159,11 @@ func refuseLease(ctx context.Context, db *schema.DB) error {
 		if seen.Holder.Node == "" || seen.Holder.Left || time.Since(began) > lease.Length {
 			return nil
 		}
-		time.Sleep(time.Second)
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 		again, err := writers.Look(ctx)
 		if err == nil && again.Holder != seen.Holder {
 			return &lease.HeldError{Holder: again.Holder, Ends: time.Now().Add(lease.Length)}
@@ -133,15 +171,26 @@ func refuseLease(ctx context.Context, db *schema.DB) error {
 	}
 }
 
-// joinNodes makes the node take part, and waits until it may answer.
-func (a *App) joinNodes(ctx context.Context, db *schema.DB, issuer *people.Issuer, parts replicated.Parts) error {
+// seams are who hears of points, and who knows how far the feed goes: nil for the writer.
+func seams(a *App, lastSeen *latest.Table) (ingest.Notices, history.Watermark) {
+	if a.nodes == nil {
+		return lastSeen, nil
+	}
+	return a.nodes, a.nodes
+}
+
+// joinNodes makes the node take part, and waits until it may answer. It returns nil for a node that is alone.
+func joinNodes(ctx context.Context, a *App, db *schema.DB, issuer *people.Issuer, parts replicated.Parts) (cluster.Nodes, error) {
+	if a.nodes == nil {
+		return nil, nil
+	}
 	identity, err := peer.NewIdentity(issuer.DeriveKey("nodes"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	store, err := db.Identity(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	a.nodes.Build(parts)
 	a.nodes.member, err = member.Join(ctx, member.Config{
@@ -149,7 +198,7 @@ func (a *App) joinNodes(ctx context.Context, db *schema.DB, issuer *people.Issue
 		Store: store, Build: version(), State: a.nodes.State, Log: a.config.log,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	a.onStop("the node among the others", func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
@@ -161,9 +210,14 @@ func (a *App) joinNodes(ctx context.Context, db *schema.DB, issuer *people.Issue
 	})
 	a.nodes.Begin(a.nodes.member)
 	a.config.log.Info("waiting for the other nodes", "peer_address", a.nodes.member.Peers.Self().Address, "node", a.nodes.node.id)
-	for !a.nodes.member.MayServe() {
-		changed := a.nodes.member.Changed()
-		if a.nodes.member.MayServe() {
+	return a.nodes, a.nodes.awaitServing(ctx)
+}
+
+// awaitServing waits until the node may answer.
+func (s *several) awaitServing(ctx context.Context) error {
+	for !s.member.MayServe() {
+		changed := s.member.Changed()
+		if s.member.MayServe() {
 			break
 		}
 		select {

@@ -344,3 +344,14 @@ func (t *Table) SeenAt(spots []uint32, at []int64) {
 func (t *Table) Moved(orgID string) []uint32 {
 	return t.records.takeMoves(t.orgs.number(orgID))
 }
+
+// Checkpoint returns what is known of a session's newest points, and false when there are none.
+func (t *Table) Checkpoint(session schema.ID) (schema.Checkpoint, bool) {
+	var r record
+	if !t.records.get(session, &r) || !r.has(hasPoint) {
+		return schema.Checkpoint{}, false
+	}
+	c := r.checkpoint()
+	c.Stale = false
+	return c, true
+}

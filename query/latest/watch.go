@@ -156,3 +156,6 @@ func (t *Table) Follow(orgID string, scope schema.OrgScope, from *Place) (f *Fol
 	}
 	return f, from != nil
 }
+
+// WakeAll tells everybody who watches a session to look at it again.
+func (t *Table) WakeAll() { t.watches.wakeAll() }

@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -44,6 +45,8 @@ type Config struct {
 	// PublicURL is where browsers reach the service, such as https://tracking.example; with https,
 	// cookies are sent over TLS only. Empty means that it is reached without TLS.
 	PublicURL string
+	// TLS, when set, is with what the service speaks TLS itself, which is then all that it speaks, and cookies go over TLS only.
+	TLS *tls.Config
 	// MapTiles is the street map that the pages draw; nil for none. It is the caller's to close.
 	MapTiles *MapTiles
 
@@ -226,7 +229,7 @@ func New(config Config, services Services) *Server {
 	s.slots = limit.NewSlots(config.PollWait)
 	s.eventPace = limit.NewEventPace(&s.ids.count)
 	s.rates, s.rateProblems = limit.NewRates(config.RequestRate, config.FailureRate, config.Now), newRateProblems(&config)
-	s.proxies, s.browsers = config.TrustedProxies, caller.NewBrowsers(services.SignIn, config.PublicURL)
+	s.proxies, s.browsers = config.TrustedProxies, caller.NewBrowsers(services.SignIn, config.PublicURL, config.TLS != nil)
 	s.identifier = caller.NewIdentifier(services.Authenticator, s.browsers, s.rates, s.proxies)
 	s.work, s.stopWork = context.WithCancel(context.Background())
 	s.calls.New = func() any { return &call{server: s} }
@@ -331,7 +334,7 @@ func (s *Server) Serve(inner net.Listener) error {
 	}
 	s.listener = transport.Listen(inner, transport.Options{
 		MaxConnections: s.config.MaxConnections, MaxPerAddress: s.config.MaxConnectionsPerAddress,
-		Refuse: s.refuseConnection, Direct: s.direct.way(), Stopping: s.stopping,
+		Refuse: s.refuseConnection, Direct: s.direct.way(), Stopping: s.stopping, TLS: s.config.TLS, HandshakeTime: s.config.HeaderTimeout,
 	})
 	s.mu.Unlock()
 	if s.config.PollWait > 0 {
@@ -384,7 +387,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return fmt.Errorf("stop serving HTTP: %w", errors.Join(err, listener.Wait(cleanup)))
 }
 
-// refuseConnection answers a connection past a limit.
+// refuseConnection answers a connection past a limit, or one that does not speak TLS where it must.
 func (s *Server) refuseConnection(c net.Conn, why error) {
 	p := problem.From(why, problem.Query)
 	var id requestID

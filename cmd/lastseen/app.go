@@ -29,6 +29,7 @@ import (
 	"lastseen/schema"
 	"lastseen/schema/lease"
 	"lastseen/server"
+	"lastseen/server/certificate"
 	"lastseen/server/cluster"
 	"lastseen/server/metrics"
 )
@@ -41,6 +42,8 @@ type appConfig struct {
 	schema   schema.Options
 	server   server.Config
 	admin    adminConfig
+
+	certificates certificate.Source // with which the service speaks TLS itself; nil for not at all
 
 	ingestBytes    int64         // of memory for points in flight
 	flagOutliers   bool          // unless a session says otherwise
@@ -155,6 +158,9 @@ func (a *App) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if a.config.certificates != nil {
+		a.config.server.TLS = a.config.certificates.Config()
+	}
 	services, err := a.startServicesWhileAnswering(ctx, listener)
 	if err != nil {
 		return err
@@ -167,6 +173,8 @@ func (a *App) start(ctx context.Context) error {
 	})
 	go func() { a.served <- a.server.Serve(listener) }()
 	a.onStop("the HTTP server", a.drain)
+	a.keepCertificates()
+	a.serveControl()
 	a.watchLease()
 	return nil
 }
@@ -189,7 +197,7 @@ func (a *App) startServicesWhileAnswering(ctx context.Context, listener *net.TCP
 	if a.config.listener != nil {
 		return a.startServices(ctx)
 	}
-	loading := answerWhileLoading(listener)
+	loading := answerWhileLoading(listener, a.config.server.TLS)
 	services, err := a.startServices(ctx)
 	if stopErr := loading.stop(); err == nil {
 		err = stopErr
@@ -266,6 +274,9 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 func (a *App) openStorage(ctx context.Context) (*schema.DB, error) {
 	if err := os.MkdirAll(a.config.schema.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	if err := checkRestored(a.config.schema.DataDir); err != nil {
+		return nil, err
 	}
 	db, err := schema.Open(ctx, a.config.schema)
 	if err != nil {

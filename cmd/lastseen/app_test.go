@@ -103,7 +103,7 @@ func TestProbesAreAnsweredWhileLoading(t *testing.T) {
 	}
 	defer listener.Close()
 	base := "http://" + listener.Addr().String()
-	loading := answerWhileLoading(listener.(*net.TCPListener))
+	loading := answerWhileLoading(listener.(*net.TCPListener), nil)
 	for path, want := range map[string]int{"/healthz": 200, "/readyz": 503, "/tracking/sessions/list/v1": 503} {
 		if got := status(t, base+path); got != want {
 			t.Errorf("%s while loading: %d, want %d", path, got, want)

@@ -25,6 +25,8 @@ type commandLine struct {
 	Keys       keysCommand       `cmd:"" help:"Create, list, rotate and revoke API keys."`
 	Import     importCommand     `cmd:"" help:"Import positions from CSV, NDJSON, JSON, GPX and GeoJSON files."`
 	Export     exportCommand     `cmd:"" help:"Export the histories of sessions to files, many at a time; goes on after a kill."`
+	Backup     backupCommand     `cmd:"" help:"Back up the data, also while the service runs."`
+	Restore    restoreCommand    `cmd:"" help:"Make a data directory, or tables on a ClickHouse server, of a backup."`
 	ClickHouse clickhouseCommand `cmd:"" name:"clickhouse" help:"Run the data directory as a ClickHouse server, for any ClickHouse client or for serve --clickhouse."`
 	Bench      benchCommand      `cmd:"" help:"Run the load suite."`
 	ConfigFile configCommand     `cmd:"" name:"config" help:"Check the configuration."`

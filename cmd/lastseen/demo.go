@@ -86,7 +86,7 @@ func (c *demoCommand) startFleet(ctx context.Context, std streams, app *App) (st
 	if err != nil {
 		return nil, err
 	}
-	base := reachable(app.Addr())
+	base := app.base()
 	server, err := client.New(base, token)
 	if err != nil {
 		return nil, err
@@ -179,11 +179,15 @@ Press Ctrl-C to stop.
 `, base, os.Args[0], dir)
 }
 
-// reachable returns the URL of an address that is listened on, also when that is every address.
-func reachable(addr string) string {
+// base returns the URL under which this machine reaches the service, also when it listens on every address.
+func (a *App) base() string {
+	addr, scheme := a.Addr(), "http://"
 	host, port, err := net.SplitHostPort(addr)
 	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
 		addr = net.JoinHostPort("127.0.0.1", port)
 	}
-	return "http://" + addr
+	if a.config.certificates != nil {
+		scheme = "https://"
+	}
+	return scheme + addr
 }

@@ -160,6 +160,7 @@ func (f *serviceFlags) config(log *slog.Logger, accessLog string, storage schema
 type serveCommand struct {
 	serviceFlags
 	signInFlags `embed:"" group:"Sign-in"`
+	tlsFlags    `embed:"" group:"TLS"`
 	adminFlags
 	clickhouseFlags `embed:"" group:"ClickHouse server"`
 	DataDir         string     `default:"lastseen-data" placeholder:"DIR" help:"Where the embedded ClickHouse keeps its data and the local issuer its key; made when absent (default ${default})."`
@@ -191,7 +192,11 @@ func (r *retention) UnmarshalText(text []byte) error {
 
 // Validate refuses flags that do not go together.
 func (c *serveCommand) Validate() error {
-	return errors.Join(c.serviceFlags.Validate(), c.signInFlags.Validate())
+	err := errors.Join(c.serviceFlags.Validate(), c.signInFlags.Validate(), c.tlsFlags.Validate())
+	if c.on() && strings.HasPrefix(c.PublicURL, "http://") {
+		err = errors.Join(err, errors.New("--public-url must begin with https:// where the service speaks TLS itself"))
+	}
+	return err
 }
 
 // Run implements the command.
@@ -207,19 +212,28 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	log.Info("starting", "version", version(), "data_dir", c.DataDir)
 	config.admin, config.acceptDamage = c.adminConfig(), c.AcceptDamage
 	config.signIn, config.server.PublicURL = c.signInConfig(), c.PublicURL
+<<<<<<< HEAD
 	if config.listener, err = inheritedListener(); err != nil {
+=======
+	if config.certificates, err = c.source(c.DataDir, log); err != nil {
+>>>>>>> 5aa97a2 (TLS of its own below the connections, certificates from files and ACME, backups by ClickHouse's own BACKUP: first whole)
 		return err
 	}
 	app, err := StartApp(ctx, config)
 	if err != nil {
 		return startFailed(ctx, err)
 	}
+<<<<<<< HEAD
 	log.Info("listening", "address", app.Addr(), "console", strings.TrimRight(cmp.Or(c.PublicURL, reachable(app.Addr())), "/")+console.Path)
 	tellSystemd(log, daemon.SdNotifyReady)
 	err = app.serveUntil(ctx, func() {
 		log.Info("stopping")
 		tellSystemd(log, daemon.SdNotifyStopping)
 	})
+=======
+	log.Info("listening", "address", app.Addr(), "console", strings.TrimRight(cmp.Or(c.PublicURL, app.base()), "/")+console.Path)
+	err = app.serveUntil(ctx, func() { log.Info("stopping") })
+>>>>>>> 5aa97a2 (TLS of its own below the connections, certificates from files and ACME, backups by ClickHouse's own BACKUP: first whole)
 	if err == nil {
 		log.Info("stopped")
 	}

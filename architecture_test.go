@@ -35,6 +35,8 @@ var product = []struct {
 	{"server/cluster/peer", ""},
 	{"server/openapi", "keys/apikey"},
 	{"server/console", ""},
+	{"server/certificate", ""},
+	{"server/certificate/certificatetest", ""},
 
 	{"ingest", "ingest/decode ingest/judge ingest/registry schema schema/measure"},
 	{"ingest/decode", "ingest/registry schema"},
@@ -58,6 +60,7 @@ var product = []struct {
 	{"keys", "schema"},
 	{"keys/ratelimit", ""},
 
+	{"schema/backup", "schema"},
 	{"schema", "schema/embedded schema/health schema/lease schema/measure schema/register"},
 	{"schema/schematest", "schema schema/clickhousetest schema/embedded"},
 	{"schema/register/registertest", "schema/clickhousetest schema/register"},

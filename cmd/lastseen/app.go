@@ -99,6 +99,19 @@ func (a *App) Addr() string {
 	return a.listener.Addr().String()
 }
 
+// base returns the URL under which this machine reaches the service, also when it listens on every address.
+func (a *App) base() string {
+	addr, scheme := a.Addr(), "http://"
+	host, port, err := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		addr = net.JoinHostPort("127.0.0.1", port)
+	}
+	if a.config.certificates != nil {
+		scheme = "https://"
+	}
+	return scheme + addr
+}
+
 // Served gets what ended the serving: nil after Stop. Before that it gets why to stop, should this process lose the right to write.
 func (a *App) Served() <-chan error {
 	return a.served
@@ -173,8 +186,8 @@ func (a *App) start(ctx context.Context) error {
 	})
 	go func() { a.served <- a.server.Serve(listener) }()
 	a.onStop("the HTTP server", a.drain)
-	a.keepCertificates()
-	a.serveControl()
+	keepCertificates(a)
+	serveControl(a)
 	a.watchLease()
 	return nil
 }

@@ -58,7 +58,7 @@ func withSocketPath(dataDir string, use func(path string) error) error {
 }
 
 // serveControl listens for commands, where the engine is the service's own. That it cannot is no reason not to serve.
-func (a *App) serveControl() {
+func serveControl(a *App) {
 	if a.config.schema.ClickHouse != schema.Embedded {
 		return
 	}

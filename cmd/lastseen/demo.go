@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -177,17 +176,4 @@ Next: your own data, with a token of your own:
 
 Press Ctrl-C to stop.
 `, base, os.Args[0], dir)
-}
-
-// base returns the URL under which this machine reaches the service, also when it listens on every address.
-func (a *App) base() string {
-	addr, scheme := a.Addr(), "http://"
-	host, port, err := net.SplitHostPort(addr)
-	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
-		addr = net.JoinHostPort("127.0.0.1", port)
-	}
-	if a.config.certificates != nil {
-		scheme = "https://"
-	}
-	return scheme + addr
 }

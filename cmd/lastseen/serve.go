@@ -211,29 +211,26 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	}
 	log.Info("starting", "version", version(), "data_dir", c.DataDir)
 	config.admin, config.acceptDamage = c.adminConfig(), c.AcceptDamage
+	if len(c.ACMEDomain) > 0 {
+		c.PublicURL = cmp.Or(c.PublicURL, "https://"+c.ACMEDomain[0])
+	}
 	config.signIn, config.server.PublicURL = c.signInConfig(), c.PublicURL
-<<<<<<< HEAD
 	if config.listener, err = inheritedListener(); err != nil {
-=======
+		return err
+	}
 	if config.certificates, err = c.source(c.DataDir, log); err != nil {
->>>>>>> 5aa97a2 (TLS of its own below the connections, certificates from files and ACME, backups by ClickHouse's own BACKUP: first whole)
 		return err
 	}
 	app, err := StartApp(ctx, config)
 	if err != nil {
 		return startFailed(ctx, err)
 	}
-<<<<<<< HEAD
-	log.Info("listening", "address", app.Addr(), "console", strings.TrimRight(cmp.Or(c.PublicURL, reachable(app.Addr())), "/")+console.Path)
+	log.Info("listening", "address", app.Addr(), "console", strings.TrimRight(cmp.Or(c.PublicURL, app.base()), "/")+console.Path)
 	tellSystemd(log, daemon.SdNotifyReady)
 	err = app.serveUntil(ctx, func() {
 		log.Info("stopping")
 		tellSystemd(log, daemon.SdNotifyStopping)
 	})
-=======
-	log.Info("listening", "address", app.Addr(), "console", strings.TrimRight(cmp.Or(c.PublicURL, app.base()), "/")+console.Path)
-	err = app.serveUntil(ctx, func() { log.Info("stopping") })
->>>>>>> 5aa97a2 (TLS of its own below the connections, certificates from files and ACME, backups by ClickHouse's own BACKUP: first whole)
 	if err == nil {
 		log.Info("stopped")
 	}

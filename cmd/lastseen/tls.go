@@ -63,7 +63,7 @@ func (f *tlsFlags) source(dataDir string, log *slog.Logger) (certificate.Source,
 }
 
 // keepCertificates keeps the certificates up to date until the service stops.
-func (a *App) keepCertificates() {
+func keepCertificates(a *App) {
 	if a.config.certificates == nil {
 		return
 	}

@@ -15,7 +15,8 @@ import (
 const (
 	// lookPeriod is the time between two looks at the files.
 	lookPeriod = 5 * time.Second
-	// warnBefore is how long before its end a certificate is said to end, and warnPeriod the time between two such words.
+	// warnBefore is how long before its end a certificate is said to end, or the last third of its life where that is less, and
+	// warnPeriod the time between two such words.
 	warnBefore = 14 * 24 * time.Hour
 	warnPeriod = 24 * time.Hour
 )
@@ -144,8 +145,10 @@ func (f *Files) refuse(why error) {
 
 // warn says once a day that the certificate ends soon.
 func (f *Files) warn(now time.Time) {
-	ends := f.current.Load().certificate.Leaf.NotAfter
-	if now.Before(ends.Add(-warnBefore)) || now.Sub(f.warned) < warnPeriod {
+	leaf := f.current.Load().certificate.Leaf
+	ends := leaf.NotAfter
+	soon := min(warnBefore, ends.Sub(leaf.NotBefore)/3)
+	if now.Before(ends.Add(-soon)) || now.Sub(f.warned) < warnPeriod {
 		return
 	}
 	f.warned = now

@@ -145,7 +145,7 @@ func Idle(accepted net.Conn, idle bool) {
 
 // Close closes the connection and gives its place to the next.
 func (c *Conn) Close() error {
-	c.bye()
+	c.secure.bye()
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.linger && half.CloseWrite() == nil {
 		if c.Conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
 			io.Copy(io.Discard, io.LimitReader(c.Conn, lingerBytes)) // until the client closes or the time is up

@@ -56,7 +56,11 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 // read reads until the deadline.
 func (c *Conn) read(p []byte) (n int, err error) {
 	for {
-		n, err = c.receive(p)
+		if c.secure != nil {
+			n, err = c.secure.read(p)
+		} else {
+			n, err = c.Conn.Read(p)
+		}
 		if err == nil || n > 0 || !c.reading.early(err) {
 			return n, err
 		}

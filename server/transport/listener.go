@@ -127,7 +127,7 @@ func (l *Listener) exhausted(err error) bool {
 func (l *Listener) Wrap(c net.Conn) *Conn {
 	wrapped := &Conn{Conn: c, listener: l, address: ClientPrefix(c.RemoteAddr()), ip: ClientAddress(c.RemoteAddr())}
 	if l.options.TLS != nil {
-		wrapped.secure = newSecure(c, l.options.TLS, l.options.HandshakeTime)
+		wrapped.secure = newSecure(wrapped, l.options.TLS, l.options.HandshakeTime)
 	}
 	return wrapped
 }
@@ -177,7 +177,7 @@ func (l *Listener) refuse(c *Conn, why error) {
 		c.secure.patience = refuseTime
 		l.telling.Go(func() {
 			defer func() { <-l.refusing }()
-			if c.handshake() != nil {
+			if c.secure.handshake() != nil {
 				c.Conn.Close()
 				return
 			}
@@ -194,7 +194,7 @@ func (l *Listener) tell(c *Conn, why error) {
 	if c.SetWriteDeadline(time.Now().Add(refuseTime)) == nil {
 		l.options.Refuse(c, why)
 	}
-	c.bye()
+	c.secure.bye()
 }
 
 // unsecured tells a client with which no handshake was possible, where it has sent a request of plain HTTP.

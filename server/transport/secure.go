@@ -23,12 +23,13 @@ const closeTime = 100 * time.Millisecond
 //
 // It belongs to the goroutine that serves the connection.
 type secure struct {
+	conn     *Conn
 	tls      *tls.Conn
 	wire     wire
 	patience time.Duration // for the handshake
 	ready    bool          // the handshake is done
 	failed   bool          // it failed, or what was sealed was not sent whole
-	ahead    [1]byte       // what more looked at and Read has not returned
+	ahead    [1]byte       // what pending looked at and read has not returned
 	hasAhead bool
 }
 
@@ -57,8 +58,8 @@ func (w *wire) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func newSecure(socket net.Conn, config *tls.Config, patience time.Duration) *secure {
-	s := &secure{wire: wire{Conn: socket}, patience: patience}
+func newSecure(c *Conn, config *tls.Config, patience time.Duration) *secure {
+	s := &secure{conn: c, wire: wire{Conn: c.Conn}, patience: patience}
 	if s.patience <= 0 {
 		s.patience = handshakeTime
 	}
@@ -67,8 +68,8 @@ func newSecure(socket net.Conn, config *tls.Config, patience time.Duration) *sec
 }
 
 // handshake makes the connection a secure one.
-func (c *Conn) handshake() error {
-	s := c.secure
+func (s *secure) handshake() error {
+	c := s.conn
 	s.failed = true
 	if err := c.Conn.SetDeadline(time.Now().Add(s.patience)); err != nil {
 		return err
@@ -80,19 +81,15 @@ func (c *Conn) handshake() error {
 	return errors.Join(c.reading.rearm(c.Conn.SetReadDeadline), c.writing.rearm(c.Conn.SetWriteDeadline))
 }
 
-// receive reads what has arrived, after the handshake where there is to be one. A client with which no handshake was possible
-// counts as one that has closed the connection.
-func (c *Conn) receive(p []byte) (n int, err error) {
-	s := c.secure
-	if s == nil {
-		return c.Conn.Read(p)
-	}
+// read reads what has arrived, after the handshake where there was none. A client with which no handshake was possible counts as
+// one that has closed the connection.
+func (s *secure) read(p []byte) (n int, err error) {
 	if !s.ready {
 		if s.failed {
 			return 0, io.EOF
 		}
-		if err := c.handshake(); err != nil {
-			c.listener.unsecured(c.Conn, err)
+		if err := s.handshake(); err != nil {
+			s.conn.listener.unsecured(s.conn.Conn, err)
 			return 0, io.EOF
 		}
 	}
@@ -104,12 +101,8 @@ func (c *Conn) receive(p []byte) (n int, err error) {
 	return s.tls.Read(p)
 }
 
-// more reports whether something has arrived that was not read.
-func (c *Conn) more() bool {
-	s := c.secure
-	if pending(c.Conn) {
-		return true
-	}
+// pending reports whether something was taken from the socket and not read. It may be called on nil.
+func (s *secure) pending() bool {
 	if s == nil || !s.ready || s.hasAhead {
 		return s != nil && s.hasAhead
 	}
@@ -159,13 +152,12 @@ func (s *secure) release() {
 	}
 }
 
-// bye tells the client that nothing comes any more, unless it is in the middle of something.
-func (c *Conn) bye() {
-	s := c.secure
+// bye tells the client that nothing comes any more, unless it is in the middle of something. It may be called on nil.
+func (s *secure) bye() {
 	if s == nil || !s.ready || s.failed || s.tls.CloseWrite() != nil {
 		return
 	}
-	if c.Conn.SetWriteDeadline(time.Now().Add(closeTime)) == nil {
-		_, _ = c.Conn.Write(s.wire.out) // the connection ends in any case
+	if s.conn.Conn.SetWriteDeadline(time.Now().Add(closeTime)) == nil {
+		_, _ = s.conn.Conn.Write(s.wire.out) // the connection ends in any case
 	}
 }

@@ -54,7 +54,7 @@ func tunnel(tb testing.TB, to string, client *tls.Config) (address string) {
 	return listener.Addr().String()
 }
 
-// pass copies both ways. What one side says by closing is said to the other.
+// pass copies both ways. That one side has closed is said to the other.
 func pass(near *net.TCPConn, to string, client *tls.Config) {
 	defer near.Close()
 	far, err := tls.Dial("tcp", to, client)
@@ -64,11 +64,11 @@ func pass(near *net.TCPConn, to string, client *tls.Config) {
 	var answers sync.WaitGroup
 	answers.Go(func() {
 		_, _ = io.Copy(near, far)
-		near.CloseWrite()
+		near.Close() // as the server has
 	})
 	_, _ = io.Copy(far, near)
-	far.CloseWrite()
-	far.NetConn().(*net.TCPConn).CloseWrite()
+	_ = far.CloseWrite()
+	_ = far.NetConn().(*net.TCPConn).CloseWrite()
 	answers.Wait()
 	far.Close()
 }

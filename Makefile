@@ -63,6 +63,18 @@ CYCLES ?= 102
 cycles-server: engine
 	LASTSEEN_KILL_CYCLES=$(CYCLES) go test ./cmd/lastseen -run '^TestAcknowledgedPointsSurviveKillsOnAServer$$' -count=1 -v -timeout 30m
 
+## test-firefox: the console's stories in Firefox, which is spoken to by WebDriver BiDi (on Debian: firefox-esr)
+.PHONY: test-firefox
+test-firefox: engine
+	LASTSEEN_REQUIRE_FIREFOX=1 go test ./server -run '^TestTheConsoleWorksInFirefox$$' -count=1 -v
+
+## simulate: SEEDS seeds (default 1000) of the protocol of several nodes under faults, beginning with FIRST (default 1); about 0.2 s of a processor each
+.PHONY: simulate
+SEEDS ?= 1000
+FIRST ?= 1
+simulate:
+	SEEDS=$(SEEDS) FIRST=$(FIRST) go test ./server/cluster/replica -run '^TestThePromisesHoldUnderRandomFaults$$' -count=1 -v -timeout 10h
+
 ## screenshots: take the pictures of the console in docs/screenshots anew, with Chromium
 .PHONY: screenshots
 screenshots: engine

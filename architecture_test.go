@@ -32,6 +32,7 @@ var product = []struct {
 	{"server/transport", "server/limit"},
 	{"server/limit", "keys keys/ratelimit"},
 	{"server/cluster", "keys/apikey schema"},
+	{"server/cluster/replica", ""},
 	{"server/cluster/peer", ""},
 	{"server/openapi", "keys/apikey"},
 	{"server/console", ""},
@@ -43,7 +44,8 @@ var product = []struct {
 	{"ingest/registry", "schema schema/keyedlock"},
 	{"ingest/judge", ""},
 
-	{"query/history", "query/history/format query/history/stays query/wire schema"},
+	{"query/history", "query/history/arrival query/history/format query/history/stays query/wire schema"},
+	{"query/history/arrival", "schema"},
 	{"query/history/format", "query/wire schema"},
 	{"query/history/stays", ""},
 	{"query/sessions", "query/wire schema"},
@@ -91,6 +93,7 @@ const (
 // spreadTypes are the types whose methods may lie in more files, and why.
 var spreadTypes = map[string]string{
 	"schema.DB":                   "it brings all tables to what the options say, and a file owns a setting",
+	"server/cluster/replica.core": "a file for each of the three that a node can be, and for what a leader commits and whom it takes in",
 	"schema.PointTable":           "a file for each way in which the history is read",
 	"schema/embedded.lease":       "a file for each way in which a statement reaches the engine",
 	"cmd/lastseen/trackfile.file": "a file for each format of recorded tracks, and each reads this one",

@@ -66,16 +66,16 @@ type committer struct {
 	marked    atomic.Uint64 // how often marks were written
 	counts    *writerCounts
 
-	steps    uint64        // how many were done: what is known of sessions may change with each
-	took     took          // by the last one
-	findCost time.Duration // what a look-up of a point took lately, of usual requests
-	newestOf []int64       // scratch: of a batch's targets
+	steps    uint64         // how many were done: what is known of sessions may change with each
+	took     took           // by the last one
+	findCost time.Duration  // what a look-up of a point took lately, of usual requests
+	known    []groupSession // scratch: of a batch's targets
 }
 
 // took is what the parts of a step took.
 type took struct {
-	find, insert  time.Duration
-	finds, months int // what was looked up, and in how many months was written
+	find, insert, review   time.Duration
+	finds, months, reviews int // what was looked up, in how many months was written, and of how many sessions neighbours were read
 }
 
 // store is what the committer does in ClickHouse. A statement that fails may have been executed all the same, and may
@@ -88,7 +88,7 @@ type store struct {
 	// newestPoints returns what the history says of sessions' newest points.
 	newestPoints func(context.Context, []schema.ID) ([]schema.Checkpoint, error)
 	// around returns points in a time of each session, in ascending order; see schema.PointTable.ReadAround.
-	around func(ctx context.Context, times []schema.Around, rows int, backwards bool) (map[schema.ID][]schema.DataPoint, error)
+	around func(ctx context.Context, times []schema.Around, before, after int) (map[schema.ID][]schema.DataPoint, error)
 }
 
 func storeIn(db *schema.DB) store {
@@ -147,10 +147,13 @@ func (c *committer) write(parts []part) error {
 	if len(changed.shown) > 0 {
 		c.notices.Publish(changed.shown)
 	}
-	if len(changed.marked) > 0 {
-		return c.settle(changed.marked)
+	if len(changed.marked) == 0 {
+		return nil
 	}
-	return nil
+	began := time.Now()
+	err = c.settle(changed.marked)
+	c.took.review += time.Since(began)
+	return err
 }
 
 // insert writes the points of a group, received at a time, that so many requests brought, and the stored points whose
@@ -159,9 +162,11 @@ func (c *committer) insert(fresh []schema.OwnedPoint, changed flagChanges, stamp
 	ctx, cancel := context.WithTimeout(context.Background(), statementTimeout)
 	defer cancel()
 	if len(changed.marked) > 0 {
+		began := time.Now()
 		if err := c.notices.BeginMark(ctx, slices.Collect(maps.Keys(changed.marked))); err != nil {
 			return schema.Failure(err)
 		}
+		c.took.review += time.Since(began)
 	}
 	rows := fresh
 	if len(changed.shown)+len(changed.others) > 0 {
@@ -213,7 +218,7 @@ func (c *committer) find(keys []schema.PointKey) (map[schema.PointKey]schema.Dat
 	defer cancel()
 	began := time.Now()
 	stored, err := c.store.find(ctx, keys)
-	c.took.find, c.took.finds = time.Since(began), len(keys)
+	c.took.find, c.took.finds = c.took.find+time.Since(began), c.took.finds+len(keys)
 	return stored, err
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lastseen/ingest/decode"
+	"lastseen/ingest/registry"
 	"lastseen/schema"
 )
 
@@ -21,6 +22,10 @@ const (
 	// leastFind is what any look-up takes, and fewFinds are how many say little of what one more takes.
 	leastFind = 3 * time.Millisecond
 	fewFinds  = 4
+	// reviewCost is for a session whose late points are judged with their neighbours, which are read. It depends on
+	// how many rows of it lie there; leastReview is what any such reading takes.
+	reviewCost  = time.Millisecond
+	leastReview = 3 * time.Millisecond
 )
 
 // learnFind returns what a look-up of a point takes, given what it was taken for and what so many took.
@@ -29,6 +34,14 @@ func learnFind(known, took time.Duration, finds int) time.Duration {
 		return known
 	}
 	return (known + max(took-leastFind, took/4)/time.Duration(finds)) / 2
+}
+
+// learnReview is learnFind for sessions whose neighbours are read.
+func learnReview(known, took time.Duration, reviews int) time.Duration {
+	if reviews == 0 {
+		return known
+	}
+	return (known + max(took-leastReview, took/4)/time.Duration(reviews)) / 2
 }
 
 // limits bound the steps of the committer, by about the time that they take beside the constant part of an insert.
@@ -126,60 +139,106 @@ func (c *committer) weigh(r *request) {
 		return
 	}
 	c.prefetch(r.batch)
-	c.newestOf = c.newestOf[:0]
-	for i := range r.batch.Targets {
-		c.newestOf = append(c.newestOf, c.knowledge(r.batch.Targets[i].Owner.Session).newest)
-	}
+	c.known = c.known[:0]
 	finds := 0
-	for i := range r.rest {
-		if p := &r.rest[i]; p.Timestamp <= c.newestOf[p.Target] {
+	for i := range r.batch.Targets {
+		s := c.knowledgeOf(&r.batch.Targets[i].Owner)
+		if s.mayAmend() {
 			finds++
+		}
+		c.known = append(c.known, s)
+	}
+	r.reviews = 0
+	for i := range r.rest {
+		p := &r.rest[i]
+		s := &c.known[p.Target]
+		if p.Timestamp <= s.newest {
+			finds++
+		}
+		if s.isReviewedFor(&p.DataPoint) {
+			r.reviews++
 		}
 	}
 	r.cost = time.Duration(r.months)*monthCost + time.Duration(finds)*c.findCost + time.Duration(len(r.rest))*pointCost
+	if r.reviews > 0 {
+		r.cost += leastReview + time.Duration(r.reviews)*reviewCost
+	}
+}
+
+// knowledgeOf is knowledge of an owner's session, which is not judged where it is not to be.
+func (c *committer) knowledgeOf(o *registry.Owner) groupSession {
+	s := c.knowledge(o.Session)
+	s.setting = o.Outliers
+	s.leave = !c.outliers.judged(&s)
+	return s
+}
+
+// mayAmend reports whether a point of the session may change how stored ones are judged, which are looked up then.
+func (s *groupSession) mayAmend() bool { return !s.leave && s.track != nil }
+
+// isReviewedFor takes note that a point comes next, and reports whether it is the first for which the session's
+// neighbours are read.
+func (s *groupSession) isReviewedFor(p *schema.DataPoint) bool {
+	if s.leave || s.review {
+		return false
+	}
+	s.look(p)
+	return s.review && s.known
 }
 
 // slicer says how much of what waits fits into a step.
 type slicer struct {
-	committer   *committer
-	month, find time.Duration // what another month takes, and another look-up
-	left        time.Duration // of what the step may take
+	committer           *committer
+	month, find, review time.Duration // what another month takes, another look-up, and another session to review
+	left                time.Duration // of what the step may take
 
 	months  map[month]struct{} // so far
 	last    month              // of the last point
-	session schema.ID          // of the last point
-	newest  int64              // of that session
+	session groupSession       // of the last point
+	reviews int                // so far
 }
 
 // take returns how many points of a request fit, and at least one where nothing has been taken yet.
 func (s *slicer) take(r *request) (n int) {
 	for n < len(r.rest) {
 		p := &r.rest[n]
-		price := s.price(p.Timestamp, r.batch.Targets[p.Target].Owner.Session)
-		if price > s.left && len(s.months) > 0 {
+		price, reviews := s.price(&p.DataPoint, &r.batch.Targets[p.Target].Owner)
+		if (price > s.left || s.reviews+reviews > schema.MostAround) && len(s.months) > 0 {
 			break
 		}
 		s.left -= price
+		s.reviews += reviews
 		s.months[s.last] = struct{}{}
 		n++
 	}
 	return n
 }
 
-// price is what a point adds to the step. The first month is in the constant part.
-func (s *slicer) price(timestamp int64, session schema.ID) time.Duration {
-	price := pointCost
-	if !s.last.has(timestamp) {
-		s.last = monthOf(timestamp)
+// price is what a point adds to the step, and to the sessions that are reviewed for it. The first month is in the
+// constant part.
+func (s *slicer) price(p *schema.DataPoint, o *registry.Owner) (price time.Duration, reviews int) {
+	price = pointCost
+	if !s.last.has(p.Timestamp) {
+		s.last = monthOf(p.Timestamp)
 	}
 	if _, there := s.months[s.last]; !there && len(s.months) > 0 {
 		price += s.month
 	}
-	if session != s.session {
-		s.session, s.newest = session, s.committer.knowledge(session).newest
+	if o.Session != s.session.id {
+		s.session = s.committer.knowledgeOf(o)
+		s.session.id = o.Session
+		if s.session.mayAmend() {
+			price += s.find
+		}
 	}
-	if timestamp <= s.newest {
+	if p.Timestamp <= s.session.newest {
 		price += s.find
 	}
-	return price
+	if s.session.isReviewedFor(p) {
+		if reviews = 1; s.reviews == 0 {
+			price += leastReview
+		}
+		price += s.review
+	}
+	return price, reviews
 }

@@ -83,4 +83,21 @@ func BenchmarkSteps(b *testing.B) {
 			})
 		})
 	}
+	for _, sessionsRead := range []int{1, 8, schema.MostAround} {
+		times := make([]schema.Around, sessionsRead)
+		for _, at := range []int{100, each - 100} { // rows before
+			for i := range times {
+				first := start.UnixMilli() + int64(at)*1000
+				times[i] = schema.Around{Session: sessions[i*6], From: first - lookBack, At: first, Through: first + lookAhead}
+			}
+			b.Run(fmt.Sprintf("review/sessions=%d/before=%d", sessionsRead, at), func(b *testing.B) {
+				for b.Loop() {
+					if _, err := store.around(b.Context(), times, rowsBefore, rowsBetween); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*sessionsRead), "µs/session")
+			})
+		}
+	}
 }

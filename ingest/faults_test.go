@@ -20,6 +20,7 @@ type faults struct {
 	find   fault
 	insert fault
 	log    []string // the statements, in their order
+	around []int    // of each look at the neighbours of points, in how many sessions
 }
 
 // fault does a statement's work or not, and returns what the committer is told.
@@ -57,8 +58,8 @@ func (f *faults) take(what string, which *fault) fault {
 	return *which
 }
 
-// around puts the faults around a store.
-func (f *faults) around(s store) store {
+// wrap puts the faults around a store.
+func (f *faults) wrap(s store) store {
 	return store{
 		find: func(ctx context.Context, keys []schema.PointKey) (found map[schema.PointKey]schema.DataPoint, err error) {
 			err = f.take("find", &f.find)(func() error { found, err = s.find(ctx, keys); return err })
@@ -71,9 +72,12 @@ func (f *faults) around(s store) store {
 			return f.take("insert", &f.insert)(func() error { return s.insert(ctx, rows) })
 		},
 		newestPoints: s.newestPoints,
-		around: func(ctx context.Context, times []schema.Around, rows int, backwards bool) (map[schema.ID][]schema.DataPoint, error) {
+		around: func(ctx context.Context, times []schema.Around, before, after int) (map[schema.ID][]schema.DataPoint, error) {
 			f.note("around")
-			return s.around(ctx, times, rows, backwards)
+			f.mu.Lock()
+			f.around = append(f.around, len(times))
+			f.mu.Unlock()
+			return s.around(ctx, times, before, after)
 		},
 	}
 }

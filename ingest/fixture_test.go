@@ -194,7 +194,7 @@ func (s *service) boot(options WriterOptions) {
 		s.tb.Fatalf("replay the history: %v", err)
 	}
 	s.reader.published = nil
-	s.writer = newWriter(s.faults.around(storeIn(s.db)), s.registry, s.reader, s.reader, options)
+	s.writer = newWriter(s.faults.wrap(storeIn(s.db)), s.registry, s.reader, s.reader, options)
 }
 
 // session registers a device with an address and begins a session of it.

@@ -28,7 +28,8 @@ type groupSession struct {
 	last    int64  // the newest in the group so far
 	version uint32 // the least that a new row may have
 
-	doubts // what says which of its points cannot be true
+	doubts      // what says which of its points cannot be true
+	leave  bool // they are not judged; known to lanes only
 }
 
 func newGroup() group {

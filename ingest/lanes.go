@@ -12,7 +12,8 @@ import (
 // lanes are what waits for the committer, in two kinds.
 //
 // Usual requests bring points of these days that are not stored, or few that may be; whoever's they are, they
-// share an insert, a group. Costly requests touch other months, look much up or are large. They wait by
+// share an insert, a group. Costly requests touch other months, look much up, bring points that are judged with stored
+// neighbours while others write, or are large. They wait by
 // organisation, and are written a slice at a time, each about as long as an insert takes anyway; organisations
 // have slices in turn. Whenever both wait, a group follows a slice and a slice a group, and slices rest as long as they
 // took while there are groups. So who brings a usual
@@ -53,6 +54,7 @@ type tenant struct {
 	requests []*request
 	cost     time.Duration // by estimate
 	find     time.Duration // what a look-up of its points took lately
+	review   time.Duration // what reviewing a session of it took lately
 }
 
 // part is points of a request that are written in one step.
@@ -88,7 +90,7 @@ func (l *lanes) look() {
 
 // isCostly reports whether a request cannot go with the usual ones whatever it costs.
 func (l *lanes) isCostly(r *request) bool {
-	if r.months > 0 {
+	if r.months > 0 || r.reviews > schema.MostAround || r.reviews > 0 && !l.company.isOnly(r.orgID, time.Now()) {
 		return true
 	}
 	if len(l.named) == 0 {
@@ -116,7 +118,7 @@ func (l *lanes) wait(r *request) {
 	t := l.tenants[r.orgID]
 	switch {
 	case t == nil:
-		t = &tenant{orgID: r.orgID, find: findCost}
+		t = &tenant{orgID: r.orgID, find: findCost, review: reviewCost}
 		l.tenants[r.orgID] = t
 		l.turns = append(l.turns, t)
 	case t.cost+r.cost > l.limits.waiting:
@@ -240,7 +242,7 @@ func (l *lanes) group() {
 // gather makes the next group. What has become costly since it came goes to its lane.
 func (l *lanes) gather() {
 	var left []*request
-	cost := time.Duration(0)
+	cost, reviews := time.Duration(0), 0
 	clear(l.byTenant)
 	waiting := l.usual
 	l.usual, l.load, l.hurry = l.usual[:0], 0, false
@@ -253,7 +255,7 @@ func (l *lanes) gather() {
 		if r.weighed != l.committer.steps {
 			l.committer.weigh(r)
 		}
-		if cost+r.cost > l.limits.group && len(l.parts) > 0 {
+		if (cost+r.cost > l.limits.group || reviews+r.reviews > schema.MostAround) && len(l.parts) > 0 {
 			left = waiting[i:]
 			break
 		}
@@ -262,7 +264,7 @@ func (l *lanes) gather() {
 			continue
 		}
 		l.byTenant[r.orgID] += r.cost
-		cost += r.cost
+		cost, reviews = cost+r.cost, reviews+r.reviews
 		l.parts = append(l.parts, part{r, r.rest})
 		l.written = append(l.written, r)
 	}

@@ -93,7 +93,9 @@ func (c *committer) mark(m *marks, keys []schema.PointKey) error {
 		p.Outlier = m.outlier
 		p.Version = max(p.Version+1, schema.PersonVersion)
 		rows = append(rows, schema.OwnedPoint{DataPoint: p, OrgID: wanted.orgID, DeviceID: wanted.deviceID})
-		sessions[p.SessionID] = struct{}{}
+		if c.mayBeShown(&p) {
+			sessions[p.SessionID] = struct{}{}
+		}
 		delete(c.outliers.tracks, p.SessionID) // what was in doubt is not any more
 	}
 	if len(rows) == 0 {
@@ -102,8 +104,10 @@ func (c *committer) mark(m *marks, keys []schema.PointKey) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), statementTimeout)
 	defer cancel()
-	if err := c.notices.BeginMark(ctx, slices.Collect(maps.Keys(sessions))); err != nil {
-		return schema.Failure(err)
+	if len(sessions) > 0 {
+		if err := c.notices.BeginMark(ctx, slices.Collect(maps.Keys(sessions))); err != nil {
+			return schema.Failure(err)
+		}
 	}
 	insertErr := c.store.insert(ctx, rows)
 	c.marked.Add(1) // also after a failure, when they may be there
@@ -116,6 +120,13 @@ func (c *committer) mark(m *marks, keys []schema.PointKey) error {
 		return insertErr
 	}
 	return settleErr
+}
+
+// mayBeShown reports whether a stored point is the one that last_seen shows of its session, or would be with another
+// mark. To read what is the newest then takes some times as long as to write marks.
+func (c *committer) mayBeShown(p *schema.DataPoint) bool {
+	_, known := c.newest.LastKnown(p.SessionID, &c.shown)
+	return !known || c.shown.Outlier != schema.NotOutlier || p.Timestamp >= c.shown.Timestamp
 }
 
 // settle makes last_seen follow the history in sessions that were marked, these and those that could

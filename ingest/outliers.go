@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"context"
 	"math"
 
 	"lastseen/ingest/judge"
@@ -68,6 +67,18 @@ func (o *outliers) doubtsOf(session schema.ID, shown *schema.DataPoint, newest i
 	return d
 }
 
+// look takes note that a point comes next, and reports whether it needs no judging. It may be that the session has to
+// be reviewed because of it.
+func (d *doubts) look(p *schema.DataPoint) (beside bool) {
+	if d.hasBeside(p) {
+		return true
+	}
+	// Of many at null island before the first good one, a track remembers the last few only.
+	d.review = d.cold || p.Timestamp <= d.through || d.noGood() && isNullIsland(p) != d.known
+	d.through = p.Timestamp
+	return false
+}
+
 // noGood reports whether nothing is known of a session but what says nothing.
 func (d *doubts) noGood() bool {
 	if d.track != nil {
@@ -129,12 +140,7 @@ func (c *committer) judge(g *group, fresh []schema.OwnedPoint) (flagChanges, err
 	for i := range fresh {
 		s, p := &g.states[g.of[i]], &fresh[i].DataPoint
 		if !s.review && o.judged(s) {
-			if o.beside[i] = s.hasBeside(p); o.beside[i] {
-				continue
-			}
-			// Of many at null island before the first good one, a track remembers the last few only.
-			s.review = s.cold || p.Timestamp <= s.through || isNullIsland(p) != s.known && s.noGood()
-			s.through = p.Timestamp
+			o.beside[i] = s.look(p)
 		}
 	}
 	o.judgeInOrder(g, fresh)
@@ -240,9 +246,7 @@ func (c *committer) amend(fresh []schema.OwnedPoint) (changed []schema.OwnedPoin
 			owners[fresh[i].SessionID] = &fresh[i]
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), statementTimeout)
-	defer cancel()
-	stored, err := c.store.find(ctx, keys)
+	stored, err := c.find(keys)
 	if err != nil {
 		return nil, err
 	}

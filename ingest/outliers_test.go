@@ -260,3 +260,74 @@ func TestJudgedInAnyPieces(t *testing.T) {
 		}
 	}
 }
+
+// TestPointsThatJumpAreJudgedInSlices: an organisation's late points, whose neighbours are read to judge them, hold up
+// nobody else, and however many they are, all are judged.
+func TestPointsThatJumpAreJudgedInSlices(t *testing.T) {
+	t.Parallel()
+	const many = schema.MostAround + 4
+	s := newService(t, WriterOptions{FlagOutliers: true})
+	var jumping []schema.ID
+	var good []fix
+	for i := range many {
+		_, session := s.session(theirs, fmt.Sprint("them-", i))
+		jumping = append(jumping, session)
+		good = append(good, fix{session, 1, 10}, fix{session, 100, 10}, fix{session, 1000, 10})
+	}
+	_, mine := s.session(ours, "van-1")
+	s.sendFrom(theirs, good...)
+	late := func(second int) (fixes []fix) {
+		for _, session := range jumping {
+			fixes = append(fixes, fix{session, second, 60})
+		}
+		return fixes
+	}
+	s.sendFrom(theirs, late(200)...)
+	for i := 0; i < many; i += 7 { // with the last one
+		s.wantFlags("alone", jumping[i], "..S.")
+	}
+	s.send(fix{mine, 0, 1}) // so that nobody is alone
+	s.faults.around = nil
+	attack := s.from(theirs, late(300)...)
+	for i := range 10 {
+		point := fix{mine, 1 + i, 1}
+		answer := s.from(ours, point)
+		o, answered := s.arrived(ours, answer)
+		begun, _ := s.reader.publishes(point)
+		if !answered {
+			o = <-answer
+		}
+		if o.err != nil {
+			t.Error(o.err)
+		}
+		if _, at := s.reader.publishes(point); at >= begun+3 {
+			t.Errorf("point %d is in the step %d, and %d were begun when it came", i, at, begun)
+		}
+	}
+	if o := <-attack; o.err != nil {
+		t.Error(o.err)
+	}
+	for i := 0; i < many; i += 7 {
+		s.wantFlags("beside others", jumping[i], "..SS.")
+	}
+	if most := slices.Max(s.faults.around); most > schema.MostAround/2 {
+		t.Errorf("a step looked at %d sessions of another organisation, want few", most)
+	}
+}
+
+// TestMarksOfOlderPointsLeaveTheNewestAlone: what is on show is not looked for where a mark cannot change it.
+func TestMarksOfOlderPointsLeaveTheNewestAlone(t *testing.T) {
+	t.Parallel()
+	s := newService(t, WriterOptions{})
+	_, session := s.session(ours, "van-1")
+	s.send(inARow(session, 0, 3)...)
+	s.reader.endErr = errors.New("last_seen was told")
+	s.mark(true, 2, 0, fix{session, 0, 0}.id(), fix{session, 1, 0}.id())
+	s.mark(false, 1, 0, fix{session, 0, 0}.id())
+	s.reader.endErr = nil
+	s.wantFlags("older ones", session, ".U.")
+	s.mark(true, 1, 0, fix{session, 2, 0}.id())
+	s.wantFlags("the newest", session, ".UU")
+	s.mark(false, 1, 0, fix{session, 1, 0}.id())
+	s.wantFlags("one that is newer than what is on show", session, "..U")
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"time"
 
 	"lastseen/ingest/judge"
 	"lastseen/schema"
@@ -27,21 +28,21 @@ type reviewed struct {
 }
 
 // review judges the sessions of a group whose points come before others, together with their stored neighbours, and
-// returns the neighbours that are judged otherwise now. Past schema.MostAround sessions a group, late points are taken
-// as they are.
+// returns the neighbours that are judged otherwise now. The lanes see to it that these are few. Past schema.MostAround
+// sessions a group, late points are taken as they are.
 func (c *committer) review(g *group, fresh []schema.OwnedPoint) (changed []schema.OwnedPoint, err error) {
 	sessions := c.toReview(g, fresh)
 	if len(sessions) == 0 {
 		return nil, nil
 	}
-	before, beside, err := c.neighbours(g, sessions)
+	neighbours, err := c.neighbours(g, sessions)
 	if err != nil {
 		return nil, err
 	}
 	for i := range sessions {
 		r := &sessions[i]
 		s := &g.states[r.place]
-		stored := slices.Concat(before[s.id], beside[s.id])
+		stored := neighbours[s.id]
 		points, places := merge(fresh, r.rows, stored)
 		track := judge.Review(points)
 		for j := range points {
@@ -54,7 +55,7 @@ func (c *committer) review(g *group, fresh []schema.OwnedPoint) (changed []schem
 				fresh[places[j]].Outlier = outlierOf(p.Is)
 			}
 		}
-		if len(beside[s.id]) < rowsBetween && (!s.known || s.newest <= r.last+lookAhead) {
+		if len(stored) < rowsBetween && (!s.known || s.newest <= r.last+lookAhead) {
 			s.keep(&track)
 		}
 	}
@@ -94,29 +95,24 @@ func (c *committer) toReview(g *group, fresh []schema.OwnedPoint) (sessions []re
 	return sessions
 }
 
-// neighbours reads the stored points before the first point of each session, and those from there on.
-func (c *committer) neighbours(g *group, sessions []reviewed) (before, beside map[schema.ID][]schema.DataPoint, err error) {
-	var back, ahead []schema.Around
+// neighbours reads the stored points around those of each session.
+func (c *committer) neighbours(g *group, sessions []reviewed) (map[schema.ID][]schema.DataPoint, error) {
+	var times []schema.Around
 	for i := range sessions {
 		r := &sessions[i]
 		if s := &g.states[r.place]; s.known {
-			back = append(back, schema.Around{Session: s.id, From: r.first - lookBack, Through: r.first - 1})
-			if s.newest >= r.first {
-				ahead = append(ahead, schema.Around{Session: s.id, From: r.first, Through: r.last + lookAhead})
-			}
+			times = append(times, schema.Around{Session: s.id, From: r.first - lookBack, At: r.first, Through: r.last + lookAhead})
 		}
+	}
+	if len(times) == 0 {
+		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), statementTimeout)
 	defer cancel()
-	if len(back) > 0 {
-		if before, err = c.store.around(ctx, back, rowsBefore, true); err != nil {
-			return nil, nil, err
-		}
-	}
-	if len(ahead) > 0 {
-		beside, err = c.store.around(ctx, ahead, rowsBetween, false)
-	}
-	return before, beside, err
+	began := time.Now()
+	points, err := c.store.around(ctx, times, rowsBefore, rowsBetween)
+	c.took.review, c.took.reviews = c.took.review+time.Since(began), len(times)
+	return points, err
 }
 
 // merge puts fresh rows and the stored points of their session in one order. Each point's place is that of its row, or

@@ -67,7 +67,7 @@ func (l *lanes) writeSlice() ([]*tenant, error) {
 		l.month = min((l.month+took.insert/time.Duration(took.months))/2, slowestMonth*monthCost)
 	}
 	for _, t := range l.turns[:shared] {
-		t.find = learnFind(t.find, took.find, took.finds)
+		t.find, t.review = learnFind(t.find, took.find, took.finds), learnReview(t.review, took.review, took.reviews)
 	}
 	return l.turns[:shared], err
 }
@@ -83,7 +83,7 @@ func (l *lanes) budget(t *tenant) time.Duration {
 // fill adds of a tenant's requests what fits, and reports whether that was anything.
 func (l *lanes) fill(s *slicer, t *tenant) bool {
 	before := len(l.parts)
-	s.find = t.find
+	s.find, s.review = t.find, t.review
 	for _, r := range t.requests {
 		if r.marks != nil || r.ctx.Err() != nil {
 			break // its turn comes when it is the first

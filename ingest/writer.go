@@ -92,6 +92,7 @@ type request struct {
 	rest     []decode.Point // what is not written yet
 	arranged bool           // the rest is
 	months   int            // before usualFrom that it lies in, once it is arranged
+	reviews  int            // of how many sessions the neighbours of late points are read, as far as is known
 	cost     time.Duration  // to write the rest, about
 	weighed  uint64         // the committer's step before which the cost was so
 	begun    bool           // a slice of it is written

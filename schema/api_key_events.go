@@ -50,11 +50,13 @@ type KeyEvent struct {
 	Action KeyAction
 	UserID string
 	At     time.Time
+	// Again says that it may have been written before. It is not stored.
+	Again bool
 	// Changed are the fields of the record that were updated, as they are named on the wire.
 	Changed []string
 }
 
-// InsertKeyEvent adds an event. The same event may be added any number of times.
+// InsertKeyEvent adds an event. The same event may be added any number of times, but for the first as one that is Again.
 func (db *KeyTable) InsertKeyEvent(ctx context.Context, e KeyEvent) error {
 	err := db.execWithRoom(ctx, `INSERT INTO api_key_events (event_id, org_id, kind, key_id, name, prefix, action, user_id, at, changed)
 SELECT {event:String}, {org:String}, {kind:String}, {key:String}, {name:String}, {prefix:String}, {action:String}, {user:String},
@@ -63,6 +65,9 @@ SELECT {event:String}, {org:String}, {kind:String}, {key:String}, {name:String},
 		clickhouse.Named("key", e.KeyID.String()), clickhouse.Named("name", e.Name), clickhouse.Named("prefix", e.Prefix),
 		clickhouse.Named("action", string(e.Action)), clickhouse.Named("user", e.UserID), clickhouse.Named("at", e.At.UnixMilli()),
 		clickhouse.Named("changed", strings.Join(e.Changed, ",")))
+	if !e.Again {
+		db.tally.wrote(keyEvents, 1, err)
+	}
 	if err != nil {
 		return fmt.Errorf("record a key event: %w", err)
 	}

@@ -20,7 +20,7 @@ import (
 // arrive in, so no racing write (the note of a use, say) can bring a revoked key back. A change
 // inserts a row with the hash and what is new. Scopes that are denied add up, and the lowest rate counts;
 // for a name and for ranges of addresses, which have no such order, the last change counts: their texts begin
-// with its number (see nth).
+// with its number (see nth). Each write has a number of its own, by which they are counted (see apiKeyCountsTable).
 var apiKeysTable = table{
 	name: "api_keys",
 	columns: `    key_hash String,
@@ -43,7 +43,8 @@ var apiKeysTable = table{
     allowed_ip_ranges SimpleAggregateFunction(max, String),
     requests_per_second SimpleAggregateFunction(min, UInt32) DEFAULT 4294967295,
     replaces SimpleAggregateFunction(max, String),
-    replaced_by SimpleAggregateFunction(max, String)`,
+    replaced_by SimpleAggregateFunction(max, String),
+    writes SimpleAggregateFunction(groupUniqArrayArray, Array(UInt64))`,
 	engine:  "AggregatingMergeTree",
 	tail:    "ORDER BY key_hash",
 	shardBy: "cityHash64(key_hash)",
@@ -133,6 +134,7 @@ func (db *KeyTable) InsertAPIKeys(ctx context.Context, keys []APIKey) error {
 	var registers, denied proto.ColUInt8
 	var ranges, replaces proto.ColStr
 	var rate proto.ColUInt32
+	writes := proto.NewArray(new(proto.ColUInt64))
 	if err := db.insertKeyIDs(ctx, keys); err != nil {
 		return err
 	}
@@ -155,6 +157,7 @@ func (db *KeyTable) InsertAPIKeys(ctx context.Context, keys []APIKey) error {
 		} else {
 			registers.Append(0)
 		}
+		writes.Append([]uint64{newWrite()})
 		createdAt.AppendRaw(proto.DateTime64(k.CreatedAt.UnixMilli()))
 		expiresAt.AppendRaw(proto.DateTime64(k.ExpiresAt.UnixMilli()))
 		revokedAt.AppendRaw(proto.DateTime64(never.UnixMilli()))
@@ -166,7 +169,9 @@ func (db *KeyTable) InsertAPIKeys(ctx context.Context, keys []APIKey) error {
 		{Name: "expires_at", Data: expiresAt.WithPrecision(proto.PrecisionMilli)},
 		{Name: "revoked_at", Data: revokedAt.WithPrecision(proto.PrecisionMilli)}, {Name: "registers_devices", Data: &registers},
 		{Name: "denied_scopes", Data: &denied}, {Name: "allowed_ip_ranges", Data: &ranges}, {Name: "requests_per_second", Data: &rate}, {Name: "replaces", Data: &replaces},
+		{Name: "writes", Data: writes},
 	})
+	db.tally.wrote(keyWrites, len(keys), err)
 	if err != nil {
 		return fmt.Errorf("insert %d API keys: %w", len(keys), err)
 	}
@@ -177,12 +182,13 @@ func (db *KeyTable) InsertAPIKeys(ctx context.Context, keys []APIKey) error {
 // Changes is one more than before. What it may do can only become less: scopes that were denied stay so, and a
 // rate that was lower stays.
 func (db *KeyTable) ChangeAPIKey(ctx context.Context, changed *APIKey) error {
-	err := db.execWithRoom(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at, changes, renamed, denied_scopes, allowed_ip_ranges, requests_per_second)
+	err := db.execWithRoom(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at, changes, renamed, denied_scopes, allowed_ip_ranges, requests_per_second, writes)
 SELECT {hash:String}, fromUnixTimestamp64Milli({never:Int64}, 'UTC'), fromUnixTimestamp64Milli({never:Int64}, 'UTC'),
-  {changes:UInt32}, {name:String}, {denied:UInt8}, {ranges:String}, {rate:UInt32}`,
+  {changes:UInt32}, {name:String}, {denied:UInt8}, {ranges:String}, {rate:UInt32}, [{write:UInt64}]`,
 		bindNever(), clickhouse.Named("hash", hex.EncodeToString(changed.Hash[:])), clickhouse.Named("changes", changed.Changes),
 		clickhouse.Named("name", nth(changed.Changes, changed.Name)), clickhouse.Named("denied", uint8(changed.Denied)),
-		clickhouse.Named("ranges", rangesText(changed.Changes, changed.Ranges)), clickhouse.Named("rate", orNoRate(changed.RequestsPerSecond)))
+		clickhouse.Named("ranges", rangesText(changed.Changes, changed.Ranges)), clickhouse.Named("rate", orNoRate(changed.RequestsPerSecond)), bindWrite())
+	db.tally.wrote(keyWrites, 1, err)
 	if err != nil {
 		return fmt.Errorf("record a change to an API key: %w", err)
 	}
@@ -191,9 +197,10 @@ SELECT {hash:String}, fromUnixTimestamp64Milli({never:Int64}, 'UTC'), fromUnixTi
 
 // ReplaceAPIKey notes which key another was rotated into.
 func (db *KeyTable) ReplaceAPIKey(ctx context.Context, old KeyHash, by ID) error {
-	err := db.conn.Exec(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at, replaced_by)
-SELECT {hash:String}, fromUnixTimestamp64Milli({never:Int64}, 'UTC'), fromUnixTimestamp64Milli({never:Int64}, 'UTC'), {by:String}`,
-		bindNever(), clickhouse.Named("hash", hex.EncodeToString(old[:])), clickhouse.Named("by", by.String()))
+	err := db.conn.Exec(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at, replaced_by, writes)
+SELECT {hash:String}, fromUnixTimestamp64Milli({never:Int64}, 'UTC'), fromUnixTimestamp64Milli({never:Int64}, 'UTC'), {by:String}, [{write:UInt64}]`,
+		bindNever(), clickhouse.Named("hash", hex.EncodeToString(old[:])), clickhouse.Named("by", by.String()), bindWrite())
+	db.tally.wrote(keyWrites, 1, err)
 	if err != nil {
 		return fmt.Errorf("record what an API key was rotated into: %w", err)
 	}
@@ -239,9 +246,20 @@ func orNoRate(rate uint32) uint32 {
 
 // RevokeAPIKey records a revocation. It cannot be undone; of several the earliest counts.
 func (db *KeyTable) RevokeAPIKey(ctx context.Context, hash KeyHash, at time.Time, userID string) error {
-	err := db.execWithRoom(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at, revoked_by_user_id)
-SELECT {hash:String}, fromUnixTimestamp64Milli({never:Int64}, 'UTC'), fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {user:String}`,
-		bindNever(), clickhouse.Named("hash", hex.EncodeToString(hash[:])), clickhouse.Named("at", at.UnixMilli()), clickhouse.Named("user", userID))
+	err := db.revoke(ctx, hash, at, userID)
+	db.tally.wrote(keyWrites, 1, err)
+	return err
+}
+
+// RestoreRevocation records a revocation whose record was lost, and which has been counted before.
+func (db *KeyTable) RestoreRevocation(ctx context.Context, lost LostRevocation) error {
+	return db.revoke(ctx, lost.Hash, lost.At, lost.UserID)
+}
+
+func (db *KeyTable) revoke(ctx context.Context, hash KeyHash, at time.Time, userID string) error {
+	err := db.execWithRoom(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at, revoked_by_user_id, writes)
+SELECT {hash:String}, fromUnixTimestamp64Milli({never:Int64}, 'UTC'), fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {user:String}, [{write:UInt64}]`,
+		bindNever(), clickhouse.Named("hash", hex.EncodeToString(hash[:])), clickhouse.Named("at", at.UnixMilli()), clickhouse.Named("user", userID), bindWrite())
 	if err != nil {
 		return fmt.Errorf("record the revocation of an API key: %w", err)
 	}
@@ -251,9 +269,10 @@ SELECT {hash:String}, fromUnixTimestamp64Milli({never:Int64}, 'UTC'), fromUnixTi
 // ExpireAPIKey makes a key expire at a time; of several expiries the earliest counts, so a key's life
 // is never made longer.
 func (db *KeyTable) ExpireAPIKey(ctx context.Context, hash KeyHash, at time.Time) error {
-	err := db.execWithRoom(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at)
-SELECT {hash:String}, fromUnixTimestamp64Milli({at:Int64}, 'UTC'), fromUnixTimestamp64Milli({never:Int64}, 'UTC')`,
-		bindNever(), clickhouse.Named("hash", hex.EncodeToString(hash[:])), clickhouse.Named("at", at.UnixMilli()))
+	err := db.execWithRoom(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at, writes)
+SELECT {hash:String}, fromUnixTimestamp64Milli({at:Int64}, 'UTC'), fromUnixTimestamp64Milli({never:Int64}, 'UTC'), [{write:UInt64}]`,
+		bindNever(), clickhouse.Named("hash", hex.EncodeToString(hash[:])), clickhouse.Named("at", at.UnixMilli()), bindWrite())
+	db.tally.wrote(keyWrites, 1, err)
 	if err != nil {
 		return fmt.Errorf("record the end of an API key: %w", err)
 	}
@@ -263,9 +282,10 @@ SELECT {hash:String}, fromUnixTimestamp64Milli({at:Int64}, 'UTC'), fromUnixTimes
 // EndAPIKey ends a key at once, whatever a clock that is set back may say later: it expires, and counts as
 // ended by its owner, at the same time. Ended tells such a key.
 func (db *KeyTable) EndAPIKey(ctx context.Context, hash KeyHash, at time.Time, userID string) error {
-	err := db.execWithRoom(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at, revoked_by_user_id)
-SELECT {hash:String}, fromUnixTimestamp64Milli({at:Int64}, 'UTC'), fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {user:String}`,
-		clickhouse.Named("hash", hex.EncodeToString(hash[:])), clickhouse.Named("at", at.UnixMilli()), clickhouse.Named("user", userID))
+	err := db.execWithRoom(ctx, `INSERT INTO api_keys (key_hash, expires_at, revoked_at, revoked_by_user_id, writes)
+SELECT {hash:String}, fromUnixTimestamp64Milli({at:Int64}, 'UTC'), fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {user:String}, [{write:UInt64}]`,
+		clickhouse.Named("hash", hex.EncodeToString(hash[:])), clickhouse.Named("at", at.UnixMilli()), clickhouse.Named("user", userID), bindWrite())
+	db.tally.wrote(keyWrites, 1, err)
 	if err != nil {
 		return fmt.Errorf("end an API key: %w", err)
 	}

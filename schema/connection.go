@@ -34,8 +34,11 @@ type (
 	SessionTable struct{ *connection }
 	// DeviceTable is the table devices.
 	DeviceTable struct{ *connection }
-	// KeyTable is the tables api_keys, api_key_ids and api_key_events.
-	KeyTable struct{ *connection }
+	// KeyTable is the tables api_keys, api_key_ids, api_key_events and api_key_counts.
+	KeyTable struct {
+		*connection
+		tally *keyCounts
+	}
 	// KeyUsageTable is the table api_key_usage.
 	KeyUsageTable struct{ *connection }
 	// SpentTokenTable is the table spent_tokens.

@@ -3,7 +3,6 @@ package schema
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
@@ -17,9 +16,9 @@ type DetachedPart struct {
 	Bytes  uint64 // on disk
 }
 
-// HeldKeys reports whether the part held keys, or what was done to them.
+// HeldKeys reports whether the part held keys, what was done to them, or how much.
 func (p DetachedPart) HeldKeys() bool {
-	return p.Table == apiKeysTable.name || p.Table == apiKeyEventsTable.name
+	return p.Table == apiKeysTable.name || p.Table == apiKeyEventsTable.name || p.Table == apiKeyCountsTable.name
 }
 
 // HeldSignIn reports whether the part held links and sessions that are spent.
@@ -55,36 +54,4 @@ WHERE database = {database:String} AND (reason LIKE 'broken%' OR reason IN ('cov
 		}
 	})
 	return parts, err
-}
-
-// LostRevocation is a key that was revoked, by what was written of it, and whose record does not say so.
-type LostRevocation struct {
-	Hash      KeyHash
-	UserID    string // who revoked it
-	At        time.Time
-	ExpiresAt time.Time // of the key
-}
-
-// LostRevocations returns the keys whose revocation is among the events and not in their record: the part
-// of the table that held it is gone. The event of a revocation is written after the record, so there is no
-// other reason.
-func (db *KeyTable) LostRevocations(ctx context.Context) ([]LostRevocation, error) {
-	rows, err := db.conn.Query(ctx, `SELECT alive.key_hash AS key_hash, events.user AS user, events.revoked AS at, alive.expires_at AS expires_at FROM
-  (SELECT key_hash, key_id, expires_at FROM api_keys FINAL WHERE key_id != '' AND revoked_at >= fromUnixTimestamp64Milli({never:Int64}, 'UTC')) AS alive
-  GLOBAL INNER JOIN (SELECT key_id, argMin(user_id, at) AS user, min(at) AS revoked FROM api_key_events WHERE action = {revoked:String} GROUP BY key_id) AS events
-  ON alive.key_id = events.key_id`,
-		bindNever(), clickhouse.Named("revoked", string(KeyRevoked)))
-	if err != nil {
-		return nil, fmt.Errorf("look for lost revocations: %w", err)
-	}
-	var lost []LostRevocation
-	err = eachStruct(rows, "look for lost revocations", func(r struct {
-		Hash      string    `ch:"key_hash"`
-		User      string    `ch:"user"`
-		At        time.Time `ch:"at"`
-		ExpiresAt time.Time `ch:"expires_at"`
-	}) {
-		lost = append(lost, LostRevocation{Hash: keyHash(r.Hash), UserID: r.User, At: r.At.UTC(), ExpiresAt: r.ExpiresAt.UTC()})
-	})
-	return lost, err
 }

@@ -103,13 +103,18 @@ func (c *pointColumns) row(i int, p *DataPoint) error {
 	if !ok {
 		return fmt.Errorf("read a data point: the session id %q is not 24 hexadecimal digits", c.session.Row(i))
 	}
+	c.fill(i, id, p)
+	return nil
+}
+
+// fill reads a row of a session.
+func (c *pointColumns) fill(i int, session ID, p *DataPoint) {
 	*p = DataPoint{
-		SessionID: id, Timestamp: int64(c.timestamp.Data[i]), ReceivedAt: int64(c.receivedAt.Data[i]),
+		SessionID: session, Timestamp: int64(c.timestamp.Data[i]), ReceivedAt: int64(c.receivedAt.Data[i]),
 		Latitude: c.latitude[i], Longitude: c.longitude[i], Altitude: c.altitude[i], Accuracy: c.accuracy[i],
 		Speed: c.speed[i], Heading: c.heading[i], Temperature: c.temperature[i], Battery: c.battery[i],
 		Outlier: Outlier(c.outlier[i]), Version: c.version[i],
 	}
-	return nil
 }
 
 // OwnedPoint is a point with the organisation and the device that its row also records.

@@ -24,10 +24,10 @@ func TestReadAround(t *testing.T) {
 	insert(t, db, marked)
 
 	times := []schema.Around{
-		{Session: one, From: may2026 + 3000, Through: may2026 + 5000}, {Session: other, From: may2026 + 7000, Through: may2026 + 60_000},
-		{Session: schema.NewID(), From: may2026, Through: may2026 + 60_000},
+		{Session: one, From: may2026 + 3000, At: may2026 + 4000, Through: may2026 + 5000}, {Session: other, From: may2026 + 7000, At: may2026 + 7000, Through: may2026 + 60_000},
+		{Session: schema.NewID(), From: may2026, At: may2026, Through: may2026 + 60_000},
 	}
-	got, err := db.ReadAround(t.Context(), times, 100, false)
+	got, err := db.ReadAround(t.Context(), times, 100, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,14 +37,14 @@ func TestReadAround(t *testing.T) {
 	if d := schematest.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
-	got, err = db.ReadAround(t.Context(), times[1:], 2, true)
+	got, err = db.ReadAround(t.Context(), []schema.Around{{Session: other, From: may2026, At: may2026 + 4000, Through: may2026 + 60_000}}, 2, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := schematest.Diff(map[schema.ID][]schema.DataPoint{other: {at(other, 8), at(other, 9)}}, got); d != "" {
-		t.Errorf("the last two (-want +got):\n%s", d)
+	if d := schematest.Diff(map[schema.ID][]schema.DataPoint{other: {at(other, 2), at(other, 3), at(other, 4)}}, got); d != "" {
+		t.Errorf("the last two before and the first after (-want +got):\n%s", d)
 	}
-	if none, err := db.ReadAround(t.Context(), nil, 2, true); err != nil || len(none) != 0 {
+	if none, err := db.ReadAround(t.Context(), nil, 2, 2); err != nil || len(none) != 0 {
 		t.Errorf("of nothing: %v, %v", none, err)
 	}
 }

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -143,7 +144,12 @@ func (r *PointReader) value(i int, p *DataPoint) error {
 	c := r.columns
 	switch r.wanted {
 	case identityColumns:
-		return c.row(i, p)
+		session := r.current.SessionID // that of the row before
+		if i == 0 || !bytes.Equal(c.session.RowBytes(i), c.session.RowBytes(i-1)) {
+			return c.row(i, p)
+		}
+		c.fill(i, session, p)
+		return nil
 	case allColumns:
 		p.Altitude, p.Accuracy, p.Temperature = c.altitude[i], c.accuracy[i], c.temperature[i]
 		p.Speed, p.Heading, p.Battery = c.speed[i], c.heading[i], c.battery[i]

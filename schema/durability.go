@@ -10,7 +10,7 @@ import (
 var fsyncAfterInsert = regexp.MustCompile(`\bfsync_after_insert = (\d+)`)
 
 // tables are those that hold what was acknowledged, in the order in which they are made.
-var tables = []table{dataPointsTable, lastSeenTable, sessionsTable, devicesTable, apiKeysTable, apiKeyEventsTable, spentTokensTable, apiKeyIDsTable, apiKeyUsageTable}
+var tables = []table{dataPointsTable, lastSeenTable, sessionsTable, devicesTable, apiKeysTable, apiKeyEventsTable, spentTokensTable, apiKeyIDsTable, apiKeyUsageTable, apiKeyCountsTable}
 
 // setDurability makes every table sync its inserts, or none, as the layout says: a table keeps the settings
 // that it was made with, so that a directory that was once opened without fsync would stay without.

@@ -68,6 +68,13 @@ var migrations = []migration{
 		}
 		return statements
 	}},
+	{9, "how much was written of keys", func(l layout) []string {
+		statements := l.ddl(apiKeyCountsTable)
+		for _, name := range slices.Compact([]string{l.local(apiKeysTable), apiKeysTable.name}) {
+			statements = append(statements, "ALTER TABLE "+name+l.onCluster()+" ADD COLUMN IF NOT EXISTS writes SimpleAggregateFunction(groupUniqArrayArray, Array(UInt64))")
+		}
+		return statements
+	}},
 }
 
 // schemaMigrationsTable records which steps have run.

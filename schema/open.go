@@ -188,7 +188,7 @@ func open(ctx context.Context, options *clickhouse.Options, servers *health.Host
 	c := &connection{conn: counted, monitor: monitor, revision: revision, database: database, layout: layout, counts: counts}
 	return &DB{
 		connection: c, PointTable: PointTable{c}, CheckpointTable: CheckpointTable{c}, SessionTable: SessionTable{c},
-		DeviceTable: DeviceTable{c}, KeyTable: KeyTable{c}, KeyUsageTable: KeyUsageTable{c}, SpentTokenTable: SpentTokenTable{c}, hosts: hosts, options: options,
+		DeviceTable: DeviceTable{c}, KeyTable: KeyTable{c, newKeyCounts()}, KeyUsageTable: KeyUsageTable{c}, SpentTokenTable: SpentTokenTable{c}, hosts: hosts, options: options,
 	}, nil
 }
 

@@ -56,7 +56,11 @@ func (s *Server) serve(r *route, ctx *fasthttp.RequestCtx) {
 		err = c.enter()
 	}
 	if err == nil {
+		entered := time.Now()
 		err = r.handle(c)
+		if r.queue == memoryQueue {
+			s.listTurns.Took(c.owner(), time.Since(entered))
+		}
 	}
 	if err != nil {
 		c.fail(err)
@@ -91,6 +95,12 @@ func (c *call) enter() (err error) {
 	switch c.route.queue {
 	case queryQueue:
 		c.entered, err = c.server.queries.Enter(c.context(), request)
+	case memoryQueue:
+		if _, err = c.turn(c.server.listTurns, c.server.config.QueueWait); err == nil {
+			c.entered, err = c.server.lists.Enter(c.context(), request)
+		}
+	case turnQueue:
+		_, err = c.turn(c.server.shortTurns, c.server.config.QueueWait)
 	case streamQueue:
 		c.watchDeparture()
 		if c.opened, err = c.server.open.TryEnter(request); err == nil {
@@ -98,6 +108,27 @@ func (c *call) enter() (err error) {
 		}
 	}
 	return err
+}
+
+// turn waits for the caller's next turn and reports whether it did, or fails with limit.ErrShare when that would be longer
+// than a time; who calls without a credential has turns by address.
+func (c *call) turn(turns *limit.Turns, patience time.Duration) (waited bool, _ error) {
+	owner := c.owner()
+	if c.principal == nil {
+		owner = c.server.proxies.Client(c.http).String()
+	}
+	began := time.Now()
+	wait, err := turns.Take(owner, began, patience)
+	if wait == 0 {
+		return false, err
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.server.stopping:
+	}
+	return true, nil
 }
 
 // owner is whose share of what is limited the request takes from.
@@ -150,7 +181,7 @@ func (c *call) fail(err error) {
 	p.Write(&c.writer, c.id.bytes())
 	response.SetBody(c.writer.Buf)
 	c.abandonBody()
-	if p == problem.Busy && c.route.takesPoints() || p == problem.Slots {
+	if p == problem.Busy || p == problem.Slots {
 		c.hold()
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	permission "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
 
@@ -39,7 +40,7 @@ func chromium(t *testing.T) string {
 	return ""
 }
 
-// tab is a tab of a headless Chromium of its own, which ends with the test. What its console says is
+// tab is a tab of a headless Chromium, in a profile of its own that ends with the test. What its console says is
 // collected; anything but refused requests fails the test.
 type tab struct {
 	*testing.T
@@ -52,11 +53,74 @@ type tab struct {
 // step is what a tab can be told to do.
 type step = chromedp.Action[chromedp.Void]
 
-// newTab starts a browser for a service.
-func newTab(t *testing.T, base string, flags ...chromedp.ExecAllocatorOption) *tab {
+// browserOption changes how a browser is started.
+type browserOption = chromedp.ExecAllocatorOption
+
+// withClipboard is for tests that use the clipboard, which all profiles of a browser share.
+func withClipboard(*chromedp.ExecAllocator) {}
+
+// newTab opens a tab for a service: in the browser that tests share, or in one of its own when that is to be started
+// with options.
+func newTab(t *testing.T, base string, options ...browserOption) *tab {
 	t.Helper()
+	var ctx context.Context
+	var end func()
+	if len(options) > 0 {
+		var err error
+		if ctx, end, err = startBrowser(chromium(t), options...); err != nil {
+			t.Fatal(err)
+		}
+	} else {
+		parent, err := sharedBrowser(chromium(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, end = chromedp.NewContext(parent, chromedp.WithNewBrowserContext())
+		if err := chromedp.Do(ctx); err != nil {
+			end()
+			t.Fatalf("open a tab: %v", err)
+		}
+	}
+	p := &tab{T: t, ctx: ctx, base: base}
+	finish := p.watchConsole()
+	t.Cleanup(func() {
+		end()
+		finish()
+	})
+	// Every tab works as the one that somebody looks at, though others are open.
+	if _, err := chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// shared is the browser of all tests that need none of their own. TestMain ends it.
+var shared struct {
+	once sync.Once
+	ctx  context.Context
+	end  func()
+	err  error
+}
+
+func sharedBrowser(path string) (context.Context, error) {
+	shared.once.Do(func() { shared.ctx, shared.end, shared.err = startBrowser(path) })
+	return shared.ctx, shared.err
+}
+
+func endSharedBrowser() {
+	if shared.end != nil {
+		shared.end()
+	}
+}
+
+// startBrowser starts a browser, which end ends.
+func startBrowser(path string, more ...browserOption) (_ context.Context, end func(), _ error) {
+	profile, err := os.MkdirTemp("", "lastseen-chromium-")
+	if err != nil {
+		return nil, nil, err
+	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(chromium(t)), chromedp.UserDataDir(t.TempDir()), chromedp.DisableGPU, chromedp.WindowSize(1280, 800),
+		chromedp.ExecPath(path), chromedp.UserDataDir(profile), chromedp.DisableGPU, chromedp.WindowSize(1280, 800),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
 		// Chromium switches the back/forward cache off under automation; the tests want it as people have it.
 		chromedp.Flag("enable-features", "NetworkService,NetworkServiceInProcess,BackForwardCache"),
@@ -64,22 +128,19 @@ func newTab(t *testing.T, base string, flags ...chromedp.ExecAllocatorOption) *t
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // which refuses to run as root
 	}
-	allocator, endAllocator := chromedp.NewExecAllocator(context.Background(), append(options, flags...)...)
-	ctx, endTab := chromedp.NewContext(allocator)
-	if err := chromedp.Do(ctx); err != nil {
-		endTab()
-		endAllocator()
-		t.Fatalf("start Chromium: %v", err)
-	}
-	p := &tab{T: t, ctx: ctx, base: base}
-	finish := p.watchConsole()
-	t.Cleanup(func() {
+	allocator, endAllocator := chromedp.NewExecAllocator(context.Background(), append(options, more...)...)
+	ctx, endContext := chromedp.NewContext(allocator)
+	end = func() {
 		chromedp.Cancel(ctx)
-		endTab()
+		endContext()
 		endAllocator()
-		finish()
-	})
-	return p
+		os.RemoveAll(profile)
+	}
+	if err := chromedp.Do(ctx); err != nil {
+		end()
+		return nil, nil, fmt.Errorf("start Chromium: %w", err)
+	}
+	return ctx, end, nil
 }
 
 // watchConsole collects what the page says on its console until the tab ends.

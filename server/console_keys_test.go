@@ -17,6 +17,7 @@ import (
 // TestManyKeysCanBeFound: a list of many keys is searched, filtered, sorted and turned, and those that
 // are over are folded away.
 func TestManyKeysCanBeFound(t *testing.T) {
+	t.Parallel()
 	chromium(t)
 	s := start(t)
 	admin := s.token("org_a", keys.RoleOwner)
@@ -58,6 +59,7 @@ func choose(selector, value string) step {
 // TestAKeyIsLimitedNarrowedAndSeenInUse: what a key may do is chosen when it is made, narrowed later, and told; what it is
 // used for is shown in the list and before it is revoked.
 func TestAKeyIsLimitedNarrowedAndSeenInUse(t *testing.T) {
+	t.Parallel()
 	chromium(t)
 	s := start(t)
 	p := newTab(t, base(s))
@@ -92,6 +94,7 @@ func TestAKeyIsLimitedNarrowedAndSeenInUse(t *testing.T) {
 
 // TestNoKeyIsLostOnTheWay: an answer that does not come, keys pressed too often, a list that is old.
 func TestNoKeyIsLostOnTheWay(t *testing.T) {
+	t.Parallel()
 	chromium(t)
 	s := start(t)
 	p := newTab(t, base(s))
@@ -136,6 +139,7 @@ func TestNoKeyIsLostOnTheWay(t *testing.T) {
 
 // TestASessionWarnsBeforeItEnds: some minutes before, in words.
 func TestASessionWarnsBeforeItEnds(t *testing.T) {
+	t.Parallel()
 	chromium(t)
 	s := start(t)
 	p := newTab(t, base(s))

@@ -39,9 +39,10 @@ var closeUncopied = chromedp.Steps(press("Done"), says("dialog", "You have not c
 
 // TestAnOwnerManagesKeysInABrowser is the page's main story, from the sign-in link to the revocation.
 func TestAnOwnerManagesKeysInABrowser(t *testing.T) {
+	t.Parallel()
 	chromium(t)
 	s := start(t)
-	p := newTab(t, base(s))
+	p := newTab(t, base(s), withClipboard)
 	p.allowClipboard()
 	p.do(
 		p.open("/auth/link#"+s.link(owner)), says("#link-text", "user_olga, an Owner of org_a"), press("Sign in"),
@@ -96,6 +97,7 @@ func TestAnOwnerManagesKeysInABrowser(t *testing.T) {
 
 // TestAKeyIsShownThisOnce: nothing that a browser can do brings a key back.
 func TestAKeyIsShownThisOnce(t *testing.T) {
+	t.Parallel()
 	chromium(t)
 	s := start(t)
 	p := newTab(t, base(s))
@@ -135,6 +137,7 @@ func TestAKeyIsShownThisOnce(t *testing.T) {
 }
 
 func TestAnOperatorSeesNoKeysInABrowser(t *testing.T) {
+	t.Parallel()
 	chromium(t)
 	s := start(t)
 	s.key("org_b", "api_key")
@@ -161,6 +164,7 @@ func TestAnOperatorSeesNoKeysInABrowser(t *testing.T) {
 }
 
 func TestKeysAreRotatedInABrowser(t *testing.T) {
+	t.Parallel()
 	chromium(t)
 	s := start(t)
 	p := newTab(t, base(s))
@@ -177,6 +181,7 @@ func TestKeysAreRotatedInABrowser(t *testing.T) {
 }
 
 func TestDeviceCredentialsAreMadeInABrowser(t *testing.T) {
+	t.Parallel()
 	chromium(t)
 	s := start(t)
 	session := s.session("org_a", "00:00:00:00:0b:01")
@@ -194,12 +199,14 @@ func TestDeviceCredentialsAreMadeInABrowser(t *testing.T) {
 	}
 	p.do(chromedp.SetValue(chromedp.CSS("dialog input[name=device_id]"), device), press("Add credential"), see(".secret-text"))
 	credential := p.text(".secret-text")
+	p.do(says(".arrival", "Waiting for the first point"))
 	s.post(pathIngest, credential, point(session, 1), 200, header{"Content-Type", "application/x-ndjson"})
-	p.do(closeUncopied, says("tbody", device))
+	p.do(says(".arrival", "First point received"), press("Done"), gone("dialog"), says("tbody", device)) // it is in use, so it is copied
 }
 
 // TestTheConsoleWorksWithTheKeyboardAlone goes through the story without a mouse, and minds the focus.
 func TestTheConsoleWorksWithTheKeyboardAlone(t *testing.T) {
+	t.Parallel()
 	chromium(t)
 	s := start(t)
 	p := newTab(t, base(s))
@@ -242,6 +249,7 @@ func TestTheConsoleWorksWithTheKeyboardAlone(t *testing.T) {
 }
 
 func TestASessionThatEndsLeavesNothingOnThePage(t *testing.T) {
+	t.Parallel()
 	chromium(t)
 	s := start(t)
 	p := newTab(t, base(s))
@@ -266,6 +274,7 @@ func TestASessionThatEndsLeavesNothingOnThePage(t *testing.T) {
 }
 
 func TestASignInLinkThatWasUsedSaysSoInABrowser(t *testing.T) {
+	t.Parallel()
 	chromium(t)
 	s := start(t)
 	link := s.link(owner)
@@ -282,6 +291,7 @@ func TestASignInLinkThatWasUsedSaysSoInABrowser(t *testing.T) {
 
 // TestTroubleIsShownWithAWayOut: an answer that fails is shown in words, and can be asked for again.
 func TestTroubleIsShownWithAWayOut(t *testing.T) {
+	t.Parallel()
 	chromium(t)
 	s := start(t)
 	p := newTab(t, base(s))
@@ -305,6 +315,7 @@ func TestTroubleIsShownWithAWayOut(t *testing.T) {
 // TestAPersonSignsInAtTheProviderInABrowser uses a host name without TLS, on which browsers send no
 // Sec-Fetch headers and offer no clipboard, and a provider on another site.
 func TestAPersonSignsInAtTheProviderInABrowser(t *testing.T) {
+	t.Parallel()
 	chromium(t)
 	s, at := withProvider(t,
 		oidctest.User{ID: "user_ana", Name: "ana", Claims: map[string]any{"org_id": "org_a", "org_role": "admin"}},
@@ -338,6 +349,7 @@ func TestAPersonSignsInAtTheProviderInABrowser(t *testing.T) {
 
 // TestPagesFitAPhone: no page is wider than a small phone, whatever names and ids there are.
 func TestPagesFitAPhone(t *testing.T) {
+	t.Parallel()
 	chromium(t)
 	s := start(t)
 	long := people.Person{UserID: "user_" + strings.Repeat("u", 200), Memberships: []people.Membership{{OrgID: "org_" + strings.Repeat("o", 200), Role: keys.RoleOwner}}}

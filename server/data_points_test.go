@@ -172,7 +172,7 @@ func TestHistoriesWaitForTheirTurnAndNotForEver(t *testing.T) {
 	s.get(pathSessionsGet+session, key, 200)
 	c.Close()
 	for { // the place is free again by and by
-		if r := s.do("GET", target, key, nil); r.StatusCode == 200 {
+		if r := s.do("GET", target+"&limit=1", key, nil); r.StatusCode == 200 {
 			return
 		}
 	}

@@ -244,6 +244,9 @@ func keyDescriptions(kind keyKind, prefix, tag string) map[string]description {
 			optional("end_date", "The last day; today when left out.", openapi.Date()),
 		}}
 	}
+	if kind.kind == schema.KindDeviceCredential {
+		described[prefix+"/arrivals/v1"] = description{tag: tag, parameters: which, answers: answered("Since the service began, as far as it remembers; zeros for what it does not know.", openapi.Ref("Arrivals"))}
+	}
 	return described
 }
 

@@ -93,6 +93,7 @@ func ingestApp(app decode.App) func(*call) error {
 		if err != nil {
 			return err
 		}
+		c.server.arrivals.note(c.principal, &result, unreadable, time.Now())
 		noteMessage(c, app, result.Rejected, dropped, rolled, unreadable)
 		switch reply {
 		case decode.ReplyArray:

@@ -45,11 +45,13 @@ type batch struct {
 	answer []byte
 	ids    []byte // of all, one after the other
 	asked  []askedSession
+	parsed []schema.ID // of a few sessions that are looked up side by side
 }
 
 // askedSession is one session of a batch, and what was found of it.
 type askedSession struct {
 	idEnd  int // of its text in batch.ids, which begins where the one before ends
+	isID   bool
 	status latest.Status
 	point  schema.DataPoint
 }
@@ -174,19 +176,41 @@ func (b *batch) each(f func(id []byte, s *askedSession)) {
 	}
 }
 
+// sideBySide is how many sessions are looked up at a time: fetched from memory together they take half of the time.
+const sideBySide = 64
+
 // lookUp finds the newest points, and fails when another node owns one of the sessions.
-func (b *batch) lookUp(c *call) (err error) {
-	b.each(func(id []byte, s *askedSession) {
-		if session, ok := schema.ParseID(id); ok && err == nil {
-			err = c.server.services.Owner.Own(session)
+func (b *batch) lookUp(c *call) error {
+	table := c.server.services.LastSeen
+	begin, rest := 0, b.asked
+	for len(rest) > 0 {
+		some := rest[:min(len(rest), sideBySide)]
+		rest = rest[len(some):]
+		b.parsed = b.parsed[:0]
+		for i := range some {
+			var id schema.ID
+			if id, some[i].isID = schema.ParseID(b.ids[begin:some[i].idEnd]); some[i].isID {
+				if err := c.server.services.Owner.Own(id); err != nil {
+					return err
+				}
+			}
+			b.parsed = append(b.parsed, id)
+			begin = some[i].idEnd
 		}
-		s.status = c.server.services.LastSeen.Lookup(id, c.principal.OrgID, &s.point)
-	})
-	return err
+		table.Prefetch(b.parsed)
+		for i := range some {
+			s := &some[i]
+			if s.status = latest.NotFound; s.isID {
+				s.status = table.Peek(b.parsed[i], c.principal.OrgID, &s.point)
+			}
+			table.CountLookup(s.status)
+		}
+	}
+	return nil
 }
 
-// appendTag appends the entity tag of the answer: of what was asked, and of the tag of each point, which differs whenever
-// a byte of the point does.
+// appendTag appends the entity tag of the answer: of what was asked, and of what the tag of each point is made of, which
+// differs whenever a byte of the point does (wire.AppendETag).
 func (b *batch) appendTag(dst []byte) []byte {
 	b.answer = b.answer[:0]
 	b.each(func(id []byte, s *askedSession) {
@@ -194,7 +218,9 @@ func (b *batch) appendTag(dst []byte) []byte {
 		b.answer = append(b.answer, id...)
 		b.answer = append(b.answer, byte(s.status))
 		if s.status == latest.Found {
-			b.answer = wire.AppendETag(b.answer, &s.point)
+			b.answer = binary.LittleEndian.AppendUint64(b.answer, uint64(s.point.Timestamp))
+			b.answer = binary.LittleEndian.AppendUint64(b.answer, uint64(s.point.ReceivedAt))
+			b.answer = binary.LittleEndian.AppendUint32(b.answer, s.point.Version)
 		}
 	})
 	sum := sha256.Sum256(b.answer)

@@ -6,4 +6,4 @@ import (
 	"lastseen/schema/schematest"
 )
 
-func TestMain(m *testing.M) { schematest.Main(m) }
+func TestMain(m *testing.M) { schematest.Main(m, endSharedBrowser) }

@@ -111,6 +111,8 @@ var matrixRows = []struct{ request, mark, cells string }{
 		"401 | 403 403 403 | 403 403 | 403 403 403 | 403 403 403 | 409 404 404 | 409 404 404"},
 	{"GET " + pathDeviceCredentials + "/events/v1?page_size=1000", "ENDEDCREDENTIAL",
 		"401 | 403 403 403 | 403 403 | 403 403 403 | 403 403 403 | 200+ 200- 200- | 200+ 200- 200-"},
+	{"GET " + pathDeviceCredentials + "/arrivals/v1?device_credential_id=ENDEDCREDENTIAL", `"points":0`,
+		"401 | 403 403 403 | 403 403 | 403 403 403 | 403 403 403 | 200+ 200+ 200+ | 200+ 200+ 200+"},
 
 	// Signing in, and the service itself.
 	{"GET " + pathSession, "org_a",

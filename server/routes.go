@@ -58,6 +58,8 @@ type queue uint8
 const (
 	noQueue     queue = iota // answered from memory, or with a limit of its own
 	queryQueue               // asks ClickHouse for little
+	memoryQueue              // answered from memory, which may take some time, in turns
+	turnQueue                // answered at once, in turns
 	streamQueue              // streams a history
 )
 
@@ -92,9 +94,9 @@ func routes() []route {
 		scoped(schema.ScopeLastSeen, quiet(read(pathLastSeen, "The newest data point of a session", noQueue, 5*time.Second, lastSeen))),
 		scoped(schema.ScopeHistory, read(pathDataPoints, "The data points of a session in a range of time, and its stationary clusters", streamQueue, 10*time.Minute, dataPoints)),
 		scoped(schema.ScopeHistory, read(pathFeed, "The data points of all sessions by their arrival, from one cursor to the next", streamQueue, 10*time.Minute, dataPointsFeed)),
-		scoped(schema.ScopeSessions, read(pathSessionsList, "A page of the sessions that the organisation may see", queryQueue, 20*time.Second, listSessions)),
-		scoped(schema.ScopeSessions, read(pathSessionsGet, "One session", noQueue, 5*time.Second, getSession)),
-		scoped(schema.ScopeSessions, read(pathTypeahead, "Suggestions for a text that is being typed", queryQueue, 20*time.Second, typeahead)),
+		scoped(schema.ScopeSessions, read(pathSessionsList, "A page of the sessions that the organisation may see", memoryQueue, 20*time.Second, listSessions)),
+		scoped(schema.ScopeSessions, read(pathSessionsGet, "One session", turnQueue, 5*time.Second, getSession)),
+		scoped(schema.ScopeSessions, read(pathTypeahead, "Suggestions for a text that is being typed", memoryQueue, 20*time.Second, typeahead)),
 
 		quiet(route{
 			method: fasthttp.MethodPost, path: pathLastSeenBatch, summary: "The newest data points of many sessions",
@@ -122,7 +124,7 @@ func routes() []route {
 
 		probe("/healthz", "Whether the process lives", health),
 		probe("/readyz", "Whether the service can serve", ready),
-		public("/", "Where to look", noQueue, 5*time.Second, index),
+		public("/", "Where to look", turnQueue, 5*time.Second, index),
 	}
 	table = append(table, appRoutes()...)
 	table = append(table, keyRoutes(pathAPIKeys, apiKeys)...)
@@ -157,7 +159,7 @@ func numbered(table []route) []route {
 }
 
 // noRoute stands for every path that is not in the table.
-var noRoute = route{Access: caller.Access{Public: true}, timeout: refusalTimeout, handle: func(*call) error { return problem.NoRoute }}
+var noRoute = route{Access: caller.Access{Public: true}, queue: turnQueue, timeout: refusalTimeout, handle: func(*call) error { return problem.NoRoute }}
 
 // read is a route that an API key may call.
 func read(path, summary string, queue queue, timeout time.Duration, handle func(*call) error) route {
@@ -180,7 +182,7 @@ func public(path, summary string, queue queue, timeout time.Duration, handle fun
 
 // probe is a route that tells a machine how the service is.
 func probe(path, summary string, handle func(*call) error) route {
-	r := quiet(public(path, summary, noQueue, 5*time.Second, handle))
+	r := quiet(public(path, summary, turnQueue, 5*time.Second, handle))
 	r.Probe = true
 	return r
 }
@@ -237,7 +239,16 @@ func keyRoutes(prefix string, kind keyKind) []route {
 		table = append(table, write(prefix+"/update/v1", "Rename "+kind.indefinite+", or narrow what it may do", admin, kind.update),
 			query("/usage/v1", "What "+kind.plural+" are used for", keyUsage))
 	}
+	if kind.kind == schema.KindDeviceCredential {
+		table = append(table, memory(query("/arrivals/v1", "What came with "+kind.indefinite, credentialArrivals)))
+	}
 	return table
+}
+
+// memory is a route that is answered from memory.
+func memory(r route) route {
+	r.queue = noQueue
+	return r
 }
 
 // notAllowed answers a method that the path does not have.

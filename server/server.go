@@ -156,6 +156,8 @@ const (
 	// openHistories is how many histories may be open for each that may be read: the others wait for clients that
 	// are slow to read, and hold no query.
 	openHistories = 8
+	// waitingLists is how many lists from memory wait for a place, which they do in turns.
+	waitingLists = 1024
 	// waitingBatches is how many large batches wait for a place: half a second's worth on a small machine.
 	waitingBatches = 1024
 )
@@ -177,12 +179,15 @@ type Server struct {
 	direct       *directPolls        // nil when every request is logged
 	ids          *idSource
 	queries      *limit.Gate
+	lists        *limit.Gate // requests that are answered from memory and may take some time
 	streams      *limit.Gate // histories that are read
 	open         *limit.Gate // histories, those included that wait for a slow client
 	publicFiles  *limit.Gate // histories without a credential that keep their place while a client is slow
 	waiting      *limit.Gate // requests that wait for a change
 	batches      *limit.Gate // requests for many newest points that are looked up
 	eventPace    *limit.EventPace
+	listTurns    *limit.Turns                 // of lists
+	shortTurns   *limit.Turns                 // of what takes no time and is asked for all the time
 	slots        *limit.Slots                 // connections that poll under overload
 	thinned      map[string]*ratelimit.Bucket // by reason: refusals of which not all are logged
 	stopping     chan struct{}
@@ -193,6 +198,7 @@ type Server struct {
 	identifier   *caller.Identifier
 	rateProblems rateProblems
 	readiness    readiness
+	arrivals     arrivals // what came with device credentials
 	draining     atomic.Bool
 
 	work     context.Context // ends when a shutdown's time is up
@@ -214,6 +220,7 @@ func New(config Config, services Services) *Server {
 		queries: limit.NewGate(limit.GateConfig{
 			Capacity: int64(config.Queries), Reserved: reservedQueries, Waiting: 10 * config.Queries, Wait: config.QueueWait,
 		}),
+		lists:   limit.NewGate(limit.GateConfig{Capacity: int64(runtime.GOMAXPROCS(0)), Waiting: waitingLists, Wait: config.QueueWait}),
 		streams: limit.NewGate(limit.GateConfig{Capacity: int64(config.Histories), Waiting: 5 * config.Histories, Wait: config.QueueWait}),
 		open:    limit.NewGate(limit.GateConfig{Capacity: openHistories * int64(config.Histories)}),
 		batches: limit.NewGate(limit.GateConfig{
@@ -228,6 +235,7 @@ func New(config Config, services Services) *Server {
 	s.counts = newServerCounts(s.routes)
 	s.slots = limit.NewSlots(config.PollWait)
 	s.eventPace = limit.NewEventPace(&s.ids.count)
+	s.listTurns, s.shortTurns = limit.NewTurns(&s.ids.count), limit.NewTurns(&s.ids.count)
 	s.rates, s.rateProblems = limit.NewRates(config.RequestRate, config.FailureRate, config.Now), newRateProblems(&config)
 	s.proxies, s.browsers = config.TrustedProxies, caller.NewBrowsers(services.SignIn, config.PublicURL, config.TLS != nil)
 	s.identifier = caller.NewIdentifier(services.Authenticator, s.browsers, s.rates, s.proxies)

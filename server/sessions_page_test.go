@@ -44,6 +44,7 @@ const sessionsPath = "/console/#/org_a/sessions"
 
 // TestSessionsAreSeenOnTheMap is the sessions page's main story.
 func TestSessionsAreSeenOnTheMap(t *testing.T) {
+	t.Parallel()
 	chromium(t)
 	s := start(t)
 	moving, standing, ended := s.session("org_a", "van-1"), s.session("org_a", "van-2"), s.session("org_a", "van-3")
@@ -53,7 +54,7 @@ func TestSessionsAreSeenOnTheMap(t *testing.T) {
 	s.drive(ended, 2, 10)
 	operator := s.token("org_a", keys.RoleOperator)
 	s.post(pathTerminate+"?session_id="+ended, operator, "", 200)
-	p := newTab(t, base(s))
+	p := newTab(t, base(s), withClipboard)
 	p.allowClipboard()
 	p.signIn(s.link(owner))
 	p.do(says("#session-count", "3 sessions, 1 moving, 1 standing, 1 without a position"), says(".session-list", "36 km/h · 50 %"), says(".chips", "Ended"))
@@ -103,6 +104,7 @@ func TestSessionsAreSeenOnTheMap(t *testing.T) {
 // TestTheMapFollowsWhatChangesByEvents: what moves is told and not asked for, and what is new or has ended is asked for when
 // that is told.
 func TestTheMapFollowsWhatChangesByEvents(t *testing.T) {
+	t.Parallel()
 	chromium(t)
 	s := start(t)
 	session, ends := s.session("org_a", "van-1"), s.session("org_a", "van-2")
@@ -132,6 +134,7 @@ func TestTheMapFollowsWhatChangesByEvents(t *testing.T) {
 
 // TestAPublicLinkShowsOneSession: whoever has the link sees it without an account, and no longer than it is public.
 func TestAPublicLinkShowsOneSession(t *testing.T) {
+	t.Parallel()
 	chromium(t)
 	s := start(t)
 	session := s.session("org_a", "secret-name")
@@ -154,6 +157,7 @@ func TestAPublicLinkShowsOneSession(t *testing.T) {
 
 // TestTheSessionsPageSaysHowThingsAre: without sessions, for a Driver, with a link to nothing.
 func TestTheSessionsPageSaysHowThingsAre(t *testing.T) {
+	t.Parallel()
 	chromium(t)
 	s := start(t)
 	p := newTab(t, base(s))
@@ -170,6 +174,7 @@ func TestTheSessionsPageSaysHowThingsAre(t *testing.T) {
 
 // TestALostConnectionIsSaidAndMended: over a slow line the page shows what it can, and over a cut one since when.
 func TestALostConnectionIsSaidAndMended(t *testing.T) {
+	t.Parallel()
 	chromium(t)
 	s := start(t)
 	session := s.session("org_a", "van-1")
@@ -232,6 +237,7 @@ func (p *tab) processorTime() time.Duration {
 
 // TestTenThousandSessionsStayUsable: all of them move, and the page with them.
 func TestTenThousandSessionsStayUsable(t *testing.T) {
+	t.Parallel()
 	chromium(t)
 	s := start(t)
 	p := newTab(t, base(s))

@@ -15,7 +15,8 @@ import (
 func TestOneOrganisationLeavesTheOthersTheirShare(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(with *setup) { with.config.Queries, with.config.QueueWait = 4, 50*time.Millisecond })
-	key, id := s.key("org_a", schema.KindAPIKey)
+	_, id := s.key("org_a", schema.KindAPIKey)
+	admin := s.token("org_a", keys.RoleAdministrator)
 	fill := func(owner string) (entered int) {
 		for {
 			place, err := s.queries.TryEnter(limit.Request{Owner: owner, Weight: 1})
@@ -29,8 +30,8 @@ func TestOneOrganisationLeavesTheOthersTheirShare(t *testing.T) {
 	if n := fill("org_greedy"); n != 2 {
 		t.Errorf("one organisation gets %d of 4 places", n)
 	}
-	s.get(pathSessionsList, key, http.StatusOK)
+	s.get(pathAPIKeys+"/list/v1", admin, http.StatusOK)
 	fill("org_other")
-	s.get(pathSessionsList, key, http.StatusServiceUnavailable)
-	s.post("/orgs/api_keys/revoke/v1?api_key_id="+id.String(), s.token("org_a", keys.RoleAdministrator), "", http.StatusOK)
+	s.get(pathAPIKeys+"/list/v1", admin, http.StatusServiceUnavailable)
+	s.post("/orgs/api_keys/revoke/v1?api_key_id="+id.String(), admin, "", http.StatusOK)
 }

@@ -137,7 +137,7 @@ func (s *Server) Stats() Stats {
 		Suspensions: uint64(s.counts.suspends.Value()),
 		Admissions: []limit.Stats{
 			s.queries.Stats("queries"), s.streams.Stats("histories"), s.connectionStats(), s.waiting.Stats("long_polls"), s.batches.Stats("batches"), s.slots.Stats(time.Now()),
-			s.open.Stats("open_histories"), s.publicFiles.Stats("public_files"),
+			s.open.Stats("open_histories"), s.publicFiles.Stats("public_files"), s.lists.Stats("lists"),
 		},
 	}
 	for _, r := range s.counts.routes {

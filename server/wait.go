@@ -45,8 +45,14 @@ var waitOutcomes = []string{waitChanged, waitTimedOut, waitDeparted, waitRefused
 // Past the limit on waiting requests, or its owner's share of it, the preference is not applied, as RFC 7240 allows.
 func awaitChange(c *call, id []byte, status latest.Status, point *schema.DataPoint) (_ latest.Status, waited bool, _ error) {
 	patience := waitPreference(c.http.Request.Header.PeekAll(headerPrefer))
-	if patience == 0 || !upToDate(c, status, point) {
+	if patience == 0 {
 		return status, false, nil
+	}
+	if !upToDate(c, status, point) {
+		if len(c.http.Request.Header.Peek(fasthttp.HeaderIfNoneMatch)) == 0 {
+			return status, false, nil // its first one
+		}
+		return takeTurn(c, id, status, point)
 	}
 	outcome := waitChanged
 	defer func() { c.server.counts.waits[outcome].Add(1) }()
@@ -72,7 +78,22 @@ func awaitChange(c *call, id []byte, status latest.Status, point *schema.DataPoi
 			return status, true, err
 		}
 	}
-	return status, true, nil
+	if outcome == waitChanged {
+		status, _, err = takeTurn(c, id, status, point)
+	}
+	return status, true, err
+}
+
+// takeTurn returns what there is in the caller's turn among those who wait for changes: where it comes later, it is looked
+// up and allowed again. Thousands that wait and are woken all the time would leave the processors to nobody else.
+func takeTurn(c *call, id []byte, status latest.Status, point *schema.DataPoint) (_ latest.Status, waited bool, err error) {
+	began := time.Now()
+	if waited, err := c.turn(c.server.shortTurns, longestWait); !waited {
+		return status, false, err
+	}
+	c.waited += time.Since(began)
+	status = look(c, id, point)
+	return status, true, c.stillAllowed()
 }
 
 // upToDate reports whether the caller has what a look-up found.

@@ -93,6 +93,7 @@ type waiters struct {
 	sessions []int         // that are waited for
 	next     int           // connection
 	patience time.Duration // until a waiting request that is not woken counts as forgotten
+	wakes    int           // points that are written
 
 	sent    atomic.Int64
 	mu      sync.Mutex
@@ -104,7 +105,7 @@ type waiters struct {
 
 func newWaiters(on *rig.Service, count int) *waiters {
 	w := &waiters{
-		on: on, count: min(count, rig.MaxWaiters), patience: 10 * time.Second,
+		on: on, count: min(count, rig.MaxWaiters), patience: 10 * time.Second, wakes: wakes,
 		wanted: make(map[int]int64), arrived: make(map[int][]time.Time), woken: make(chan struct{}, waitersASession),
 	}
 	for i := range min(max(w.count/waitersASession, 1), len(on.Catalogue.Orgs)) {
@@ -188,7 +189,7 @@ func (w *waiters) measure(ctx context.Context) (held int64, err error) {
 	if held, err = w.on.Resident(); err != nil {
 		return 0, err
 	}
-	for i := range wakes {
+	for i := range w.wakes {
 		<-tick.C
 		if err := w.wake(ctx, w.sessions[i*7919%len(w.sessions)]); err != nil {
 			return 0, err
@@ -240,8 +241,7 @@ func (w *waiters) waitingFor(session int) int {
 }
 
 func (w *waiters) report(o *record.Outcome, before, held int64) {
-	sorted := slices.Sorted(slices.Values(w.delays))
-	at := func(share float64) float64 { return sorted[min(int(share*float64(len(sorted))), len(sorted)-1)] }
+	at := func(share float64) float64 { return quantile(w.delays, share) }
 	each := float64(held-before) / float64(w.count)
 	o.Add(record.Table{Title: "From the acknowledgement of a point to the answer of a waiting request (less than nothing: it was there first)",
 		Header: []string{"median", "p99", "longest", "memory a waiting request"},

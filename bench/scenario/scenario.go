@@ -43,6 +43,8 @@ var All = []Scenario{
 		func(s *Stage, o *record.Outcome) Runner { return &mixed{Stage: s, o: o} }},
 	{"long-poll", "requests that wait for a session's next point", true,
 		func(s *Stage, o *record.Outcome) Runner { return &longPoll{s, o} }},
+	{"changes", "events about whole organisations while points arrive, and polls beside them", true,
+		func(s *Stage, o *record.Outcome) Runner { return &changes{Stage: s, o: o} }},
 	{"revocation", "how soon a revoked key is refused", true,
 		func(s *Stage, o *record.Outcome) Runner { return &revocation{s, o} }},
 	{"ingest", "points from the socket to the disk", true,

@@ -33,6 +33,8 @@ type Settings struct {
 	SizeDirs []string
 	// Waiters is the number of waiting requests of the long poll.
 	Waiters int
+	// Attacks are the names of those that tenants runs; empty means all.
+	Attacks []string
 	// Revocations is how many keys the revocation scenario revokes.
 	Revocations int
 	// Baselines are the names of what lastseen is compared with; empty means every one that is there.

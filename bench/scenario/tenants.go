@@ -54,7 +54,11 @@ func (s *tenants) Run(ctx context.Context) (err error) {
 	if err := in.prepare(ctx); err != nil {
 		return err
 	}
-	attacks := append([]attack{{name: "alone"}}, in.attacks()...)
+	attacks, err := in.chosen(s.Attacks)
+	if err != nil {
+		return err
+	}
+	attacks = append([]attack{{name: "alone"}}, attacks...)
 	felt := make([]*experience, len(attacks))
 	for i := range felt {
 		felt[i] = newExperience()

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,7 +36,9 @@ const (
 	lateConnections  = 8
 	lateMonths       = 322     // one point each
 	mostStored       = 100_000 // points of the long history
-	repeatingBodies  = 4       // connections, each with its part of the repeated points
+	jumpConnections  = 8
+	jumpSessions     = 100 // one late point each
+	repeatingBodies  = 4   // connections, each with its part of the repeated points
 	listConnections  = 150
 	mostLongPolls    = 5_000
 	wakingPoints     = 500
@@ -51,6 +55,7 @@ func (i *intrusion) attacks() []attack {
 	return []attack{
 		{"unfinished bodies", fmt.Sprintf("%d bodies of points that are begun and never finished", unfinishedBodies), i.unfinished},
 		{"late points", fmt.Sprintf("bodies of %d points, one a month, over %d connections", lateMonths, lateConnections), i.late},
+		{"jumps", fmt.Sprintf("bodies of %d late points, one a session, that jump about and are judged, over %d connections", i.jumping(), jumpConnections), i.jumps},
 		{"repeats", fmt.Sprintf("%d stored points again and again over %d connections", i.stored, repeatingBodies), i.repeats},
 		{"lists", fmt.Sprintf("searches in sessions/list over %d connections", listConnections), i.lists},
 		{"long polls", fmt.Sprintf("%d long polls, woken all the time", i.waiters), i.longPolls},
@@ -60,6 +65,23 @@ func (i *intrusion) attacks() []attack {
 		{"silent connections", fmt.Sprintf("%d connections that say nothing", i.silent), i.silence},
 		{"readiness", fmt.Sprintf("/readyz over %d connections", probers), i.readiness},
 	}
+}
+
+// chosen are those of some names, or all.
+func (i *intrusion) chosen(names []string) ([]attack, error) {
+	all := i.attacks()
+	if len(names) == 0 {
+		return all, nil
+	}
+	var chosen []attack
+	for _, name := range names {
+		at := slices.IndexFunc(all, func(a attack) bool { return a.name == name })
+		if at < 0 {
+			return nil, fmt.Errorf("there is no attack %q", name)
+		}
+		chosen = append(chosen, all[at])
+	}
+	return chosen, nil
 }
 
 // intrusion is what the attacks share.
@@ -146,8 +168,20 @@ func (i *intrusion) longHistory() (session int, from int64) {
 // prepare writes the long history.
 func (i *intrusion) prepare(ctx context.Context) error {
 	session, from := i.longHistory()
-	return i.write(ctx, i.stored, func(number int) (int, int64) { return session, from + int64(number)*1000 })
+	if err := i.write(ctx, i.stored, func(number int) (int, int64) { return session, from + int64(number)*1000 }); err != nil {
+		return err
+	}
+	for _, session := range i.sessions[:i.jumping()] { // of the others points are not judged
+		id := url.Values{"session_id": {string(i.on.Catalogue.ID(session))}}
+		if err := i.on.API.Call(ctx, http.MethodPost, traffic.PathUpdateSession, id, i.on.API.Token(intruder), map[string]string{"outliers": "flag"}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
+
+// jumping is how many of the intruder's sessions, the first ones, have points that jump.
+func (i *intrusion) jumping() int { return min(jumpSessions, len(i.sessions)/2) }
 
 // recover returns when what the intruder has left behind in the service is written: its points are in the order
 // in which they came.
@@ -194,6 +228,16 @@ func (i *intrusion) late(ctx context.Context) error {
 		i.serial++
 		return i.points(b, lateMonths, func(number int) (int, int64) {
 			return i.sessions[int(i.serial)%len(i.sessions)], time.Date(newest.Year(), newest.Month()-time.Month(number), 1, 0, 0, 0, 0, time.UTC).UnixMilli() + i.serial
+		})
+	})
+}
+
+// jumps writes points between stored ones: each lies where its time says, which is nowhere near its neighbours.
+func (i *intrusion) jumps(ctx context.Context) error {
+	return i.flood(ctx, jumpConnections, func(_ int, b []byte) []byte {
+		i.serial++
+		return i.points(b, i.jumping(), func(number int) (int, int64) {
+			return i.sessions[number], i.newest - 10*time.Minute.Milliseconds() + i.serial
 		})
 	})
 }

@@ -9,11 +9,12 @@ import (
 
 // The routes that loads are made of.
 const (
-	PathLastSeen   = "/tracking/timeseries/session_by_device/last_seen/v1"
-	PathDataPoints = "/tracking/timeseries/session_by_device/data_points/v1"
-	PathFeed       = "/tracking/timeseries/session_by_device/data_points_feed/v1"
-	PathIngest     = "/tracking/timeseries/session_by_device/ingest/v1"
-	PathOutlier    = "/tracking/timeseries/session_by_device/outlier/v1"
+	PathLastSeen      = "/tracking/timeseries/session_by_device/last_seen/v1"
+	PathDataPoints    = "/tracking/timeseries/session_by_device/data_points/v1"
+	PathFeed          = "/tracking/timeseries/session_by_device/data_points_feed/v1"
+	PathIngest        = "/tracking/timeseries/session_by_device/ingest/v1"
+	PathOutlier       = "/tracking/timeseries/session_by_device/outlier/v1"
+	PathUpdateSession = "/tracking/sessions/update/v1"
 )
 
 // ForeignEvery is how often a poll asks for another organisation's session instead: one in so many

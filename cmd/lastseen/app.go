@@ -270,7 +270,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	})
 	histories := history.New(db, lastSeen, history.Options{
 		CursorKey: issuer.DeriveKey("history cursors"), Watermark: writer, Limits: a.config.historyLimits,
-		Retention: a.config.schema.Retention,
+		Retention: a.config.schema.Retention, Folder: a.config.schema.DataDir, Reserve: a.config.schema.DiskReserve,
 	})
 	a.onStop("the feeds that wait", func(context.Context) error { return histories.Close() })
 	return server.Services{

@@ -42,6 +42,7 @@ type benchRunCommand struct {
 	WarmUp      time.Duration `default:"1s" help:"What runs before each turn and is not recorded (default ${default})."`
 	Rate        int           `default:"20000" placeholder:"POINTS" help:"Points a second that are written beside polls (default ${default})."`
 	Waiters     int           `default:"10000" help:"Waiting requests of long-poll (default ${default})."`
+	Attacks     []string      `placeholder:"NAME" help:"Attacks of tenants, such as 'late points'; all when none is named."`
 	Revocations int           `default:"50" help:"Keys that revocation revokes (default ${default})."`
 	Soak        time.Duration `default:"1m" help:"Length of soak (default ${default})."`
 	Pin         bool          `help:"Keep the load generator and the servers on different processors."`
@@ -78,7 +79,7 @@ func (c *benchRunCommand) Run(ctx context.Context, std streams) error {
 	config.PointsPerSession, config.HistoryPoints, config.Zipf, config.Seed = c.PointsPerSession, c.HistoryPoints, c.Zipf, c.Seed
 	config.SizeDirs, config.ClickHouse = c.SizeDirs, c.ClickHouse
 	config.Connections, config.Workers, config.Rounds, config.Duration, config.WarmUp = c.Connections, c.Workers, c.Rounds, c.Duration, c.WarmUp
-	config.Rate, config.Waiters, config.Revocations, config.Soak, config.Pin = c.Rate, c.Waiters, c.Revocations, c.Soak, c.Pin
+	config.Rate, config.Waiters, config.Attacks, config.Revocations, config.Soak, config.Pin = c.Rate, c.Waiters, c.Attacks, c.Revocations, c.Soak, c.Pin
 	config.Dir, config.Record, config.JSON = c.WorkDir, c.Record, c.JSON
 	config.Command, config.Commit = withoutSecrets(os.Args), c.Commit
 	config.Output, config.Progress = std.out, std.err

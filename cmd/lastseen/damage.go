@@ -52,7 +52,10 @@ func (w *damageWatch) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	deny := false
+	deny, err := w.count(ctx)
+	if err != nil {
+		return err
+	}
 	for _, part := range parts {
 		deny = deny || part.HeldKeys()
 		w.say(part)
@@ -60,6 +63,30 @@ func (w *damageWatch) look(ctx context.Context) error {
 	deny = deny && !w.app.config.acceptDamage
 	w.authenticator.Deny(deny)
 	return nil
+}
+
+// count looks whether something that was written of keys is gone without a trace, and reports whether the loss is to be
+// accepted first.
+func (w *damageWatch) count(ctx context.Context) (deny bool, err error) {
+	missing, err := w.keys.Missing(ctx)
+	if err != nil || len(missing) == 0 {
+		return false, err
+	}
+	log := w.app.config.log
+	for _, m := range missing {
+		switch what := m.String(); {
+		case w.said[what]:
+		case w.app.config.acceptDamage:
+			log.Warn("stored keys are incomplete; it is accepted that what is missing is lost", "missing", what)
+		default:
+			log.Error("stored keys are incomplete: all keys are refused until you have revoked anew what may be missing and start once with --accept-damage (docs/operating.md, damage)", "missing", what)
+		}
+		w.said[m.String()] = true
+	}
+	if !w.app.config.acceptDamage {
+		return true, nil
+	}
+	return false, w.keys.AcceptMissing(ctx, missing)
 }
 
 // say names a part in the log, once.

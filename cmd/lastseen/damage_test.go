@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -64,6 +65,83 @@ func TestDamagedKeysAreRefusedUntilTheLossIsAccepted(t *testing.T) {
 		if n := strings.Count(s.log.String(), run.said); n == 0 {
 			t.Errorf("with %v the log says nothing of it:\n%s", run.flags, s.log.String())
 		}
+	}
+}
+
+// TestALossOfKeysWithoutATraceIsNoticed removes what was written last of the stored keys while the service is down, the
+// revocation in both of its places. Nothing that can be read tells of it, and nobody is let in until it is accepted.
+func TestALossOfKeysWithoutATraceIsNoticed(t *testing.T) {
+	t.Parallel()
+	schematest.OnlyOn(t, schematest.Embedded, "it removes files of the engine")
+	dir := t.TempDir()
+	s, err := startService(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"LASTSEEN_SERVER=" + s.base, "LASTSEEN_TOKEN=" + s.token(t, "org_damaged", keys.RoleOwner)}
+	revoked := strings.TrimSpace(mustRun(t, env, "keys", "create", "--name", "revoked", "--expires-in", "1d"))
+	var listed []struct {
+		ID string `json:"_id"`
+	}
+	if err := json.Unmarshal([]byte(mustRun(t, env, "keys", "list", "--json")), &listed); err != nil || len(listed) != 1 {
+		t.Fatalf("%d keys are listed, error %v", len(listed), err)
+	}
+	mustRun(t, env, "keys", "revoke", "--id", listed[0].ID)
+	if err := s.terminate(); err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range []string{"api_keys", "api_key_events"} {
+		removeLastPart(t, filepath.Join(dir, "clickhouse", "data", "lastseen", table))
+	}
+	for _, run := range []struct {
+		flags []string
+		ready int
+		said  string
+	}{
+		{nil, 503, "1 of the 2 writes to api_keys are missing"},
+		{[]string{"--accept-damage"}, 200, "it is accepted"},
+		{nil, 200, "listen"},
+	} {
+		s, err := startService(dir, run.flags...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := status(t, s.base+"/readyz"); got != run.ready {
+			t.Errorf("with %v /readyz answers %d, want %d", run.flags, got, run.ready)
+		}
+		got, answer, err := s.do(t.Context(), http.MethodGet, "/tracking/sessions/list/v1", nil, revoked, "")
+		if err != nil || run.ready == 503 && got != 503 {
+			t.Errorf("with %v the key that was revoked gets %d %s, error %v, want 503", run.flags, got, answer, err)
+		}
+		if err := s.terminate(); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(s.log.String(), run.said) {
+			t.Errorf("with %v the log does not say %q:\n%s", run.flags, run.said, s.log.String())
+		}
+	}
+}
+
+// removeLastPart removes the part of a table that holds what was written last.
+func removeLastPart(t *testing.T, table string) {
+	t.Helper()
+	table, err := filepath.EvalSymlinks(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts, err := filepath.Glob(filepath.Join(table, "all_*"))
+	if err != nil || len(parts) == 0 {
+		t.Fatalf("the table's parts are %v, error %v", parts, err)
+	}
+	last, newest := "", 0
+	for _, part := range parts {
+		var from, to, level int
+		if _, err := fmt.Sscanf(filepath.Base(part), "all_%d_%d_%d", &from, &to, &level); err == nil && to > newest {
+			last, newest = part, to
+		}
+	}
+	if err := os.RemoveAll(last); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -29,7 +29,7 @@ func (s *Service) RepairRevocations(ctx context.Context) (int, error) {
 		return 0, schema.Unavailable.Because(err)
 	}
 	for _, key := range lost {
-		if err := s.config.DB.RevokeAPIKey(ctx, key.Hash, key.At, key.UserID); err != nil {
+		if err := s.config.DB.RestoreRevocation(ctx, key); err != nil {
 			return 0, schema.Unavailable.Because(fmt.Errorf("revoke a key again: %w", err))
 		}
 		if err := s.config.Channel.Publish(ctx, Notice{Kind: NoticeRevoked, Hash: key.Hash, ExpiresAt: key.ExpiresAt}); err != nil {
@@ -37,4 +37,30 @@ func (s *Service) RepairRevocations(ctx context.Context) (int, error) {
 		}
 	}
 	return len(lost), nil
+}
+
+// Missing returns what was written of keys and is gone. It fails with schema.Unavailable.
+func (s *Service) Missing(ctx context.Context) ([]schema.MissingRows, error) {
+	missing, err := s.config.DB.CountKeys(ctx)
+	if err != nil {
+		return nil, schema.Unavailable.Because(err)
+	}
+	return missing, nil
+}
+
+// AcceptMissing makes what is missing count no more. It fails with schema.Unavailable.
+func (s *Service) AcceptMissing(ctx context.Context, missing []schema.MissingRows) error {
+	if err := s.config.DB.AcceptMissing(ctx, missing); err != nil {
+		return schema.Unavailable.Because(err)
+	}
+	return nil
+}
+
+// count makes what was written of keys so far count, so that its loss is noticed. A right that is taken away is
+// acknowledged after it.
+func (s *Service) count(ctx context.Context) error {
+	if err := s.config.DB.StoreKeyCounts(ctx); err != nil {
+		return schema.Unavailable.Because(err)
+	}
+	return nil
 }

@@ -8,6 +8,14 @@ import (
 	"lastseen/schema"
 )
 
+// eventOf is what somebody did to a key.
+func eventOf(key *schema.APIKey, action schema.KeyAction, userID string, at time.Time) schema.KeyEvent {
+	return schema.KeyEvent{
+		ID: eventID(key, action, at), OrgID: key.OrgID, Kind: key.Kind, KeyID: key.ID,
+		Name: key.Name, Prefix: key.Prefix, Action: action, UserID: userID, At: at,
+	}
+}
+
 // eventID derives an event's id from what happened, so that the same event has the same id however
 // often it is written. Its layout is that of other ids.
 func eventID(key *schema.APIKey, action schema.KeyAction, at time.Time) (id schema.ID) {

@@ -98,5 +98,5 @@ func (s *Service) end(ctx context.Context, actor *keys.Principal, key schema.API
 	if err := s.config.Channel.Publish(ctx, notice); err != nil {
 		return schema.Unavailable.Because(fmt.Errorf("announce the end of a key: %w", err))
 	}
-	return nil
+	return s.count(ctx)
 }

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"lastseen/keys"
 	"lastseen/schema"
 	"lastseen/schema/keyedlock"
@@ -197,7 +199,8 @@ func (s *Service) Revoke(ctx context.Context, actor *keys.Principal, kind schema
 	if err != nil {
 		return Record{}, err
 	}
-	if key.RevokedAt.IsZero() {
+	again := !key.RevokedAt.IsZero()
+	if !again {
 		key.RevokedAt, key.RevokedByUserID = s.now(), actor.UserID
 		if err := s.config.DB.RevokeAPIKey(ctx, key.Hash, key.RevokedAt, key.RevokedByUserID); err != nil {
 			return Record{}, schema.Unavailable.Because(fmt.Errorf("revoke a key: %w", err))
@@ -212,7 +215,12 @@ func (s *Service) Revoke(ctx context.Context, actor *keys.Principal, kind schema
 		return Record{}, schema.Unavailable.Because(fmt.Errorf("announce a revocation: %w", err))
 	}
 	s.propagation.ObserveSince(published)
-	if err := s.recordEvent(ctx, key, schema.KeyRevoked, key.RevokedByUserID, key.RevokedAt); err != nil {
+	event := eventOf(&key, schema.KeyRevoked, key.RevokedByUserID, key.RevokedAt)
+	event.Again = again
+	all, ctx := errgroup.WithContext(ctx)
+	all.Go(func() error { return s.record(ctx, event) })
+	all.Go(func() error { return s.count(ctx) })
+	if err := all.Wait(); err != nil {
 		return Record{}, err
 	}
 	return recordOf(key, s.config.Now()), nil
@@ -249,12 +257,15 @@ func (s *Service) now() time.Time {
 	return s.config.Now().UTC().Truncate(time.Millisecond)
 }
 
-// recordEvent writes an event. Writing it again changes nothing.
+// recordEvent writes a new event.
 func (s *Service) recordEvent(ctx context.Context, key schema.APIKey, action schema.KeyAction, userID string, at time.Time, changed ...string) error {
-	event := schema.KeyEvent{
-		ID: eventID(&key, action, at), OrgID: key.OrgID, Kind: key.Kind, KeyID: key.ID,
-		Name: key.Name, Prefix: key.Prefix, Action: action, UserID: userID, At: at, Changed: changed,
-	}
+	event := eventOf(&key, action, userID, at)
+	event.Changed = changed
+	return s.record(ctx, event)
+}
+
+// record writes an event. Writing it again changes nothing.
+func (s *Service) record(ctx context.Context, event schema.KeyEvent) error {
 	if err := s.config.DB.InsertKeyEvent(ctx, event); err != nil {
 		return schema.Unavailable.Because(fmt.Errorf("record what was done to a key: %w", err))
 	}

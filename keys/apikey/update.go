@@ -55,6 +55,9 @@ func (s *Service) Update(ctx context.Context, actor *keys.Principal, kind schema
 	if err := s.config.Channel.Publish(ctx, notice); err != nil {
 		return Record{}, schema.Unavailable.Because(fmt.Errorf("announce a change to a key: %w", err))
 	}
+	if err := s.count(ctx); err != nil {
+		return Record{}, err
+	}
 	return recordOf(next, s.config.Now()), nil
 }
 

@@ -1,9 +1,11 @@
 package history
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
+	"os"
 	"time"
 
 	"lastseen/query/history/format"
@@ -96,6 +98,8 @@ type Reader struct {
 	watermark Watermark
 	limits    Limits
 	retained  time.Duration
+	folder    string
+	reserve   int64
 	runs      *runs // nil where others may mark points
 }
 
@@ -113,6 +117,10 @@ type Options struct {
 	// Retention is how long points are kept after their timestamp; 0 means for ever. Older ones, which
 	// ClickHouse drops only when it merges, are in no answer.
 	Retention time.Duration
+	// Folder is where large feeds are sorted, in files without names; empty is the system's folder for such files. They
+	// leave Reserve bytes of its file system free.
+	Folder  string
+	Reserve int64
 }
 
 // New returns a Reader of the histories in db.
@@ -129,7 +137,7 @@ func New(db *schema.DB, access Access, options Options) *Reader {
 		runs: waiting,
 		db:   db, access: access,
 		cursors: cursors{options.CursorKey}, watermark: options.Watermark, limits: options.Limits,
-		retained: options.Retention,
+		retained: options.Retention, folder: cmp.Or(options.Folder, os.TempDir()), reserve: options.Reserve,
 	}
 }
 

@@ -43,9 +43,11 @@ type page struct {
 	start, end int64            // timestamps, the start inclusive, Unix milliseconds
 	arrivals   *schema.Arrivals // of OrderReceived, nil otherwise
 	ends       []schema.Receipt // of this page of a feed and of those that follow, where they are known
-	first      bool             // no other is before it
-	whole      bool             // it is all that was asked for
-	next       string           // the cursor of the page that follows, empty for none
+	steps      []int64          // of the times of arrival of the points of these pages, and how many those are
+	counted    int64
+	first      bool   // no other is before it
+	whole      bool   // it is all that was asked for
+	next       string // the cursor of the page that follows, empty for none
 }
 
 // openSessions finds out whose points are wanted.
@@ -173,12 +175,15 @@ func (s *Stream) openFeed(after schema.Receipt) error {
 		}
 	}
 	if s.run == nil {
-		// ClickHouse sorts what it gives, which takes memory by the point, so there is always a limit.
-		ends, err := s.history.db.ReceivedPageEnds(s.ctx, arrivals, s.feedLimit(), pages)
+		// What is sorted takes memory by the point, so there is always a limit.
+		found, err := s.history.db.ReceivedPages(s.ctx, arrivals, s.feedLimit(), pages)
 		if err != nil {
 			return s.failure(err)
 		}
-		s.page.ends = ends
+		s.page.ends, s.page.steps, s.page.counted = found.Ends, found.Steps, found.Points
+		if found.Complete {
+			s.page.ends = append(s.page.ends, arrivals.Through)
+		}
 	}
 	if len(s.page.ends) > 0 {
 		arrivals.Through = s.page.ends[0]

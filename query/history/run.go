@@ -7,11 +7,13 @@ import (
 	"sync"
 	"time"
 
+	"lastseen/query/history/arrival"
 	"lastseen/schema"
 )
 
 // A run is a query over several pages of a feed, for who pulls a long time of arrival: rows lie by session, so a page costs
-// nearly as much as several. Between two pages it waits for the request that goes on, and gives the same points as the
+// nearly as much as several. Where there is room for a file its points are read as they are stored and sorted here, which
+// takes a fraction of what ClickHouse needs for that; otherwise ClickHouse sorts them. Between two pages it waits for the request that goes on, and gives the same points as the
 // pages by themselves, because nothing arrives at a time that is settled. Who does not go on soon, or marks points
 // meanwhile, or asks for something else, leaves it to be closed.
 type run struct {
@@ -21,7 +23,7 @@ type run struct {
 	limit  int
 	marked uint64 // what Watermark.Marked said before it began
 
-	query  *schema.PointReader
+	query  pointSource
 	cancel context.CancelFunc // ends the query, and is called when it is closed
 	ends   []schema.Receipt   // the last places of the pages that are left
 	begun  bool               // query has the first point of the page that comes next
@@ -32,10 +34,10 @@ type run struct {
 
 const (
 	// runPages is how many pages a run has at most, and leastRunPage how many points at least.
-	runPages     = 10
+	runPages     = 12
 	leastRunPage = 50_000
 	// runPatience is how long a run waits for the next page to be asked for, and mostRuns how many wait, each with a
-	// query that ClickHouse holds; one of an organisation.
+	// file or a query that ClickHouse holds; one of an organisation.
 	runPatience = 5 * time.Second
 	mostRuns    = 2
 )
@@ -124,15 +126,21 @@ func (s *Stream) runnable() bool {
 	return r.AllSessions && r.Scope == schema.Owned && s.feedLimit() >= leastRunPage && r.Format.Export() == "" && s.history.runs != nil
 }
 
+// sortable reports whether a run's points may be sorted here.
+func (s *Stream) sortable() bool {
+	h := s.history
+	return s.runnable() && len(s.page.ends) > 0 && s.page.counted >= leastRunPage && arrival.Room(h.folder, s.page.counted, h.reserve)
+}
+
 // beginRun begins a query over pages of which the ends are known, the last of them included.
-func (s *Stream) beginRun(ends []schema.Receipt) error {
-	r := &s.request
+func (s *Stream) beginRun() error {
+	r, ends := &s.request, s.page.ends
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.ctx))
 	begun := &run{orgID: r.OrgID, scope: r.Scope, after: r.ReceivedAfter, limit: s.feedLimit(), marked: s.history.watermark.Marked(), cancel: cancel, ends: ends}
 	wanted := *s.page.arrivals
 	wanted.Through = ends[len(ends)-1]
 	s.follow(begun)
-	query, err := s.history.db.ReadReceived(ctx, wanted)
+	query, err := s.openRun(ctx, wanted)
 	if err != nil {
 		s.run = nil
 		s.unfollow()
@@ -141,6 +149,30 @@ func (s *Stream) beginRun(ends []schema.Receipt) error {
 	}
 	begun.query, s.query = query, query
 	return nil
+}
+
+// openRun returns the points of a run in the order of their arrival.
+func (s *Stream) openRun(ctx context.Context, wanted schema.Arrivals) (pointSource, error) {
+	db := s.history.db
+	if !s.sortable() {
+		query, err := db.ReadReceived(ctx, wanted)
+		if err != nil {
+			return nil, err
+		}
+		return query, nil
+	}
+	stored, err := db.ReadReceivedAsStored(ctx, wanted)
+	if err != nil {
+		return nil, err
+	}
+	sorter, err := arrival.Sort(s.history.folder, s.page.steps, stored)
+	if err = errors.Join(err, stored.Close()); err != nil {
+		if sorter != nil {
+			err = errors.Join(err, sorter.Close())
+		}
+		return nil, err
+	}
+	return sorter, nil
 }
 
 // follow makes a run end with the request, until leaveRun.

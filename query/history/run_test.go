@@ -3,7 +3,10 @@ package history_test
 import (
 	"bytes"
 	"io"
+	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -94,6 +97,11 @@ func TestAQueryThatGoesOnFromPageToPageGivesTheSame(t *testing.T) {
 		}
 	}
 	equal("in one go", feedPages(t, h, whole, func(int) {}))
+	noRoom := history.New(db, table, history.Options{Watermark: writer, Reserve: math.MaxInt64})
+	equal("sorted by ClickHouse", feedPages(t, noRoom, whole, func(int) {}))
+	if err := noRoom.Close(); err != nil {
+		t.Error(err)
+	}
 	equal("slowly", feedPages(t, h, func(stream *history.Stream, w io.Writer) error {
 		return whole(stream, writerFunc(func(p []byte) (int, error) {
 			if rng.IntN(100) == 0 {
@@ -129,39 +137,73 @@ func TestAQueryThatGoesOnFromPageToPageGivesTheSame(t *testing.T) {
 	}
 }
 
-// TestAQueryThatNobodyGoesOnWithEnds when the next page is not asked for, when the client leaves within a page, and when the
-// service stops.
-func TestAQueryThatNobodyGoesOnWithEnds(t *testing.T) {
+// sorting counts the files in a folder that have no name and are open.
+func sorting(t *testing.T, folder string) (open int) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil || len(files) == 0 {
+		t.Skip("which files are open cannot be told here")
+	}
+	for _, file := range files {
+		if to, err := os.Readlink(file); err == nil && strings.HasPrefix(to, folder+"/") {
+			open++
+		}
+	}
+	return open
+}
+
+// TestARunThatNobodyGoesOnWithEnds when the next page is not asked for, when the client leaves within a page, and when the
+// service stops, whether it is sorted here or by ClickHouse.
+func TestARunThatNobodyGoesOnWithEnds(t *testing.T) {
 	t.Parallel()
 	table, db, _ := busyDay(t)
-	h := history.New(db, table, history.Options{Watermark: new(writing)})
-	request := fleetFeed(schema.Owned)
-	request.Limit, request.Format = 50_000, format.CSV
-	pull(t, h, request)
-	pulled := time.Now()
-	// On a server, and after a while, it may be through already.
-	if querytest.Running(t, db) == 0 && schematest.Layout() == schematest.Embedded && time.Since(pulled) < 3*time.Second {
-		t.Error("no query waits for the next page")
-	}
-	querytest.AwaitNoneRunning(t, db)
+	for _, reserve := range []int64{0, math.MaxInt64} {
+		folder := t.TempDir()
+		h := history.New(db, table, history.Options{Watermark: new(writing), Folder: folder, Reserve: reserve})
+		request := fleetFeed(schema.Owned)
+		request.Limit, request.Format = 50_000, format.CSV
+		awaitEnd := func() {
+			t.Helper()
+			querytest.AwaitNoneRunning(t, db)
+			tick := time.NewTicker(5 * time.Millisecond)
+			defer tick.Stop()
+			for sorting(t, folder) > 0 {
+				select {
+				case <-tick.C:
+				case <-t.Context().Done():
+					t.Fatal("a file that a feed was sorted in stays open")
+				}
+			}
+		}
+		pull(t, h, request)
+		pulled := time.Now()
+		if reserve == 0 && sorting(t, folder) == 0 && time.Since(pulled) < 3*time.Second {
+			t.Error("no file waits for the next page")
+		}
+		// On a server, and after a while, it may be through already.
+		if reserve > 0 && querytest.Running(t, db) == 0 && schematest.Layout() == schematest.Embedded && time.Since(pulled) < 3*time.Second {
+			t.Error("no query waits for the next page")
+		}
+		awaitEnd()
 
-	stream, err := h.Open(t.Context(), request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := stream.Next(); err != nil {
-		t.Error(err)
-	}
-	if err := stream.Close(); err != nil {
-		t.Error(err)
-	}
-	querytest.AwaitNoneRunning(t, db)
+		stream, err := h.Open(t.Context(), request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stream.Next(); err != nil {
+			t.Error(err)
+		}
+		if err := stream.Close(); err != nil {
+			t.Error(err)
+		}
+		awaitEnd()
 
-	pull(t, h, request)
-	if err := h.Close(); err != nil {
-		t.Error(err)
+		pull(t, h, request)
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+		awaitEnd()
+		pull(t, h, request) // one that was open
+		awaitEnd()
 	}
-	querytest.AwaitNoneRunning(t, db)
-	pull(t, h, request) // one that was open
-	querytest.AwaitNoneRunning(t, db)
 }

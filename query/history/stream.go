@@ -36,18 +36,26 @@ type Stream struct {
 	made   int64 // bytes, those of the piece included
 	points int64 // made
 
-	query    *schema.PointReader // nil while there is none, and where there is a file
-	run      *run                // that query is the one of, nil where it is of this page only
-	unfollow func() bool         // lets the run outlive the request
-	file     io.ReadCloser       // what ClickHouse writes; nil once it is closed
-	encoder  *wire.PointEncoder  // used by JSON
-	finder   *stays.Finder       // used by JSON
-	stays    []stays.Stay        // those still to be written
-	search   *staySearch         // nil but while the range is looked at once more
-	track    schema.ID           // whose points a format is in the middle of, the zero one for nobody's
+	query    pointSource        // nil while there is none, and where there is a file
+	run      *run               // that query is the one of, nil where it is of this page only
+	unfollow func() bool        // lets the run outlive the request
+	file     io.ReadCloser      // what ClickHouse writes; nil once it is closed
+	encoder  *wire.PointEncoder // used by JSON
+	finder   *stays.Finder      // used by JSON
+	stays    []stays.Stay       // those still to be written
+	search   *staySearch        // nil but while the range is looked at once more
+	track    schema.ID          // whose points a format is in the middle of, the zero one for nobody's
 	closed   bool
 
 	staysMade bool // some stays were written
+}
+
+// pointSource is a query's points, or those of a run. Next, Point and Err are as in schema.PointReader.
+type pointSource interface {
+	Next() bool
+	Point() *schema.DataPoint
+	Err() error
+	Close() error
 }
 
 // failure tells a request that has ended, and one for too much, from a ClickHouse that failed.
@@ -98,8 +106,8 @@ func (s *Stream) openPoints() (err error) {
 	switch {
 	case s.run != nil:
 		s.query = s.run.query
-	case len(s.page.ends) > 1:
-		return s.beginRun(s.page.ends)
+	case s.runnable() && (len(s.page.ends) > 1 || s.sortable()):
+		return s.beginRun()
 	case s.page.arrivals != nil:
 		s.query, err = db.ReadReceived(s.ctx, *s.page.arrivals)
 	case r.BucketSeconds > 0:

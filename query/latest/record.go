@@ -24,6 +24,7 @@ const (
 	hasPoint
 	isStale  // point may have been marked since: its checkpoint must not be believed
 	hasEnded // it was terminated, or its scheduled termination came due
+	hasMoved // it is among its owner's moves
 )
 
 func (r *record) set(flag recordFlags, on bool) {
@@ -44,6 +45,14 @@ func (r *record) status() Status {
 		return Found
 	}
 	return NoPoint
+}
+
+// seenAt returns the timestamp of what is shown of the record, NotSeen for nothing.
+func (r *record) seenAt() int64 {
+	if r.status() != Found {
+		return NotSeen
+	}
+	return r.point.Timestamp
 }
 
 // publish takes note of a point.

@@ -18,6 +18,7 @@ import (
 type records struct {
 	seed   maphash.Seed
 	shards [shardCount]shard
+	moves  moves
 }
 
 const (
@@ -188,7 +189,10 @@ func (t *records) update(id schema.ID, change func(*record)) (changelog.Ref, *en
 	*r = record{}
 	r.unpack(&words)
 	r.point.SessionID = id
+	owner, seen := r.owner, r.seenAt()
 	change(r)
+	moved := r.owner != 0 && !r.has(hasMoved) && (owner == 0 || r.seenAt() != seen)
+	r.set(hasMoved, moved || r.has(hasMoved))
 	r.pack(&words)
 	e.sequence.Add(1)
 	for i := range words {
@@ -199,7 +203,11 @@ func (t *records) update(id schema.ID, change func(*record)) (changelog.Ref, *en
 		slot.Store(tag(hash)<<32 | uint64(s.used+1))
 		s.used++
 	}
-	return refOf(hash>>(64-shardBits), number), e
+	ref := refOf(hash>>(64-shardBits), number)
+	if moved { // under the lock, so that nobody takes another change of the session for one that is noted
+		t.moves.of(r.owner).add(ref)
+	}
+	return ref, e
 }
 
 // refBits is how many bits of a Ref say which record of a shard is meant: one shard holds at most so many sessions.

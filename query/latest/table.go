@@ -337,3 +337,9 @@ func (t *Table) SeenAt(spots []uint32, at []int64) {
 		spots, at = spots[n:], at[n:]
 	}
 }
+
+// Moved returns the spots of an organisation's own sessions of which SeenAt has come to say something else since Moved
+// last returned them. Of one that changes meanwhile either this call or the next one tells.
+func (t *Table) Moved(orgID string) []uint32 {
+	return t.records.takeMoves(t.orgs.number(orgID))
+}

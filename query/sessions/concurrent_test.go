@@ -5,7 +5,9 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
+	"lastseen/query/querytest"
 	"lastseen/query/sessions"
 	"lastseen/schema"
 )
@@ -64,4 +66,35 @@ func TestListsWhileEverythingChanges(t *testing.T) {
 	writers.Wait()
 	close(done)
 	readers.Wait()
+}
+
+// TestAListKnowsEveryPointThatWasAcknowledgedBeforeIt: however many lists take over at the same time what others wrote.
+func TestAListKnowsEveryPointThatWasAcknowledgedBeforeIt(t *testing.T) {
+	t.Parallel()
+	s := newService()
+	all := populate(rand.New(rand.NewPCG(8, 1)), s)
+	begin := s.clock.Now()
+	var everybody sync.WaitGroup
+	for n := range 4 {
+		everybody.Go(func() {
+			for i := range 300 {
+				session, at := all[(4*i+n)%len(all)], begin.Add(time.Duration(i+1)*time.Second)
+				p := querytest.At(session.ID, 0)
+				p.Timestamp = at.UnixMilli()
+				s.table.Publish([]schema.OwnedPoint{p})
+				device := session.DeviceID.String()
+				request := sessions.ListRequest{SortBy: sessions.ByLastSeenAt, Descending: true, Page: 1, PageSize: 1000}
+				request.Filter.LastSeenAt.From = at
+				if i%2 == 0 {
+					request.Filter.DeviceID = &device
+				}
+				page, err := s.List("org_a", request)
+				if err != nil || !slices.ContainsFunc(page.Items, func(v sessions.View) bool { return v.ID == session.ID }) {
+					t.Errorf("a point at %v is not in a list that begins after it, of %d sessions: %v", at, page.TotalCount, err)
+					return
+				}
+			}
+		})
+	}
+	everybody.Wait()
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lastseen/schema"
@@ -14,6 +15,8 @@ import (
 type fleet struct {
 	number uint32 // among the fleets of the index
 	orgID  string
+
+	seeing sync.Mutex // held by who adds a row or sets when rows were last seen; locked before mu
 
 	mu     sync.RWMutex
 	blocks []*block
@@ -38,7 +41,17 @@ func (f *fleet) row(number uint32) (*row, *block) {
 	return &b.rows[number&(blockRows-1)], b
 }
 
-// add takes over a session that is new and returns the number of its row.
+// seenAt returns when the session of a row was last seen. The caller holds mu.
+func (f *fleet) seenAt(number uint32) int64 {
+	return atomic.LoadInt64(&f.blocks[number>>blockBits].seen[number&(blockRows-1)])
+}
+
+// setSeen sets when the session of a row was last seen. The caller holds seeing, and those who read need not wait.
+func (f *fleet) setSeen(number uint32, at int64) {
+	atomic.StoreInt64(&f.blocks[number>>blockBits].seen[number&(blockRows-1)], at)
+}
+
+// add takes over a session that is new and returns the number of its row. The caller holds seeing.
 func (f *fleet) add(s *schema.Session, spot uint32) uint32 {
 	f.mu.Lock()
 	defer f.mu.Unlock()

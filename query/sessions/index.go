@@ -18,12 +18,15 @@ type Newest interface {
 	// SeenAt fills at with the timestamp (Unix milliseconds) of what is shown of each session, the least int64 for
 	// none.
 	SeenAt(spots []uint32, at []int64)
+	// Moved returns the spots of an organisation's own sessions of which SeenAt has come to say something else since
+	// Moved last returned them. It has no other caller.
+	Moved(orgID string) []uint32
 	// Newest returns what is shown of a session to those who may see it, nil when that is nothing.
 	Newest(id schema.ID) *schema.DataPoint
 }
 
 // Index holds what people say of every session in memory, by organisation, so that what a list costs depends on what
-// its caller may see and on nothing else. It is safe for concurrent use. It takes about 110 bytes a session.
+// its caller may see and on nothing else. It is safe for concurrent use. It takes about 120 bytes a session.
 type Index struct {
 	newest Newest
 
@@ -55,8 +58,7 @@ func (x *Index) PutSession(s schema.Session) {
 	if known {
 		before = f.change(number, &s)
 	} else {
-		number = f.add(&s, spot)
-		x.setRow(spot, number)
+		number = x.add(f, &s, spot)
 	}
 	for _, org := range before {
 		if org != s.OrgID && !slices.Contains(s.SharedWithOrgIDs, org) {
@@ -66,6 +68,36 @@ func (x *Index) PutSession(s schema.Session) {
 	for _, org := range s.SharedWithOrgIDs {
 		if org != s.OrgID {
 			x.fleet(org).share(placeOf(f, number), true)
+		}
+	}
+}
+
+// add takes over a session that is new, with when it was last seen.
+func (x *Index) add(f *fleet, s *schema.Session, spot uint32) (number uint32) {
+	f.seeing.Lock() // so that it is not seen anew meanwhile
+	defer f.seeing.Unlock()
+	number = f.add(s, spot)
+	x.setRow(spot, number)
+	x.see(f, []uint32{spot})
+	return number
+}
+
+// refresh takes over when a fleet's sessions were last seen. It costs a look at each that was seen anew since the last time.
+func (x *Index) refresh(f *fleet) {
+	f.seeing.Lock() // also against who would go on without what another is about to take over
+	defer f.seeing.Unlock()
+	x.see(f, x.newest.Moved(f.orgID))
+}
+
+// see takes over when some of a fleet's sessions were last seen. The caller holds the fleet's seeing.
+func (x *Index) see(f *fleet, spots []uint32) {
+	var at [256]int64
+	for some := range slices.Chunk(spots, len(at)) {
+		x.newest.SeenAt(some, at[:len(some)])
+		for i, spot := range some {
+			if number, known := x.rowAt(spot); known { // or it is about to be added, with when it was last seen
+				f.setSeen(number, at[i])
+			}
 		}
 	}
 }

@@ -87,38 +87,39 @@ func (l *listing) found(f *fleet, rows []uint32, seen []int64) {
 	l.total += len(rows)
 	one := rank{fleet: f.number}
 	for i, number := range rows {
-		r, _ := f.row(number)
-		one.key, one.row = l.key(r, seen, i), number
-		if l.request.Cursor == "" {
-			l.left++
-			if l.ranking.full && one.key > l.ranking.worst.key {
-				continue
-			}
-			one.setID(r.id)
-			l.ranking.add(&one)
-			continue
+		one.row = number
+		if l.request.SortBy == ByLastSeenAt { // for most of many rows, which need not be looked at, nothing else counts
+			one.key = l.key(seen[i], seen[i] != notSeen)
+		} else {
+			r, _ := f.row(number)
+			one.key = l.key(l.sortValue(r))
 		}
-		one.setID(r.id)
-		if l.wasGiven(&one, r) {
+		if l.request.Cursor != "" && l.wasGiven(&one, f) {
 			continue
 		}
 		l.left++
+		if l.ranking.full && one.key > l.ranking.worst.key {
+			continue
+		}
+		r, _ := f.row(number)
+		one.setID(r.id)
 		l.ranking.add(&one)
 	}
 }
 
-// key is the place of a row in the order.
-func (l *listing) key(r *row, seen []int64, i int) int64 {
-	at, there := r.createdAt, true
+// sortValue returns the time that a row is sorted by, and false when there is none.
+func (l *listing) sortValue(r *row) (at int64, there bool) {
 	switch l.request.SortBy {
-	case ByLastSeenAt:
-		at = seen[i]
-		there = at != notSeen
 	case ByTerminationScheduledFor:
-		at, there = r.scheduledFor, r.scheduledFor != 0
+		return r.scheduledFor, r.scheduledFor != 0
 	case ByTerminatedAt:
-		at, there = r.endedAt(l.now.UnixMilli())
+		return r.endedAt(l.now.UnixMilli())
 	}
+	return r.createdAt, true
+}
+
+// key is the place of a row with a sort value, if it has one, in the order.
+func (l *listing) key(at int64, there bool) int64 {
 	switch {
 	case !there:
 		return lastKey
@@ -131,13 +132,15 @@ func (l *listing) key(r *row, seen []int64, i int) int64 {
 // wasGiven reports whether a session was on an earlier page of the walk. Where that is forgotten it was if it stands
 // before the place that the walk has come to and has stood there since the walk began; the others before that place
 // are given at the end, in the order of their ids, so that the walk comes to an end however often it is forgotten. The
-// fleet of the row is locked.
-func (l *listing) wasGiven(one *rank, r *row) bool {
+// fleet of the session is locked.
+func (l *listing) wasGiven(one *rank, f *fleet) bool {
+	if !l.fixed() && !l.guessed {
+		return l.skipped.has(one.place())
+	}
+	r, _ := f.row(one.row)
+	one.setID(r.id)
 	if l.fixed() {
 		return !l.from.last.before(one)
-	}
-	if !l.guessed {
-		return l.skipped.has(one.place())
 	}
 	if l.from.last.before(one) {
 		return false

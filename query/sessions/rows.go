@@ -61,6 +61,7 @@ const (
 // that differs, and the shipper's, each after its length.
 type block struct {
 	rows  []row
+	seen  []int64 // when each was last seen, Unix milliseconds, notSeen for never; read and set atomically
 	texts []byte
 	dead  int // bytes of texts that no row has any more
 }
@@ -69,11 +70,12 @@ type block struct {
 func (b *block) add(r row) {
 	if len(b.rows) == cap(b.rows) {
 		// Twice the room, as append would give it, but never more than a block holds.
-		grown := make([]row, len(b.rows), min(max(2*cap(b.rows), 4), blockRows))
-		copy(grown, b.rows)
-		b.rows = grown
+		room := min(max(2*cap(b.rows), 4), blockRows)
+		b.rows = append(make([]row, 0, room), b.rows...)
+		b.seen = append(make([]int64, 0, room), b.seen...)
 	}
 	b.rows = append(b.rows, r)
+	b.seen = append(b.seen, notSeen)
 }
 
 // setTexts gives a row the texts of a session.

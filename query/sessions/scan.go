@@ -38,6 +38,9 @@ func (s *scan) run() {
 		return
 	}
 	if s.scope != schema.Shared {
+		if s.wantsSeen() {
+			s.index.refresh(f)
+		}
 		s.owned(f)
 	}
 	if s.scope != schema.Owned {
@@ -138,17 +141,18 @@ func (s *scan) deliver(f *fleet) {
 	if len(s.picked) == 0 {
 		return
 	}
-	if !s.seen && !s.criteria.ofSeen() {
+	if !s.wantsSeen() {
 		s.found(f, s.picked, nil)
 		return
 	}
-	s.spots = s.spots[:0]
-	for _, number := range s.picked {
-		r, _ := f.row(number)
-		s.spots = append(s.spots, r.spot)
+	s.seenAt = s.seenAt[:0]
+	if f.orgID == s.orgID {
+		for _, number := range s.picked {
+			s.seenAt = append(s.seenAt, f.seenAt(number))
+		}
+	} else {
+		s.ask(f)
 	}
-	s.seenAt = append(s.seenAt[:0], make([]int64, len(s.spots))...)
-	s.index.newest.SeenAt(s.spots, s.seenAt)
 	if s.criteria.ofSeen() {
 		kept := 0
 		for i, at := range s.seenAt {
@@ -160,4 +164,18 @@ func (s *scan) deliver(f *fleet) {
 		s.picked, s.seenAt = s.picked[:kept], s.seenAt[:kept]
 	}
 	s.found(f, s.picked, s.seenAt)
+}
+
+// wantsSeen reports whether it matters when sessions were last seen.
+func (s *scan) wantsSeen() bool { return s.seen || s.criteria.ofSeen() }
+
+// ask finds out when those that were picked of another's fleet, few as they are, were last seen.
+func (s *scan) ask(f *fleet) {
+	s.spots = s.spots[:0]
+	for _, number := range s.picked {
+		r, _ := f.row(number)
+		s.spots = append(s.spots, r.spot)
+	}
+	s.seenAt = append(s.seenAt, make([]int64, len(s.spots))...)
+	s.index.newest.SeenAt(s.spots, s.seenAt)
 }

@@ -17,10 +17,13 @@ import (
 	"lastseen/schema/clickhousetest"
 )
 
-// Main runs a package's tests and then ends the ClickHouse that they used and removes its data. A package
-// that calls Open has `func TestMain(m *testing.M) { schematest.Main(m) }`.
-func Main(m *testing.M) {
+// Main runs a package's tests, then what else is to be ended, and then ends the ClickHouse that they used and removes its
+// data. A package that calls Open has `func TestMain(m *testing.M) { schematest.Main(m) }`.
+func Main(m *testing.M, end ...func()) {
 	code := m.Run()
+	for _, f := range end {
+		f()
+	}
 	if err := Stop(); err != nil {
 		fmt.Fprintln(os.Stderr, "end the ClickHouse under test:", err)
 		code = 1

@@ -131,7 +131,8 @@ CREATE TABLE IF NOT EXISTS api_keys_local ON CLUSTER `fleet`
     allowed_ip_ranges SimpleAggregateFunction(max, String),
     requests_per_second SimpleAggregateFunction(min, UInt32) DEFAULT 4294967295,
     replaces SimpleAggregateFunction(max, String),
-    replaced_by SimpleAggregateFunction(max, String)
+    replaced_by SimpleAggregateFunction(max, String),
+    writes SimpleAggregateFunction(groupUniqArrayArray, Array(UInt64))
 )
 ENGINE = ReplicatedAggregatingMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
 ORDER BY key_hash
@@ -238,3 +239,20 @@ ALTER TABLE api_key_events ON CLUSTER `fleet` ADD COLUMN IF NOT EXISTS changed A
 ALTER TABLE sessions_local ON CLUSTER `fleet` ADD COLUMN IF NOT EXISTS outliers Nullable(String) AFTER flight_leg_ids;
 
 ALTER TABLE sessions ON CLUSTER `fleet` ADD COLUMN IF NOT EXISTS outliers Nullable(String) AFTER flight_leg_ids;
+
+CREATE TABLE IF NOT EXISTS api_key_counts_local ON CLUSTER `fleet`
+(
+    of String,
+    written SimpleAggregateFunction(max, UInt64),
+    lost SimpleAggregateFunction(max, UInt64)
+)
+ENGINE = ReplicatedAggregatingMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
+ORDER BY of
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS api_key_counts ON CLUSTER `fleet` AS api_key_counts_local
+ENGINE = Distributed(`fleet`, currentDatabase(), api_key_counts_local, cityHash64(of));
+
+ALTER TABLE api_keys_local ON CLUSTER `fleet` ADD COLUMN IF NOT EXISTS writes SimpleAggregateFunction(groupUniqArrayArray, Array(UInt64));
+
+ALTER TABLE api_keys ON CLUSTER `fleet` ADD COLUMN IF NOT EXISTS writes SimpleAggregateFunction(groupUniqArrayArray, Array(UInt64));

@@ -116,7 +116,8 @@ CREATE TABLE IF NOT EXISTS api_keys
     allowed_ip_ranges SimpleAggregateFunction(max, String),
     requests_per_second SimpleAggregateFunction(min, UInt32) DEFAULT 4294967295,
     replaces SimpleAggregateFunction(max, String),
-    replaced_by SimpleAggregateFunction(max, String)
+    replaced_by SimpleAggregateFunction(max, String),
+    writes SimpleAggregateFunction(groupUniqArrayArray, Array(UInt64))
 )
 ENGINE = AggregatingMergeTree
 ORDER BY key_hash
@@ -194,3 +195,15 @@ ALTER TABLE api_keys ADD COLUMN IF NOT EXISTS changes SimpleAggregateFunction(ma
 ALTER TABLE api_key_events ADD COLUMN IF NOT EXISTS changed Array(LowCardinality(String));
 
 ALTER TABLE sessions ADD COLUMN IF NOT EXISTS outliers Nullable(String) AFTER flight_leg_ids;
+
+CREATE TABLE IF NOT EXISTS api_key_counts
+(
+    of String,
+    written SimpleAggregateFunction(max, UInt64),
+    lost SimpleAggregateFunction(max, UInt64)
+)
+ENGINE = AggregatingMergeTree
+ORDER BY of
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+ALTER TABLE api_keys ADD COLUMN IF NOT EXISTS writes SimpleAggregateFunction(groupUniqArrayArray, Array(UInt64));

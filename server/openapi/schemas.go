@@ -255,6 +255,11 @@ func keySchemas() map[string]Schema {
 			"outcome":  Schema{"enum": []string{"ok", "not_modified", "refused", "failed"}, "description": "failed: it could not be answered, or its answer broke off."},
 			"requests": Integer(1, math.MaxInt64),
 		}, "date", "api_key_id", "route", "outcome", "requests"))}, "items"),
+		"Arrivals": Object(Schema{
+			"requests": Count(), "points": Count(), "first_point_received_at_timestamp": Timestamp(), "last_point_received_at_timestamp": Timestamp(),
+			"rejected": Count(), "last_rejected_at_timestamp": Timestamp(),
+			"last_rejection_detail": Schema{"type": "string", "description": "Why a point could not be taken, in one sentence."},
+		}, "requests", "points", "rejected"),
 		"Rotation": Object(Schema{"grace_seconds": Integer(0, int(apikey.MaxGrace/time.Second)), "expires_at_timestamp": Timestamp()}, "grace_seconds"),
 		"KeyEvents": Object(Schema{"items": List(Object(Schema{
 			"_id": ID(), "key_id": ID(), "name": Text(1, 100), "prefix": Text(1, 16),

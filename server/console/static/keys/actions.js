@@ -17,13 +17,14 @@ export function openCreate(kind, changed) {
   const device = kind.bindsToDevice
     ? textField({ label: ["Device id ", el("span", { class: "optional" }, "(optional)")], field: "device_id", hint: "With it, the credential can write points for this device only.", mono: true })
     : null;
+  const registers = kind.bindsToDevice ? registersField(device) : null;
   const expiry = expiryField();
   const limits = kind.hasLimits ? limitFields() : null;
   let idempotencyKey = newIdempotencyKey();
   const create = (body) => call("POST", `${kind.path}/create/v1`, { body, headers: { "Idempotency-Key": idempotencyKey } });
   openForm({
     title: `Add new ${kind.short}`,
-    content: [name.element, device?.element, expiry.element, limits?.element].filter(Boolean),
+    content: [name.element, device?.element, registers?.element, expiry.element, limits?.element].filter(Boolean),
     confirm: `Add ${kind.short}`,
     submit: async () => {
       const body = { name: name.value() };
@@ -32,6 +33,7 @@ export function openCreate(kind, changed) {
         throw invalidForm;
       }
       if (device?.value()) body.device_id = device.value();
+      if (registers?.value()) body.registers_devices = true;
       body.expires_at_timestamp = expiry.read();
       Object.assign(body, limits?.read());
       try {
@@ -172,7 +174,20 @@ function textField({ label, field, hint, placeholder, autofocus = false, maxleng
   return {
     element: el("div", { class: "field" }, el("label", { for: id }, label), input, el("p", { class: "hint", id: `${id}-hint` }, hint), error),
     value: () => input.value.trim(),
+    onInput: (listener) => input.addEventListener("input", listener),
     showError: (sentence) => setFieldError(input, error, sentence),
+  };
+}
+
+/** registersField asks whether devices that nobody knows may come with a credential, which one for a single device never brings. */
+function registersField(device) {
+  const id = uniqueId("registers");
+  const box = el("input", { type: "checkbox", id, name: "registers_devices", "aria-describedby": `${id}-hint` });
+  device.onInput(() => { box.disabled = device.value() !== ""; });
+  return {
+    element: el("div", { class: "field" }, el("label", { class: "check" }, box, "Register devices that are not known yet"),
+      el("p", { class: "hint", id: `${id}-hint` }, "For phones: the first position of a device that nobody knows registers it and begins its session.")),
+    value: () => box.checked && !box.disabled,
   };
 }
 

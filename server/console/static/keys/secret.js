@@ -2,6 +2,7 @@
 
 import { copyText, el, icon } from "../dom.js";
 import { openDialog } from "../dialog.js";
+import { setupSection } from "./setup.js";
 
 /**
  * openSecret shows a key this once. The text is nowhere but in the dialog and in this function's
@@ -10,6 +11,7 @@ import { openDialog } from "../dialog.js";
  * when the session ends.
  */
 export function openSecret(kind, created, title) {
+  const closing = new AbortController();
   let copied = false;
   let warned = false;
   const secret = el("code", { class: "secret-text", tabindex: "0" }, created.key);
@@ -47,12 +49,16 @@ export function openSecret(kind, created, title) {
       el("p", { class: "secret-name" }, created.name),
       el("div", { class: "secret", role: "group", "aria-label": `The ${kind.short}` }, secret, copyButton),
       el("p", { class: "hint" }, kind.secretUse, " ", el("code", {}, kind.secretHeader)),
+      kind.bindsToDevice && setupSection(kind, created, { key: created.key, signal: closing.signal, taken: () => { copied = true; } }),
       result, leaveWarning),
     el("div", { class: "dialog-buttons" },
       el("button", { class: "button", type: "button", onclick: () => { if (mayClose()) handle.close(); } }, "Done")));
   const handle = openDialog({
-    title, content, mayClose,
-    onClose: () => secret.replaceChildren(),
+    title, content, mayClose, className: kind.bindsToDevice ? "dialog-wide" : "",
+    onClose: () => {
+      closing.abort();
+      secret.replaceChildren();
+    },
     keepSignedOut: () => {
       if (copied) return false;
       signedOut.replaceChildren(icon("warning"), el("span", {}, `Your session has ended, but this ${kind.short} is made. Copy it before you close this; then sign in again.`));

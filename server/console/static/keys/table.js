@@ -4,6 +4,7 @@ import { el } from "../dom.js";
 import { date, moment, relative } from "../format.js";
 import { openEdit, openRevoke, openRotate } from "./actions.js";
 import { limitWords } from "./limits.js";
+import { openSetup } from "./setup.js";
 import { usageCell } from "./usage.js";
 
 const soon = 7 * 86_400_000;
@@ -30,7 +31,8 @@ function row(kind, record, { pair, usage, changed }) {
     el("th", { role: "rowheader", scope: "row", class: "cell-name" },
       el("span", { class: "name" }, record.name), el("code", { class: "prefix" }, `${record.prefix}…`),
       limitWords(record) && el("span", { class: "under" }, limitWords(record))),
-    kind.bindsToDevice && cell("Device", record.device_id ? el("code", { class: "wrap-anywhere" }, record.device_id) : el("span", { class: "muted" }, "Any")),
+    kind.bindsToDevice && cell("Device", record.device_id ? el("code", { class: "wrap-anywhere" }, record.device_id) : el("span", { class: "muted" }, "Any"),
+      record.registers_devices && el("span", { class: "under" }, "registers new ones")),
     cell("Created", time(created, date(created)), el("span", { class: "under wrap-anywhere" }, "by ", record.created_by_user_id)),
     cell("Expires", expires(record)),
     cell("Last used", record.last_used_at_timestamp
@@ -39,6 +41,7 @@ function row(kind, record, { pair, usage, changed }) {
     kind.hasLimits && cell("Requests", usageCell(record._id, usage)),
     cell("Status", status(record, pair)),
     el("td", { role: "cell", class: "cell-actions" }, over ? null : [
+      kind.bindsToDevice && action(record, "set-up", "Set up", "", () => openSetup(kind, record)),
       kind.hasLimits && action(record, "edit", "Edit", "", () => openEdit(kind, record, changed)),
       pair?.role !== "old" && action(record, "rotate", "Rotate", "", () => openRotate(kind, record, changed)),
       action(record, "revoke", "Revoke", "is-danger", () => openRevoke(kind, record, changed)),

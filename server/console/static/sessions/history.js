@@ -16,7 +16,10 @@ export const routes = {
 const reasons = { speed: "outlier: nothing gets there that fast", null_island: "outlier: at 0/0, where receivers are that know no position", future: "outlier: its time lies in the future" };
 
 /** outlierWords are why a point does not count; empty for one that does. */
-const outlierWords = ({ outlier, outlier_reason: reason }) => outlier ? reasons[reason] ?? "outlier" : "";
+const outlierWords = ({ outlier, outlier_labeller: labeller, outlier_reason: reason }) => {
+  if (!outlier) return "";
+  return labeller === "user" ? "outlier: marked by a person" : reasons[reason] ?? "outlier: it cannot be true";
+};
 
 /** readPoint makes a point of the service's into { id, at, lat, lon, speed, … }. */
 export function readPoint(point) {

@@ -7,8 +7,8 @@ import { world } from "./geo.js";
 const fineFrom = 6;
 const tileSize = 512;
 
-/** landLayer makes the layer. */
-export function landLayer(L, feature, { maxZoom, signal }) {
+/** landLayer makes the layer. settled is a promise: what is in view before it need not be fetched. */
+export function landLayer(L, feature, { maxZoom, settled, signal }) {
   const detail = { coarse: null, fine: null };
   let paint = colours();
   const fetchLand = async (which, file) => {
@@ -22,7 +22,7 @@ export function landLayer(L, feature, { maxZoom, signal }) {
       const canvas = document.createElement("canvas");
       canvas.width = tileSize * ratio;
       canvas.height = tileSize * ratio;
-      land(coords.z).then((shapes) => {
+      settled.then(() => (layer.isWanted(coords) ? land(coords.z) : [])).then((shapes) => {
         draw(canvas, shapes, coords, paint);
         done(null, canvas);
       }, () => {
@@ -32,6 +32,7 @@ export function landLayer(L, feature, { maxZoom, signal }) {
       });
       return canvas;
     },
+    isWanted(coords) { return this._map?.getZoom() <= maxZoom && Math.round(this._map.getZoom()) === coords.z; },
   });
   const layer = new Layer({ tileSize, maxZoom, maxNativeZoom: maxZoom, updateWhenZooming: false, keepBuffer: 1 });
   onSchemeChange(() => {

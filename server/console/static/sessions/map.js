@@ -8,6 +8,8 @@ import { streetLayer } from "./streets.js";
 /** landUntil is the zoom up to which the land of Natural Earth is true enough to be shown. */
 export const landUntil = 8;
 
+const settledAfter = 4000;
+
 const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /** makeMap puts a map into an element. It ends with signal. */
@@ -25,7 +27,12 @@ export async function makeMap(container, signal) {
   const ground = () => container.classList.toggle("is-far", map.getZoom() <= landUntil);
   map.on("zoomend", ground);
   ground();
-  landLayer(L, feature, { maxZoom: landUntil, signal }).addTo(map);
+  // Whoever opens the page on a town does not wait for the outlines of the world.
+  const settled = new Promise((resolve) => {
+    map.once("moveend", resolve);
+    setTimeout(resolve, settledAfter);
+  });
+  landLayer(L, feature, { maxZoom: landUntil, settled, signal }).addTo(map);
   streetLayer(L, map, signal);
   const resized = new ResizeObserver(() => map.invalidateSize({ animate: false, pan: false }));
   resized.observe(container);

@@ -10,11 +10,12 @@ export function noSessions({ manages, settingsPath }) {
     el("h2", {}, "No sessions yet"),
     el("p", { class: "muted" }, "A session begins when a device's positions are imported or sent. Three ways:"),
     el("h3", {}, "Import tracks that you have"),
-    el("p", { class: "muted" }, "CSV, NDJSON, JSON, GPX and GeoJSON; every device in them gets a session."),
+    el("p", { class: "muted" }, "CSV, NDJSON, JSON, GPX, GeoJSON, KML, TCX, FIT, NMEA and what phones leave behind; every device in them gets a session."),
     snippet("Import tracks", `export LASTSEEN_SERVER=${location.origin}\nexport LASTSEEN_TOKEN=$(lastseen token --data-dir DIR \\\n  --org org_… --user user_… --role owner)\nlastseen import tracks.csv`),
     el("h3", {}, "Connect a phone or a tracker"),
-    el("p", { class: "muted" }, "Register the device, begin its session, and let it send points with a device credential. ",
-      manages && el("a", { href: `${settingsPath}/device-credentials` }, "Make a device credential"), manages && ", then see ", el("a", { href: "/docs#devices-sessions-and-points" }, "the routes for devices"), "."),
+    el("p", { class: "muted" }, "OwnTracks, Overland, OsmAnd, Traccar Client and GPSLogger send positions as they are, with a device credential that may register devices: ",
+      manages ? [el("a", { href: `${settingsPath}/device-credentials` }, "make one"), ", and scan its QR code or type what it shows. "] : "ask the Owner or an Administrator for one. ",
+      "For your own programs see ", el("a", { href: "/docs#devices-sessions-and-points" }, "the routes for devices"), "."),
     el("h3", {}, "Look at the demo first"),
     snippet("The demo", "lastseen demo --addr 127.0.0.1:8081"));
 }

@@ -39,7 +39,7 @@ export function pointCard({ chosen, marked }) {
         body: { outlier: !point.outlier, tracking_session_by_device_data_point_ids: [point.id] },
       });
       if (answer.successful_updates === 1) {
-        announce(point.outlier ? "The point counts again." : "The point is marked as an outlier and does not count.");
+        announce(point.outlier ? "The point counts again, and is not marked by itself any more." : "The point is marked as an outlier and does not count.");
         marked(point);
       } else announce("The mark could not be changed: only the organisation that owns the session can.", { failed: true });
     } catch (error) {

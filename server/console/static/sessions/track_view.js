@@ -8,7 +8,9 @@ import { append, loadTrack, summary } from "./history.js";
 import { pointCard } from "./point_card.js";
 import { replayControl } from "./replay.js";
 import { trackLayer } from "./track_layer.js";
-import { count, dayClock, length, span, speed } from "./words.js";
+import { count, dayClock, dayClockSeconds, length, span, speed } from "./words.js";
+
+const listedOutliers = 50;
 
 /**
  * trackView makes it. load(range) asks for a track and shows it; add(point) adds a newer point.
@@ -23,6 +25,7 @@ export function trackView({ path, id, canMark = false, signal }) {
   const note = el("p", { class: "muted track-note", role: "status" }, "Loading the track…");
   const facts = el("dl", { class: "figures" });
   const stays = el("details", { class: "stays", hidden: true });
+  const outlierList = el("details", { class: "stays", hidden: true });
   const chartBox = el("div", { class: "chart", role: "img", "aria-label": "Speed over time" });
   const card = pointCard({
     chosen: (point, byHand) => {
@@ -75,12 +78,28 @@ export function trackView({ path, id, canMark = false, signal }) {
     ]);
     chartBox.setAttribute("aria-label", fastest ? `Speed over time, at most ${speed(fastest.pace)} at ${dayClock(fastest.at)}. The slider below goes through the points.` : "Speed over time");
     showStays();
+    showOutliers();
   };
   const showStays = () => {
     stays.hidden = track.stays.length === 0;
     stays.replaceChildren(el("summary", {}, count(track.stays.length, "stay")),
       el("ul", {}, track.stays.map((stay) => el("li", {},
         el("button", { class: "link-button", type: "button", onclick: () => map?.setView([stay.lat, stay.lon], Math.max(map.getZoom(), 16)) }, `${dayClock(stay.from)}, for ${span(stay.to - stay.from)}`)))));
+  };
+  /** showOutliers lists what does not count and why, each as a way to the point. */
+  const showOutliers = () => {
+    const marked = track.points.flatMap((point, i) => (point.outlier ? [[point, i]] : []));
+    const listed = marked.slice(-listedOutliers).reverse();
+    outlierList.hidden = marked.length === 0;
+    outlierList.replaceChildren(el("summary", {}, count(marked.length, "outlier")),
+      el("p", { class: "hint" }, marked.length > listed.length ? `They do not count. The last ${listed.length}:` : "They do not count:"),
+      el("ul", {}, listed.map(([point, i]) => el("li", {},
+        el("button", { class: "link-button", type: "button", onclick: () => goTo(point, i) }, dayClockSeconds(point.at)), ` ${point.outlier.replace(/^outlier: /, "")}`))));
+  };
+  const goTo = (point, i) => {
+    replay.stop();
+    card.show(i, true);
+    map?.setView([point.lat, point.lon], map.getZoom());
   };
   const add = (point) => {
     if (!track || track.bucket > 0 || !append(track.points, point)) return;
@@ -96,7 +115,7 @@ export function trackView({ path, id, canMark = false, signal }) {
     show();
   };
   signal.addEventListener("abort", () => layer?.clear());
-  const element = el("div", { class: "track" }, facts, note, chartBox, legend(), card.element, stays);
+  const element = el("div", { class: "track" }, facts, note, chartBox, legend(), card.element, stays, outlierList);
   return { element, load, add, attach, replay: replay.element, track: () => track };
 }
 

@@ -4,6 +4,7 @@ const kilometresPerHour = 3.6;
 const clockFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const secondsFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const dayClockFormat = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const dayClockSecondsFormat = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const numberFormat = new Intl.NumberFormat("en-GB");
 
 /** number writes a whole number with its thousands apart. */
@@ -40,6 +41,11 @@ export function clockSeconds(when) {
 /** dayClock writes a day and its time. */
 export function dayClock(when) {
   return dayClockFormat.format(when);
+}
+
+/** dayClockSeconds writes a day and its time to the second. */
+export function dayClockSeconds(when) {
+  return dayClockSecondsFormat.format(when);
 }
 
 const steps = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];

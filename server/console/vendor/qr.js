@@ -1,0 +1,2 @@
+// What draws QR codes, fetched only where one is shown.
+export { encode } from "uqr";

@@ -1,0 +1,100 @@
+package limit
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// turnShare says for which part of the processors' time an owner may have short work done while others have requests:
+	// one in so many, as streams. About as much again goes into reading its requests and sending the answers.
+	turnShare = 6
+	// leastTurn is what reading a request and sending its answer take beside the work.
+	leastTurn = 100 * time.Microsecond
+	// turnLook is how often it is looked who has requests, and fewOthers below how many requests of others in that time
+	// there is nobody to be kept waiting.
+	turnLook  = 100 * time.Millisecond
+	fewOthers = 5
+	// turnDebt is how far an owner may be ahead of its share: timers are coarse.
+	turnDebt = 2 * time.Millisecond
+)
+
+// Turns keep short work that an owner asks for over many connections at once from taking the processors away from the
+// requests of others: while there are any, its pieces of work begin no closer to each other than its share allows, and
+// those that come sooner wait for their turns, in the order in which they came. Who asks for one piece at a time, now and
+// then, never waits. It is safe for concurrent use.
+type Turns struct {
+	begun *atomic.Uint64
+
+	mu     sync.Mutex
+	looked time.Time
+	seen   uint64 // requests that had begun then
+	came   uint64 // between the last two looks
+	owners map[string]*turner
+}
+
+// turner is an owner that has had turns lately.
+type turner struct {
+	free          time.Time     // when its share is worth what it had
+	cost          time.Duration // of its work lately
+	turns, before uint64        // since the last look, and between the two before it
+}
+
+// NewTurns makes turns; begun counts all requests that have begun.
+func NewTurns(begun *atomic.Uint64) *Turns {
+	return &Turns{begun: begun, owners: make(map[string]*turner)}
+}
+
+// Take gives an owner its next turn and returns how long it waits for it. It fails with ErrShare, and gives none, when that
+// is longer than a time.
+func (t *Turns) Take(owner string, now time.Time, patience time.Duration) (wait time.Duration, _ error) {
+	processors := time.Duration(runtime.GOMAXPROCS(0))
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.look(now)
+	o := t.owners[owner]
+	if o == nil {
+		o = new(turner)
+		t.owners[owner] = o
+	}
+	o.turns++
+	if o.free.Before(now) || t.came < o.before+fewOthers {
+		o.free = now
+	}
+	if wait = o.free.Sub(now); wait > patience {
+		return 0, ErrShare
+	}
+	o.free = o.free.Add(max(o.cost, leastTurn) * turnShare / processors)
+	if wait < turnDebt {
+		return 0, nil
+	}
+	return wait, nil
+}
+
+// Took notes how long a piece of an owner's work has taken, by which its next turns are counted.
+func (t *Turns) Took(owner string, took time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if o := t.owners[owner]; o != nil {
+		o.cost += (took - o.cost) / 8
+	}
+}
+
+// look counts the requests that have begun now and then, and forgets who has had no turn meanwhile. The caller holds the
+// lock.
+func (t *Turns) look(now time.Time) {
+	if now.Sub(t.looked) < turnLook {
+		return
+	}
+	begun := t.begun.Load()
+	t.came, t.seen, t.looked = begun-t.seen, begun, now
+	for name, o := range t.owners {
+		if o.turns == 0 && o.free.Before(now) {
+			delete(t.owners, name)
+			continue
+		}
+		o.turns, o.before = 0, o.turns
+	}
+}

@@ -1,0 +1,83 @@
+package limit_test
+
+import (
+	"errors"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"lastseen/server/limit"
+)
+
+// TestAnOwnersWorkComesInTurnsWhileOthersHaveRequests: as much as may be begins in a second alone, and a share of the
+// processors' time beside others, whose own work is not held up.
+func TestAnOwnersWorkComesInTurnsWhileOthersHaveRequests(t *testing.T) {
+	t.Parallel()
+	const took = 500 * time.Microsecond
+	processors := time.Duration(runtime.GOMAXPROCS(0))
+	for _, others := range []uint64{0, 200} { // a second
+		var begun atomic.Uint64
+		turns := limit.NewTurns(&begun)
+		now := time.Unix(1_800_000_000, 0)
+		due := make([]time.Time, 150) // of connections, each of which asks when it was answered
+		done, worst := 0, time.Duration(0)
+		for tick := range 10_000 {
+			now = now.Add(time.Millisecond)
+			if others > 0 && tick%int(1000/others) == 0 {
+				begun.Add(1)
+				wait, err := turns.Take("another", now, time.Second)
+				if worst = max(worst, wait); err != nil {
+					t.Error(err)
+				}
+			}
+			for i := range due {
+				if due[i].After(now) {
+					continue
+				}
+				begun.Add(1)
+				wait, err := turns.Take("many", now, time.Second)
+				if err != nil {
+					t.Fatal(err)
+				}
+				turns.Took("many", took)
+				due[i] = now.Add(wait + took)
+				if tick >= 5000 {
+					done++
+				}
+			}
+		}
+		share := int(5 * time.Second * processors / 6 / took)
+		if others == 0 && done < 5*150*1000/2 {
+			t.Errorf("alone %d pieces were done in 5 s, want all that came", done)
+		}
+		if others > 0 && (done > share*11/10 || done < share*8/10) {
+			t.Errorf("beside others %d pieces were done in 5 s, want about %d", done, share)
+		}
+		if worst > 0 {
+			t.Errorf("another, who asks now and then, waited %v", worst)
+		}
+	}
+}
+
+// TestATurnThatIsTooFarAwayIsNone: whoever is refused does not push those behind it further away.
+func TestATurnThatIsTooFarAwayIsNone(t *testing.T) {
+	t.Parallel()
+	var begun atomic.Uint64
+	turns := limit.NewTurns(&begun)
+	now := time.Unix(1_800_000_000, 0)
+	begun.Add(1000)
+	refused := 0
+	for range 100_000 {
+		wait, err := turns.Take("many", now, 10*time.Millisecond)
+		if wait > 10*time.Millisecond {
+			t.Fatalf("a turn is %v away", wait)
+		}
+		if errors.Is(err, limit.ErrShare) {
+			refused++
+		}
+	}
+	if _, err := turns.Take("many", now.Add(50*time.Millisecond), 10*time.Millisecond); refused < 90_000 || err != nil {
+		t.Errorf("%d were refused, and a moment later: %v", refused, err)
+	}
+}

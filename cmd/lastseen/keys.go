@@ -27,11 +27,16 @@ type keysCommand struct {
 }
 
 type createKeyCommand struct {
+	newKeyFlags
+	limitKeyFlags
+}
+
+// newKeyFlags are what every new key has.
+type newKeyFlags struct {
 	serverFlags
 	Name      string `required:"" placeholder:"NAME" help:"What the key is for; 1 to 100 printable characters."`
 	ExpiresIn string `xor:"expiry" placeholder:"SPAN" help:"How long the key is good: a number of days such as 90d, or a duration such as 12h; at most five years (default 90d)."`
 	ExpiresAt string `xor:"expiry" placeholder:"TIME" help:"When the key expires: a day such as 2027-01-31, or a time in RFC 3339, such as 2027-01-31T00:00:00Z."`
-	limitKeyFlags
 }
 
 // limitKeyFlags say what a key may do.
@@ -45,6 +50,14 @@ func (f *limitKeyFlags) limits() client.KeyLimits { return client.KeyLimits(*f) 
 
 // Run implements the command.
 func (c *createKeyCommand) Run(ctx context.Context, std streams) error {
+	return c.create(ctx, std, (*client.Client).APIKeys, client.NewKey{KeyLimits: c.limits()})
+}
+
+// kind chooses API keys or device credentials.
+type kind func(*client.Client) client.Keys
+
+// create makes a key of a kind by the name and the expiry that are wanted.
+func (c *newKeyFlags) create(ctx context.Context, std streams, of kind, wanted client.NewKey) error {
 	expires, err := c.expiry(time.Now())
 	if err != nil {
 		return err
@@ -54,7 +67,8 @@ func (c *createKeyCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	defer server.Close()
-	record, err := server.CreateKey(ctx, client.NewKey{Name: c.Name, ExpiresAt: expires, KeyLimits: c.limits()})
+	wanted.Name, wanted.ExpiresAt = c.Name, expires
+	record, err := of(server).Create(ctx, wanted)
 	if err != nil {
 		return err
 	}
@@ -73,7 +87,7 @@ func writeNewKey(std streams, record client.KeyRecord) error {
 }
 
 // Validate refuses an expiry that does not parse, as a mistake on the command line.
-func (c *createKeyCommand) Validate() error {
+func (c *newKeyFlags) Validate() error {
 	_, err := c.expiry(time.Now())
 	return err
 }
@@ -81,7 +95,7 @@ func (c *createKeyCommand) Validate() error {
 var days = regexp.MustCompile(`^([0-9]{1,4})d$`)
 
 // expiry returns when the key is to expire.
-func (c *createKeyCommand) expiry(now time.Time) (time.Time, error) {
+func (c *newKeyFlags) expiry(now time.Time) (time.Time, error) {
 	if c.ExpiresAt != "" {
 		var at moment
 		if err := at.UnmarshalText([]byte(c.ExpiresAt)); err != nil {
@@ -114,6 +128,10 @@ type listKeysCommand struct {
 
 // Run implements the command.
 func (c *listKeysCommand) Run(ctx context.Context, std streams) error {
+	return c.list(ctx, std, (*client.Client).APIKeys)
+}
+
+func (c *listKeysCommand) list(ctx context.Context, std streams, of kind) error {
 	server, err := c.client(std)
 	if err != nil {
 		return err
@@ -123,7 +141,7 @@ func (c *listKeysCommand) Run(ctx context.Context, std streams) error {
 	if c.Search != "" {
 		query.Set("search", c.Search)
 	}
-	records, err := server.ListKeys(ctx, query)
+	records, err := of(server).List(ctx, query)
 	if err != nil {
 		return err
 	}
@@ -148,7 +166,7 @@ func lastUsed(r client.KeyRecord) string {
 
 type revokeKeyCommand struct {
 	serverFlags
-	ID string `name:"id" required:"" placeholder:"ID" help:"The key's id, as 'lastseen keys list' shows it; not the key itself."`
+	ID string `name:"id" required:"" placeholder:"ID" help:"The key's id, as 'list' shows it; not the key itself."`
 }
 
 // Validate keeps a key that was given in place of its id from being sent and shown.
@@ -156,14 +174,14 @@ func (c *revokeKeyCommand) Validate() error { return checkKeyID(c.ID) }
 
 func checkKeyID(id string) error {
 	if len(id) > 3 && id[2] == '_' {
-		return errors.New("--id must be the key's id, not the key itself: 'lastseen keys list' shows it")
+		return errors.New("--id must be the key's id, not the key itself: 'list' shows it")
 	}
 	return nil
 }
 
 type updateKeyCommand struct {
 	serverFlags
-	ID   string `name:"id" required:"" placeholder:"ID" help:"The key's id, as 'lastseen keys list' shows it; not the key itself."`
+	ID   string `name:"id" required:"" placeholder:"ID" help:"The key's id, as 'list' shows it; not the key itself."`
 	Name string `placeholder:"NAME" help:"What the key is to be called; 1 to 100 printable characters."`
 	limitKeyFlags
 }
@@ -183,7 +201,7 @@ func (c *updateKeyCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	defer server.Close()
-	record, err := server.UpdateKey(ctx, c.ID, c.Name, c.limits())
+	record, err := server.APIKeys().Update(ctx, c.ID, c.Name, c.limits())
 	if err != nil {
 		return err
 	}
@@ -192,7 +210,7 @@ func (c *updateKeyCommand) Run(ctx context.Context, std streams) error {
 
 type keyUsageCommand struct {
 	serverFlags
-	ID   string `name:"id" required:"" placeholder:"ID" help:"The key's id, as 'lastseen keys list' shows it; not the key itself."`
+	ID   string `name:"id" required:"" placeholder:"ID" help:"The key's id, as 'list' shows it; not the key itself."`
 	Days int    `default:"30" placeholder:"N" help:"For how many days, today's included; at most 400 (default ${default})."`
 	JSON bool   `name:"json" help:"Print the lines as JSON instead of a table."`
 }
@@ -212,7 +230,7 @@ func (c *keyUsageCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	defer server.Close()
-	lines, err := server.KeyUsage(ctx, c.ID, time.Now().AddDate(0, 0, 1-c.Days))
+	lines, err := server.APIKeys().Usage(ctx, c.ID, time.Now().AddDate(0, 0, 1-c.Days))
 	if err != nil {
 		return err
 	}
@@ -229,7 +247,7 @@ func (c *keyUsageCommand) Run(ctx context.Context, std streams) error {
 
 type rotateKeyCommand struct {
 	serverFlags
-	ID        string        `name:"id" required:"" placeholder:"ID" help:"The key's id, as 'lastseen keys list' shows it; not the key itself."`
+	ID        string        `name:"id" required:"" placeholder:"ID" help:"The key's id, as 'list' shows it; not the key itself."`
 	Grace     time.Duration `default:"24h" placeholder:"DURATION" help:"How long the old key is good for still, in whole seconds; at most 168h (default ${default})."`
 	ExpiresAt moment        `placeholder:"TIME" help:"When the new key expires: a day such as 2027-01-31, or a time in RFC 3339, such as 2027-01-31T00:00:00Z; by default the server chooses."`
 }
@@ -244,12 +262,16 @@ func (c *rotateKeyCommand) Validate() error {
 
 // Run implements the command.
 func (c *rotateKeyCommand) Run(ctx context.Context, std streams) error {
+	return c.rotate(ctx, std, (*client.Client).APIKeys)
+}
+
+func (c *rotateKeyCommand) rotate(ctx context.Context, std streams, of kind) error {
 	server, err := c.client(std)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-	record, err := server.RotateKey(ctx, c.ID, c.Grace, c.ExpiresAt.Time)
+	record, err := of(server).Rotate(ctx, c.ID, c.Grace, c.ExpiresAt.Time)
 	if err != nil {
 		return err
 	}
@@ -258,12 +280,16 @@ func (c *rotateKeyCommand) Run(ctx context.Context, std streams) error {
 
 // Run implements the command.
 func (c *revokeKeyCommand) Run(ctx context.Context, std streams) error {
+	return c.revoke(ctx, std, (*client.Client).APIKeys)
+}
+
+func (c *revokeKeyCommand) revoke(ctx context.Context, std streams, of kind) error {
 	server, err := c.client(std)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-	record, err := server.RevokeKey(ctx, c.ID)
+	record, err := of(server).Revoke(ctx, c.ID)
 	if err != nil {
 		return err
 	}

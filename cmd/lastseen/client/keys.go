@@ -12,7 +12,21 @@ import (
 	"time"
 )
 
-// KeyRecord is what the server tells about an API key. Key is the key itself, only in the answer to
+// Keys calls the routes of an organisation's API keys, or of its device credentials.
+type Keys struct {
+	c              *Client
+	path, id, what string
+}
+
+// APIKeys are the keys that read.
+func (c *Client) APIKeys() Keys { return Keys{c, "/orgs/api_keys", "api_key_id", "API key"} }
+
+// DeviceCredentials are the keys that write points.
+func (c *Client) DeviceCredentials() Keys {
+	return Keys{c, "/orgs/device_credentials", "device_credential_id", "device credential"}
+}
+
+// KeyRecord is what the server tells about an API key or a device credential. Key is the key itself, only in the answer to
 // its creation.
 type KeyRecord struct {
 	ID              string     `json:"_id"`
@@ -32,6 +46,10 @@ type KeyRecord struct {
 	RequestsPerSecond int      `json:"requests_per_second,omitempty"`
 	ReplacesID        string   `json:"replaces_id,omitempty"`
 	ReplacedByID      string   `json:"replaced_by_id,omitempty"`
+
+	// Of a device credential: the one device that it may write for, and whether it brings devices that nobody knows yet.
+	DeviceID         string `json:"device_id,omitempty"`
+	RegistersDevices bool   `json:"registers_devices,omitempty"`
 
 	Key string `json:"key,omitempty"`
 }
@@ -63,44 +81,49 @@ type KeyLimits struct {
 	RequestsPerSecond int      `json:"requests_per_second,omitempty"`
 }
 
-// NewKey is an API key to be made.
+// NewKey is an API key, or a device credential, to be made. Limits are an API key's; DeviceID and RegistersDevices are a
+// credential's.
 type NewKey struct {
 	Name      string
 	ExpiresAt time.Time
 	KeyLimits
+	DeviceID         string
+	RegistersDevices bool
 }
 
 // instant is the form of times in requests.
 const instant = "2006-01-02T15:04:05.000Z"
 
-// CreateKey makes an API key. The request has a name of its own (Idempotency-Key), so it is made again when the
+// Create makes an API key. The request has a name of its own (Idempotency-Key), so it is made again when the
 // connection breaks and still makes one key. Where that one was in an answer that was lost, nobody knows its text: it is
 // revoked, and another is made.
-func (c *Client) CreateKey(ctx context.Context, wanted NewKey) (KeyRecord, error) {
-	record, err := c.createKey(ctx, wanted)
+func (k Keys) Create(ctx context.Context, wanted NewKey) (KeyRecord, error) {
+	record, err := k.create(ctx, wanted)
 	if lost := existing(err); lost != "" {
-		if _, err := c.RevokeKey(ctx, lost); err != nil {
-			return KeyRecord{}, fmt.Errorf("an API key was made whose text was lost on the way: %w", err)
+		if _, err := k.Revoke(ctx, lost); err != nil {
+			return KeyRecord{}, fmt.Errorf("a key was made whose text was lost on the way: %w", err)
 		}
-		record, err = c.createKey(ctx, wanted)
+		record, err = k.create(ctx, wanted)
 	}
 	if err != nil {
-		return KeyRecord{}, fmt.Errorf("create an API key: %w", err)
+		return KeyRecord{}, fmt.Errorf("create the %s: %w", k.what, err)
 	}
 	return record, nil
 }
 
-func (c *Client) createKey(ctx context.Context, wanted NewKey) (record KeyRecord, err error) {
+func (k Keys) create(ctx context.Context, wanted NewKey) (record KeyRecord, err error) {
 	body, err := json.Marshal(struct {
 		Name      string `json:"name"`
 		ExpiresAt string `json:"expires_at_timestamp"`
 		KeyLimits
-	}{wanted.Name, wanted.ExpiresAt.UTC().Format(instant), wanted.KeyLimits})
+		DeviceID         string `json:"device_id,omitempty"`
+		RegistersDevices bool   `json:"registers_devices,omitempty"`
+	}{wanted.Name, wanted.ExpiresAt.UTC().Format(instant), wanted.KeyLimits, wanted.DeviceID, wanted.RegistersDevices})
 	if err != nil {
 		return record, fmt.Errorf("encode a request: %w", err)
 	}
-	err = c.do(ctx, request{
-		method: http.MethodPost, path: "/orgs/api_keys/create/v1", body: body, contentType: "application/json", repeatable: true, name: rand.Text(),
+	err = k.c.do(ctx, request{
+		method: http.MethodPost, path: k.path + "/create/v1", body: body, contentType: "application/json", repeatable: true, name: rand.Text(),
 	}, &record)
 	return record, err
 }
@@ -114,31 +137,31 @@ func existing(err error) string {
 	return problem.ID
 }
 
-// UpdateKey renames an API key, unless the name is empty, or narrows what it may do, and returns its record.
-func (c *Client) UpdateKey(ctx context.Context, id, name string, limits KeyLimits) (KeyRecord, error) {
+// Update renames an API key, unless the name is empty, or narrows what it may do, and returns its record.
+func (k Keys) Update(ctx context.Context, id, name string, limits KeyLimits) (KeyRecord, error) {
 	var record KeyRecord
 	body := struct {
 		Name string `json:"name,omitempty"`
 		KeyLimits
 	}{name, limits}
-	if err := c.post(ctx, "/orgs/api_keys/update/v1", url.Values{"api_key_id": {id}}, body, true, &record); err != nil {
-		return KeyRecord{}, fmt.Errorf("update the API key %s: %w", id, err)
+	if err := k.c.post(ctx, k.path+"/update/v1", url.Values{k.id: {id}}, body, true, &record); err != nil {
+		return KeyRecord{}, fmt.Errorf("update the %s %s: %w", k.what, id, err)
 	}
 	return record, nil
 }
 
-// ListKeys returns the records of the organisation's API keys that a query asks for (search, status, sort_by), all
+// List returns the records of the organisation's API keys that a query asks for (search, status, sort_by), all
 // pages of them.
-func (c *Client) ListKeys(ctx context.Context, query url.Values) (records []KeyRecord, err error) {
+func (k Keys) List(ctx context.Context, query url.Values) (records []KeyRecord, err error) {
 	query = maps.Clone(query)
 	if query == nil {
 		query = url.Values{}
 	}
 	for {
 		var page []KeyRecord
-		answer := request{method: http.MethodGet, path: "/orgs/api_keys/list/v1", query: query, repeatable: true, headers: http.Header{}}
-		if err := c.do(ctx, answer, &page); err != nil {
-			return nil, fmt.Errorf("list the API keys: %w", err)
+		answer := request{method: http.MethodGet, path: k.path + "/list/v1", query: query, repeatable: true, headers: http.Header{}}
+		if err := k.c.do(ctx, answer, &page); err != nil {
+			return nil, fmt.Errorf("list the %ss: %w", k.what, err)
 		}
 		records = append(records, page...)
 		next := answer.headers.Get("Next-Cursor")
@@ -158,40 +181,40 @@ type KeyRequests struct {
 	Requests uint64 `json:"requests"`
 }
 
-// KeyUsage returns what an API key was used for since a day, by day, route and outcome.
-func (c *Client) KeyUsage(ctx context.Context, id string, since time.Time) ([]KeyRequests, error) {
+// Usage returns what an API key was used for since a day, by day, route and outcome.
+func (k Keys) Usage(ctx context.Context, id string, since time.Time) ([]KeyRequests, error) {
 	var answer struct {
 		Items []KeyRequests `json:"items"`
 	}
-	query := url.Values{"api_key_id": {id}, "start_date": {since.UTC().Format(time.DateOnly)}}
-	if err := c.Get(ctx, "/orgs/api_keys/usage/v1", query, &answer); err != nil {
+	query := url.Values{k.id: {id}, "start_date": {since.UTC().Format(time.DateOnly)}}
+	if err := k.c.Get(ctx, k.path+"/usage/v1", query, &answer); err != nil {
 		return nil, fmt.Errorf("read what the API key %s was used for: %w", id, err)
 	}
 	return answer.Items, nil
 }
 
-// RevokeKey revokes an API key by its id and returns its record.
-func (c *Client) RevokeKey(ctx context.Context, id string) (KeyRecord, error) {
+// Revoke revokes an API key by its id and returns its record.
+func (k Keys) Revoke(ctx context.Context, id string) (KeyRecord, error) {
 	var record KeyRecord
-	err := c.post(ctx, "/orgs/api_keys/revoke/v1", url.Values{"api_key_id": {id}}, struct{}{}, true, &record)
+	err := k.c.post(ctx, k.path+"/revoke/v1", url.Values{k.id: {id}}, struct{}{}, true, &record)
 	if err != nil {
-		return KeyRecord{}, fmt.Errorf("revoke the API key %s: %w", id, err)
+		return KeyRecord{}, fmt.Errorf("revoke the %s %s: %w", k.what, id, err)
 	}
 	return record, nil
 }
 
-// RotateKey makes a new key in the place of one, which expires when the grace ends, and returns the new
+// Rotate makes a new key in the place of one, which expires when the grace ends, and returns the new
 // key's record. The new one expires when expiresAt says, or as the server sees fit when that is zero.
 // It is not made again when the connection breaks, since the first attempt may have made one that nobody got to see.
-func (c *Client) RotateKey(ctx context.Context, id string, grace time.Duration, expiresAt time.Time) (KeyRecord, error) {
+func (k Keys) Rotate(ctx context.Context, id string, grace time.Duration, expiresAt time.Time) (KeyRecord, error) {
 	var record KeyRecord
 	body := map[string]any{"grace_seconds": int64(grace / time.Second)}
 	if !expiresAt.IsZero() {
 		body["expires_at_timestamp"] = expiresAt.UTC().Format(instant)
 	}
-	err := c.post(ctx, "/orgs/api_keys/rotate/v1", url.Values{"api_key_id": {id}}, body, false, &record)
+	err := k.c.post(ctx, k.path+"/rotate/v1", url.Values{k.id: {id}}, body, false, &record)
 	if err != nil {
-		return KeyRecord{}, fmt.Errorf("rotate the API key %s: %w", id, err)
+		return KeyRecord{}, fmt.Errorf("rotate the %s %s: %w", k.what, id, err)
 	}
 	return record, nil
 }

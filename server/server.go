@@ -50,6 +50,9 @@ type Config struct {
 	// MapTiles is the street map that the pages draw; nil for none. It is the caller's to close.
 	MapTiles *MapTiles
 
+	// Retention is how long points are kept, in whole days, as clients are told; 0 means for ever.
+	Retention time.Duration
+
 	// MaxConnections bounds the open connections; past it a connection is answered 503 and closed.
 	// Default 16,384; each costs about 30 KB.
 	MaxConnections int

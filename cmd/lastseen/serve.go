@@ -146,7 +146,7 @@ func (f *serviceFlags) config(log *slog.Logger, accessLog string, storage schema
 	return appConfig{
 		addr: f.Addr, mapTiles: f.MapTiles, schema: storage, log: log,
 		server: server.Config{
-			AccessLog: access, MaxConnections: boundConnections(f.MaxConnections, descriptorLimit(), log), MaxConnectionsPerAddress: f.MaxConnectionsPerAddress,
+			Retention: storage.Retention, AccessLog: access, MaxConnections: boundConnections(f.MaxConnections, descriptorLimit(), log), MaxConnectionsPerAddress: f.MaxConnectionsPerAddress,
 			Queries: queries, Histories: f.Histories, LongPolls: f.LongPolls, QueueWait: f.QueueWait, PollWait: f.PollWait,
 			RequestRate: f.RequestRate, FailureRate: f.FailureRate, TrustedProxies: f.TrustedProxies,
 		},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 )
@@ -116,4 +117,15 @@ func (c *Client) Ingest(ctx context.Context, ndjson []byte) (IngestResult, error
 		return IngestResult{}, fmt.Errorf("send points: %w", err)
 	}
 	return result, nil
+}
+
+// KeptFor returns how long the server keeps points after their timestamp, and 0 for ever.
+func (c *Client) KeptFor(ctx context.Context) (time.Duration, error) {
+	var answer struct {
+		Days int `json:"points_kept_for_days"`
+	}
+	if err := c.Get(ctx, "/", nil, &answer); err != nil {
+		return 0, fmt.Errorf("ask how long the server keeps points: %w", err)
+	}
+	return time.Duration(answer.Days) * 24 * time.Hour, nil
 }

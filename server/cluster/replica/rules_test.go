@@ -13,8 +13,15 @@ type mutation struct {
 	breaks   func(*simulation)
 	beside   func(*simulation)
 	schedule func() simulation
+	lasts    time.Duration // the schedule; 0 for as long as most
 	seeds    uint64
 }
+
+// shortSchedule is how long most schedules take, all included, and longSchedule those in which somebody waits for the long term.
+const (
+	shortSchedule = 12 * time.Second
+	longSchedule  = 55 * time.Second
+)
 
 func off(r rule) func(*simulation) { return func(o *simulation) { o.broken |= broken(r) } }
 
@@ -26,17 +33,17 @@ func script(do func(*world)) func() simulation {
 var mutations = []mutation{
 	{name: "readRight", breaks: off(readRight), schedule: script(aSplit)},
 	{name: "pendingWaits", breaks: off(pendingWaits), seeds: 10},
-	{name: "actRight", breaks: off(actRight), schedule: script(aSleepingLeader)},
+	{name: "actRight", breaks: off(actRight), schedule: script(aSleepingLeader), lasts: longSchedule},
 	{name: "promiseByRight", breaks: off(promiseByRight), schedule: script(aSplit)},
 	{name: "noPromiseToRemoved", breaks: off(noPromiseToRemoved), schedule: script(aSlowRemoval)},
 	{name: "waitForRemoved", breaks: off(waitForRemoved), seeds: 10},
 	{name: "rememberPromises", breaks: off(rememberPromises), schedule: script(aLeaver)},
 	{name: "inheritFormer", breaks: off(inheritFormer), schedule: script(aReplacedLeader)},
-	{name: "inheritFormer for the long term", breaks: off(inheritFormer), schedule: script(aBeginnerAgain)},
-	{name: "hardWait", breaks: off(hardWait), schedule: script(aLateBeginner)},
+	{name: "inheritFormer for the long term", breaks: off(inheritFormer), schedule: script(aBeginnerAgain), lasts: longSchedule},
+	{name: "hardWait", breaks: off(hardWait), schedule: script(aLateBeginner), lasts: longSchedule},
 	{name: "waitAllOfBefore", breaks: off(waitAllOfBefore), schedule: script(aSplit)},
 	{name: "twoTerms", breaks: off(twoTerms), schedule: script(aSplit)},
-	{name: "waitFromSwap", breaks: off(waitFromSwap), schedule: script(aLateBeginner)},
+	{name: "waitFromSwap", breaks: off(waitFromSwap), schedule: script(aLateBeginner), lasts: longSchedule},
 	{name: "leaveFirst", breaks: off(leaveFirst), schedule: aLostAnswer},
 	{name: "leftStays", breaks: off(leftStays), schedule: aLostAnswer},
 	{name: "ackAll", breaks: off(ackAll), seeds: 10},
@@ -48,7 +55,7 @@ var mutations = []mutation{
 	{name: "fromSending", breaks: off(fromSending), seeds: 20},
 	{name: "cachesCleared", breaks: off(cachesCleared), beside: func(o *simulation) { o.unnamed = true }, seeds: 20},
 
-	{name: "the store refuses earlier terms", breaks: func(o *simulation) { o.noDoor = true }, schedule: aLateWrite},
+	{name: "the store refuses earlier terms", breaks: func(o *simulation) { o.noDoor = true }, schedule: aLateWrite, lasts: 2 * shortSchedule},
 	{name: "look-ups that began before do not count", breaks: func(o *simulation) { o.dirty = true }, beside: func(o *simulation) { o.unnamed = true }, schedule: script(aSlowLookUp)},
 	{name: "who reads notices that the state was emptied", breaks: func(o *simulation) { o.emptied = true }, schedule: aSlowPoll},
 	{name: "clocks are as good as assumed", breaks: func(o *simulation) { o.drift = 0.3 }, seeds: 20},
@@ -91,12 +98,12 @@ func TestEachRuleIsNeeded(t *testing.T) {
 // run runs the schedule or the seeds, with the rule or without it, and returns a world in which a promise was broken; of
 // a schedule in any case.
 func (m mutation) run(without bool) *world {
-	o := simulation{faults: 1}
+	o := simulation{faults: 1, lasts: time.Minute}
 	if m.schedule != nil {
 		o = m.schedule()
-		o.perfect = true
+		o.perfect, o.lasts = true, max(m.lasts, shortSchedule)
 	}
-	o.nodes, o.lasts = 3, time.Minute
+	o.nodes = 3
 	if m.beside != nil {
 		m.beside(&o)
 	}

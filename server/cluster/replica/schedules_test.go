@@ -186,13 +186,14 @@ func aSlowPoll() simulation {
 	return simulation{
 		linger: func(m *machine) time.Duration {
 			if m == slow {
-				return 2 * time.Second
+				return m.world.between(2200*time.Millisecond, 3200*time.Millisecond)
 			}
 			return 0
 		},
 		meddle: func(_ *world, _, to *machine, m message, _ letter) bool {
+			_, tail := m.(*put)
 			piece, is := m.(*snapshot)
-			return is && to == slow && piece.Piece > 0
+			return to == slow && (tail || is && piece.Piece > 0)
 		},
 		script: func(w *world) {
 			w.settled(func(_ *machine, followers []*machine) {

@@ -27,7 +27,11 @@ func (w *world) startClients() {
 	for range 6 {
 		w.at(0, w.poll)
 	}
-	for range 8 {
+	checkers := 8
+	if w.options.perfect {
+		checkers = 2
+	}
+	for range checkers {
 		w.at(0, w.checkKeys)
 	}
 	for i := range simulatedKeys {

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 
-	"lastseen/cmd/lastseen/client"
+	"lastseen.example/client"
 )
 
 // credentialsCommand speaks to the routes of device credentials.
@@ -22,26 +22,26 @@ type createCredentialCommand struct {
 
 // Run implements the command.
 func (c *createCredentialCommand) Run(ctx context.Context, std streams) error {
-	return c.create(ctx, std, (*client.Client).DeviceCredentials, client.NewKey{DeviceID: c.DeviceID, RegistersDevices: c.RegistersDevices})
+	return c.create(ctx, std, deviceCredentials, client.NewKey{DeviceID: c.DeviceID, RegistersDevices: c.RegistersDevices})
 }
 
 type listCredentialsCommand struct{ listKeysCommand }
 
 // Run implements the command.
 func (c *listCredentialsCommand) Run(ctx context.Context, std streams) error {
-	return c.list(ctx, std, (*client.Client).DeviceCredentials)
+	return c.list(ctx, std, deviceCredentials)
 }
 
 type rotateCredentialCommand struct{ rotateKeyCommand }
 
 // Run implements the command.
 func (c *rotateCredentialCommand) Run(ctx context.Context, std streams) error {
-	return c.rotate(ctx, std, (*client.Client).DeviceCredentials)
+	return c.rotate(ctx, std, deviceCredentials)
 }
 
 type revokeCredentialCommand struct{ revokeKeyCommand }
 
 // Run implements the command.
 func (c *revokeCredentialCommand) Run(ctx context.Context, std streams) error {
-	return c.revoke(ctx, std, (*client.Client).DeviceCredentials)
+	return c.revoke(ctx, std, deviceCredentials)
 }

@@ -9,7 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"lastseen/cmd/lastseen/client"
+	"lastseen.example/client"
+
 	"lastseen/cmd/lastseen/fleet"
 	"lastseen/cmd/lastseen/terminal"
 	"lastseen/keys"
@@ -97,7 +98,7 @@ func (c *demoCommand) startFleet(ctx context.Context, std streams, app *App) (st
 	if err := backfill(ctx, std, vehicles); err != nil {
 		return nil, err
 	}
-	key, err := server.APIKeys().Create(ctx, client.NewKey{Name: "demo " + time.Now().UTC().Format(time.DateTime), ExpiresAt: time.Now().AddDate(0, 0, demoKeyDays)})
+	key, err := server.CreateKey(ctx, client.NewKey{Name: "demo " + time.Now().UTC().Format(time.DateTime), ExpiresAt: time.Now().AddDate(0, 0, demoKeyDays)})
 	if err != nil {
 		return nil, err
 	}

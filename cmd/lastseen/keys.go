@@ -12,7 +12,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"lastseen/cmd/lastseen/client"
+	"lastseen.example/client"
+
 	"lastseen/cmd/lastseen/terminal"
 )
 
@@ -50,14 +51,24 @@ func (f *limitKeyFlags) limits() client.KeyLimits { return client.KeyLimits(*f) 
 
 // Run implements the command.
 func (c *createKeyCommand) Run(ctx context.Context, std streams) error {
-	return c.create(ctx, std, (*client.Client).APIKeys, client.NewKey{KeyLimits: c.limits()})
+	return c.create(ctx, std, apiKeys, client.NewKey{KeyLimits: c.limits()})
 }
 
-// kind chooses API keys or device credentials.
-type kind func(*client.Client) client.Keys
+// keyKind is what is done to API keys, or to device credentials.
+type keyKind struct {
+	create func(*client.Client, context.Context, client.NewKey) (client.KeyRecord, error)
+	list   func(*client.Client, context.Context, url.Values) ([]client.KeyRecord, error)
+	rotate func(*client.Client, context.Context, string, time.Duration, time.Time) (client.KeyRecord, error)
+	revoke func(*client.Client, context.Context, string) (client.KeyRecord, error)
+}
+
+var (
+	apiKeys           = keyKind{(*client.Client).CreateKey, (*client.Client).ListKeys, (*client.Client).RotateKey, (*client.Client).RevokeKey}
+	deviceCredentials = keyKind{(*client.Client).CreateCredential, (*client.Client).ListCredentials, (*client.Client).RotateCredential, (*client.Client).RevokeCredential}
+)
 
 // create makes a key of a kind by the name and the expiry that are wanted.
-func (c *newKeyFlags) create(ctx context.Context, std streams, of kind, wanted client.NewKey) error {
+func (c *newKeyFlags) create(ctx context.Context, std streams, of keyKind, wanted client.NewKey) error {
 	expires, err := c.expiry(time.Now())
 	if err != nil {
 		return err
@@ -68,7 +79,7 @@ func (c *newKeyFlags) create(ctx context.Context, std streams, of kind, wanted c
 	}
 	defer server.Close()
 	wanted.Name, wanted.ExpiresAt = c.Name, expires
-	record, err := of(server).Create(ctx, wanted)
+	record, err := of.create(server, ctx, wanted)
 	if err != nil {
 		return err
 	}
@@ -128,10 +139,10 @@ type listKeysCommand struct {
 
 // Run implements the command.
 func (c *listKeysCommand) Run(ctx context.Context, std streams) error {
-	return c.list(ctx, std, (*client.Client).APIKeys)
+	return c.list(ctx, std, apiKeys)
 }
 
-func (c *listKeysCommand) list(ctx context.Context, std streams, of kind) error {
+func (c *listKeysCommand) list(ctx context.Context, std streams, of keyKind) error {
 	server, err := c.client(std)
 	if err != nil {
 		return err
@@ -141,7 +152,7 @@ func (c *listKeysCommand) list(ctx context.Context, std streams, of kind) error 
 	if c.Search != "" {
 		query.Set("search", c.Search)
 	}
-	records, err := of(server).List(ctx, query)
+	records, err := of.list(server, ctx, query)
 	if err != nil {
 		return err
 	}
@@ -201,7 +212,7 @@ func (c *updateKeyCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	defer server.Close()
-	record, err := server.APIKeys().Update(ctx, c.ID, c.Name, c.limits())
+	record, err := server.UpdateKey(ctx, c.ID, c.Name, c.limits())
 	if err != nil {
 		return err
 	}
@@ -230,7 +241,7 @@ func (c *keyUsageCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	defer server.Close()
-	lines, err := server.APIKeys().Usage(ctx, c.ID, time.Now().AddDate(0, 0, 1-c.Days))
+	lines, err := server.KeyUsage(ctx, c.ID, time.Now().AddDate(0, 0, 1-c.Days))
 	if err != nil {
 		return err
 	}
@@ -262,16 +273,16 @@ func (c *rotateKeyCommand) Validate() error {
 
 // Run implements the command.
 func (c *rotateKeyCommand) Run(ctx context.Context, std streams) error {
-	return c.rotate(ctx, std, (*client.Client).APIKeys)
+	return c.rotate(ctx, std, apiKeys)
 }
 
-func (c *rotateKeyCommand) rotate(ctx context.Context, std streams, of kind) error {
+func (c *rotateKeyCommand) rotate(ctx context.Context, std streams, of keyKind) error {
 	server, err := c.client(std)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-	record, err := of(server).Rotate(ctx, c.ID, c.Grace, c.ExpiresAt.Time)
+	record, err := of.rotate(server, ctx, c.ID, c.Grace, c.ExpiresAt.Time)
 	if err != nil {
 		return err
 	}
@@ -280,16 +291,16 @@ func (c *rotateKeyCommand) rotate(ctx context.Context, std streams, of kind) err
 
 // Run implements the command.
 func (c *revokeKeyCommand) Run(ctx context.Context, std streams) error {
-	return c.revoke(ctx, std, (*client.Client).APIKeys)
+	return c.revoke(ctx, std, apiKeys)
 }
 
-func (c *revokeKeyCommand) revoke(ctx context.Context, std streams, of kind) error {
+func (c *revokeKeyCommand) revoke(ctx context.Context, std streams, of keyKind) error {
 	server, err := c.client(std)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-	record, err := of(server).Revoke(ctx, c.ID)
+	record, err := of.revoke(server, ctx, c.ID)
 	if err != nil {
 		return err
 	}

@@ -267,10 +267,6 @@ func (c *core) changeSwapped(e swapped) {
 	case e.err != nil || e.view.Equal(c.view):
 	case !e.view.Equal(l.change.next):
 		c.goOutside(fmt.Sprintf("%s has begun epoch %d", e.view.Leader, e.view.Epoch))
-	case len(e.view.Members) == 0:
-		c.view = e.view
-		c.goOutside("it was asked to leave")
-		c.out.leaving = true
 	default:
 		waits := slices.DeleteFunc(l.change.waits, func(w wait) bool {
 			return !slices.ContainsFunc(l.waits, same(w)) && !slices.Contains(l.change.removes, w.id)
@@ -302,9 +298,10 @@ func (c *core) leaveLead() {
 		c.out.leaving = true
 		return
 	}
-	l.change = &change{waits: l.waits, next: View{Cluster: c.cluster, Epoch: c.view.Epoch + 1, Term: c.view.Term,
-		Former: formerOf(l.waits), Why: c.self.ID + " left and nobody else was there"}}
-	c.swapChange()
+	empty := View{Cluster: c.cluster, Epoch: c.view.Epoch + 1, Term: c.view.Term, Former: formerOf(l.waits), Why: c.self.ID + " left and nobody else was there"}
+	c.goOutside("it was asked to leave") // first: who finds the empty view begins at once
+	c.out.leaving, c.out.empty = true, empty
+	c.swapEmpty()
 }
 
 // stepDown leaves the lead to a follower.

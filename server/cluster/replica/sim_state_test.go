@@ -67,6 +67,7 @@ func (r *replicated) Apply(sequence uint64, changes []Change, pending bool) {
 		facts = append(facts, decodeFact(c))
 	}
 	if !pending {
+		r.world.committed(sequence>>sequenceBits, r.process.decided)
 		sequence = 0
 	}
 	r.merge(facts, sequence)
@@ -147,7 +148,7 @@ func (p *pieces) Next() ([]byte, bool, error) {
 	}
 	if p.next == 2 {
 		for i, is := range p.state.revoked {
-			if is {
+			if is && !p.state.world.options.unnamed {
 				facts = append(facts, fact{aRevocation, i, 1})
 			}
 		}

@@ -42,7 +42,7 @@ func (p *process) callRegister(do func(*simulatedRegister) View, then func(View,
 		}
 		v := do(&w.register)
 		beat := w.register.beat
-		if w.once(200) {
+		if w.once(200) || w.options.mute != nil && w.options.mute(p.machine) {
 			return // what came of it is not known
 		}
 		p.later(w.between(300*time.Microsecond, 4*time.Millisecond), func() {
@@ -97,6 +97,9 @@ func (p *process) insert(term uint64, facts []fact, then func(ok bool)) {
 		late := w.between(time.Millisecond, 15*time.Millisecond)
 		if w.once(100) {
 			late = w.between(100*time.Millisecond, 6*time.Second)
+		}
+		if w.options.late != nil {
+			late += w.options.late(facts)
 		}
 		if !w.reaches(p.index, theStore) && w.random.IntN(2) == 0 {
 			return

@@ -56,13 +56,21 @@ func TestARequestIsMadeAgain(t *testing.T) {
 	ok := answer(200, `{"accepted":1,"rejected":[]}`)
 	t.Run("after 503 and 429, as late as the server asks", func(t *testing.T) {
 		t.Parallel()
-		c, waits, _ := serve(t, busy, answer(429, "", "Retry-After", "9999"), ok)
+		c, waits, _ := serve(t, busy, answer(429, "", "Retry-After", "60"), ok)
 		result, err := c.Ingest(t.Context(), []byte("{}\n"))
 		if err != nil || result.Accepted != 1 {
 			t.Fatalf("Ingest = %+v, %v", result, err)
 		}
-		if len(*waits) != 2 || (*waits)[0] != 3*time.Second || (*waits)[1] != maxWait {
-			t.Errorf("waited %v, want 3s and the most that one wait may be", *waits)
+		if len(*waits) != 2 || (*waits)[0] != 3*time.Second || (*waits)[1] != time.Minute {
+			t.Errorf("waited %v, want 3s and 1m", *waits)
+		}
+	})
+	t.Run("but not when the server asks for longer than a minute", func(t *testing.T) {
+		t.Parallel()
+		c, waits, _ := serve(t, answer(429, `{"detail":"Slow down."}`, "Retry-After", "61"))
+		_, err := c.Ingest(t.Context(), nil)
+		if problem, is := errors.AsType[*Problem](err); !is || problem.RetryAfter != 61*time.Second || len(*waits) != 0 {
+			t.Errorf("error %v after %d waits", err, len(*waits))
 		}
 	})
 	t.Run("after a broken connection, when repeating it is harmless", func(t *testing.T) {
@@ -90,7 +98,7 @@ func TestARequestIsMadeAgain(t *testing.T) {
 	t.Run("but not a key's rotation on a broken connection", func(t *testing.T) {
 		t.Parallel()
 		c, waits, _ := serve(t, hangUp)
-		if _, err := c.APIKeys().Rotate(t.Context(), "n", 0, time.Time{}); err == nil || len(*waits) != 0 {
+		if _, err := c.RotateKey(t.Context(), "n", 0, time.Time{}); err == nil || len(*waits) != 0 {
 			t.Errorf("error %v after %d waits", err, len(*waits))
 		}
 	})
@@ -106,7 +114,7 @@ func TestARequestIsMadeAgain(t *testing.T) {
 		c, _, _ := serve(t, named(hangUp), named(answer(409, `{"detail":"It has made one.","_id":"first"}`)),
 			named(answer(200, `{"_id":"first","created_at_timestamp":"2026-01-15T09:30:00Z","expires_at_timestamp":"2026-01-15T09:30:00Z"}`)),
 			named(answer(201, `{"_id":"second","key":"ak_x","created_at_timestamp":"2026-01-15T09:30:00Z","expires_at_timestamp":"2026-01-15T09:30:00Z"}`)))
-		record, err := c.APIKeys().Create(t.Context(), NewKey{Name: "n", ExpiresAt: time.Now()})
+		record, err := c.CreateKey(t.Context(), NewKey{Name: "n", ExpiresAt: time.Now()})
 		if err != nil || record.ID != "second" || record.Key != "ak_x" {
 			t.Fatalf("CreateKey = %+v, %v", record, err)
 		}
@@ -117,7 +125,7 @@ func TestARequestIsMadeAgain(t *testing.T) {
 	t.Run("but not after an answer that will not change", func(t *testing.T) {
 		t.Parallel()
 		c, _, requests := serve(t, answer(403, `{"detail":"Ask an owner.","errors":[{"loc":["body","x"],"msg":"too long"}]}`))
-		_, err := c.APIKeys().List(t.Context(), nil)
+		_, err := c.ListKeys(t.Context(), nil)
 		if requests.Load() != 1 || err == nil || err.Error() != "list the API keys: the server answered 403: Ask an owner.; [body x]: too long" {
 			t.Errorf("%d requests, error %v", requests.Load(), err)
 		}
@@ -180,7 +188,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		}
 	}
 	c, _, _ := serve(t, answer(200, "<html>"))
-	if _, err := c.APIKeys().List(t.Context(), nil); !errors.Is(err, errAnswer) {
+	if _, err := c.ListKeys(t.Context(), nil); !errors.Is(err, ErrAnswer) {
 		t.Errorf("an answer that is not JSON: %v", err)
 	}
 	nobody, err := New("127.0.0.1:1", "secret")
@@ -188,7 +196,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	nobody.wait = func(context.Context, time.Duration) error { return nil }
-	if _, err := nobody.APIKeys().List(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "is it running?") || strings.Contains(err.Error(), "secret") {
+	if _, err := nobody.ListKeys(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "is it running?") || strings.Contains(err.Error(), "secret") {
 		t.Errorf("nobody there: %v", err)
 	}
 }

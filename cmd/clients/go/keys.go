@@ -12,19 +12,13 @@ import (
 	"time"
 )
 
-// Keys calls the routes of an organisation's API keys, or of its device credentials.
-type Keys struct {
-	c              *Client
-	path, id, what string
-}
+// keyKind is a kind of key: its routes, how they name the id, and the word for messages.
+type keyKind struct{ path, id, what string }
 
-// APIKeys are the keys that read.
-func (c *Client) APIKeys() Keys { return Keys{c, "/orgs/api_keys", "api_key_id", "API key"} }
-
-// DeviceCredentials are the keys that write points.
-func (c *Client) DeviceCredentials() Keys {
-	return Keys{c, "/orgs/device_credentials", "device_credential_id", "device credential"}
-}
+var (
+	apiKey           = keyKind{"/orgs/api_keys", "api_key_id", "API key"}
+	deviceCredential = keyKind{"/orgs/device_credentials", "device_credential_id", "device credential"}
+)
 
 // KeyRecord is what the server tells about an API key or a device credential. Key is the key itself, only in the answer to
 // its creation.
@@ -94,24 +88,33 @@ type NewKey struct {
 // instant is the form of times in requests.
 const instant = "2006-01-02T15:04:05.000Z"
 
-// Create makes an API key. The request has a name of its own (Idempotency-Key), so it is made again when the
+// CreateKey makes an API key. The request has a name of its own (Idempotency-Key), so it is made again when the
 // connection breaks and still makes one key. Where that one was in an answer that was lost, nobody knows its text: it is
 // revoked, and another is made.
-func (k Keys) Create(ctx context.Context, wanted NewKey) (KeyRecord, error) {
-	record, err := k.create(ctx, wanted)
+func (c *Client) CreateKey(ctx context.Context, wanted NewKey) (KeyRecord, error) {
+	return c.createKey(ctx, apiKey, wanted)
+}
+
+// CreateCredential is CreateKey of a device credential.
+func (c *Client) CreateCredential(ctx context.Context, wanted NewKey) (KeyRecord, error) {
+	return c.createKey(ctx, deviceCredential, wanted)
+}
+
+func (c *Client) createKey(ctx context.Context, of keyKind, wanted NewKey) (KeyRecord, error) {
+	record, err := c.tryCreateKey(ctx, of, wanted)
 	if lost := existing(err); lost != "" {
-		if _, err := k.Revoke(ctx, lost); err != nil {
+		if _, err := c.revokeKey(ctx, of, lost); err != nil {
 			return KeyRecord{}, fmt.Errorf("a key was made whose text was lost on the way: %w", err)
 		}
-		record, err = k.create(ctx, wanted)
+		record, err = c.tryCreateKey(ctx, of, wanted)
 	}
 	if err != nil {
-		return KeyRecord{}, fmt.Errorf("create the %s: %w", k.what, err)
+		return KeyRecord{}, fmt.Errorf("create the %s: %w", of.what, err)
 	}
 	return record, nil
 }
 
-func (k Keys) create(ctx context.Context, wanted NewKey) (record KeyRecord, err error) {
+func (c *Client) tryCreateKey(ctx context.Context, of keyKind, wanted NewKey) (record KeyRecord, err error) {
 	body, err := json.Marshal(struct {
 		Name      string `json:"name"`
 		ExpiresAt string `json:"expires_at_timestamp"`
@@ -122,46 +125,56 @@ func (k Keys) create(ctx context.Context, wanted NewKey) (record KeyRecord, err 
 	if err != nil {
 		return record, fmt.Errorf("encode a request: %w", err)
 	}
-	err = k.c.do(ctx, request{
-		method: http.MethodPost, path: k.path + "/create/v1", body: body, contentType: "application/json", repeatable: true, name: rand.Text(),
+	err = c.do(ctx, request{
+		method: http.MethodPost, path: of.path + "/create/v1", body: body, repeatable: true,
+		sent: map[string]string{"Content-Type": "application/json", "Idempotency-Key": rand.Text()},
 	}, &record)
 	return record, err
 }
 
 // existing is the id that a 409 names, and empty for all other errors.
 func existing(err error) string {
-	var problem *Problem
-	if !errors.As(err, &problem) || problem.Status != http.StatusConflict {
+	problem, is := errors.AsType[*Problem](err)
+	if !is || problem.Status != http.StatusConflict {
 		return ""
 	}
 	return problem.ID
 }
 
-// Update renames an API key, unless the name is empty, or narrows what it may do, and returns its record.
-func (k Keys) Update(ctx context.Context, id, name string, limits KeyLimits) (KeyRecord, error) {
+// UpdateKey renames an API key, unless the name is empty, or narrows what it may do, and returns its record.
+func (c *Client) UpdateKey(ctx context.Context, id, name string, limits KeyLimits) (KeyRecord, error) {
 	var record KeyRecord
 	body := struct {
 		Name string `json:"name,omitempty"`
 		KeyLimits
 	}{name, limits}
-	if err := k.c.post(ctx, k.path+"/update/v1", url.Values{k.id: {id}}, body, true, &record); err != nil {
-		return KeyRecord{}, fmt.Errorf("update the %s %s: %w", k.what, id, err)
+	if err := c.post(ctx, "/orgs/api_keys/update/v1", url.Values{"api_key_id": {id}}, body, true, &record); err != nil {
+		return KeyRecord{}, fmt.Errorf("update the API key %s: %w", id, err)
 	}
 	return record, nil
 }
 
-// List returns the records of the organisation's API keys that a query asks for (search, status, sort_by), all
+// ListKeys returns the records of the organisation's API keys that a query asks for (search, status, sort_by), all
 // pages of them.
-func (k Keys) List(ctx context.Context, query url.Values) (records []KeyRecord, err error) {
+func (c *Client) ListKeys(ctx context.Context, query url.Values) ([]KeyRecord, error) {
+	return c.listKeys(ctx, apiKey, query)
+}
+
+// ListCredentials is ListKeys of device credentials.
+func (c *Client) ListCredentials(ctx context.Context, query url.Values) ([]KeyRecord, error) {
+	return c.listKeys(ctx, deviceCredential, query)
+}
+
+func (c *Client) listKeys(ctx context.Context, of keyKind, query url.Values) (records []KeyRecord, err error) {
 	query = maps.Clone(query)
 	if query == nil {
 		query = url.Values{}
 	}
 	for {
 		var page []KeyRecord
-		answer := request{method: http.MethodGet, path: k.path + "/list/v1", query: query, repeatable: true, headers: http.Header{}}
-		if err := k.c.do(ctx, answer, &page); err != nil {
-			return nil, fmt.Errorf("list the %ss: %w", k.what, err)
+		answer := request{method: http.MethodGet, path: of.path + "/list/v1", query: query, repeatable: true, headers: http.Header{}}
+		if err := c.do(ctx, answer, &page); err != nil {
+			return nil, fmt.Errorf("list the %ss: %w", of.what, err)
 		}
 		records = append(records, page...)
 		next := answer.headers.Get("Next-Cursor")
@@ -181,40 +194,58 @@ type KeyRequests struct {
 	Requests uint64 `json:"requests"`
 }
 
-// Usage returns what an API key was used for since a day, by day, route and outcome.
-func (k Keys) Usage(ctx context.Context, id string, since time.Time) ([]KeyRequests, error) {
+// KeyUsage returns what an API key was used for since a day, by day, route and outcome.
+func (c *Client) KeyUsage(ctx context.Context, id string, since time.Time) ([]KeyRequests, error) {
 	var answer struct {
 		Items []KeyRequests `json:"items"`
 	}
-	query := url.Values{k.id: {id}, "start_date": {since.UTC().Format(time.DateOnly)}}
-	if err := k.c.Get(ctx, k.path+"/usage/v1", query, &answer); err != nil {
+	query := url.Values{"api_key_id": {id}, "start_date": {since.UTC().Format(time.DateOnly)}}
+	if err := c.Get(ctx, "/orgs/api_keys/usage/v1", query, &answer); err != nil {
 		return nil, fmt.Errorf("read what the API key %s was used for: %w", id, err)
 	}
 	return answer.Items, nil
 }
 
-// Revoke revokes an API key by its id and returns its record.
-func (k Keys) Revoke(ctx context.Context, id string) (KeyRecord, error) {
+// RevokeKey revokes an API key by its id and returns its record.
+func (c *Client) RevokeKey(ctx context.Context, id string) (KeyRecord, error) {
+	return c.revokeKey(ctx, apiKey, id)
+}
+
+// RevokeCredential is RevokeKey of a device credential.
+func (c *Client) RevokeCredential(ctx context.Context, id string) (KeyRecord, error) {
+	return c.revokeKey(ctx, deviceCredential, id)
+}
+
+func (c *Client) revokeKey(ctx context.Context, of keyKind, id string) (KeyRecord, error) {
 	var record KeyRecord
-	err := k.c.post(ctx, k.path+"/revoke/v1", url.Values{k.id: {id}}, struct{}{}, true, &record)
+	err := c.post(ctx, of.path+"/revoke/v1", url.Values{of.id: {id}}, struct{}{}, true, &record)
 	if err != nil {
-		return KeyRecord{}, fmt.Errorf("revoke the %s %s: %w", k.what, id, err)
+		return KeyRecord{}, fmt.Errorf("revoke the %s %s: %w", of.what, id, err)
 	}
 	return record, nil
 }
 
-// Rotate makes a new key in the place of one, which expires when the grace ends, and returns the new
+// RotateKey makes a new key in the place of one, which expires when the grace ends, and returns the new
 // key's record. The new one expires when expiresAt says, or as the server sees fit when that is zero.
 // It is not made again when the connection breaks, since the first attempt may have made one that nobody got to see.
-func (k Keys) Rotate(ctx context.Context, id string, grace time.Duration, expiresAt time.Time) (KeyRecord, error) {
+func (c *Client) RotateKey(ctx context.Context, id string, grace time.Duration, expiresAt time.Time) (KeyRecord, error) {
+	return c.rotateKey(ctx, apiKey, id, grace, expiresAt)
+}
+
+// RotateCredential is RotateKey of a device credential.
+func (c *Client) RotateCredential(ctx context.Context, id string, grace time.Duration, expiresAt time.Time) (KeyRecord, error) {
+	return c.rotateKey(ctx, deviceCredential, id, grace, expiresAt)
+}
+
+func (c *Client) rotateKey(ctx context.Context, of keyKind, id string, grace time.Duration, expiresAt time.Time) (KeyRecord, error) {
 	var record KeyRecord
 	body := map[string]any{"grace_seconds": int64(grace / time.Second)}
 	if !expiresAt.IsZero() {
 		body["expires_at_timestamp"] = expiresAt.UTC().Format(instant)
 	}
-	err := k.c.post(ctx, k.path+"/rotate/v1", url.Values{k.id: {id}}, body, false, &record)
+	err := c.post(ctx, of.path+"/rotate/v1", url.Values{of.id: {id}}, body, false, &record)
 	if err != nil {
-		return KeyRecord{}, fmt.Errorf("rotate the %s %s: %w", k.what, id, err)
+		return KeyRecord{}, fmt.Errorf("rotate the %s %s: %w", of.what, id, err)
 	}
 	return record, nil
 }
@@ -227,6 +258,6 @@ func (c *Client) post(ctx context.Context, path string, query url.Values, body a
 	}
 	return c.do(ctx, request{
 		method: http.MethodPost, path: path, query: query,
-		body: encoded, contentType: "application/json", repeatable: repeatable,
+		body: encoded, sent: map[string]string{"Content-Type": "application/json"}, repeatable: repeatable,
 	}, into)
 }

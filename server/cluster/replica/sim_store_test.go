@@ -141,7 +141,7 @@ func (p *process) recover(term uint64, whole bool) {
 			}
 			var changes []Change
 			if whole {
-				p.state.merge(stored, 0)
+				p.state.merge(stored)
 			} else {
 				changes = encodeFacts(p.state.missing(stored))
 			}

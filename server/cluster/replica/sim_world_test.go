@@ -36,6 +36,7 @@ type simulation struct {
 	drift   float64 // by what part clocks are really off
 	noDoor  bool    // the store takes what a deposed leader wrote
 	dirty   bool    // look-ups that began before a node joined fill its caches
+	keeps   bool    // State.Reset leaves what was committed
 	unnamed bool    // a snapshot does not have what was revoked
 	emptied bool    // polls do not notice that the state was emptied under them
 	perfect bool    // no message is ever delayed for long, no answer lost, no row late

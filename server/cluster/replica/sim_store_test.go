@@ -51,7 +51,7 @@ func (p *process) callRegister(do func(*simulatedRegister) View, then func(View,
 			}
 		})
 	})
-	p.after(simulatedTiming().Register, func() { reply(View{}, 0, errNoAnswer) })
+	p.after(p.world.options.timing.Register, func() { reply(View{}, 0, errNoAnswer) })
 }
 
 // simulatedStore is a database without unique constraints, in which a write may land long after it was sent. It takes

@@ -48,8 +48,9 @@ type simulation struct {
 	// linger is how long a poll waits for a processor between the check of its right and the look at the state.
 	linger func(m *machine) time.Duration
 	// late is how much later than usual a write lands.
-	late  func(facts []fact) time.Duration
-	trace bool
+	late   func(facts []fact) time.Duration
+	timing Timing // the zero value means simulatedTiming()
+	trace  bool
 }
 
 const (
@@ -81,6 +82,9 @@ type statistics struct {
 func newWorld(o simulation) *world {
 	if o.drift == 0 {
 		o.drift = simulatedTiming().Drift
+	}
+	if o.timing == (Timing{}) {
+		o.timing = simulatedTiming()
 	}
 	w := &world{options: o, random: rand.New(rand.NewPCG(o.seed, 17)), cuts: map[[2]int]int{}, arrival: map[[2]int]time.Duration{},
 		reigns: map[uint64]*reign{}, trace: func(string, ...any) {}}

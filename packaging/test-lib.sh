@@ -32,12 +32,30 @@ in_root() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRON
 # As the service's user, without a home directory, privileges or environment, like the unit.
 as_service() { in_root setpriv --reuid=lastseen --regid=lastseen --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all "$@"; }
 
+# The same commit, built in another place, must give the same bytes.
+build_twice() {
+	say "building twice"
+	packaging/release.sh "$first"
+	if [ -n "$(git status --porcelain --untracked-files=no)" ]; then
+		say "the tree has changes: not built again"
+		return
+	fi
+	git clone --quiet --no-hardlinks . "$work/elsewhere"
+	"$work/elsewhere/packaging/release.sh" "$work/second"
+	cmp "$first/SHA256SUMS" "$work/second/SHA256SUMS" || fail "the same commit gave other bytes"
+	rm -rf "$work/second" "$work/elsewhere"
+}
+
 bare_debian() {
 	[ "$(id -u)" = 0 ] || fail "this needs root, for a chroot"
-	need debootstrap debootstrap
 	need rpm rpm
 	need curl curl
-	debootstrap --variant=minbase bookworm "$root" >"$work/log" 2>&1 || fail "debootstrap: $(tail -n 3 "$work/log")"
+	if [ -n "${DEBIAN:-}" ]; then
+		cp -a "$DEBIAN" "$root"
+	else
+		need debootstrap debootstrap
+		debootstrap --variant=minbase bookworm "$root" >"$work/log" 2>&1 || fail "debootstrap: $(tail -n 3 "$work/log")"
+	fi
 	mount -t proc proc "$root/proc"
 	cp "$this" "$root/tmp/this.deb"
 	cp "$next" "$root/tmp/next.deb"

@@ -51,4 +51,4 @@ func (r *Registry) Introduce(ctx context.Context, orgID, name string) error {
 }
 
 // Introduced returns how many devices were introduced since the service began.
-func (r *Registry) Introduced() uint64 { return uint64(r.introduced.Value()) }
+func (r *Registry) Introduced() uint64 { return r.introduced.Load() }

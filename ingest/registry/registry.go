@@ -6,11 +6,11 @@ import (
 	"hash/maphash"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lastseen/schema"
 	"lastseen/schema/keyedlock"
-	"lastseen/schema/measure"
 )
 
 // Watcher is told of every session that Load reads, and of each that is made or changed, after ClickHouse
@@ -54,7 +54,7 @@ type Registry struct {
 	// have. The next registration of the address writes over them.
 	unsettled map[string]attempt
 
-	introduced measure.Counter
+	introduced atomic.Uint64
 }
 
 // device is what is known of a registered device. What changes is guarded by Registry.mu and

@@ -38,6 +38,8 @@ var product = []struct {
 	{"server/cluster/peer", ""},
 	{"server/openapi", "keys/apikey"},
 	{"server/console", ""},
+	{"server/certificate", ""},
+	{"server/certificate/certificatetest", ""},
 
 	{"ingest", "ingest/decode ingest/judge ingest/registry schema schema/measure"},
 	{"ingest/decode", "ingest/registry schema"},
@@ -62,6 +64,7 @@ var product = []struct {
 	{"keys", "schema"},
 	{"keys/ratelimit", ""},
 
+	{"schema/backup", "schema"},
 	{"schema", "schema/embedded schema/health schema/lease schema/measure schema/register"},
 	{"schema/schematest", "schema schema/clickhousetest schema/embedded"},
 	{"schema/register/registertest", "schema/clickhousetest schema/register"},
@@ -96,6 +99,7 @@ var spreadTypes = map[string]string{
 	"server/cluster/replica.core": "a file for each of the three that a node can be, and for what a leader commits and whom it takes in",
 	"schema.PointTable":           "a file for each way in which the history is read",
 	"schema/embedded.lease":       "a file for each way in which a statement reaches the engine",
+	"cmd/clients/go.Client":       "a file for each group of routes",
 	"cmd/lastseen/trackfile.file": "a file for each format of recorded tracks, and each reads this one",
 }
 

@@ -90,11 +90,14 @@ var schemaMigrationsTable = table{
 
 // Migrate brings the tables to this binary's version and to the fsync, retention and disk reserve of Options. It may run
 // again, and from several nodes at once. It refuses a database that a newer version of lastseen has
-// migrated.
+// migrated, and one into which a restore was cut short.
 func (db *DB) Migrate(ctx context.Context) error {
 	if db.layout.cluster != "" {
 		// A step must be there on every host before the next one builds on it.
 		ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"distributed_ddl_task_timeout": 120}))
+	}
+	if err := db.checkRestored(ctx); err != nil {
+		return err
 	}
 	for _, statement := range db.layout.ddl(schemaMigrationsTable) {
 		if err := db.define(ctx, statement); err != nil {

@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/fasthttp/router"
 	"github.com/valyala/fasthttp"
+	"go.opentelemetry.io/otel/trace"
 
 	"lastseen/ingest"
 	"lastseen/ingest/registry"
@@ -41,11 +43,18 @@ type Config struct {
 	Logger *slog.Logger
 	// AccessLog says which requests are logged.
 	AccessLog AccessLog
+	// Tracer makes the spans of requests, those of polls aside; nil for none.
+	Tracer trace.Tracer
 	// PublicURL is where browsers reach the service, such as https://tracking.example; with https,
 	// cookies are sent over TLS only. Empty means that it is reached without TLS.
 	PublicURL string
+	// TLS, when set, is with what the service speaks TLS itself, which is then all that it speaks, and cookies go over TLS only.
+	TLS *tls.Config
 	// MapTiles is the street map that the pages draw; nil for none. It is the caller's to close.
 	MapTiles *MapTiles
+
+	// Retention is how long points are kept, in whole days, as clients are told; 0 means for ever.
+	Retention time.Duration
 
 	// MaxConnections bounds the open connections; past it a connection is answered 503 and closed.
 	// Default 16,384; each costs about 30 KB.
@@ -77,8 +86,8 @@ type Config struct {
 	IdleTimeout time.Duration
 
 	// Queries bounds the requests that ask ClickHouse at the same time, streamed histories aside, and
-	// Histories those that stream a history. Of either, one organisation may have half, and those without
-	// a credential a quarter. Eight times as many histories may be open: those that are not being read
+	// Histories those that stream a history. Of histories one organisation may have half, of the others a quarter, as those
+	// without a credential of either. Eight times as many histories may be open: those that are not being read
 	// wait for clients that are slow to take what was. Defaults: four times the processors, and 8.
 	Queries, Histories int
 	// LongPolls bounds the requests that wait for a change (Prefer: wait, or streams of events), in the same shares;
@@ -222,7 +231,7 @@ func New(config Config, services Services) *Server {
 	s := &Server{
 		config: config, services: services, routes: routes(), byPath: map[string][]*route{}, ids: newIDSource(),
 		queries: limit.NewGate(limit.GateConfig{
-			Capacity: int64(config.Queries), Reserved: reservedQueries, Waiting: 10 * config.Queries, Wait: config.QueueWait,
+			Capacity: int64(config.Queries), OwnerShare: int64(max(1, config.Queries/4)), Reserved: reservedQueries, Waiting: 10 * config.Queries, Wait: config.QueueWait,
 		}),
 		lists:   limit.NewGate(limit.GateConfig{Capacity: int64(runtime.GOMAXPROCS(0)), Waiting: waitingLists, Wait: config.QueueWait}),
 		streams: limit.NewGate(limit.GateConfig{Capacity: int64(config.Histories), Waiting: 5 * config.Histories, Wait: config.QueueWait}),
@@ -241,7 +250,7 @@ func New(config Config, services Services) *Server {
 	s.eventPace = limit.NewEventPace(&s.ids.count)
 	s.listTurns, s.shortTurns = limit.NewTurns(&s.ids.count), limit.NewTurns(&s.ids.count)
 	s.rates, s.rateProblems = limit.NewRates(config.RequestRate, config.FailureRate, config.Now), newRateProblems(&config)
-	s.proxies, s.browsers = config.TrustedProxies, caller.NewBrowsers(services.SignIn, config.PublicURL)
+	s.proxies, s.browsers = config.TrustedProxies, caller.NewBrowsers(services.SignIn, config.PublicURL, config.TLS != nil)
 	s.identifier = caller.NewIdentifier(services.Authenticator, s.browsers, s.rates, s.proxies)
 	s.work, s.stopWork = context.WithCancel(context.Background())
 	s.leader = leaderClient{nodes: services.Nodes, work: s.work, log: config.Logger}
@@ -347,7 +356,7 @@ func (s *Server) Serve(inner net.Listener) error {
 	}
 	s.listener = transport.Listen(inner, transport.Options{
 		MaxConnections: s.config.MaxConnections, MaxPerAddress: s.config.MaxConnectionsPerAddress,
-		Refuse: s.refuseConnection, Direct: s.direct.way(), Stopping: s.stopping,
+		Refuse: s.refuseConnection, Direct: s.direct.way(), Stopping: s.stopping, TLS: s.config.TLS, HandshakeTime: s.config.HeaderTimeout,
 	})
 	s.mu.Unlock()
 	if s.config.PollWait > 0 {
@@ -418,7 +427,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return fmt.Errorf("stop serving HTTP: %w", errors.Join(err, listener.Wait(cleanup)))
 }
 
-// refuseConnection answers a connection past a limit.
+// refuseConnection answers a connection past a limit, or one that does not speak TLS where it must.
 func (s *Server) refuseConnection(c net.Conn, why error) {
 	p := problem.From(why, problem.Query)
 	var id requestID

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,7 +36,9 @@ import (
 type service struct {
 	testing.TB
 	*Server
-	address string // host:port
+	address string // host:port; of a tunnel where the server speaks TLS
+	secure  string // the server's own address then
+	trusts  *tls.Config
 	client  *http.Client
 	issuer  *people.Issuer
 	dataDir string // of the issuer
@@ -53,6 +56,7 @@ type setup struct {
 	services Services
 	db       *schema.DB        // of the services
 	handle   func(*call) error // answers every request when set
+	tls      bool              // the server speaks TLS
 }
 
 // start runs a server whose setup adjust, if given, has changed. It ends with the test.
@@ -67,6 +71,9 @@ func start(tb testing.TB, adjust ...func(*setup)) *service {
 	for _, change := range adjust {
 		change(&with)
 	}
+	if with.tls || overTLS() {
+		with.config.TLS, s.trusts = secureConfig(tb)
+	}
 	s.Server = New(with.config, with.services)
 	s.Server.direct = newDirectPolls(s.Server) // although all is logged, which turns it off
 	if s.undescribed = with.handle != nil; s.undescribed {
@@ -78,6 +85,9 @@ func start(tb testing.TB, adjust ...func(*setup)) *service {
 		tb.Fatal(err)
 	}
 	s.address = listener.Addr().String()
+	if s.trusts != nil {
+		s.secure, s.address = s.address, tunnel(tb, s.address, s.trusts)
+	}
 	s.client = &http.Client{Transport: &http.Transport{DisableCompression: true}, Timeout: 30 * time.Second}
 	go func() { s.served <- s.Serve(listener) }()
 	tb.Cleanup(func() {

@@ -29,6 +29,7 @@ import (
 	"lastseen/schema"
 	"lastseen/schema/lease"
 	"lastseen/server"
+	"lastseen/server/certificate"
 	"lastseen/server/cluster"
 	"lastseen/server/cluster/replicated"
 	"lastseen/server/metrics"
@@ -42,6 +43,9 @@ type appConfig struct {
 	schema   schema.Options
 	server   server.Config
 	admin    adminConfig
+	tracing  tracingConfig
+
+	certificates certificate.Source // with which the service speaks TLS itself; nil for not at all
 
 	ingestBytes    int64         // of memory for points in flight
 	flagOutliers   bool          // unless a session says otherwise
@@ -97,6 +101,19 @@ func StartApp(ctx context.Context, config appConfig) (*App, error) {
 // Addr is the address that the service listens on.
 func (a *App) Addr() string {
 	return a.listener.Addr().String()
+}
+
+// base returns the URL under which this machine reaches the service, also when it listens on every address.
+func (a *App) base() string {
+	addr, scheme := a.Addr(), "http://"
+	host, port, err := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		addr = net.JoinHostPort("127.0.0.1", port)
+	}
+	if a.config.certificates != nil {
+		scheme = "https://"
+	}
+	return scheme + addr
 }
 
 // Served gets what ended the serving: nil after Stop. Before that it gets why to stop, should this process lose the right to write.
@@ -158,15 +175,22 @@ func (a *App) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := startTracing(ctx, a); err != nil {
+		return err
+	}
+	if a.config.certificates != nil {
+		a.config.server.TLS = a.config.certificates.Config()
+	}
 	services, err := a.startServicesWhileAnswering(ctx, listener)
 	if err != nil {
 		return err
 	}
 	a.config.server.Logger = a.config.log
 	a.server = server.New(a.config.server, services)
+	store := watchStore(a)
 	sources := metrics.Sources{ // stopped after the HTTP server, to show how it drains
 		Server: a.server, Authenticator: services.Authenticator, Keys: services.Keys, Writer: services.Writer,
-		LastSeen: services.LastSeen, Statements: a.db, Version: version(),
+		LastSeen: services.LastSeen, Statements: a.db, Store: store, Version: version(),
 	}
 	if a.nodes != nil {
 		sources.Nodes = a.nodes
@@ -181,6 +205,8 @@ func (a *App) start(ctx context.Context) error {
 		}()
 	}
 	a.onStop("the HTTP server", a.drain)
+	keepCertificates(a)
+	serveControl(a)
 	a.watchLease()
 	return nil
 }
@@ -203,7 +229,7 @@ func (a *App) startServicesWhileAnswering(ctx context.Context, listener *net.TCP
 	if a.config.listener != nil {
 		return a.startServices(ctx)
 	}
-	loading := answerWhileLoading(listener)
+	loading := answerWhileLoading(listener, a.config.server.TLS)
 	services, err := a.startServices(ctx)
 	if stopErr := loading.stop(); err == nil {
 		err = stopErr
@@ -294,6 +320,9 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 func (a *App) openStorage(ctx context.Context) (*schema.DB, error) {
 	if err := os.MkdirAll(a.config.schema.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	if err := checkRestored(a.config.schema.DataDir); err != nil {
+		return nil, err
 	}
 	db, err := schema.Open(ctx, a.config.schema)
 	if err != nil {
@@ -433,19 +462,6 @@ func (a *App) drain(ctx context.Context) error {
 	defer cancel()
 	return a.server.Shutdown(ctx)
 }
-
-// publicError is a sentence that an answer shows as it is.
-type publicError string
-
-// Error implements error.
-func (e publicError) Error() string { return string(e) }
-
-const (
-	errNoLease    publicError = "This node may not write to the database at present; the service's log says why."
-	errNotInTouch publicError = "This node is not in touch with the others; its log says why."
-	errNotReady   publicError = "ClickHouse is out of reach; try again in a moment."
-	errKeysDenied publicError = "A part of the stored keys is damaged, so that all keys are refused; the service's log says what to do."
-)
 
 // ready says in a sentence for the public why the service cannot serve. What is wrong is logged by the
 // storage's monitor, once.

@@ -15,6 +15,7 @@ import (
 type clickhouseCommand struct {
 	DataDir  string         `default:"lastseen-data" placeholder:"DIR" help:"Data directory of 'lastseen serve', which must not be running on it; made when absent (default ${default})."`
 	HTTPAddr netip.AddrPort `name:"http-addr" default:"127.0.0.1:8123" placeholder:"IP:PORT" help:"Where to listen for HTTP (default ${default})."`
+	Backups  string         `env:"LASTSEEN_CLICKHOUSE_BACKUPS" placeholder:"DIR" help:"Folder in which 'lastseen backup' and 'restore' may keep backups through this server, and whoever else reaches it; none by default."`
 	TCPAddr  netip.AddrPort `name:"tcp-addr" placeholder:"IP:PORT" help:"Where to listen for ClickHouse's native protocol, which clickhouse-client speaks; nowhere by default."`
 }
 
@@ -56,9 +57,13 @@ func (c *clickhouseCommand) Run(ctx context.Context, std streams) error {
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
+	backups, err := c.backups()
+	if err != nil {
+		return err
+	}
 	dir := filepath.Join(c.DataDir, "clickhouse")
-	err := embedded.Serve(ctx, dir, embedded.ServerOptions{
-		Host: c.HTTPAddr.Addr().String(), HTTPPort: int(c.HTTPAddr.Port()), TCPPort: int(c.TCPAddr.Port()),
+	err = embedded.Serve(ctx, dir, embedded.ServerOptions{
+		Host: c.HTTPAddr.Addr().String(), HTTPPort: int(c.HTTPAddr.Port()), TCPPort: int(c.TCPAddr.Port()), Backups: backups,
 	}, func() {
 		fmt.Fprintf(std.out, "ClickHouse listens on http://%s; use it with: lastseen serve --data-dir %s --clickhouse http://%s/lastseen (Ctrl-C ends it; its log is %s)\n",
 			c.HTTPAddr, c.DataDir, c.HTTPAddr, filepath.Join(dir, embedded.LogName))
@@ -67,6 +72,18 @@ func (c *clickhouseCommand) Run(ctx context.Context, std streams) error {
 		return fmt.Errorf("run a ClickHouse server: %w", err)
 	}
 	return nil
+}
+
+// backups is the folder for backups as the engine needs it.
+func (c *clickhouseCommand) backups() (string, error) {
+	if c.Backups == "" {
+		return "", nil
+	}
+	full, err := filepath.Abs(c.Backups)
+	if err != nil {
+		return "", fmt.Errorf("find the folder for backups: %w", err)
+	}
+	return full, nil
 }
 
 // checkFree fails where somebody listens already, for which the engine has no good words.

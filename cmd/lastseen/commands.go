@@ -4,34 +4,41 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/alecthomas/kong"
+	"lastseen.example/client"
 
-	"lastseen/cmd/lastseen/client"
 	"lastseen/cmd/lastseen/terminal"
+	"lastseen/server"
 )
 
 // commandLine is everything that can be typed. Every flag has an environment variable: LASTSEEN_ and
 // the flag's name.
 type commandLine struct {
-	Serve      serveCommand      `cmd:"" help:"Run the service."`
-	Demo       demoCommand       `cmd:"" help:"Run the service with a simulated fleet, and print an API key and what to try."`
-	Token      tokenCommand      `cmd:"" help:"Print a user token of the local issuer. Works while the service runs."`
-	Login      loginCommand      `cmd:"" help:"Print a link that signs a browser in to the console, once. Works while the service runs."`
-	Keys       keysCommand       `cmd:"" help:"Create, list, rotate and revoke API keys."`
-	Nodes      nodesCommand      `cmd:"" help:"Print the nodes of a service of several, as one of them sees them."`
-	Import     importCommand     `cmd:"" help:"Import positions from CSV, NDJSON, JSON, GPX and GeoJSON files."`
-	Export     exportCommand     `cmd:"" help:"Export the histories of sessions to files, many at a time; goes on after a kill."`
-	ClickHouse clickhouseCommand `cmd:"" name:"clickhouse" help:"Run the data directory as a ClickHouse server, for any ClickHouse client or for serve --clickhouse."`
-	Bench      benchCommand      `cmd:"" help:"Run the load suite."`
-	ConfigFile configCommand     `cmd:"" name:"config" help:"Check the configuration."`
-	Licenses   licensesCommand   `cmd:"" help:"Print the licences of everything that is part of this program or comes with it."`
-	Config     kong.ConfigFlag   `placeholder:"FILE" help:"File with flags, a line each, such as addr = \"127.0.0.1:8080\"; the command line and the environment go before it."`
-	Version    kong.VersionFlag  `env:"-" help:"Print the version and exit."`
+	Serve       serveCommand       `cmd:"" help:"Run the service."`
+	Demo        demoCommand        `cmd:"" help:"Run the service with a simulated fleet, and print an API key and what to try."`
+	Token       tokenCommand       `cmd:"" help:"Print a user token of the local issuer. Works while the service runs."`
+	Login       loginCommand       `cmd:"" help:"Print a link that signs a browser in to the console, once. Works while the service runs."`
+	Keys        keysCommand        `cmd:"" help:"Create, list, rotate and revoke API keys."`
+	Credentials credentialsCommand `cmd:"" help:"Create, list, rotate and revoke device credentials, with which devices and apps send points."`
+	Nodes       nodesCommand       `cmd:"" help:"Print the nodes of a service of several, as one of them sees them."`
+	Import      importCommand      `cmd:"" help:"Import positions from CSV, NDJSON, JSON, GPX and GeoJSON files."`
+	Export      exportCommand      `cmd:"" help:"Export the histories of sessions to files, many at a time; goes on after a kill."`
+	Backup      backupCommand      `cmd:"" help:"Back up the data, also while the service runs."`
+	Restore     restoreCommand     `cmd:"" help:"Make a data directory, or tables on a ClickHouse server, of a backup."`
+	ClickHouse  clickhouseCommand  `cmd:"" name:"clickhouse" help:"Run the data directory as a ClickHouse server, for any ClickHouse client or for serve --clickhouse."`
+	Doctor      doctorCommand      `cmd:"" help:"Look at a service and its store, running or not, and say what must be mended."`
+	OpenAPI     openAPICommand     `cmd:"" name:"openapi" help:"Print the OpenAPI document of the API, as the service has it at /openapi.json."`
+	Bench       benchCommand       `cmd:"" help:"Run the load suite."`
+	ConfigFile  configCommand      `cmd:"" name:"config" help:"Check the configuration."`
+	Licenses    licensesCommand    `cmd:"" help:"Print the licences of everything that is part of this program or comes with it."`
+	Config      kong.ConfigFlag    `placeholder:"FILE" help:"File with flags, a line each, such as addr = \"127.0.0.1:8080\"; the command line and the environment go before it."`
+	Version     kong.VersionFlag   `env:"-" help:"Print the version and exit."`
 }
 
 // serverFlags say which server to talk to, and as whom.
@@ -43,19 +50,27 @@ type serverFlags struct {
 
 // client returns a client for the server. The caller closes it.
 func (f *serverFlags) client(std streams) (*client.Client, error) {
-	token := f.Token
-	if f.TokenFile != "" {
-		text, err := os.ReadFile(f.TokenFile)
-		if err != nil {
-			return nil, fmt.Errorf("read the user token: %w", err)
-		}
-		token = string(text)
+	token, err := f.token()
+	if err != nil {
+		return nil, err
 	}
-	token = strings.TrimSpace(token)
 	if token == "" {
 		return nil, errors.New("a user token is needed: set LASTSEEN_TOKEN to what 'lastseen token' prints, or give --token-file")
 	}
 	return newClient(f.Server, token, std)
+}
+
+// token returns the user token, empty where none was given.
+func (f *serverFlags) token() (string, error) {
+	token := f.Token
+	if f.TokenFile != "" {
+		text, err := os.ReadFile(f.TokenFile)
+		if err != nil {
+			return "", fmt.Errorf("read the user token: %w", err)
+		}
+		token = string(text)
+	}
+	return strings.TrimSpace(token), nil
 }
 
 // newClient returns a client that says when a server does not answer as it should and is asked again.
@@ -66,6 +81,15 @@ func newClient(address, credential string, std streams) (*client.Client, error) 
 	}
 	server.OnRetry(retryNotice(std.err, "for some seconds"))
 	return server, nil
+}
+
+// sentence is what a command's error is shown as.
+func sentence(err error) string {
+	text := err.Error()
+	if client.HasStatus(err, http.StatusUnauthorized) {
+		text += " (What was sent is the token or key that this command's flags or environment give.)"
+	}
+	return text
 }
 
 // retryNotice says what has failed and is tried again, but the same thing not over and over: many requests
@@ -88,4 +112,13 @@ func retryNotice(w io.Writer, howLong string) func(error) {
 			terminal.Say(w, "lastseen: %s; trying again %s (Ctrl-C stops)", text, howLong)
 		}
 	}
+}
+
+// openAPICommand prints the description of the API.
+type openAPICommand struct{}
+
+// Run implements the command.
+func (c *openAPICommand) Run(std streams) error {
+	_, err := std.out.Write(server.Description())
+	return err
 }

@@ -138,7 +138,7 @@ func TestFailuresExitWith1AndASentence(t *testing.T) {
 
 func TestEveryFlagShowsItsVariableAndSecretsAreWarnedAbout(t *testing.T) {
 	t.Parallel()
-	for _, line := range []string{"serve", "demo", "token", "keys create", "keys list", "keys revoke", "keys rotate", "import", "export"} {
+	for _, line := range []string{"serve", "demo", "token", "keys create", "keys list", "keys revoke", "keys rotate", "import", "export", "backup", "restore"} {
 		stdout, _, code := command(t, nil, append(strings.Fields(line), "--help")...)
 		if code != 0 {
 			t.Errorf("%s --help exits with %d", line, code)

@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
 
-	"lastseen/cmd/lastseen/client"
+	"lastseen.example/client"
+
 	"lastseen/cmd/lastseen/fleet"
 	"lastseen/cmd/lastseen/terminal"
 	"lastseen/keys"
@@ -86,7 +86,7 @@ func (c *demoCommand) startFleet(ctx context.Context, std streams, app *App) (st
 	if err != nil {
 		return nil, err
 	}
-	base := reachable(app.Addr())
+	base := app.base()
 	server, err := client.New(base, token)
 	if err != nil {
 		return nil, err
@@ -177,13 +177,4 @@ Next: your own data, with a token of your own:
 
 Press Ctrl-C to stop.
 `, base, os.Args[0], dir)
-}
-
-// reachable returns the URL of an address that is listened on, also when that is every address.
-func reachable(addr string) string {
-	host, port, err := net.SplitHostPort(addr)
-	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
-		addr = net.JoinHostPort("127.0.0.1", port)
-	}
-	return "http://" + addr
 }

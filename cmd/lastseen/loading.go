@@ -1,9 +1,11 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -18,8 +20,8 @@ type loadingServer struct {
 	done     chan error
 }
 
-// answerWhileLoading starts answering on a listener, which it borrows until stop.
-func answerWhileLoading(listener *net.TCPListener) *loadingServer {
+// answerWhileLoading starts answering on a listener, which it borrows until stop, with TLS where secure is not nil.
+func answerWhileLoading(listener *net.TCPListener, secure *tls.Config) *loadingServer {
 	s := &loadingServer{
 		http: &http.Server{
 			Handler: http.HandlerFunc(answerLoading), ReadHeaderTimeout: 5 * time.Second,
@@ -29,7 +31,12 @@ func answerWhileLoading(listener *net.TCPListener) *loadingServer {
 		done:     make(chan error, 1),
 	}
 	s.http.SetKeepAlivesEnabled(false) // the next request is for the real server
-	go func() { s.done <- s.http.Serve(borrowed{listener}) }()
+	var accepting net.Listener = borrowed{listener}
+	if secure != nil {
+		accepting = tls.NewListener(accepting, secure)
+		s.http.ErrorLog = log.New(io.Discard, "", 0) // which gets handshakes that fail
+	}
+	go func() { s.done <- s.http.Serve(accepting) }()
 	return s
 }
 

@@ -31,6 +31,8 @@ func engineArguments(dir string, options Options) []string {
 		"--config-file=" + filepath.Join(dir, lockName, "none.xml"),
 	}
 	args = append(args, logArguments(dir)...)
+	// Only statements of this process reach the engine, so BACKUP and RESTORE may use any folder that the process may.
+	args = append(args, "--backups.allowed_path=/")
 	for _, setting := range engineSettings(options.MaxMemory) {
 		args = append(args, "--"+setting.name+"="+setting.value)
 	}

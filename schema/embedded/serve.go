@@ -22,6 +22,9 @@ type ServerOptions struct {
 	Config string
 	// MaxMemory is that of Options.
 	MaxMemory int64
+	// Backups is the folder in which BACKUP may write and RESTORE may read, as the user of this process, for whoever reaches the
+	// server; "" for none.
+	Backups string
 }
 
 // Serve runs the engine on dir as a ClickHouse server that other processes reach over HTTP and over the

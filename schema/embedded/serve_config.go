@@ -54,6 +54,11 @@ func serverConfig(dir string, options ServerOptions) []byte {
 	var config bytes.Buffer
 	config.WriteString("<clickhouse>\n")
 	writeElements(&config, settings)
+	if options.Backups != "" {
+		config.WriteString("<backups>\n")
+		writeElements(&config, []engineSetting{{"allowed_path", options.Backups}})
+		config.WriteString("</backups>\n")
+	}
 	config.WriteString("<logger>\n")
 	writeElements(&config, logSettings(dir))
 	config.WriteString("<levels>\n")

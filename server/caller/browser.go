@@ -40,14 +40,15 @@ var (
 type Browsers struct {
 	signIn *people.SignIn
 	public *url.URL // under which browsers reach the service; nil when nobody said
+	secure bool     // cookies are sent over TLS only
 }
 
-// NewBrowsers returns the browsers' callers. publicURL is where browsers reach the service; with https, cookies are sent
-// over TLS only. Empty means that it is reached without TLS.
-func NewBrowsers(signIn *people.SignIn, publicURL string) *Browsers {
-	b := &Browsers{signIn: signIn}
+// NewBrowsers returns the browsers' callers. publicURL is where browsers reach the service, empty when nobody said. With https
+// there, or when the service speaks TLS itself, cookies are sent over TLS only.
+func NewBrowsers(signIn *people.SignIn, publicURL string, ownTLS bool) *Browsers {
+	b := &Browsers{signIn: signIn, secure: ownTLS}
 	if parsed, err := url.Parse(publicURL); err == nil && parsed.Host != "" {
-		b.public = parsed
+		b.public, b.secure = parsed, ownTLS || parsed.Scheme == "https"
 	}
 	return b
 }
@@ -107,7 +108,7 @@ func (b *Browsers) CookieName(name string) string {
 }
 
 // Secure reports whether browsers reach the service over TLS.
-func (b *Browsers) Secure() bool { return b.public != nil && b.public.Scheme == "https" }
+func (b *Browsers) Secure() bool { return b.secure }
 
 // Cookie returns the value of a cookie, which lives as long as the request.
 func (b *Browsers) Cookie(ctx *fasthttp.RequestCtx, name string) []byte {

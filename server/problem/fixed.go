@@ -87,6 +87,8 @@ var (
 		Detail: "The service has as many connections as it accepts; try again in a second."}
 	AddressConnections = &Problem{Status: fasthttp.StatusTooManyRequests, Reason: ReasonConnections, RetryAfter: 1,
 		Detail: "There are too many connections from your address; reuse them, or try again in a second."}
+	NotSecure = &Problem{Status: fasthttp.StatusBadRequest,
+		Detail: "The service speaks HTTPS here; begin the address with https://."}
 	Elsewhere = &Problem{Status: fasthttp.StatusServiceUnavailable, RetryAfter: 1,
 		Detail: "Another node answers for this session; try again in a second."}
 	NoRight = &Problem{Status: fasthttp.StatusServiceUnavailable, RetryAfter: 1,

@@ -40,6 +40,7 @@ var ownProblems = []struct {
 	{limit.ErrSlots, Slots},
 	{transport.ErrConnections, Connections},
 	{transport.ErrAddressConnections, AddressConnections},
+	{transport.ErrNotSecure, NotSecure},
 	{caller.ErrNone, NoCredential},
 	{caller.ErrAPIKey, APIKeyRefused},
 	{caller.ErrDeviceCredential, DeviceCredentialRefused},

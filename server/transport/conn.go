@@ -36,6 +36,8 @@ type Conn struct {
 	held      bool // not to be read for a while
 	pipelined bool // sent the next request while it was held
 
+	secure *secure // TLS; nil without
+
 	vector *vector // what is written goes here while an Answer collects
 	answer *Answer // that is being sent, until the next request begins
 
@@ -143,6 +145,7 @@ func Idle(accepted net.Conn, idle bool) {
 
 // Close closes the connection and gives its place to the next.
 func (c *Conn) Close() error {
+	c.secure.bye()
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.linger && half.CloseWrite() == nil {
 		if c.Conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
 			io.Copy(io.Discard, io.LimitReader(c.Conn, lingerBytes)) // until the client closes or the time is up

@@ -56,7 +56,11 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 // read reads until the deadline.
 func (c *Conn) read(p []byte) (n int, err error) {
 	for {
-		n, err = c.Conn.Read(p)
+		if c.secure != nil {
+			n, err = c.secure.read(p)
+		} else {
+			n, err = c.Conn.Read(p)
+		}
 		if err == nil || n > 0 || !c.reading.early(err) {
 			return n, err
 		}
@@ -72,6 +76,22 @@ func (c *Conn) Write(p []byte) (written int, err error) {
 		c.vector.add(p)
 		return len(p), nil
 	}
+	if c.secure == nil {
+		return c.send(p)
+	}
+	out, err := c.secure.seal(p)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := c.send(out); err != nil {
+		return 0, err
+	}
+	c.secure.release()
+	return len(p), nil
+}
+
+// send writes to the socket, as part of an Answer where one has begun.
+func (c *Conn) send(p []byte) (written int, err error) {
 	if c.answer != nil { // its end
 		if err := c.answer.write(&net.Buffers{p}, false); err != nil {
 			return 0, err

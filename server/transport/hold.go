@@ -34,5 +34,5 @@ func (c *Conn) pause() {
 	case <-wait.C:
 	case <-c.listener.options.Stopping:
 	}
-	c.pipelined = pending(c.Conn)
+	c.pipelined = pending(c.Conn) || c.secure.pending()
 }

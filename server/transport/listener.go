@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"maps"
 	"net"
@@ -19,6 +20,8 @@ import (
 var (
 	// ErrConnections says that as many connections are open as may.
 	ErrConnections = errors.New("as many connections are open as may")
+	// ErrNotSecure says that the client does not speak TLS, which it must.
+	ErrNotSecure = errors.New("the client does not speak TLS")
 	// ErrAddressConnections says that as many are open from one address as may.
 	ErrAddressConnections = errors.New("as many connections are open from one address as may")
 )
@@ -31,6 +34,9 @@ type Options struct {
 	// the connection's deadline leaves it. The answer must fit into the socket's buffer, so that nobody waits for the
 	// client.
 	Refuse func(c net.Conn, why error)
+	// TLS is how connections are made secure; nil for not at all. HandshakeTime is how long a client may take for that; 0 is 10 s.
+	TLS           *tls.Config
+	HandshakeTime time.Duration
 	// Direct is the direct way; nil for none.
 	Direct *Direct
 	// Stopping is closed when a shutdown begins: then no connection pauses any longer.
@@ -49,6 +55,9 @@ type Listener struct {
 	perAddress map[netip.Prefix]int
 	empty      chan struct{} // closed when the last connection closes; nil until somebody waits
 
+	refusing chan struct{}  // a place for each that is told with TLS why it is refused
+	telling  sync.WaitGroup // those
+
 	refused     atomic.Uint64
 	exhaustions atomic.Uint64 // connections that could not be accepted for want of descriptors
 	accepted    uint64        // by Accept only
@@ -56,7 +65,20 @@ type Listener struct {
 
 // Listen returns a Listener over another, which it owns from then on.
 func Listen(inner net.Listener, options Options) *Listener {
-	return &Listener{Listener: inner, options: options, open: map[*Conn]struct{}{}, perAddress: map[netip.Prefix]int{}}
+	return &Listener{
+		Listener: inner, options: options, open: map[*Conn]struct{}{}, perAddress: map[netip.Prefix]int{},
+		refusing: make(chan struct{}, mostRefusing),
+	}
+}
+
+// mostRefusing is how many clients are told at the same time, with TLS, why they are refused.
+const mostRefusing = 16
+
+// Close stops accepting, and returns when those who are refused have been told, which takes seconds at most.
+func (l *Listener) Close() error {
+	err := l.Listener.Close()
+	l.telling.Wait()
+	return err
 }
 
 // Accept returns the next connection that is within the limits.
@@ -73,7 +95,8 @@ func (l *Listener) Accept() (net.Conn, error) {
 		c := l.Wrap(accepted)
 		c.slot = limit.NewHolder(l.accepted)
 		if refusal := l.register(c); refusal != nil {
-			l.refuse(accepted, refusal)
+			l.refused.Add(1)
+			l.refuse(c, refusal)
 			continue
 		}
 		return c, nil
@@ -102,7 +125,11 @@ func (l *Listener) exhausted(err error) bool {
 
 // Wrap makes a connection one of the listener's without counting it against the limits.
 func (l *Listener) Wrap(c net.Conn) *Conn {
-	return &Conn{Conn: c, listener: l, address: ClientPrefix(c.RemoteAddr()), ip: ClientAddress(c.RemoteAddr())}
+	wrapped := &Conn{Conn: c, listener: l, address: ClientPrefix(c.RemoteAddr()), ip: ClientAddress(c.RemoteAddr())}
+	if l.options.TLS != nil {
+		wrapped.secure = newSecure(wrapped, l.options.TLS, l.options.HandshakeTime)
+	}
+	return wrapped
 }
 
 func (l *Listener) register(c *Conn) error {
@@ -135,13 +162,59 @@ func (l *Listener) unregister(c *Conn) {
 	}
 }
 
-// refuse has a connection answered that is past a limit. The client is told why if it can be; it is cut off in any case.
-func (l *Listener) refuse(c net.Conn, why error) {
-	defer c.Close()
-	l.refused.Add(1)
-	if c.SetWriteDeadline(time.Now().Add(time.Second)) == nil {
+// refuseTime is how long a client may take to be told why it is refused.
+const refuseTime = time.Second
+
+// refuse has a connection answered that is past a limit. The client is told why if it can be; it is cut off in any case. With
+// TLS the telling begins with a handshake, for which nobody else waits: a few are under way, and those past them are just cut.
+func (l *Listener) refuse(c *Conn, why error) {
+	if c.secure == nil {
+		l.tell(c, why)
+		return
+	}
+	select {
+	case l.refusing <- struct{}{}:
+		c.secure.patience = refuseTime
+		l.telling.Go(func() {
+			defer func() { <-l.refusing }()
+			if c.secure.handshake() != nil {
+				c.Conn.Close()
+				return
+			}
+			l.tell(c, why)
+		})
+	default:
+		c.Conn.Close()
+	}
+}
+
+// tell has a client answered why it is refused, and closes its socket.
+func (l *Listener) tell(c *Conn, why error) {
+	defer c.Conn.Close()
+	if c.SetWriteDeadline(time.Now().Add(refuseTime)) == nil {
 		l.options.Refuse(c, why)
 	}
+	c.secure.bye()
+}
+
+// unsecured tells a client with which no handshake was possible, where it has sent a request of plain HTTP.
+func (l *Listener) unsecured(socket net.Conn, why error) {
+	mistake, is := errors.AsType[tls.RecordHeaderError](why)
+	if !is || mistake.Conn == nil || !looksLikeHTTP(mistake.RecordHeader) {
+		return
+	}
+	if socket.SetWriteDeadline(time.Now().Add(refuseTime)) == nil {
+		l.options.Refuse(socket, ErrNotSecure)
+	}
+}
+
+// looksLikeHTTP reports whether what should be the header of a record of TLS is the beginning of a request.
+func looksLikeHTTP(header [5]byte) bool {
+	switch string(header[:]) {
+	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO", "PATCH", "DELET":
+		return true
+	}
+	return false
 }
 
 // Stats says how many connections are open and how many were refused.

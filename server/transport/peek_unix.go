@@ -9,6 +9,14 @@ import (
 
 // departed reports whether the other end of a connection has closed it.
 func departed(c net.Conn) bool {
+	if ours, is := c.(*Conn); is && ours.secure != nil {
+		return hungUp(c)
+	}
+	return closed(c)
+}
+
+// closed reports whether the other end of a connection has closed it and nothing is to be read before that.
+func closed(c net.Conn) bool {
 	n, err := peek(c)
 	return n == 0 && err == nil || err != nil && err != syscall.EAGAIN // a shutdown closed our side, or theirs reset it
 }

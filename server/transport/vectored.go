@@ -75,10 +75,25 @@ func (a *Answer) Collect(write func() error) error {
 	err := write()
 	a.conn.vector = nil
 	a.vector.all = a.vector.parts
+	if s := a.conn.secure; s != nil && err == nil {
+		err = a.seal(s)
+	}
 	if err != nil {
 		a.release()
 	}
 	return err
+}
+
+// seal puts what stands for a piece on a secure connection in its place.
+func (a *Answer) seal(s *secure) error {
+	out, err := s.seal(a.vector.parts...)
+	if err != nil {
+		return err
+	}
+	clear(a.vector.all)
+	a.vector.parts = append(a.vector.all[:0], out)
+	a.vector.all = a.vector.parts
+	return nil
 }
 
 // Send sends what was collected. When the client has not accepted it within half a second it returns ErrStalled, once a
@@ -91,6 +106,9 @@ func (a *Answer) Send() error {
 	err := a.write(&a.vector.parts, mayStall)
 	if a.stalled = err == ErrStalled; !a.stalled {
 		a.release()
+	}
+	if s := a.conn.secure; s != nil && err == nil {
+		s.release()
 	}
 	return err
 }

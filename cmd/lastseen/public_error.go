@@ -1,0 +1,14 @@
+package main
+
+// publicError is a sentence that an answer shows as it is.
+type publicError string
+
+// Error implements error.
+func (e publicError) Error() string { return string(e) }
+
+const (
+	errNoLease    publicError = "This node may not write to the database at present; the service's log says why."
+	errNotInTouch publicError = "This node is not in touch with the others; its log says why."
+	errNotReady   publicError = "ClickHouse is out of reach; try again in a moment."
+	errKeysDenied publicError = "A part of the stored keys is damaged, so that all keys are refused; the service's log says what to do."
+)

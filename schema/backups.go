@@ -13,9 +13,10 @@ import (
 
 // backupOrder is in which order the tables are backed up, each set by a statement of its own: what says something of rows of
 // another table comes before it, so that while the service writes on, a backup never has a checkpoint of a point, or a point of
-// a session, without the row that it is about. Of the keys' tables each start mends what is behind in one of them.
+// a session, without the row that it is about, nor a count of keys without what it counts. Of the other tables of keys each start
+// mends what is behind in one of them.
 var backupOrder = [][]table{
-	{lastSeenTable},
+	{lastSeenTable, apiKeyCountsTable},
 	{dataPointsTable},
 	{sessionsTable},
 	{devicesTable},

@@ -218,7 +218,7 @@ func (w *world) poll() {
 				end()
 				return
 			}
-			if v.pending != 0 {
+			if p.state.waits(session) {
 				w.did.stalled++
 				if w.now-began > time.Second {
 					w.did.refused++
@@ -230,11 +230,11 @@ func (w *world) poll() {
 			}
 			p.later(w.between(100*time.Microsecond, 400*time.Microsecond), func() {
 				w.did.polls++
-				if v.newest < floor {
-					w.fail("Fresh: %s shows %d of session %d, of which %d was acknowledged and %d shown before the poll began at %.3f", p.id, v.newest, session,
+				if v < floor {
+					w.fail("Fresh: %s shows %d of session %d, of which %d was acknowledged and %d shown before the poll began at %.3f", p.id, v, session,
 						w.promises.acknowledged[session], w.promises.seen[session], began.Seconds())
 				}
-				w.promises.seen[session] = max(w.promises.seen[session], v.newest)
+				w.promises.seen[session] = max(w.promises.seen[session], v)
 				end()
 			})
 		})

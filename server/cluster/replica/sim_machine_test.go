@@ -47,7 +47,7 @@ func (m *machine) start() {
 	p := &process{machine: m, waiting: map[uint64]func(error){}}
 	p.state = newReplicated(w, p)
 	self := Member{ID: m.id, Incarnation: uint64(m.index+1)<<32 + m.starts, Addr: m.id + ":1"}
-	p.core = newCore(self, "key", simulatedTiming(), p.state, rand.New(rand.NewPCG(w.random.Uint64(), 1)), m.clock())
+	p.core = newCore(self, "key", w.options.timing, p.state, rand.New(rand.NewPCG(w.random.Uint64(), 1)), m.clock())
 	p.core.broken = w.options.broken
 	m.process = p
 	w.trace("%s starts", m.id)
@@ -96,7 +96,7 @@ func (p *process) after(in time.Duration, do func()) {
 func (p *process) tick() {
 	p.take(tick{})
 	p.wake()
-	p.after(simulatedTiming().Beat/2+p.world.between(0, 20*time.Millisecond), p.tick)
+	p.after(p.world.options.timing.Beat/2+p.world.between(0, 20*time.Millisecond), p.tick)
 }
 
 // take lets the core take a step. Now and then the process is stopped just after it has read the clock.

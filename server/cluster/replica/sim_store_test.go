@@ -51,7 +51,7 @@ func (p *process) callRegister(do func(*simulatedRegister) View, then func(View,
 			}
 		})
 	})
-	p.after(simulatedTiming().Register, func() { reply(View{}, 0, errNoAnswer) })
+	p.after(p.world.options.timing.Register, func() { reply(View{}, 0, errNoAnswer) })
 }
 
 // simulatedStore is a database without unique constraints, in which a write may land long after it was sent. It takes
@@ -141,7 +141,7 @@ func (p *process) recover(term uint64, whole bool) {
 			}
 			var changes []Change
 			if whole {
-				p.state.merge(stored, 0)
+				p.state.merge(stored)
 			} else {
 				changes = encodeFacts(p.state.missing(stored))
 			}

@@ -36,6 +36,7 @@ type simulation struct {
 	drift   float64 // by what part clocks are really off
 	noDoor  bool    // the store takes what a deposed leader wrote
 	dirty   bool    // look-ups that began before a node joined fill its caches
+	keeps   bool    // State.Reset leaves what was committed
 	unnamed bool    // a snapshot does not have what was revoked
 	emptied bool    // polls do not notice that the state was emptied under them
 	perfect bool    // no message is ever delayed for long, no answer lost, no row late
@@ -47,8 +48,9 @@ type simulation struct {
 	// linger is how long a poll waits for a processor between the check of its right and the look at the state.
 	linger func(m *machine) time.Duration
 	// late is how much later than usual a write lands.
-	late  func(facts []fact) time.Duration
-	trace bool
+	late   func(facts []fact) time.Duration
+	timing Timing // the zero value means simulatedTiming()
+	trace  bool
 }
 
 const (
@@ -80,6 +82,9 @@ type statistics struct {
 func newWorld(o simulation) *world {
 	if o.drift == 0 {
 		o.drift = simulatedTiming().Drift
+	}
+	if o.timing == (Timing{}) {
+		o.timing = simulatedTiming()
 	}
 	w := &world{options: o, random: rand.New(rand.NewPCG(o.seed, 17)), cuts: map[[2]int]int{}, arrival: map[[2]int]time.Duration{},
 		reigns: map[uint64]*reign{}, trace: func(string, ...any) {}}

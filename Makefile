@@ -54,6 +54,7 @@ test: engine lint
 	@if [ -z "$(RACE)" ]; then echo "No C compiler was found, which the race detector needs: the tests run without it."; fi
 	@if [ -z "$(CHROMIUM)" ]; then echo "No Chromium was found: the browser tests of the console are skipped (on Debian: apt-get install chromium)."; fi
 	go test $(RACE) -timeout 30m ./...
+	@if [ -n "$(RACE)" ]; then go test ./server/cluster/replica; fi
 	$(MAKE) --no-print-directory test-baselines
 
 # The packages whose tests use ClickHouse, and of these the end-to-end tests.
@@ -104,6 +105,11 @@ cycles-nodes: engine
 .PHONY: test-nodes
 test-nodes: engine
 	LASTSEEN_TEST_NODES=1 go test ./server/cluster/member -count=1 -v -timeout 10m
+
+## test-doctor: lastseen doctor on an engine and on a server, running, stopped and with troubles that are really made
+.PHONY: test-doctor
+test-doctor: engine
+	LASTSEEN_TEST_DOCTOR=1 go test ./cmd/lastseen -run '^TestDoctor' -count=1
 
 ## screenshots: take the pictures of the console in docs/screenshots anew, with Chromium
 .PHONY: screenshots

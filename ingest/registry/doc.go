@@ -1,5 +1,8 @@
 // Package registry knows the devices and the sessions: which there are, whose they are, and which session
-// a point means. It decides what must be unique: registry.go holds what is known and loads it (table.go is how), devices.go and
-// sessions.go decide, quota.go bounds, introduce.go is for apps that name devices themselves, and shared.go has what several
-// nodes share of it. mac.go, names.go and reference.go are what devices are called, requests.go what callers ask for.
+// a point means. It decides what must be unique.
+//
+// A Registry (registry.go) is loaded at the start, and tells a Watcher of every session (teller.go). It holds devices and
+// sessions in tables that find them by their ids and addresses (table.go, mac.go). People's requests change them
+// (devices.go, sessions.go, requests.go, quota.go), points name them (resolve.go, reference.go), and some introduce
+// devices that nobody knows yet (introduce.go, names.go). shared.go has what several nodes share of it.
 package registry

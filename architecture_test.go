@@ -96,6 +96,7 @@ var spreadTypes = map[string]string{
 	"server/cluster/replica.core": "a file for each of the three that a node can be, and for what a leader commits and whom it takes in",
 	"schema.PointTable":           "a file for each way in which the history is read",
 	"schema/embedded.lease":       "a file for each way in which a statement reaches the engine",
+	"cmd/clients/go.Client":       "a file for each group of routes",
 	"cmd/lastseen/trackfile.file": "a file for each format of recorded tracks, and each reads this one",
 }
 

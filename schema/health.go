@@ -105,6 +105,7 @@ func (db *connection) insertAgain(ctx context.Context, statement string, block *
 		return err
 	}
 	first := true
+	ctx, end := traced(ctx, kindInsert)
 	err := db.conn.again(ctx, func() error {
 		if !first {
 			block.Buf = bytes.Clone(block.Buf) // what was lost may be reading the other still
@@ -112,6 +113,7 @@ func (db *connection) insertAgain(ctx context.Context, statement string, block *
 		first = false
 		return db.conn.Conn.InsertFormat(ctx, "Native", statement, bytes.NewReader(block.Buf))
 	})
+	end(err)
 	return db.conn.done(kindInsert, err)
 }
 

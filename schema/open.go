@@ -31,6 +31,8 @@ type Options struct {
 	// Database is the database's name, made if it is absent. An address that names one wins.
 	// Letters, digits and underscores; empty means "lastseen".
 	Database string
+	// Existing says that the database must be there: it is not made.
+	Existing bool
 	// Cluster, when set, makes every table on each host of that cluster, with a Distributed table over
 	// them.
 	Cluster string
@@ -160,7 +162,7 @@ func open(ctx context.Context, options *clickhouse.Options, servers *health.Host
 		return nil, err
 	}
 	options.Logger = discardLog
-	hosts, err := prepare(ctx, *options, database, &layout)
+	hosts, err := prepare(ctx, *options, database, &layout, layoutOptions.Existing)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +199,7 @@ var discardLog = slog.New(slog.DiscardHandler)
 
 // prepare makes the database over a connection to "default", which every server has, and finds out what
 // the options leave open. See makeDatabase for what it returns.
-func prepare(ctx context.Context, options clickhouse.Options, database string, layout *layout) (hosts []clusterHost, err error) {
+func prepare(ctx context.Context, options clickhouse.Options, database string, layout *layout, existing bool) (hosts []clusterHost, err error) {
 	options.Auth.Database = "default"
 	conn, err := clickhouse.Open(&options)
 	if err != nil {
@@ -211,6 +213,9 @@ func prepare(ctx context.Context, options clickhouse.Options, database string, l
 		if err := layout.find(ctx, conn); err != nil {
 			return nil, err
 		}
+	}
+	if existing && !hasDatabase(ctx, conn, database) {
+		return nil, fmt.Errorf("ClickHouse has no database %s that the user may see: run lastseen serve with it once, or name another one", database)
 	}
 	hosts, err = makeDatabase(ctx, conn, &options, database, *layout)
 	layout.hostByHost = hosts != nil

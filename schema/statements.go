@@ -91,11 +91,16 @@ func (c *countedConn) Exec(ctx context.Context, query string, args ...any) error
 	if err := c.mayWrite(); err != nil {
 		return err
 	}
-	return c.done(kindExec, c.Conn.Exec(ctx, query, args...))
+	ctx, end := traced(ctx, kindExec)
+	err := c.Conn.Exec(ctx, query, args...)
+	end(err)
+	return c.done(kindExec, err)
 }
 
 // Query counts a query.
 func (c *countedConn) Query(ctx context.Context, query string, args ...any) (rows driver.Rows, err error) {
+	ctx, end := traced(ctx, kindQuery)
+	defer func() { end(err) }()
 	err = c.again(ctx, func() (err error) {
 		rows, err = c.Conn.Query(ctx, query, args...)
 		return err
@@ -105,16 +110,20 @@ func (c *countedConn) Query(ctx context.Context, query string, args ...any) (row
 
 // QueryRow counts a query of one row.
 func (c *countedConn) QueryRow(ctx context.Context, query string, args ...any) (row driver.Row) {
+	ctx, end := traced(ctx, kindQuery)
 	err := c.again(ctx, func() error {
 		row = c.Conn.QueryRow(ctx, query, args...)
 		return row.Err()
 	})
+	end(err)
 	c.done(kindQuery, err)
 	return namedRow{row}
 }
 
 // QueryFormat counts a query whose result is streamed.
 func (c *countedConn) QueryFormat(ctx context.Context, format, query string, args ...any) (body io.ReadCloser, err error) {
+	ctx, end := traced(ctx, kindQuery)
+	defer func() { end(err) }()
 	err = c.again(ctx, func() (err error) {
 		body, err = c.Conn.QueryFormat(ctx, format, query, args...)
 		return err

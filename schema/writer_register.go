@@ -36,23 +36,33 @@ type WriterRegister struct {
 
 // OpenWriterRegister makes the register if it is absent. The caller closes it before the DB.
 func (db *DB) OpenWriterRegister(ctx context.Context) (*WriterRegister, error) {
-	r := &WriterRegister{conn: db.conn.Conn}
-	if db.layout.cluster != "" {
-		addresses, err := clusterHosts(ctx, db.conn, db.layout.cluster)
-		if err != nil {
-			return nil, err
-		}
-		hosts, err := inDatabase(addresses[:1], db.options, db.database)
-		if err != nil {
-			return nil, err
-		}
-		r.conn, r.owned = hosts[0].conn, true
+	r, err := db.FindWriterRegister(ctx)
+	if err != nil {
+		return nil, err
 	}
 	for _, statement := range (layout{fsync: db.layout.fsync}).ddl(writerLeaseTable) {
 		if err := r.conn.Exec(ctx, statement); err != nil {
 			return nil, errors.Join(fmt.Errorf("make the table %s: %w", writerLeaseTable.name, withoutAddress(err)), r.Close())
 		}
 	}
+	return r, nil
+}
+
+// FindWriterRegister is OpenWriterRegister that makes nothing. Look returns the zero View where nobody has ever written.
+func (db *DB) FindWriterRegister(ctx context.Context) (*WriterRegister, error) {
+	r := &WriterRegister{conn: db.conn.Conn}
+	if db.layout.cluster == "" {
+		return r, nil
+	}
+	addresses, err := clusterHosts(ctx, db.conn, db.layout.cluster)
+	if err != nil {
+		return nil, err
+	}
+	hosts, err := inDatabase(addresses[:1], db.options, db.database)
+	if err != nil {
+		return nil, err
+	}
+	r.conn, r.owned = hosts[0].conn, true
 	return r, nil
 }
 
@@ -67,6 +77,9 @@ func (r *WriterRegister) Close() error {
 // Look implements lease.Register.
 func (r *WriterRegister) Look(ctx context.Context) (view lease.View, err error) {
 	rows, err := r.conn.Query(ctx, "SELECT epoch, holder FROM writer_lease FINAL WHERE epoch >= (SELECT max(epoch) FROM writer_lease WHERE holder != '') ORDER BY epoch")
+	if hasCode(err, codeUnknownTable) {
+		return view, nil
+	}
 	if err != nil {
 		return view, fmt.Errorf("read who writes: %w", withoutAddress(err))
 	}

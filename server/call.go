@@ -26,6 +26,7 @@ type call struct {
 	id        requestID
 	principal *keys.Principal // nil without a credential
 	entry     logEntry
+	span      requestSpan
 	scratch   []byte    // for the answer; its capacity is kept
 	writer    jx.Writer // for a refusal; its capacity is kept
 
@@ -51,6 +52,7 @@ const maxScratch = 64 << 10
 func (s *Server) serve(r *route, ctx *fasthttp.RequestCtx) {
 	c := s.begin(r, ctx, ctx.Time())
 	defer c.finish()
+	c.span = beginSpan(s, r, &c.id, ctx.Time())
 	err := c.admit()
 	if err == nil {
 		err = c.enter()
@@ -107,6 +109,9 @@ func (c *call) enter() (err error) {
 			c.entered, err = c.server.streams.Enter(c.context(), request)
 		}
 	}
+	if err == nil && c.route.queue != noQueue {
+		c.span.note("admitted")
+	}
 	return err
 }
 
@@ -160,7 +165,7 @@ func (c *call) watchDeparture() {
 // and at the end of a shutdown.
 func (c *call) context() context.Context {
 	if c.work == nil {
-		c.work, c.cancel = context.WithTimeout(c.server.work, c.route.timeout)
+		c.work, c.cancel = context.WithTimeout(c.span.within(c.server.work), c.route.timeout)
 	}
 	return c.work
 }
@@ -256,6 +261,7 @@ func (c *call) end() {
 		}
 	}
 	c.server.counts.inFlight.Add(-1)
+	c.span.end(c)
 	c.departure.Stop()
 	c.entered.Leave()
 	c.opened.Leave()

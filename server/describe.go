@@ -315,3 +315,6 @@ func describedRoutes(table []route) []route {
 	html = console.NewFile(openapi.PagePath, "text/html; charset=utf-8", openapi.Page(described))
 	return table
 }
+
+// Description is the OpenAPI document of the routes, as the service has it at /openapi.json.
+func Description() []byte { return openapi.Document(operations(routes())) }

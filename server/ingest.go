@@ -21,6 +21,7 @@ func ingestPoints(c *call) error {
 	if err != nil {
 		return err
 	}
+	c.span.note("decoded")
 	caller := registry.Caller{OrgID: c.principal.OrgID, DeviceID: c.principal.DeviceID}
 	result, err := c.server.services.Writer.Ingest(c.context(), caller, batch)
 	if err != nil {

@@ -88,6 +88,7 @@ func ingestApp(app decode.App) func(*call) error {
 				}
 			}
 		}
+		c.span.note("decoded")
 		by := registry.Caller{OrgID: c.principal.OrgID, DeviceID: c.principal.DeviceID}
 		result, err := c.server.services.Writer.Ingest(c.context(), by, batch)
 		if err != nil {

@@ -37,6 +37,7 @@ type MapTiles struct {
 	size        int64
 	tag         string
 	attribution string
+	maxZoom     uint8 // of its tiles; closer in these are drawn larger
 }
 
 // OpenMapTiles opens a PMTiles file of version 3 with vector tiles.
@@ -62,6 +63,7 @@ const (
 	metadataAt       = 24 // offset, then length
 	compressionAt    = 97 // of the directories and the metadata
 	tileTypeAt       = 99
+	maxZoomAt        = 101
 	compressedByGzip = 2
 	vectorTiles      = 1
 	mostMetadata     = 4 << 20
@@ -78,6 +80,7 @@ func (m *MapTiles) readHeader() error {
 	if header[tileTypeAt] != vectorTiles {
 		return errors.New("its tiles are not vector tiles")
 	}
+	m.maxZoom = header[maxZoomAt]
 	info, err := m.file.Stat()
 	if err != nil {
 		return err
@@ -130,9 +133,10 @@ func describeMap(c *call) error {
 	answer := struct {
 		Tiles       string `json:"tiles,omitempty"`
 		Attribution string `json:"attribution,omitempty"`
+		MaxZoom     uint8  `json:"max_zoom,omitempty"`
 	}{}
 	if tiles != nil {
-		answer.Tiles, answer.Attribution = pathMapTiles, tiles.attribution
+		answer.Tiles, answer.Attribution, answer.MaxZoom = pathMapTiles, tiles.attribution, tiles.maxZoom
 	}
 	return c.json(fasthttp.StatusOK, answer)
 }

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // mapFile writes a PMTiles file: a header, metadata, and some bytes in place of tiles.
@@ -35,7 +37,7 @@ func mapFile(tb testing.TB, metadata string, change func(header []byte)) string 
 
 func TestTheStreetMapIsServedInParts(t *testing.T) {
 	t.Parallel()
-	path := mapFile(t, `{"attribution":"<a href=\"x\" onclick='alert(1)'>&copy; OpenStreetMap</a> & the <b>town</b>"}`, nil)
+	path := mapFile(t, `{"attribution":"<a href=\"x\" onclick='alert(1)'>&copy; OpenStreetMap</a> & the <b>town</b>"}`, func(h []byte) { h[maxZoomAt] = 13 })
 	tiles, err := OpenMapTiles(path)
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +48,7 @@ func TestTheStreetMapIsServedInParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := start(t, func(with *setup) { with.config.MapTiles = tiles })
-	if r := s.get(pathMap, "", 200); string(r.body) != `{"tiles":"/console/map.pmtiles","attribution":"© OpenStreetMap \u0026 the town"}` {
+	if r := s.get(pathMap, "", 200); string(r.body) != `{"tiles":"/console/map.pmtiles","attribution":"© OpenStreetMap \u0026 the town","max_zoom":13}` {
 		t.Errorf("it is described as %s", r.body)
 	}
 	for text, want := range map[string]string{
@@ -83,4 +85,31 @@ func TestFilesThatAreNoStreetMapAreRefused(t *testing.T) {
 	if tiles, err := OpenMapTiles(mapFile(t, `{}`, nil)); err != nil || tiles.attribution != "© OpenStreetMap" || tiles.Close() != nil {
 		t.Errorf("a map that names nobody: %v", err)
 	}
+}
+
+// TestTheStreetMapIsDrawn: streets of a file that go-pmtiles made stand under the sessions. The town is invented; its layers
+// have the names and kinds of the Protomaps basemap.
+func TestTheStreetMapIsDrawn(t *testing.T) {
+	t.Parallel()
+	chromium(t)
+	tiles, err := OpenMapTiles("testdata/town.pmtiles")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tiles.Close() })
+	s := start(t, func(with *setup) { with.config.MapTiles = tiles })
+	session := s.session("org_a", "van-1")
+	s.ingest("org_a", fmt.Sprintf(`{"session_id":%q,"timestamp":%q,"latitude":40.755,"longitude":-73.983}`+"\n", session, time.Now().UTC().Format(time.RFC3339)))
+	p := newTab(t, base(s))
+	p.signIn(s.link(owner))
+	p.do(says(".leaflet-control-attribution", "© OpenStreetMap and an invented town"))
+	// Land is not drawn this close: what is on the tiles are streets.
+	p.do(untilTrue(`[...document.querySelectorAll("canvas.leaflet-tile")].some((tile) => {
+	  if (tile.width === 0) return false;
+	  const copy = new OffscreenCanvas(64, 64).getContext("2d", {willReadFrequently: true});
+	  copy.drawImage(tile, 0, 0, 64, 64);
+	  const { data } = copy.getImageData(0, 0, 64, 64);
+	  return new Set(new Uint32Array(data.buffer)).size > 20;
+	})`))
+	p.staysHome()
 }

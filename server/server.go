@@ -17,6 +17,7 @@ import (
 
 	"github.com/fasthttp/router"
 	"github.com/valyala/fasthttp"
+	"go.opentelemetry.io/otel/trace"
 
 	"lastseen/ingest"
 	"lastseen/ingest/registry"
@@ -42,6 +43,8 @@ type Config struct {
 	Logger *slog.Logger
 	// AccessLog says which requests are logged.
 	AccessLog AccessLog
+	// Tracer makes the spans of requests, those of polls aside; nil for none.
+	Tracer trace.Tracer
 	// PublicURL is where browsers reach the service, such as https://tracking.example; with https,
 	// cookies are sent over TLS only. Empty means that it is reached without TLS.
 	PublicURL string

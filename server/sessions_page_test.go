@@ -163,6 +163,7 @@ func TestTheSessionsPageSaysHowThingsAre(t *testing.T) {
 	p := newTab(t, base(s))
 	p.signIn(s.link(people.Person{UserID: "user_olga", Memberships: []people.Membership{{OrgID: "org_a", Role: keys.RoleOperator}, {OrgID: "org_b", Role: keys.RoleDriver}}}))
 	p.do(says(".none-yet", "No sessions yet"), says(".none-yet", "lastseen import tracks.csv"), says(".none-yet", "lastseen demo"))
+	p.do(p.open(sessionsPath+"/"+strings.Repeat("f", 24)), says(".detail", "This session is not there"), see(".detail"), press("To all sessions"), gone(".detail"), see(".none-yet"))
 	session := s.session("org_a", "first")
 	p.do(says(".session-list", "first"), says(".session-list", "No position"))
 	p.do(p.open(sessionsPath+"/"+strings.Repeat("f", 24)), says(".detail", "This session is not there"), press("To all sessions"), gone(".detail"))

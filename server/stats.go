@@ -11,13 +11,16 @@ import (
 	"lastseen/server/problem"
 )
 
-// statusClasses are 1xx to 5xx.
-const statusClasses = 5
+const (
+	statusClasses = 5 // 1xx to 5xx
+	successes     = 1 // the place of 2xx among them
+)
 
 // routeCounts are what is counted of the requests of one route.
 type routeCounts struct {
 	method, route string
 	durations     [statusClasses]*measure.Histogram
+	takesPoints   bool // its successes are shown also where there are none, for alerts
 }
 
 func newRouteCounts(method, route string) *routeCounts {
@@ -75,6 +78,7 @@ func newServerCounts(table []route) *serverCounts {
 			c.routes = append(c.routes, byName[r.method+name])
 		}
 		r.counts = byName[r.method+name]
+		r.counts.takesPoints = r.body == pointsBody
 	}
 	for _, reason := range problem.Reasons {
 		c.refused[reason] = new(measure.Counter)
@@ -106,7 +110,7 @@ func (c *serverCounts) refuse(p *problem.Problem) { c.refused[p.CountedAs()].Add
 // Stats counts what a Server has done since it was made.
 type Stats struct {
 	InFlight int            // requests that are being served
-	Requests []RequestStats // those with a count of 0 are left out
+	Requests []RequestStats // those with a count of 0 are left out, but for points that were taken
 	// Refused counts the requests that were not answered as they wished, by reason, and answers that
 	// broke off.
 	Refused map[string]uint64
@@ -143,7 +147,7 @@ func (s *Server) Stats() Stats {
 	for _, r := range s.counts.routes {
 		for class, histogram := range r.durations {
 			d := histogram.Distribution()
-			if d.Count() > 0 {
+			if d.Count() > 0 || r.takesPoints && class == successes {
 				stats.Requests = append(stats.Requests, RequestStats{r.method, r.route, string('1'+rune(class)) + "xx", d})
 			}
 		}

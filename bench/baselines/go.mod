@@ -39,3 +39,5 @@ require (
 )
 
 replace lastseen => ../..
+
+replace lastseen.example/client => ../../cmd/clients/go

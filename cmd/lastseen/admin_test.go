@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -63,17 +64,19 @@ func checkMetrics(t *testing.T, app *App) {
 			t.Errorf("the metrics have no %s", line)
 		}
 	}
-	dashboard, err := os.ReadFile("../../docs/grafana-dashboard.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := regexp.MustCompile(`\b(?:lastseen|go|process)_[a-z0-9_]+`).FindAllString(string(dashboard), -1)
-	if len(names) < 30 {
-		t.Errorf("the dashboard names only %d metrics", len(names))
-	}
-	for _, name := range names {
-		if !regexp.MustCompile(`(?m)^` + name + `[{ ]`).Match(text) {
-			t.Errorf("the dashboard names %s, which the running service does not show", name)
+	for file, least := range map[string]int{"grafana-dashboard.json": 30, "alerts.yml": 12} {
+		page, err := os.ReadFile(filepath.Join("../../docs", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := regexp.MustCompile(`\b(?:lastseen|go|process)_[a-z0-9_]+`).FindAllString(string(page), -1)
+		if len(names) < least {
+			t.Errorf("%s names only %d metrics", file, len(names))
+		}
+		for _, name := range names {
+			if !regexp.MustCompile(`(?m)^` + name + `(_count)?[{ ]`).Match(text) {
+				t.Errorf("%s names %s, which the running service does not show", file, name)
+			}
 		}
 	}
 	if got := status(t, base+"/debug/pprof/goroutine?debug=1"); got != 200 {

@@ -42,6 +42,7 @@ type appConfig struct {
 	schema   schema.Options
 	server   server.Config
 	admin    adminConfig
+	tracing  tracingConfig
 
 	certificates certificate.Source // with which the service speaks TLS itself; nil for not at all
 
@@ -171,6 +172,9 @@ func (a *App) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := startTracing(ctx, a); err != nil {
+		return err
+	}
 	if a.config.certificates != nil {
 		a.config.server.TLS = a.config.certificates.Config()
 	}
@@ -180,9 +184,10 @@ func (a *App) start(ctx context.Context) error {
 	}
 	a.config.server.Logger = a.config.log
 	a.server = server.New(a.config.server, services)
+	store := watchStore(a)
 	a.serveAdmin(admin, metrics.Sources{ // stopped after the HTTP server, to show how it drains
 		Server: a.server, Authenticator: services.Authenticator, Keys: services.Keys, Writer: services.Writer,
-		LastSeen: services.LastSeen, Statements: a.db, Version: version(),
+		LastSeen: services.LastSeen, Statements: a.db, Store: store, Version: version(),
 	})
 	go func() { a.served <- a.server.Serve(listener) }()
 	a.onStop("the HTTP server", a.drain)

@@ -39,6 +39,8 @@ func status(t *testing.T, url string) int {
 func TestAnAppServesUntilItIsStopped(t *testing.T) {
 	config := testConfig(t)
 	config.admin.addr = "127.0.0.1:0"
+	traces := startCollector(t)
+	config.tracing = tracingConfig{endpoint: traces.URL + "/v1/traces", sample: 1}
 	for range 2 { // the second time on what the first one left
 		app, err := StartApp(t.Context(), config)
 		if err != nil {
@@ -51,6 +53,7 @@ func TestAnAppServesUntilItIsStopped(t *testing.T) {
 			}
 		}
 		checkMetrics(t, app)
+		traces.visit(t, app, config.schema.DataDir)
 		taken := config
 		taken.addr = app.Addr()
 		if _, err := StartApp(t.Context(), taken); err == nil || !strings.Contains(err.Error(), "is taken: stop what listens on it, or choose another one with --addr") {
@@ -59,6 +62,7 @@ func TestAnAppServesUntilItIsStopped(t *testing.T) {
 		if err := app.Stop(t.Context()); err != nil {
 			t.Errorf("Stop: %v", err)
 		}
+		traces.check(t)
 		if err := <-app.Served(); err != nil {
 			t.Errorf("serving ended with %v", err)
 		}

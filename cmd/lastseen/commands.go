@@ -4,15 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/alecthomas/kong"
+	"lastseen.example/client"
 
-	"lastseen/cmd/lastseen/client"
 	"lastseen/cmd/lastseen/terminal"
+	"lastseen/server"
 )
 
 // commandLine is everything that can be typed. Every flag has an environment variable: LASTSEEN_ and
@@ -28,6 +30,8 @@ type commandLine struct {
 	Backup     backupCommand     `cmd:"" help:"Back up the data, also while the service runs."`
 	Restore    restoreCommand    `cmd:"" help:"Make a data directory, or tables on a ClickHouse server, of a backup."`
 	ClickHouse clickhouseCommand `cmd:"" name:"clickhouse" help:"Run the data directory as a ClickHouse server, for any ClickHouse client or for serve --clickhouse."`
+	Doctor     doctorCommand     `cmd:"" help:"Look at a service and its store, running or not, and say what must be mended."`
+	OpenAPI    openAPICommand    `cmd:"" name:"openapi" help:"Print the OpenAPI document of the API, as the service has it at /openapi.json."`
 	Bench      benchCommand      `cmd:"" help:"Run the load suite."`
 	ConfigFile configCommand     `cmd:"" name:"config" help:"Check the configuration."`
 	Licenses   licensesCommand   `cmd:"" help:"Print the licences of everything that is part of this program or comes with it."`
@@ -44,19 +48,27 @@ type serverFlags struct {
 
 // client returns a client for the server. The caller closes it.
 func (f *serverFlags) client(std streams) (*client.Client, error) {
-	token := f.Token
-	if f.TokenFile != "" {
-		text, err := os.ReadFile(f.TokenFile)
-		if err != nil {
-			return nil, fmt.Errorf("read the user token: %w", err)
-		}
-		token = string(text)
+	token, err := f.token()
+	if err != nil {
+		return nil, err
 	}
-	token = strings.TrimSpace(token)
 	if token == "" {
 		return nil, errors.New("a user token is needed: set LASTSEEN_TOKEN to what 'lastseen token' prints, or give --token-file")
 	}
 	return newClient(f.Server, token, std)
+}
+
+// token returns the user token, empty where none was given.
+func (f *serverFlags) token() (string, error) {
+	token := f.Token
+	if f.TokenFile != "" {
+		text, err := os.ReadFile(f.TokenFile)
+		if err != nil {
+			return "", fmt.Errorf("read the user token: %w", err)
+		}
+		token = string(text)
+	}
+	return strings.TrimSpace(token), nil
 }
 
 // newClient returns a client that says when a server does not answer as it should and is asked again.
@@ -67,6 +79,15 @@ func newClient(address, credential string, std streams) (*client.Client, error) 
 	}
 	server.OnRetry(retryNotice(std.err, "for some seconds"))
 	return server, nil
+}
+
+// sentence is what a command's error is shown as.
+func sentence(err error) string {
+	text := err.Error()
+	if client.HasStatus(err, http.StatusUnauthorized) {
+		text += " (What was sent is the token or key that this command's flags or environment give.)"
+	}
+	return text
 }
 
 // retryNotice says what has failed and is tried again, but the same thing not over and over: many requests
@@ -89,4 +110,13 @@ func retryNotice(w io.Writer, howLong string) func(error) {
 			terminal.Say(w, "lastseen: %s; trying again %s (Ctrl-C stops)", text, howLong)
 		}
 	}
+}
+
+// openAPICommand prints the description of the API.
+type openAPICommand struct{}
+
+// Run implements the command.
+func (c *openAPICommand) Run(std streams) error {
+	_, err := std.out.Write(server.Description())
+	return err
 }

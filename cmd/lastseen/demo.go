@@ -9,7 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"lastseen/cmd/lastseen/client"
+	"lastseen.example/client"
+
 	"lastseen/cmd/lastseen/fleet"
 	"lastseen/cmd/lastseen/terminal"
 	"lastseen/keys"

@@ -8,14 +8,20 @@ import (
 
 // every does something again and again until the service stops, which waits for it. What fails is logged.
 func every(a *App, interval time.Duration, what string, do func(context.Context) error) {
+	after(a, interval, interval, what, do)
+}
+
+// after is every whose first time comes after another one.
+func after(a *App, first, interval time.Duration, what string, do func(context.Context) error) {
 	running, stop := context.WithCancel(context.Background())
 	var doing sync.WaitGroup
 	doing.Go(func() {
-		again := time.NewTicker(interval)
+		again := time.NewTimer(first)
 		defer again.Stop()
 		for {
 			select {
 			case <-again.C:
+				again.Reset(interval)
 			case <-running.Done():
 				return
 			}

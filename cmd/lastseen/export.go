@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
-	"lastseen/cmd/lastseen/client"
+	"lastseen.example/client"
+
 	"lastseen/cmd/lastseen/exporter"
 	"lastseen/cmd/lastseen/terminal"
 	"lastseen/query/history"
@@ -91,18 +93,12 @@ func (c *exportCommand) caller(std streams) (*client.Client, error) {
 
 // sessions returns the ids to export, each once.
 func (c *exportCommand) sessions(ctx context.Context, server *client.Client) (ids []string, err error) {
-	seen := map[string]bool{}
-	add := func(id string) error {
-		if !seen[id] {
-			seen[id] = true
-			ids = append(ids, id)
+	if len(c.Session) > 0 {
+		for _, id := range c.Session {
+			if !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
 		}
-		return nil
-	}
-	for _, id := range c.Session {
-		add(id)
-	}
-	if len(ids) > 0 {
 		return ids, nil
 	}
 	filter := url.Values{"org_scope": {cmp.Or(c.OrgScope, "owned_and_shared")}}
@@ -114,7 +110,13 @@ func (c *exportCommand) sessions(ctx context.Context, server *client.Client) (id
 			filter.Set(name, value)
 		}
 	}
-	return ids, server.ListSessions(ctx, filter, add)
+	for session, err := range server.Sessions(ctx, filter) {
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, session.ID)
+	}
+	return ids, nil
 }
 
 // Run implements the command.

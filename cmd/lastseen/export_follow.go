@@ -8,7 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"lastseen/cmd/lastseen/client"
+	"lastseen.example/client"
+
 	"lastseen/cmd/lastseen/exporter"
 	"lastseen/query/history"
 )

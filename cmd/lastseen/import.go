@@ -13,7 +13,8 @@ import (
 	"time"
 	_ "time/tzdata" // so that --time-zone knows every zone on every machine
 
-	"lastseen/cmd/lastseen/client"
+	"lastseen.example/client"
+
 	"lastseen/cmd/lastseen/importer"
 	"lastseen/cmd/lastseen/terminal"
 	"lastseen/cmd/lastseen/trackfile"

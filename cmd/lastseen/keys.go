@@ -12,7 +12,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"lastseen/cmd/lastseen/client"
+	"lastseen.example/client"
+
 	"lastseen/cmd/lastseen/terminal"
 )
 

@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, std streams) int {
 		return 2
 	}
 	if err := command.Run(); err != nil {
-		terminal.Say(std.err, "lastseen: %v", err)
+		terminal.Say(std.err, "lastseen: %s", sentence(err))
 		return 1
 	}
 	return 0

@@ -162,6 +162,7 @@ type serveCommand struct {
 	signInFlags `embed:"" group:"Sign-in"`
 	tlsFlags    `embed:"" group:"TLS"`
 	adminFlags
+	tracingFlags    `embed:"" group:"Traces"`
 	clickhouseFlags `embed:"" group:"ClickHouse server"`
 	DataDir         string     `default:"lastseen-data" placeholder:"DIR" help:"Where the embedded ClickHouse keeps its data and the local issuer its key; made when absent (default ${default})."`
 	ClickHouse      string     `name:"clickhouse" default:"embedded" placeholder:"embedded|URL" help:"Which ClickHouse: embedded, or the HTTP address of a server such as http://user:password@host:8123/database, several hosts separated by commas; put a password into the environment variable, not on the command line (default ${default})."`
@@ -192,7 +193,7 @@ func (r *retention) UnmarshalText(text []byte) error {
 
 // Validate refuses flags that do not go together.
 func (c *serveCommand) Validate() error {
-	err := errors.Join(c.serviceFlags.Validate(), c.signInFlags.Validate(), c.tlsFlags.Validate())
+	err := errors.Join(c.serviceFlags.Validate(), c.signInFlags.Validate(), c.tlsFlags.Validate(), c.tracingFlags.Validate())
 	if c.on() && strings.HasPrefix(c.PublicURL, "http://") {
 		err = errors.Join(err, errors.New("--public-url must begin with https:// where the service speaks TLS itself"))
 	}
@@ -210,7 +211,7 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	log.Info("starting", "version", version(), "data_dir", c.DataDir)
-	config.admin, config.acceptDamage = c.adminConfig(), c.AcceptDamage
+	config.admin, config.acceptDamage, config.tracing = c.adminConfig(), c.AcceptDamage, c.tracing()
 	if len(c.ACMEDomain) > 0 {
 		c.PublicURL = cmp.Or(c.PublicURL, "https://"+c.ACMEDomain[0])
 	}

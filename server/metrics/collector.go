@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"math"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,6 +56,16 @@ var (
 	pointsFlagged    = describe("ingest_outliers_total", "Points that were marked as outliers because they cannot be true, by reason, and such marks that were taken away (lifted).", "reason")
 	statements       = describe("clickhouse_statements_total", "Statements sent to ClickHouse.", "kind")
 	statementsFailed = describe("clickhouse_errors_total", "Statements that ClickHouse failed at.", "kind")
+	storeUp          = describe("store_up", "Whether nothing is known that keeps ClickHouse from serving: 1 or 0.")
+	mayWrite         = describe("writer", "Whether this process may write to the database: 1, or 0 while it has no lease.")
+	diskFree         = describe("store_disk_free_bytes", "Free space of ClickHouse's disk.")
+	diskSize         = describe("store_disk_size_bytes", "Size of ClickHouse's disk.")
+	diskReserve      = describe("store_disk_reserve_bytes", "Free space of ClickHouse's disk below which no points are written.")
+	storeParts       = describe("store_parts", "Active parts of the partition that has most of them.")
+	storePartsLimit  = describe("store_parts_limit", "Parts of a partition past which ClickHouse slows inserts down.")
+	damagedParts     = describe("store_damaged_parts", "Parts of tables that ClickHouse has set aside because it cannot read them.")
+	clockDifference  = describe("store_clock_difference_seconds", "How far ClickHouse's clock is ahead of this machine's.")
+	storeInfo        = describe("store_info", "What the store is; always 1.", "version", "schema", "fsync", "retention_days")
 	buildInfo        = describe("build_info", "What runs; always 1.", "version", "goversion")
 )
 
@@ -62,7 +74,8 @@ var all = []*prometheus.Desc{
 	requestDuration, requestsInFlight, requestsRefused, longPolls, suspensions, admissionCapacity, admissionInUse, admissionWaiting, admissionRefused,
 	keyChecks, keyLoads, keyLoadKeys, keyLoadFailures, keyLoadsTooFast, tokenChecks, revokedKeys, propagation, propagationFails, expiringKeys,
 	lookups, sessions, dirtySessions, loadedRows, loadTime, checkpointSaves, freshnessLag,
-	groupPoints, groupRequests, insertTime, insertFailures, pointsWritten, pointsRejected, pointsFlagged, statements, statementsFailed, buildInfo,
+	groupPoints, groupRequests, insertTime, insertFailures, pointsWritten, pointsRejected, pointsFlagged, statements, statementsFailed,
+	storeUp, mayWrite, diskFree, diskSize, diskReserve, storeParts, storePartsLimit, damagedParts, clockDifference, storeInfo, buildInfo,
 }
 
 // collector reads the sources whenever it is asked. It is safe for concurrent use.
@@ -86,6 +99,7 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 		out.counter(statements, s.Begun, s.Kind)
 		out.counter(statementsFailed, s.Failed, s.Kind)
 	}
+	c.collectStore(out)
 	out.gauge(buildInfo, 1, c.sources.Version, goVersion())
 }
 
@@ -163,6 +177,48 @@ func (c *collector) collectIngest(out sink) {
 	out.counter(pointsFlagged, stats.Lifted, "lifted")
 	out.admission("ingest_bytes", float64(stats.BudgetBytes), float64(stats.BudgetInUse), 0, stats.BudgetRefused)
 	out.admission("ingest_queue", float64(stats.QueueLimit), float64(stats.QueueInUse), float64(stats.Waiting), stats.QueueRefused)
+}
+
+// collectStore shows what is known of the store. What is not known is no number, which no alert takes for one.
+func (c *collector) collectStore(out sink) {
+	stats := c.sources.Store.Stats()
+	out.gauge(storeUp, truth(stats.Up))
+	out.gauge(mayWrite, truth(stats.Writes))
+	condition, unknown := stats.Condition, math.NaN()
+	if condition == nil {
+		for _, d := range []*prometheus.Desc{diskFree, diskSize, diskReserve, storeParts, storePartsLimit, damagedParts, clockDifference} {
+			out.gauge(d, unknown)
+		}
+		out.gauge(storeInfo, 1, "", "", "", "")
+		return
+	}
+	known := func(of uint64, is bool) float64 {
+		if !is {
+			return unknown
+		}
+		return float64(of)
+	}
+	disk, parts := condition.DiskSize > 0, condition.PartsLimit > 0
+	out.gauge(diskFree, known(condition.DiskFree, disk))
+	out.gauge(diskSize, known(condition.DiskSize, disk))
+	out.gauge(diskReserve, float64(condition.DiskReserve))
+	out.gauge(storeParts, known(condition.Parts, parts))
+	out.gauge(storePartsLimit, known(condition.PartsLimit, parts))
+	out.gauge(damagedParts, float64(len(condition.Damaged)))
+	out.gauge(clockDifference, condition.ClockAhead.Seconds())
+	fsync := "off"
+	if condition.Synced {
+		fsync = "on"
+	}
+	const day = 24 * time.Hour
+	out.gauge(storeInfo, 1, condition.Version, strconv.FormatUint(uint64(condition.Migrated), 10), fsync, strconv.FormatInt(int64(condition.Retention/day), 10))
+}
+
+func truth(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 // sink takes metrics. Their descriptions are fixed, so that a failure is a mistake in this file.

@@ -41,6 +41,17 @@ type Statements interface {
 	Stats() []schema.StatementStats
 }
 
+// StoreStats says how the store is.
+type StoreStats struct {
+	Up     bool // nothing is known that keeps it from serving
+	Writes bool // this process may write to it
+	// Condition is what the last look found out; nil where there was none.
+	Condition *schema.Condition
+}
+
+// Store tells how the store is.
+type Store interface{ Stats() StoreStats }
+
 // Sources are what the metrics are read from. All are required, and safe for concurrent use.
 type Sources struct {
 	Server        Server
@@ -49,6 +60,7 @@ type Sources struct {
 	Writer        Writer
 	LastSeen      LastSeen
 	Statements    Statements
+	Store         Store
 	// Version is the program's.
 	Version string
 }

@@ -46,6 +46,7 @@ func sources() Sources {
 		}},
 		LastSeen:   stats[latest.Stats]{latest.Stats{Lag: once}},
 		Statements: stats[[]schema.StatementStats]{[]schema.StatementStats{{Kind: "query", Begun: 2, Failed: 1}}},
+		Store:      stats[StoreStats]{StoreStats{Up: true, Condition: &schema.Condition{Version: "26.7", DiskFree: 5, DiskSize: 9, Parts: 3, PartsLimit: 1000}}},
 		Version:    "v1",
 	}
 }
@@ -186,7 +187,8 @@ func TestTheHandlerServesMetricsAndProfiles(t *testing.T) {
 		`lastseen_http_request_duration_seconds_bucket{method="GET",route="/x",status="2xx",le="0.002"} 0`,
 		`lastseen_key_checks_total{result="miss"} 2`, `lastseen_admission_in_use{resource="queries"} 3`,
 		`lastseen_long_polls_total{outcome="changed"} 6`, `lastseen_history_suspensions_total 8`, `lastseen_key_loads_total 2`, `lastseen_key_load_keys_total 7`,
-		`lastseen_build_info{goversion=`,
+		`lastseen_build_info{goversion=`, `lastseen_store_up 1`, `lastseen_writer 0`, `lastseen_store_disk_free_bytes 5`,
+		`lastseen_store_info{fsync="off",retention_days="0",schema="0",version="26.7"} 1`,
 	} {
 		if !strings.Contains(recorder.Body.String(), line) {
 			t.Errorf("the metrics have no %s", line)

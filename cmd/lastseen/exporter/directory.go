@@ -13,8 +13,7 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-
-	"lastseen/cmd/lastseen/client"
+	"lastseen.example/client"
 )
 
 // directory is where the files go, locked against a second export.
@@ -150,7 +149,7 @@ func (e *Export) pull(ctx context.Context, dir *directory, session string, file 
 			part = &page{to: file, skipHeader: e.options.Format == "csv" && at.Bytes > 0}
 			return part, err
 		}
-		answer, err := e.server.Download(ctx, historyPath, e.query(session, at.Cursor), begin)
+		answer, err := e.server.Download(ctx, client.HistoryPath, e.query(session, at.Cursor), begin)
 		if err != nil {
 			return err
 		}

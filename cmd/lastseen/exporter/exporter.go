@@ -16,17 +16,13 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-
-	"lastseen/cmd/lastseen/client"
+	"lastseen.example/client"
 )
 
 // Server is what the exporter needs of a server; *client.Client is one. It is called from several goroutines.
 type Server interface {
 	Download(ctx context.Context, path string, query url.Values, begin func() (io.Writer, error)) (client.Answer, error)
 }
-
-// historyPath is the route that a session's points come from.
-const historyPath = "/tracking/timeseries/session_by_device/data_points/v1"
 
 // Options say what to export. Start, End and Format are required.
 type Options struct {
@@ -118,7 +114,7 @@ func (e *Export) ToStream(ctx context.Context, w io.Writer, sessions []string) e
 	header := true
 	for _, session := range sessions {
 		for cursor := ""; ; {
-			answer, err := e.server.Download(ctx, historyPath, e.query(session, cursor), spool.begin)
+			answer, err := e.server.Download(ctx, client.HistoryPath, e.query(session, cursor), spool.begin)
 			if err != nil {
 				if err := e.judge(session, err); err != nil {
 					return err

@@ -12,11 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"lastseen/cmd/lastseen/client"
+	"lastseen.example/client"
 )
-
-// feedPath is the route that the points of all sessions come from.
-const feedPath = "/tracking/timeseries/session_by_device/data_points_feed/v1"
 
 // FollowFormats are the formats in which a feed can be followed.
 var FollowFormats = []string{"ndjson", "csv", "parquet", "arrow"}
@@ -111,7 +108,7 @@ func (f *Follower) advance(ctx context.Context, folder *folder) (more bool, err 
 	}
 	defer part.Close()
 	var page *page
-	answer, err := f.server.Download(ctx, feedPath, f.query(folder.state.Cursor, f.options.Format, f.options.FilePoints), func() (io.Writer, error) {
+	answer, err := f.server.Download(ctx, client.FeedPath, f.query(folder.state.Cursor, f.options.Format, f.options.FilePoints), func() (io.Writer, error) {
 		page, err = overwrite(part)
 		return page, err
 	})
@@ -145,7 +142,7 @@ type nextPoint struct {
 // looked through again.
 func (f *Follower) next(ctx context.Context, folder *folder) (p nextPoint, err error) {
 	var line bytes.Buffer
-	answer, err := f.server.Download(ctx, feedPath, f.query(folder.state.Cursor, "ndjson", 1), func() (io.Writer, error) {
+	answer, err := f.server.Download(ctx, client.FeedPath, f.query(folder.state.Cursor, "ndjson", 1), func() (io.Writer, error) {
 		line.Reset()
 		return &line, nil
 	})

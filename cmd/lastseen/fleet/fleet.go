@@ -11,8 +11,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-
-	"lastseen/cmd/lastseen/client"
+	"lastseen.example/client"
 )
 
 // Server is what the fleet needs of a server; *client.Client is one.
@@ -24,7 +23,7 @@ type Server interface {
 
 // LastSeener tells where a session was last seen, so that a fleet goes on where it once stopped.
 type LastSeener interface {
-	LastSeen(ctx context.Context, sessionID string) (client.Position, bool, error)
+	LastSeen(ctx context.Context, sessionID string) (*client.DataPoint, error)
 }
 
 // Options tune a fleet.
@@ -83,7 +82,7 @@ func (f *Fleet) newTracker(ctx context.Context, seen LastSeener, name string) (*
 	if err != nil {
 		return nil, err
 	}
-	last, known, err := seen.LastSeen(ctx, session)
+	last, err := seen.LastSeen(ctx, session)
 	if err != nil {
 		return nil, err
 	}
@@ -94,8 +93,8 @@ func (f *Fleet) newTracker(ctx context.Context, seen LastSeener, name string) (*
 	seed := hash.Sum64() + uint64(now.Unix()/3600)
 	start, at := randomCorner(seed), now.Add(-f.options.Past).Truncate(time.Second)
 	at = at.Add(time.Duration(seed % uint64(drivingInterval))).Truncate(time.Millisecond) // not all at once
-	if known {
-		start = nearestCorner(placeAt(last.Latitude, last.Longitude))
+	if last != nil {
+		start = nearestCorner(placeAt(last.Location.Latitude(), last.Location.Longitude()))
 		if next := last.Timestamp.Add(drivingInterval); next.After(at) {
 			at = next
 		}

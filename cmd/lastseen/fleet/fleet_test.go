@@ -11,20 +11,20 @@ import (
 	"testing/synctest"
 	"time"
 
-	"lastseen/cmd/lastseen/client"
+	"lastseen.example/client"
 )
 
 // station is a server that remembers timestamps by session.
 type station struct {
 	mu      sync.Mutex
 	points  map[string][]time.Time
-	where   map[string]client.Position
+	where   map[string]position
 	batches map[string][]int
 	down    bool
 }
 
 func newStation() *station {
-	return &station{points: map[string][]time.Time{}, where: map[string]client.Position{}, batches: map[string][]int{}}
+	return &station{points: map[string][]time.Time{}, where: map[string]position{}, batches: map[string][]int{}}
 }
 
 func (s *station) RegisterDevice(_ context.Context, device client.Device) (string, error) {
@@ -55,17 +55,33 @@ func (s *station) Ingest(_ context.Context, ndjson []byte) (client.IngestResult,
 		}
 		session = p.SessionID
 		s.points[session] = append(s.points[session], p.Timestamp)
-		s.where[session] = client.Position{Timestamp: p.Timestamp, Latitude: p.Latitude, Longitude: p.Longitude}
+		s.where[session] = position{p.Timestamp, p.Latitude, p.Longitude}
 	}
 	s.batches[session] = append(s.batches[session], len(lines))
 	return client.IngestResult{Accepted: len(lines)}, nil
 }
 
-func (s *station) LastSeen(_ context.Context, session string) (client.Position, bool, error) {
+// position is where a session is.
+type position struct {
+	at                  time.Time
+	latitude, longitude float64
+}
+
+func (s *station) LastSeen(_ context.Context, session string) (*client.DataPoint, error) {
+	p, known := s.position(session)
+	if !known {
+		return nil, nil
+	}
+	point := &client.DataPoint{Timestamp: p.at}
+	point.Location.Geometry.Coordinates = []float64{p.longitude, p.latitude}
+	return point, nil
+}
+
+func (s *station) position(session string) (p position, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p, ok := s.where[session]
-	return p, ok, nil
+	p, known = s.where[session]
+	return p, known
 }
 
 func newFleet(t *testing.T, s *station, vehicles int) *Fleet {
@@ -149,17 +165,17 @@ func TestASecondRunGoesOnWhereTheFirstStopped(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(20 * time.Minute)
-		before := map[string]client.Position{}
+		before := map[string]position{}
 		for session, p := range s.where {
 			before[session] = p
 		}
 		again := newFleet(t, s, 5)
 		for _, tracker := range again.trackers {
 			last := before[tracker.session]
-			if gap := tracker.vehicle.at.Sub(last.Timestamp); gap != drivingInterval {
+			if gap := tracker.vehicle.at.Sub(last.at); gap != drivingInterval {
 				t.Errorf("%s goes on %v after it stopped", tracker.name, gap)
 			}
-			if jump := tracker.vehicle.from.place().distance(placeAt(last.Latitude, last.Longitude)); jump > 200 {
+			if jump := tracker.vehicle.from.place().distance(placeAt(last.latitude, last.longitude)); jump > 200 {
 				t.Errorf("%s goes on %.0f m from where it stopped", tracker.name, jump)
 			}
 		}
@@ -181,8 +197,8 @@ func TestTheVehicleThatKeepsMovingIsElsewhereEveryFewSeconds(t *testing.T) {
 			chosen := f.KeepMoving()
 			before, late := s.where[chosen.SessionID], 0
 			drive(t, f, time.Hour, func() {
-				now, _, _ := s.LastSeen(t.Context(), chosen.SessionID)
-				if time.Since(now.Timestamp) > 2*drivingInterval {
+				now, _ := s.position(chosen.SessionID)
+				if time.Since(now.at) > 2*drivingInterval {
 					late++
 				}
 				if now == before {

@@ -6,7 +6,7 @@ import (
 	"math"
 	"time"
 
-	"lastseen/cmd/lastseen/client"
+	"lastseen.example/client"
 )
 
 // tracker is the box in a vehicle that reports to the server. It belongs to one goroutine at a time.

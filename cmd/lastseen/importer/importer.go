@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"lastseen.example/client"
 
-	"lastseen/cmd/lastseen/client"
 	"lastseen/cmd/lastseen/trackfile"
 )
 

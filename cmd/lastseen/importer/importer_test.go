@@ -17,8 +17,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"lastseen.example/client"
 
-	"lastseen/cmd/lastseen/client"
 	"lastseen/cmd/lastseen/importer"
 )
 

@@ -6,7 +6,8 @@ import (
 	"net/http"
 	"time"
 
-	"lastseen/cmd/lastseen/client"
+	"lastseen.example/client"
+
 	"lastseen/cmd/lastseen/trackfile"
 	"lastseen/ingest/registry"
 )

@@ -37,7 +37,7 @@
 // wait, which all who replace the view inherit), because nobody of the view before has heard of it; or 2L, if
 // an earlier process of the same node was a member, without whose ECHO nobody had a right for longer. It loads everything from the store.
 //
-// State is kept from one view to the next only by a member of both that follow each other. A node is what lies in its
+// State is kept from one view to a later one only by a member of both and of all between. A node is what lies in its
 // data directory, under its lock, so that a process of the same ID and another incarnation proves the one before dead.
 //
 // # The code

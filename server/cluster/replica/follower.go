@@ -66,11 +66,12 @@ func (c *core) promised(echo uint64) {
 	}
 }
 
-// adopt makes a view the node's own, if it can go on from what it has: as a complete member of the view before, or
-// as one that has joined. It returns false otherwise; then the node will never take part in that view.
+// adopt makes a view the node's own, if it can go on from what it has: as a complete member of its view and of each since, none
+// of which has committed anything without its ECHO; or as one that has joined. It returns false otherwise; then the
+// node will never take part in that view.
 func (c *core) adopt(v View) bool {
 	me, _ := v.Member(c.self.ID)
-	continues := c.follow != nil && me.Since < v.Epoch && (c.view.Epoch == v.Epoch-1 || !c.broken.keeps(continuity))
+	continues := c.follow != nil && me.Since <= c.view.Epoch
 	joins := c.out != nil && me.Since == v.Epoch && c.hasJoined(me.Joined)
 	if !continues && !joins {
 		c.left = v.Epoch
@@ -145,12 +146,10 @@ func (c *core) followerLooked(e looked) {
 	case e.err != nil || f.take != nil:
 	case seen.Epoch < f.look.epoch || seen.Epoch == c.view.Epoch && !seen.Equal(c.view):
 		c.goOutside(wentBack)
-	case seen.Epoch > c.view.Epoch && !seen.Has(c.self):
+	case seen.Epoch > c.view.Epoch && (!seen.Has(c.self) || seen.Leader == c.self.ID):
 		c.goOutside(fmt.Sprintf("epoch %d has gone on without it", seen.Epoch))
-	case seen.Epoch == c.view.Epoch+1:
-		c.adopt(seen) // whose leader may have died before it could say so
 	case seen.Epoch > c.view.Epoch:
-		c.goOutside(fmt.Sprintf("it has missed the views up to epoch %d", seen.Epoch))
+		c.adopt(seen) // whose leader may have died before it could say so
 	case seen.Epoch == c.view.Epoch && c.leaderIsSilent():
 		c.takeOver()
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // leading is a node that leads: it alone commits.
@@ -221,17 +222,29 @@ func (c *core) leaderLooked(e looked) {
 	}
 }
 
-// removeSilent begins a view without the followers that are silent.
+// removeSilent begins a view without the followers that are silent. If most of the members are, it may be the leader itself
+// that is cut off: it gives them the time to take over, and removes them when they have not.
 func (c *core) removeSilent() {
+	patience := c.timing.FollowerSilence
+	silent := c.silentFor(patience)
+	if 2*len(silent) > len(c.view.Members) {
+		patience = c.timing.LeaderSilence + c.timing.Rank*timesOf(len(c.view.Members)) + c.timing.Beat
+		silent = c.silentFor(patience)
+	}
+	if len(silent) > 0 {
+		c.changeView(silent, nil, strings.Join(silent, " and ")+" did not answer for "+patience.String())
+	}
+}
+
+// silentFor are the followers that were not heard for some time.
+func (c *core) silentFor(d time.Duration) []string {
 	var silent []string
 	for _, f := range c.lead.followers {
-		if c.now.Sub(f.heard) > c.timing.FollowerSilence {
+		if c.now.Sub(f.heard) > d {
 			silent = append(silent, f.ID)
 		}
 	}
-	if len(silent) > 0 {
-		c.changeView(silent, nil, strings.Join(silent, " and ")+" did not answer for "+c.timing.FollowerSilence.String())
-	}
+	return silent
 }
 
 // changeView begins the leader's next view, without some members or with another one.
@@ -267,10 +280,6 @@ func (c *core) changeSwapped(e swapped) {
 	case e.err != nil || e.view.Equal(c.view):
 	case !e.view.Equal(l.change.next):
 		c.goOutside(fmt.Sprintf("%s has begun epoch %d", e.view.Leader, e.view.Epoch))
-	case len(e.view.Members) == 0:
-		c.view = e.view
-		c.goOutside("it was asked to leave")
-		c.out.leaving = true
 	default:
 		waits := slices.DeleteFunc(l.change.waits, func(w wait) bool {
 			return !slices.ContainsFunc(l.waits, same(w)) && !slices.Contains(l.change.removes, w.id)
@@ -302,9 +311,10 @@ func (c *core) leaveLead() {
 		c.out.leaving = true
 		return
 	}
-	l.change = &change{waits: l.waits, next: View{Cluster: c.cluster, Epoch: c.view.Epoch + 1, Term: c.view.Term,
-		Former: formerOf(l.waits), Why: c.self.ID + " left and nobody else was there"}}
-	c.swapChange()
+	empty := View{Cluster: c.cluster, Epoch: c.view.Epoch + 1, Term: c.view.Term, Former: formerOf(l.waits), Why: c.self.ID + " left and nobody else was there"}
+	c.goOutside("it was asked to leave") // first: who finds the empty view begins at once
+	c.out.leaving, c.out.empty = true, empty
+	c.swapEmpty()
 }
 
 // stepDown leaves the lead to a follower.

@@ -12,6 +12,7 @@ type outside struct {
 	// leaving says that the node wants to stay outside: peers are told until they have gone on without it.
 	leaving bool
 	peers   []Member
+	empty   View // which a node that was alone leaves behind
 	gone    bool // they have
 	warned  bool // why the node cannot take part was said
 }
@@ -37,6 +38,7 @@ func (c *core) outsideTick() {
 	switch {
 	case o.leaving:
 		c.sayLeft()
+		c.swapEmpty()
 	case o.join.leader.ID != "" && c.now.Sub(o.join.asked) >= 2*c.timing.Beat:
 		c.askToJoin()
 	}
@@ -126,10 +128,22 @@ func (c *core) takeFromOutside(old View) {
 	c.do(swap{c.begin(&o.take.call), old.Epoch, next})
 }
 
-// outsideSwapped is the register's answer to who begins alone.
+// swapEmpty leaves an empty view behind, if that is to be and was not done yet.
+func (c *core) swapEmpty() {
+	if o := c.out; o.empty.Epoch != 0 && o.take == nil && !o.gone {
+		o.take = &takeover{next: o.empty}
+		c.do(swap{c.begin(&o.take.call), o.empty.Epoch - 1, o.empty})
+	}
+}
+
+// outsideSwapped is the register's answer to who begins alone, or leaves an empty view.
 func (c *core) outsideSwapped(e swapped) {
 	take := c.out.take
 	c.out.take = nil
+	if c.out.leaving {
+		c.out.gone = e.err == nil && !e.view.Has(c.self)
+		return
+	}
 	if e.err != nil || !e.view.Equal(take.next) {
 		return // whatever came of it, the next look shows it
 	}
@@ -219,7 +233,7 @@ func (c *core) joinerPut(from Member, m *put) {
 // hasJoined says whether the state is what a view's leader takes it to be.
 func (c *core) hasJoined(sequence uint64) bool {
 	j := c.out.join
-	return j.loaded && (j.synced == sequence || !c.broken.keeps(joinExact))
+	return j.loaded && j.synced == sequence || !c.broken.keeps(joinExact)
 }
 
 // leave takes the node out of its view for good. A leader that has followers hands over by it: who hears that it has

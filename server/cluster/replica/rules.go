@@ -40,8 +40,6 @@ const (
 	ackAll
 	// sequenceByTerm: the sequences of a reign are above all of the reigns before.
 	sequenceByTerm
-	// continuity: state is kept from a view to the next only by a member of both.
-	continuity
 	// joinExact: who joins takes part only if it has followed up to the sequence that the view names.
 	joinExact
 	// joinLeft: a JOIN says that a node has left only if it takes part in no view up to the one before the leader's.

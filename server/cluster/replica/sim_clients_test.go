@@ -27,7 +27,11 @@ func (w *world) startClients() {
 	for range 6 {
 		w.at(0, w.poll)
 	}
-	for range 8 {
+	checkers := 8
+	if w.options.perfect {
+		checkers = 2
+	}
+	for range checkers {
 		w.at(0, w.checkKeys)
 	}
 	for i := range simulatedKeys {
@@ -204,6 +208,9 @@ func (w *world) poll() {
 		if w.once(500) {
 			until = w.between(time.Millisecond, 3*time.Second) // others have the processor
 		}
+		if w.options.linger != nil {
+			until += w.options.linger(p.machine)
+		}
 		p.later(until, func() {
 			v := p.state.values[session]
 			if p.state.resets != generation && !w.options.emptied {
@@ -211,7 +218,7 @@ func (w *world) poll() {
 				end()
 				return
 			}
-			if v.pending != 0 {
+			if p.state.waits(session) {
 				w.did.stalled++
 				if w.now-began > time.Second {
 					w.did.refused++
@@ -223,11 +230,11 @@ func (w *world) poll() {
 			}
 			p.later(w.between(100*time.Microsecond, 400*time.Microsecond), func() {
 				w.did.polls++
-				if v.newest < floor {
-					w.fail("Fresh: %s shows %d of session %d, of which %d was acknowledged and %d shown before the poll began at %.3f", p.id, v.newest, session,
+				if v < floor {
+					w.fail("Fresh: %s shows %d of session %d, of which %d was acknowledged and %d shown before the poll began at %.3f", p.id, v, session,
 						w.promises.acknowledged[session], w.promises.seen[session], began.Seconds())
 				}
-				w.promises.seen[session] = max(w.promises.seen[session], v.newest)
+				w.promises.seen[session] = max(w.promises.seen[session], v)
 				end()
 			})
 		})
@@ -268,19 +275,20 @@ func (w *world) checkKeys() {
 		case !w.reaches(p.index, theStore):
 			end()
 		default:
-			p.lookUp(key, accept, end)
+			back := w.between(time.Millisecond, 30*time.Millisecond)
+			if w.once(4) {
+				back = w.between(time.Second, 9*time.Second)
+			}
+			p.lookUp(key, back, accept, end)
 		}
 	})
 }
 
-// lookUp asks the store for a key, keeps it if it is good, and accepts it. A look-up may take long.
-func (p *process) lookUp(key int, accept, refuse func()) {
+// lookUp asks the store for a key, keeps it if it is good, and accepts it. The answer takes a time.
+func (p *process) lookUp(key int, back time.Duration, accept, refuse func()) {
 	w, began := p.world, p.state.lookups
 	p.later(w.between(time.Millisecond, 10*time.Millisecond), func() {
-		revoked, back := w.store.revoked[key], w.between(time.Millisecond, 30*time.Millisecond)
-		if w.once(4) {
-			back = w.between(time.Second, 9*time.Second)
-		}
+		revoked := w.store.revoked[key]
 		p.later(back, func() {
 			if revoked || p.state.revoked[key] || p.state.lookups != began && !w.options.dirty {
 				refuse()
@@ -290,6 +298,24 @@ func (p *process) lookUp(key int, accept, refuse func()) {
 			accept()
 		})
 	})
+}
+
+// reign is when the first and the last commit of a term were decided.
+type reign struct{ first, last time.Duration }
+
+// committed looks at what no client may notice: that nobody commits any more when a later leader does.
+func (w *world) committed(term uint64, decided time.Duration) {
+	mine := w.reigns[term]
+	if mine == nil {
+		mine = &reign{first: decided}
+		w.reigns[term] = mine
+	}
+	mine.first, mine.last = min(mine.first, decided), max(mine.last, decided)
+	for other, r := range w.reigns {
+		if other > term && r.first < mine.last || other < term && r.last > mine.first {
+			w.fail("Single: commits of the terms %d and %d overlap", min(term, other), max(term, other))
+		}
+	}
 }
 
 // probe measures for how long nobody serves, and looks whether a device was made twice.

@@ -28,6 +28,7 @@ type process struct {
 	number  uint64
 	waiters []func() // polls that wait for something to change
 	writer  writer
+	decided time.Duration // when the clock was read for the step that runs
 }
 
 var errNoAnswer = errors.New("no answer")
@@ -46,7 +47,7 @@ func (m *machine) start() {
 	p := &process{machine: m, waiting: map[uint64]func(error){}}
 	p.state = newReplicated(w, p)
 	self := Member{ID: m.id, Incarnation: uint64(m.index+1)<<32 + m.starts, Addr: m.id + ":1"}
-	p.core = newCore(self, "key", simulatedTiming(), p.state, rand.New(rand.NewPCG(w.random.Uint64(), 1)), m.clock())
+	p.core = newCore(self, "key", w.options.timing, p.state, rand.New(rand.NewPCG(w.random.Uint64(), 1)), m.clock())
 	p.core.broken = w.options.broken
 	m.process = p
 	w.trace("%s starts", m.id)
@@ -95,18 +96,22 @@ func (p *process) after(in time.Duration, do func()) {
 func (p *process) tick() {
 	p.take(tick{})
 	p.wake()
-	p.after(simulatedTiming().Beat/2+p.world.between(0, 20*time.Millisecond), p.tick)
+	p.after(p.world.options.timing.Beat/2+p.world.between(0, 20*time.Millisecond), p.tick)
 }
 
 // take lets the core take a step. Now and then the process is stopped just after it has read the clock.
 func (p *process) take(e event) {
-	now := p.clock()
+	now, at := p.clock(), p.world.now
+	step := func() {
+		p.decided = at
+		p.carryOut(p.core.step(now, e))
+	}
 	if p.world.once(3000) && p.world.options.faults > 0 {
 		p.pause(p.world.between(10*time.Millisecond, 4*time.Second))
-		p.later(0, func() { p.carryOut(p.core.step(now, e)) })
+		p.later(0, step)
 		return
 	}
-	p.carryOut(p.core.step(now, e))
+	step()
 }
 
 func (p *process) mayServe() bool { return p.clock() < p.core.serveUntil() }
@@ -146,11 +151,11 @@ func (p *process) propose(term uint64, changes []Change, done func(error)) {
 	p.take(proposed{p.number, term, changes})
 }
 
-// transmit sends a message as a network does: with a delay, in order, and not across a cut.
+// transmit sends a message as a network does: with a delay, mostly in order, not across a cut, and now and then twice.
 func (p *process) transmit(s send) {
-	w, frame := p.world, encode(p.core.self, s.message)
-	to := w.machines[s.to.ID[0]-'a']
-	if !w.reaches(p.index, to.index) || !to.alive() {
+	w, to := p.world, p.world.machines[s.to.ID[0]-'a']
+	l := letter{from: p.index, to: to.index, addressee: to.process, frame: encode(p.core.self, s.message)}
+	if !to.alive() || w.options.meddle != nil && w.options.meddle(w, p.machine, to, s.message, l) {
 		return
 	}
 	delay := w.between(100*time.Microsecond, 500*time.Microsecond)
@@ -160,20 +165,38 @@ func (p *process) transmit(s send) {
 	case w.once(1500):
 		delay += w.between(100*time.Millisecond, 4*time.Second)
 	}
-	k, from, peer := [2]int{p.index, to.index}, p.index, to.process
+	if w.once(1000) {
+		w.deliver(l, w.between(0, 5*time.Second))
+	}
+	k := [2]int{l.from, l.to}
 	at := max(w.now+delay, w.arrival[k]+1)
 	w.arrival[k] = at
-	w.at(at-w.now, func() {
-		if !w.reaches(from, to.index) {
+	w.deliver(l, at-w.now)
+}
+
+// letter is a message on its way to a process.
+type letter struct {
+	from, to  int
+	addressee *process
+	frame     []byte
+}
+
+// deliver brings a letter, if nothing is between the two when it leaves and when it arrives.
+func (w *world) deliver(l letter, in time.Duration) {
+	if !w.reaches(l.from, l.to) {
+		return
+	}
+	w.at(in, func() {
+		if !w.reaches(l.from, l.to) {
 			return
 		}
-		peer.later(0, func() {
-			sender, m, err := decode(frame)
+		l.addressee.later(0, func() {
+			sender, m, err := decode(l.frame)
 			if err != nil {
 				w.fail("a frame was not understood: %v", err)
 				return
 			}
-			peer.take(received{sender, m})
+			l.addressee.take(received{sender, m})
 		})
 	})
 }

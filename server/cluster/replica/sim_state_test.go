@@ -33,56 +33,71 @@ func decodeFact(c Change) fact {
 	return fact{c.Kind, int(of), int(value)}
 }
 
-// replicated is the simulated service's State.
+// replicated is the simulated service's State. What is pending is kept apart until it is opened. In some worlds Reset
+// leaves what was committed, which the pieces of a snapshot are merged into; in the others it empties the state.
 type replicated struct {
 	world   *world
 	process *process
-	values  []value
+	values  []int
 	revoked []bool
 	created []int
+	pending []batch
 	cache   []bool // keys that were looked up and found good
 	lookups int    // numbers the times between which look-ups must not be carried over
 	resets  int    // numbers the generations of the state
 }
 
-type value struct {
-	newest  int
-	pending uint64
+// batch is what one PUT brought.
+type batch struct {
+	sequence uint64
+	facts    []fact
 }
 
 func newReplicated(w *world, p *process) *replicated {
 	r := &replicated{world: w, process: p, cache: make([]bool, simulatedKeys)}
-	r.Reset()
+	r.empty()
 	return r
+}
+
+func (r *replicated) empty() {
+	r.values, r.revoked, r.created = make([]int, simulatedSessions), make([]bool, simulatedKeys), make([]int, simulatedDevices)
 }
 
 func (r *replicated) Reset() {
 	r.resets++
-	r.values, r.revoked, r.created = make([]value, simulatedSessions), make([]bool, simulatedKeys), make([]int, simulatedDevices)
+	r.pending = nil
+	if !r.world.options.keeps {
+		r.empty()
+	}
 }
 
 func (r *replicated) Apply(sequence uint64, changes []Change, pending bool) {
-	var facts []fact
+	b := batch{sequence: sequence}
 	for _, c := range changes {
-		facts = append(facts, decodeFact(c))
+		b.facts = append(b.facts, decodeFact(c))
 	}
 	if !pending {
-		sequence = 0
+		if r.process.core.lead != nil {
+			r.world.committed(sequence>>sequenceBits, r.process.decided)
+		}
+		r.Open(sequence)
+		r.merge(b.facts)
+		return
 	}
-	r.merge(facts, sequence)
+	for _, f := range b.facts {
+		if f.kind == aRevocation { // at once
+			r.merge([]fact{f})
+		}
+	}
+	r.pending = append(r.pending, b)
 }
 
-// merge merges facts, pending with a sequence if that is not 0.
-func (r *replicated) merge(facts []fact, pending uint64) {
+// merge merges what may be shown.
+func (r *replicated) merge(facts []fact) {
 	for _, f := range facts {
 		switch f.kind {
 		case aPoint:
-			switch v := &r.values[f.of]; {
-			case f.value > v.newest:
-				v.newest, v.pending = f.value, pending
-			case f.value == v.newest && (pending == 0 || v.pending != 0):
-				v.pending = pending
-			}
+			r.values[f.of] = max(r.values[f.of], f.value)
 		case aRevocation:
 			r.revoked[f.of], r.cache[f.of] = true, false
 		case aCreation:
@@ -93,27 +108,36 @@ func (r *replicated) merge(facts []fact, pending uint64) {
 	}
 }
 
-// missing are the stored facts that others may not have.
+// waits says whether something of a session is pending.
+func (r *replicated) waits(session int) bool {
+	for _, b := range r.pending {
+		for _, f := range b.facts {
+			if f.kind == aPoint && f.of == session {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// missing are the stored facts that others may not have, and those that are pending.
 func (r *replicated) missing(stored []fact) []fact {
 	var missing []fact
+	for _, b := range r.pending {
+		missing = append(missing, b.facts...)
+	}
 	for _, f := range stored {
-		switch f.kind {
-		case aPoint:
-			if v := r.values[f.of]; f.value > v.newest || v.pending != 0 {
-				missing = append(missing, fact{aPoint, f.of, max(f.value, v.newest)})
-			}
-		default:
-			missing = append(missing, f) // few; who has them merges them again
+		if f.kind != aPoint || f.value > r.values[f.of] {
+			missing = append(missing, f)
 		}
 	}
 	return missing
 }
 
 func (r *replicated) Open(sequence uint64) {
-	for i := range r.values {
-		if r.values[i].pending <= sequence {
-			r.values[i].pending = 0
-		}
+	for len(r.pending) > 0 && r.pending[0].sequence <= sequence {
+		r.merge(r.pending[0].facts)
+		r.pending = r.pending[1:]
 	}
 	r.process.wake()
 }
@@ -142,12 +166,12 @@ func (p *pieces) Next() ([]byte, bool, error) {
 	half := simulatedSessions / 2
 	for i, v := range p.state.values {
 		if i/half == p.next {
-			facts = append(facts, fact{aPoint, i, v.newest})
+			facts = append(facts, fact{aPoint, i, v})
 		}
 	}
 	if p.next == 2 {
 		for i, is := range p.state.revoked {
-			if is {
+			if is && !p.state.world.options.unnamed {
 				facts = append(facts, fact{aRevocation, i, 1})
 			}
 		}
@@ -170,7 +194,7 @@ func (p *pieces) Close() {}
 func (r *replicated) Load(piece []byte) error {
 	for len(piece) > 0 {
 		end := 2 + int(piece[1])
-		r.merge([]fact{decodeFact(Change{Kind: piece[0], Data: piece[2:end]})}, 0)
+		r.merge([]fact{decodeFact(Change{Kind: piece[0], Data: piece[2:end]})})
 		piece = piece[end:]
 	}
 	return nil

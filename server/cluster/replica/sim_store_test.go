@@ -42,7 +42,7 @@ func (p *process) callRegister(do func(*simulatedRegister) View, then func(View,
 		}
 		v := do(&w.register)
 		beat := w.register.beat
-		if w.once(200) {
+		if w.once(200) || w.options.mute != nil && w.options.mute(p.machine) {
 			return // what came of it is not known
 		}
 		p.later(w.between(300*time.Microsecond, 4*time.Millisecond), func() {
@@ -51,7 +51,7 @@ func (p *process) callRegister(do func(*simulatedRegister) View, then func(View,
 			}
 		})
 	})
-	p.after(simulatedTiming().Register, func() { reply(View{}, 0, errNoAnswer) })
+	p.after(p.world.options.timing.Register, func() { reply(View{}, 0, errNoAnswer) })
 }
 
 // simulatedStore is a database without unique constraints, in which a write may land long after it was sent. It takes
@@ -98,6 +98,9 @@ func (p *process) insert(term uint64, facts []fact, then func(ok bool)) {
 		if w.once(100) {
 			late = w.between(100*time.Millisecond, 6*time.Second)
 		}
+		if w.options.late != nil {
+			late += w.options.late(facts)
+		}
 		if !w.reaches(p.index, theStore) && w.random.IntN(2) == 0 {
 			return
 		}
@@ -138,7 +141,7 @@ func (p *process) recover(term uint64, whole bool) {
 			}
 			var changes []Change
 			if whole {
-				p.state.merge(stored, 0)
+				p.state.merge(stored)
 			} else {
 				changes = encodeFacts(p.state.missing(stored))
 			}

@@ -21,7 +21,8 @@ type world struct {
 	store    simulatedStore
 	promises promises
 	did      statistics
-	bad      string // the first promise that was broken
+	reigns   map[uint64]*reign // by term
+	bad      string            // the first promise that was broken
 	trace    func(format string, args ...any)
 }
 
@@ -35,10 +36,21 @@ type simulation struct {
 	drift   float64 // by what part clocks are really off
 	noDoor  bool    // the store takes what a deposed leader wrote
 	dirty   bool    // look-ups that began before a node joined fill its caches
+	keeps   bool    // State.Reset leaves what was committed
+	unnamed bool    // a snapshot does not have what was revoked
 	emptied bool    // polls do not notice that the state was emptied under them
 	perfect bool    // no message is ever delayed for long, no answer lost, no row late
 	script  func(*world)
-	trace   bool
+	// meddle may do with a message what the network would not, and then returns true.
+	meddle func(w *world, from, to *machine, m message, l letter) bool
+	// mute says that what the register answers a machine is lost.
+	mute func(m *machine) bool
+	// linger is how long a poll waits for a processor between the check of its right and the look at the state.
+	linger func(m *machine) time.Duration
+	// late is how much later than usual a write lands.
+	late   func(facts []fact) time.Duration
+	timing Timing // the zero value means simulatedTiming()
+	trace  bool
 }
 
 const (
@@ -71,8 +83,11 @@ func newWorld(o simulation) *world {
 	if o.drift == 0 {
 		o.drift = simulatedTiming().Drift
 	}
+	if o.timing == (Timing{}) {
+		o.timing = simulatedTiming()
+	}
 	w := &world{options: o, random: rand.New(rand.NewPCG(o.seed, 17)), cuts: map[[2]int]int{}, arrival: map[[2]int]time.Duration{},
-		trace: func(string, ...any) {}}
+		reigns: map[uint64]*reign{}, trace: func(string, ...any) {}}
 	w.register.up = true
 	w.store.init()
 	if o.trace {

@@ -21,6 +21,7 @@ func simulate(o simulation, first, seeds uint64) (broke *world, all statistics) 
 			for {
 				one := o
 				one.seed = first + next.Add(1) - 1
+				one.keeps, one.unnamed = one.seed%3 == 1, one.unnamed || one.seed%2 == 1
 				mu.Lock()
 				done := one.seed >= first+seeds || broke != nil
 				mu.Unlock()

@@ -73,10 +73,15 @@ func linkedPackages(arch string) (all []linked, err error) {
 		} else if err != nil {
 			return nil, fmt.Errorf("read the list of packages: %w", err)
 		}
-		if !p.Standard && !p.Module.Main {
+		if !p.Standard && !p.ours() {
 			all = append(all, p)
 		}
 	}
+}
+
+// ours reports whether a package is of this repository: of its module, or of one that lies in a folder of it.
+func (p *linked) ours() bool {
+	return p.Module.Main || p.Module.Replace != nil && p.Module.Replace.Version == ""
 }
 
 // collect adds the notices that hold for a package: those of its folder and of all above it within its module.

@@ -207,10 +207,12 @@ function pageParts({ base, signal, manages, organisation }) {
     body.replaceChildren(parts.list.element);
   };
   let wasEmpty = false;
+  // Where there is no session there is no map, but for what is said of one that a link leads to.
+  const arrange = () => parts.element.classList.toggle("is-empty", wasEmpty && detailBox.hidden);
   parts.empty = (isEmpty) => {
     if (isEmpty === wasEmpty) return;
     wasEmpty = isEmpty;
-    parts.element.classList.toggle("is-empty", isEmpty);
+    arrange();
     body.replaceChildren(isEmpty ? noSessions({ manages, settingsPath: `#/${encodeURIComponent(organisation)}/settings` }) : parts.list.element);
   };
   parts.tally = ({ counts, endedTotal, filter, total, found }) => {
@@ -243,6 +245,7 @@ function pageParts({ base, signal, manages, organisation }) {
   parts.showDetail = (element) => {
     detailBox.replaceChildren(...(element ? [element] : []));
     detailBox.hidden = !element;
+    arrange();
   };
   parts.mapFailed = (error) => {
     parts.mapBox.replaceChildren(el("div", { class: "map-failed" }, el("p", { class: "notice notice-danger", role: "alert" }, icon("warning"),

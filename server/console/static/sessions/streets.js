@@ -7,7 +7,7 @@ export async function streetLayer(L, map, signal) {
   try {
     const answer = await fetch("/console/map.json", { signal });
     if (!answer.ok) return;
-    const { tiles, attribution } = await answer.json();
+    const { tiles, attribution, max_zoom: maxDataZoom } = await answer.json();
     if (!tiles || signal.aborted) return;
     globalThis.L = L; // where protomaps-leaflet looks for it
     const { leafletLayer } = await import("/console/vendor/tiles.js");
@@ -15,7 +15,8 @@ export async function streetLayer(L, map, signal) {
     const show = () => {
       layer?.remove();
       const flavor = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
-      layer = leafletLayer({ url: tiles, flavor, lang: "en", attribution });
+      layer = leafletLayer({ url: tiles, flavor, lang: "en", attribution, maxDataZoom });
+      layer.backgroundColor = undefined; // where the file ends the page's own ground is seen
       layer.addTo(map);
     };
     show();

@@ -100,15 +100,16 @@ func (c *Client) createKey(ctx context.Context, wanted NewKey) (record KeyRecord
 		return record, fmt.Errorf("encode a request: %w", err)
 	}
 	err = c.do(ctx, request{
-		method: http.MethodPost, path: "/orgs/api_keys/create/v1", body: body, contentType: "application/json", repeatable: true, name: rand.Text(),
+		method: http.MethodPost, path: "/orgs/api_keys/create/v1", body: body, repeatable: true,
+		sent: map[string]string{"Content-Type": "application/json", "Idempotency-Key": rand.Text()},
 	}, &record)
 	return record, err
 }
 
 // existing is the id that a 409 names, and empty for all other errors.
 func existing(err error) string {
-	var problem *Problem
-	if !errors.As(err, &problem) || problem.Status != http.StatusConflict {
+	problem, is := errors.AsType[*Problem](err)
+	if !is || problem.Status != http.StatusConflict {
 		return ""
 	}
 	return problem.ID
@@ -204,6 +205,6 @@ func (c *Client) post(ctx context.Context, path string, query url.Values, body a
 	}
 	return c.do(ctx, request{
 		method: http.MethodPost, path: path, query: query,
-		body: encoded, contentType: "application/json", repeatable: repeatable,
+		body: encoded, sent: map[string]string{"Content-Type": "application/json"}, repeatable: repeatable,
 	}, into)
 }

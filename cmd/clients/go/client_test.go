@@ -56,13 +56,21 @@ func TestARequestIsMadeAgain(t *testing.T) {
 	ok := answer(200, `{"accepted":1,"rejected":[]}`)
 	t.Run("after 503 and 429, as late as the server asks", func(t *testing.T) {
 		t.Parallel()
-		c, waits, _ := serve(t, busy, answer(429, "", "Retry-After", "9999"), ok)
+		c, waits, _ := serve(t, busy, answer(429, "", "Retry-After", "60"), ok)
 		result, err := c.Ingest(t.Context(), []byte("{}\n"))
 		if err != nil || result.Accepted != 1 {
 			t.Fatalf("Ingest = %+v, %v", result, err)
 		}
-		if len(*waits) != 2 || (*waits)[0] != 3*time.Second || (*waits)[1] != maxWait {
-			t.Errorf("waited %v, want 3s and the most that one wait may be", *waits)
+		if len(*waits) != 2 || (*waits)[0] != 3*time.Second || (*waits)[1] != time.Minute {
+			t.Errorf("waited %v, want 3s and 1m", *waits)
+		}
+	})
+	t.Run("but not when the server asks for longer than a minute", func(t *testing.T) {
+		t.Parallel()
+		c, waits, _ := serve(t, answer(429, `{"detail":"Slow down."}`, "Retry-After", "61"))
+		_, err := c.Ingest(t.Context(), nil)
+		if problem, is := errors.AsType[*Problem](err); !is || problem.RetryAfter != 61*time.Second || len(*waits) != 0 {
+			t.Errorf("error %v after %d waits", err, len(*waits))
 		}
 	})
 	t.Run("after a broken connection, when repeating it is harmless", func(t *testing.T) {
@@ -180,7 +188,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		}
 	}
 	c, _, _ := serve(t, answer(200, "<html>"))
-	if _, err := c.ListKeys(t.Context(), nil); !errors.Is(err, errAnswer) {
+	if _, err := c.ListKeys(t.Context(), nil); !errors.Is(err, ErrAnswer) {
 		t.Errorf("an answer that is not JSON: %v", err)
 	}
 	nobody, err := New("127.0.0.1:1", "secret")

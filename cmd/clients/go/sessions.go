@@ -1,13 +1,13 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"fmt"
+	"iter"
+	"maps"
 	"net/http"
 	"net/url"
-
-	"github.com/klauspost/compress/gzip"
+	"time"
 )
 
 // Device is what a device is registered with.
@@ -46,11 +46,50 @@ type NewSession struct {
 	Comments           string `json:"comments,omitempty"`
 }
 
-// Session is what this program reads of a session.
+// Session is a session as the server gives it. Pointers are nil, and texts empty, for what is not known.
 type Session struct {
-	ID               string `json:"_id"`
-	DeviceID         string `json:"device_id"`
-	DeviceMACAddress string `json:"device_mac_address"`
+	ID               string     `json:"_id"`
+	OrgID            string     `json:"org_id"`
+	DeviceID         string     `json:"device_id"`
+	DeviceMACAddress string     `json:"device_mac_address"`
+	CreatedAt        time.Time  `json:"created_at_timestamp"`
+	Comments         string     `json:"comments"`
+	ReferenceID      string     `json:"off_chrt_reference_id"`
+	Public           bool       `json:"public"`
+	Terminated       bool       `json:"terminated"`
+	LastSeenAt       *time.Time `json:"last_seen_at_timestamp"`
+	LastSeenLocation *Feature   `json:"last_seen_at_location"`
+	SharedWith       []string   `json:"shared_with_org_ids"`
+}
+
+const sessionsPath = "/tracking/sessions/list/v1"
+
+// Sessions returns every session that the caller sees and that the list route's parameters select, by default in the order in
+// which they were created, each once however many are made meanwhile. It ends after an error, which is the last pair's.
+func (c *Client) Sessions(ctx context.Context, filter url.Values) iter.Seq2[Session, error] {
+	return func(yield func(Session, error) bool) {
+		query := url.Values{"sort_by": {"created_at_timestamp"}, "sort_order": {"asc"}, "page_size": {"1000"}}
+		maps.Copy(query, filter)
+		for {
+			var page struct {
+				Items []Session `json:"items"`
+				Next  string    `json:"next_cursor"`
+			}
+			if err := c.Get(ctx, sessionsPath, query, &page); err != nil {
+				yield(Session{}, fmt.Errorf("list the sessions: %w", err))
+				return
+			}
+			for _, session := range page.Items {
+				if !yield(session, nil) {
+					return
+				}
+			}
+			if page.Next == "" {
+				return
+			}
+			query.Set("cursor", page.Next)
+		}
+	}
 }
 
 // EnsureSession returns the id of a device's active session, making one when there is none, and says
@@ -70,7 +109,7 @@ func (c *Client) EnsureSession(ctx context.Context, deviceID string, session New
 	var page struct {
 		Items []Session `json:"items"`
 	}
-	err = c.Get(ctx, "/tracking/sessions/list/v1", url.Values{
+	err = c.Get(ctx, sessionsPath, url.Values{
 		"filter_device_id": {deviceID}, "filter_terminated": {"false"}, "org_scope": {"owned"}, "page_size": {"1"},
 	}, &page)
 	if err != nil {
@@ -80,40 +119,4 @@ func (c *Client) EnsureSession(ctx context.Context, deviceID string, session New
 		return "", false, fmt.Errorf("find the active session of the device %s: it has just ended, so try again", deviceID)
 	}
 	return page.Items[0].ID, false, nil
-}
-
-// IngestResult is what became of a batch of points.
-type IngestResult struct {
-	Accepted int `json:"accepted"`
-	Replaced int `json:"replaced"`       // accepted ones that took the place of another of their session and timestamp
-	Dropped  int `json:"dropped_values"` // optional values that were left out
-	Rejected []struct {
-		Index  int    `json:"index"`
-		Detail string `json:"detail"`
-	} `json:"rejected"`
-}
-
-// Ingest sends points, one JSON object a line, compressed. Sending them again changes nothing, so it
-// is repeated also when the connection breaks.
-func (c *Client) Ingest(ctx context.Context, ndjson []byte) (IngestResult, error) {
-	var packed bytes.Buffer
-	w, err := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
-	if err == nil {
-		_, err = w.Write(ndjson)
-	}
-	if err == nil {
-		err = w.Close()
-	}
-	if err != nil {
-		return IngestResult{}, fmt.Errorf("compress points: %w", err)
-	}
-	var result IngestResult
-	err = c.do(ctx, request{
-		method: http.MethodPost, path: "/tracking/timeseries/session_by_device/ingest/v1",
-		body: packed.Bytes(), contentType: "application/x-ndjson", encoding: "gzip", repeatable: true,
-	}, &result)
-	if err != nil {
-		return IngestResult{}, fmt.Errorf("send points: %w", err)
-	}
-	return result, nil
 }

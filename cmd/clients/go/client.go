@@ -1,4 +1,3 @@
-// Package client speaks to a lastseen server over HTTP, for the commands that do and for the tests.
 package client
 
 import (
@@ -12,11 +11,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
-
-	"lastseen/cmd/lastseen/terminal"
 )
 
 // Client makes requests with one credential. It is safe for concurrent use.
@@ -31,10 +27,11 @@ type Client struct {
 const (
 	// attempts bounds how often one request is made: with the waits between, about a quarter of a minute
 	// against a server that says no time of its own.
-	attempts = 8
-	// maxWait bounds one wait, also one that the server asks for.
-	maxWait        = 10 * time.Second
-	firstWait      = 200 * time.Millisecond
+	attempts  = 8
+	maxWait   = 10 * time.Second
+	firstWait = 200 * time.Millisecond
+	// maxAsked is the longest wait that the server is granted. Who is asked for a longer one gets the Problem that says so.
+	maxAsked       = time.Minute
 	attemptTimeout = 2 * time.Minute
 	maxAnswerBytes = 64 << 20
 )
@@ -68,44 +65,6 @@ func (c *Client) Close() {
 	c.http.CloseIdleConnections()
 }
 
-// Problem is an answer that says no.
-type Problem struct {
-	Status    int
-	Title     string `json:"title"`
-	Detail    string `json:"detail"`
-	RequestID string `json:"request_id"`
-	ID        string `json:"_id"` // what is in the way, of a 409 that names it
-	Errors    []struct {
-		Loc []any  `json:"loc"`
-		Msg string `json:"msg"`
-	} `json:"errors"`
-	retryAfter time.Duration
-}
-
-// Error returns the server's sentence, with the fields that it objects to. It is printable, whatever the
-// server is.
-func (p *Problem) Error() string {
-	text := p.Detail
-	if text == "" {
-		text = http.StatusText(p.Status)
-	}
-	for _, e := range p.Errors {
-		if !strings.Contains(text, e.Msg) {
-			text += fmt.Sprintf("; %v: %s", e.Loc, e.Msg)
-		}
-	}
-	if p.Status == http.StatusUnauthorized {
-		text += " (What was sent is the token or key that this command's flags or environment give.)"
-	}
-	return fmt.Sprintf("the server answered %d: %s", p.Status, terminal.Printable(text))
-}
-
-// HasStatus reports whether an error is a Problem with a status.
-func HasStatus(err error, status int) bool {
-	var problem *Problem
-	return errors.As(err, &problem) && problem.Status == status
-}
-
 // Get makes a GET request and decodes the JSON answer into into.
 func (c *Client) Get(ctx context.Context, path string, query url.Values, into any) error {
 	return c.do(ctx, request{method: http.MethodGet, path: path, query: query, repeatable: true}, into)
@@ -116,13 +75,10 @@ type request struct {
 	method, path string
 	query        url.Values
 	body         []byte
-	contentType  string
-	encoding     string
+	sent         map[string]string // fields of the header
 	// repeatable says that making the request twice is as good as making it once, so that it may
 	// be made again when nobody knows whether it arrived.
 	repeatable bool
-	// name is the request's Idempotency-Key, empty for none.
-	name string
 	// headers gets those of the answer unless it is nil.
 	headers http.Header
 }
@@ -131,7 +87,7 @@ type request struct {
 // growing waits and the server's Retry-After, until an answer or the last attempt.
 func (c *Client) do(ctx context.Context, r request, into any) error {
 	return c.attempt(ctx, func() error { return c.once(ctx, r, into) }, func(err error) bool {
-		return !r.repeatable || errors.Is(err, errAnswer)
+		return !r.repeatable || errors.Is(err, ErrAnswer) || errors.Is(err, errNotModified)
 	})
 }
 
@@ -148,13 +104,13 @@ func (c *Client) attempt(ctx context.Context, once func() error, final func(erro
 			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
 		wait := backoff/2 + rand.N(backoff/2+1)
-		var problem *Problem
+		problem, refused := errors.AsType[*Problem](err)
 		switch {
-		case errors.As(err, &problem):
-			if problem.Status != http.StatusTooManyRequests && problem.Status != http.StatusServiceUnavailable {
+		case refused:
+			if problem.Status != http.StatusTooManyRequests && problem.Status != http.StatusServiceUnavailable || problem.RetryAfter > maxAsked {
 				return err
 			}
-			wait = max(wait, problem.retryAfter)
+			wait = max(wait, problem.RetryAfter)
 		case final(err):
 			return err
 		}
@@ -164,7 +120,7 @@ func (c *Client) attempt(ctx context.Context, once func() error, final func(erro
 		if c.onRetry != nil {
 			c.onRetry(err)
 		}
-		if err := c.wait(ctx, min(wait, maxWait)); err != nil {
+		if err := c.wait(ctx, wait); err != nil {
 			return unreachable(c.base, err)
 		}
 		backoff = min(2*backoff, maxWait)
@@ -182,8 +138,8 @@ func waitFor(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// errAnswer marks a successful answer that does not read; making the request again would not help.
-var errAnswer = errors.New("the server's answer is not what this client expects: check that the address is a lastseen server's")
+// errNotModified is the answer to a request whose ETag is still the one that it named.
+var errNotModified = errors.New("what was asked for has not changed")
 
 func (c *Client) once(ctx context.Context, r request, into any) error {
 	httpRequest, err := c.newRequest(ctx, r.method, r.path, r.query, bytes.NewReader(r.body))
@@ -191,14 +147,8 @@ func (c *Client) once(ctx context.Context, r request, into any) error {
 		return err
 	}
 	httpRequest.Header.Set("Accept", "application/json")
-	if r.contentType != "" {
-		httpRequest.Header.Set("Content-Type", r.contentType)
-	}
-	if r.encoding != "" {
-		httpRequest.Header.Set("Content-Encoding", r.encoding)
-	}
-	if r.name != "" {
-		httpRequest.Header.Set("Idempotency-Key", r.name)
+	for name, value := range r.sent {
+		httpRequest.Header.Set(name, value)
 	}
 	response, err := c.http.Do(httpRequest)
 	if err != nil {
@@ -209,6 +159,9 @@ func (c *Client) once(ctx context.Context, r request, into any) error {
 	if err != nil {
 		return unreachable(c.base, err)
 	}
+	if response.StatusCode == http.StatusNotModified {
+		return errNotModified
+	}
 	if response.StatusCode >= 300 {
 		return problemOf(response, answer)
 	}
@@ -216,7 +169,7 @@ func (c *Client) once(ctx context.Context, r request, into any) error {
 		maps.Copy(r.headers, response.Header)
 	}
 	if err := json.Unmarshal(answer, into); err != nil {
-		return fmt.Errorf("%w (%w)", errAnswer, err)
+		return fmt.Errorf("%w (%w)", ErrAnswer, err)
 	}
 	return nil
 }
@@ -238,46 +191,4 @@ func (c *Client) newRequest(ctx context.Context, method, path string, query url.
 		request.Header.Set("Authorization", "Bearer "+c.credential)
 	}
 	return request, nil
-}
-
-// unreachable leaves the path and its parameters out of the HTTP client's error.
-func unreachable(base *url.URL, err error) error {
-	if errors.Is(err, context.Canceled) {
-		return interruptedError{}
-	}
-	var urlError *url.Error
-	if errors.As(err, &urlError) {
-		err = urlError.Err
-	}
-	return unreachableError{fmt.Errorf("reach the server at %s (is it running?): %w", base.Redacted(), err)}
-}
-
-// unreachableError is a request that got no answer, or not all of it.
-type unreachableError struct{ error }
-
-// Unwrap returns what is the matter.
-func (e unreachableError) Unwrap() error { return e.error }
-
-// interruptedError is what is left of a request whose caller was told to stop. Whether the server got it
-// in time nobody knows.
-type interruptedError struct{}
-
-// Error implements error.
-func (interruptedError) Error() string {
-	return "interrupted before the server had answered, which may have done it all the same: look, or run it again"
-}
-
-// Unwrap lets callers recognise what ended the request.
-func (interruptedError) Unwrap() error { return context.Canceled }
-
-func problemOf(response *http.Response, answer []byte) error {
-	problem := &Problem{}
-	if json.Unmarshal(answer, problem) != nil {
-		problem.Detail = "" // a proxy's page, say
-	}
-	problem.Status = response.StatusCode
-	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		problem.retryAfter = time.Duration(min(seconds, 3600)) * time.Second
-	}
-	return problem
 }

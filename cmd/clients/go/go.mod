@@ -1,0 +1,3 @@
+module lastseen.example/client
+
+go 1.26.0

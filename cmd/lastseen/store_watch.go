@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"lastseen/schema"
+	"lastseen/server/metrics"
+)
+
+const (
+	// storeInterval is the time between two looks at how the store is.
+	storeInterval = time.Minute
+	// storeTimeout bounds one look.
+	storeTimeout = 30 * time.Second
+)
+
+// storeWatch looks at how the store is, for the metrics.
+type storeWatch struct {
+	app  *App
+	last atomic.Pointer[schema.Condition] // nil until there was a look
+}
+
+// watchStore looks soon, and then now and then.
+func watchStore(a *App) *storeWatch {
+	w := &storeWatch{app: a}
+	after(a, 0, storeInterval, "look how the store is", w.look)
+	return w
+}
+
+func (w *storeWatch) look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	condition, err := w.app.db.Examine(ctx)
+	if err != nil {
+		return err
+	}
+	w.last.Store(&condition)
+	return nil
+}
+
+// Stats implements metrics.Store.
+func (w *storeWatch) Stats() metrics.StoreStats {
+	return metrics.StoreStats{
+		Up: w.app.db.Trouble() == nil, Writes: w.app.lease == nil || w.app.lease.Held() == nil, Condition: w.last.Load(),
+	}
+}

@@ -1,0 +1,177 @@
+package schema
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+// Condition is how a store is, beside whether it serves. What could not be found out is zero and in Gaps.
+type Condition struct {
+	Version         string // of ClickHouse
+	Migrated, Known uint32 // the schema version of the tables, 0 where there are none, and of this binary
+
+	// ClockAhead is how far the store's clock is ahead of this machine's, to within ClockDoubt.
+	ClockAhead, ClockDoubt time.Duration
+
+	DiskFree, DiskSize uint64 // bytes of ClickHouse's default disk; of the host of a cluster that has least
+	DiskReserve        uint64 // bytes, below which no points are written
+	// Parts are the active parts of the partition that has most of them; past PartsLimit ClickHouse slows inserts down.
+	Parts, PartsLimit uint64
+	Damaged           []DetachedPart // see DetachedParts
+
+	Synced    bool          // every table syncs its inserts
+	Retention time.Duration // of data points; 0 for ever
+
+	Gaps []Gap
+}
+
+// Gap is something about a store that could not be found out.
+type Gap struct {
+	What string
+	Err  error
+}
+
+// Examine finds out how the store is. It changes nothing, and fails only where there is no answer at all.
+func (db *DB) Examine(ctx context.Context) (Condition, error) {
+	c := Condition{Known: migrations[len(migrations)-1].version}
+	if err := db.examineClock(ctx, &c); err != nil {
+		return c, fmt.Errorf("examine ClickHouse: %w", err)
+	}
+	err := db.conn.QueryRow(ctx, "SELECT max(version) FROM schema_migrations").Scan(&c.Migrated)
+	if hasCode(err, codeUnknownTable) {
+		err = nil
+	}
+	for _, look := range []struct {
+		what string
+		err  error
+	}{
+		{"the schema version", err},
+		{"the disk", db.examineDisk(ctx, &c)},
+		{"the parts of tables", db.examineParts(ctx, &c)},
+		{"damaged parts", db.examineDamage(ctx, &c)},
+		{"the settings of tables", db.examineSettings(ctx, &c)},
+	} {
+		if look.err != nil {
+			c.Gaps = append(c.Gaps, Gap{look.what, withoutAddress(look.err)})
+		}
+	}
+	return c, nil
+}
+
+// examineClock compares the clocks by the middle of the time that asking took.
+func (db *DB) examineClock(ctx context.Context, c *Condition) error {
+	var at int64
+	began := time.Now()
+	if err := db.conn.QueryRow(ctx, "SELECT version(), toUnixTimestamp64Milli(now64(3))").Scan(&c.Version, &at); err != nil {
+		return err
+	}
+	c.ClockDoubt = time.Since(began)/2 + time.Millisecond
+	c.ClockAhead = time.UnixMilli(at).Sub(began.Add(c.ClockDoubt))
+	return nil
+}
+
+// everywhere is a table of each machine's own, on all of them.
+func (db *DB) everywhere(table string) string {
+	if db.layout.cluster == "" {
+		return table
+	}
+	return "clusterAllReplicas(`" + db.layout.cluster + "`, " + table + ")"
+}
+
+func (db *DB) examineDisk(ctx context.Context, c *Condition) error {
+	return db.conn.QueryRow(ctx, "SELECT toUInt64(min(filesystemUnreserved())), toUInt64(min(filesystemCapacity())) FROM "+db.everywhere("system.one")).Scan(&c.DiskFree, &c.DiskSize)
+}
+
+func (db *DB) examineParts(ctx context.Context, c *Condition) error {
+	err := db.conn.QueryRow(ctx, "SELECT toUInt64(max(parts)) FROM (SELECT count() AS parts FROM "+db.everywhere("system.parts")+
+		" WHERE active AND database = {database:String} GROUP BY hostName(), table, partition_id)", clickhouse.Named("database", db.database)).Scan(&c.Parts)
+	if err != nil {
+		return err
+	}
+	return db.conn.QueryRow(ctx, "SELECT toUInt64(max(toUInt64OrZero(value))) FROM system.merge_tree_settings WHERE name = 'parts_to_delay_insert'").Scan(&c.PartsLimit)
+}
+
+func (db *DB) examineDamage(ctx context.Context, c *Condition) (err error) {
+	c.Damaged, err = db.DetachedParts(ctx)
+	return err
+}
+
+// examineSettings reads from the definitions of the tables what Migrate has made them to.
+func (db *DB) examineSettings(ctx context.Context, c *Condition) error {
+	rows, err := db.conn.Query(ctx, "SELECT name, create_table_query FROM "+db.everywhere("system.tables")+" WHERE database = {database:String}",
+		clickhouse.Named("database", db.database))
+	if err != nil {
+		return err
+	}
+	definitions := map[string][]string{}
+	err = eachStruct(rows, "read the definitions of tables", func(r struct {
+		Name      string `ch:"name"`
+		Statement string `ch:"create_table_query"`
+	}) {
+		definitions[r.Name] = append(definitions[r.Name], r.Statement)
+	})
+	if err != nil {
+		return err
+	}
+	c.Synced = true
+	for _, t := range tables {
+		name := db.layout.local(t)
+		synced, err := allSay(definitions[name], fsyncAfterInsert, 1)
+		if err != nil {
+			return err
+		}
+		c.Synced = c.Synced && synced && len(definitions[name]) > 0
+	}
+	points := definitions[db.layout.local(dataPointsTable)]
+	c.Retention, c.DiskReserve = time.Duration(said(points, retentionDays))*day, uint64(said(points, diskReserve))
+	return nil
+}
+
+// said is the number that a pattern finds in the first of the definitions, 0 where it finds none.
+func said(definitions []string, pattern *regexp.Regexp) int64 {
+	if len(definitions) == 0 {
+		return 0
+	}
+	found := pattern.FindStringSubmatch(definitions[0])
+	if found == nil {
+		return 0
+	}
+	number, _ := strconv.ParseInt(found[1], 10, 64) // the pattern finds digits
+	return number
+}
+
+// neededRights are the rights that the service needs, of its {database}. docs/clickhouse.md lists them for people.
+var neededRights = []string{
+	"CREATE TABLE ON {database}.*", "ALTER TABLE ON {database}.*", "SELECT ON {database}.*", "INSERT ON {database}.*",
+	"TABLE ENGINE ON ReplacingMergeTree", "TABLE ENGINE ON AggregatingMergeTree", "TABLE ENGINE ON SummingMergeTree",
+	"CREATE TEMPORARY TABLE ON *.*", "SELECT ON system.detached_parts",
+}
+
+// errNoCheckGrant says that the server cannot tell what its user may do.
+var errNoCheckGrant = errors.New("the server cannot tell what its user may do")
+
+// MissingRights returns the rights that the service needs and the user of the connection has not, as GRANT takes them.
+func (db *DB) MissingRights(ctx context.Context) (missing []string, err error) {
+	needed := neededRights
+	if db.layout.cluster != "" {
+		needed = append(needed[:len(needed):len(needed)], "REMOTE ON *.*", "CLUSTER ON *.*")
+	}
+	for _, right := range needed {
+		right = strings.ReplaceAll(right, "{database}", db.database)
+		var has uint8
+		if err := db.conn.QueryRow(ctx, "CHECK GRANT "+right).Scan(&has); err != nil {
+			return nil, fmt.Errorf("%w: %w", errNoCheckGrant, withoutAddress(err))
+		}
+		if has == 0 {
+			missing = append(missing, right)
+		}
+	}
+	return missing, nil
+}

@@ -12,11 +12,10 @@ import (
 // lanes are what waits for the committer, in two kinds.
 //
 // Usual requests bring points of these days that are not stored, or few that may be; whoever's they are, they
-// share an insert, a group. Costly requests touch other months, look much up, bring points that are judged with stored
-// neighbours while others write, or are large. They wait by
-// organisation, and are written a slice at a time, each about as long as an insert takes anyway; organisations
-// have slices in turn. Whenever both wait, a group follows a slice and a slice a group, and slices rest as long as they
-// took while there are groups. So who brings a usual
+// share an insert, a group. Costly requests touch other months, look much up, bring points that are judged with
+// stored neighbours while others write, or are large. They wait by organisation, and are written a slice at a
+// time, each about as long as an insert takes anyway; organisations have slices in turn. Whenever both wait, a
+// group follows a slice, and slices rest twice as long as they took while there are groups. So who brings a usual
 // request waits for the step that runs, for one slice at most and for its own group, whatever the others bring.
 // A request is answered when the last slice of it is written.
 //
@@ -194,14 +193,14 @@ func (l *lanes) next(now time.Time) (step, time.Duration) {
 const forever = time.Duration(1<<63 - 1)
 
 // sliceDue is what pace.due is for costly requests: enough for a slice does not wait, nor does the rest of what
-// was begun. But while groups are written, slices leave them half of the time: a group follows a slice in any case, and
+// was begun. But while groups are written, slices leave them two thirds of the time: a group follows a slice in any case, and
 // who writes one point after the other would wait for a slice with each.
 func (l *lanes) sliceDue(now time.Time) time.Duration {
 	if l.closed {
 		return 0
 	}
 	if now.Sub(l.groups.ended) < fewTime {
-		if rest := l.slices.ended.Add(l.slices.ended.Sub(l.slices.began)).Sub(now); rest > 0 {
+		if rest := l.slices.ended.Add(2 * l.slices.ended.Sub(l.slices.began)).Sub(now); rest > 0 {
 			return rest
 		}
 	}

@@ -31,12 +31,15 @@ engine() {
 }
 engine_version=$(sed -n 's|^ *"@chdb/lib-linux-x64-gnu": "\(.*\)".*|\1|p' schema/embedded/engine/package.json)
 
+build() { # FILE
+	go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.release=$version -X main.commit=$commit" -o "$1" ./cmd/lastseen
+}
+
 # The files of one architecture, laid out as PREFIX of the tarball.
 lay_out() { # ARCH STAGE
 	local arch=$1 stage=$2 library
 	mkdir -p "$stage"/{bin,lib/lastseen,lib/systemd/system,lib/sysusers.d,share/doc/lastseen,etc/lastseen}
-	GOOS=linux GOARCH=$arch go build -trimpath -buildvcs=false \
-		-ldflags "-s -w -buildid= -X main.release=$version -X main.commit=$commit" -o "$stage/bin/lastseen" ./cmd/lastseen
+	GOOS=linux GOARCH=$arch build "$stage/bin/lastseen"
 	library=$(engine "$arch")
 	if [ -n "$library" ]; then
 		cp --reflink=auto "$library" "$stage/lib/lastseen/libchdb.so"
@@ -46,7 +49,8 @@ lay_out() { # ARCH STAGE
 	cp packaging/lastseen.{service,socket} "$stage/lib/systemd/system/"
 	cp packaging/lastseen.sysusers "$stage/lib/sysusers.d/lastseen.conf"
 	cp packaging/lastseen.{toml,env} "$stage/etc/lastseen/"
-	cp README.md CHANGELOG.md LICENSE.md SECURITY.md docs/*.md "$work/copyright" "$work/$sbom" "$stage/share/doc/lastseen/"
+	cp README.md CHANGELOG.md LICENSE.md SECURITY.md docs/*.md "$work/copyright" "$stage/share/doc/lastseen/"
+	cp "$work/$sbom" "$stage/share/doc/lastseen/lastseen.cdx.json"
 	find "$stage" -type d -exec chmod 0755 {} +
 	find "$stage" -type f -exec chmod 0644 {} +
 	chmod 0755 "$stage/bin/lastseen"
@@ -73,9 +77,11 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd)
 say "lastseen $version"
 sbom=lastseen_$version.cdx.json
-go run "$cyclonedx" app -json -licenses -noserial -notimestamp -main cmd/lastseen -output "$work/gomod.json" . >&2
-go run ./cmd/lastseen/licenses/generate -sbom "$work/gomod.json" -version "$version" >"$work/$sbom"
-GOOS= GOARCH= go run ./cmd/lastseen licenses >"$work/copyright"
+build "$work/lastseen"
+go run "$cyclonedx" bin -json -licenses -noserial -notimestamp -version "v$version" -output "$work/modules.json" "$work/lastseen" 2>"$work/log" ||
+	{ cat "$work/log" >&2 && exit 1; } # it warns of our own module, which is in no registry
+go run ./cmd/lastseen/licenses/generate -sbom "$work/modules.json" -version "$version" >"$work/$sbom"
+"$work/lastseen" licenses >"$work/copyright"
 for arch in $arches; do
 	name=lastseen_${version}_linux_$arch
 	say "$name"

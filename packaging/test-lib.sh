@@ -16,7 +16,7 @@ expect() { [ "$1" = "$2" ] || fail "got '$1', want '$2'"; }
 finish() {
 	[ -z "$pid" ] || kill "$pid" 2>/dev/null || :
 	[ -z "$pid" ] || wait "$pid" 2>/dev/null || :
-	for mounted in "$work/small/proc" "$work/small" "$root/proc"; do
+	for mounted in "$work/small/proc" "$work/small" "$root/proc" "$root/dev/pts"; do
 		! mountpoint -q "$mounted" || umount "$mounted"
 	done
 	rm -rf "$work"
@@ -29,16 +29,38 @@ need() { # COMMAND PACKAGE
 
 in_root() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive "$@"; }
 
-# As the service's user, without a home directory, privileges or environment, like the unit.
-as_service() { in_root setpriv --reuid=lastseen --regid=lastseen --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all "$@"; }
+# As the service's user, without a home directory, privileges or environment, like the unit. A command that is to be ended is
+# run by "${service[@]}" itself, so that its process is the one that is known.
+service=(chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin setpriv --reuid=lastseen --regid=lastseen --clear-groups
+	--no-new-privs --inh-caps=-all --bounding-set=-all env)
+as_service() { "${service[@]}" "$@"; }
+
+# The same commit, built in another place, must give the same bytes.
+build_twice() {
+	say "building twice"
+	packaging/release.sh "$first"
+	if [ -n "$(git status --porcelain --untracked-files=no)" ]; then
+		say "the tree has changes: not built again"
+		return
+	fi
+	git clone --quiet --no-hardlinks . "$work/elsewhere"
+	"$work/elsewhere/packaging/release.sh" "$work/second"
+	cmp "$first/SHA256SUMS" "$work/second/SHA256SUMS" || fail "the same commit gave other bytes"
+	rm -rf "$work/second" "$work/elsewhere"
+}
 
 bare_debian() {
 	[ "$(id -u)" = 0 ] || fail "this needs root, for a chroot"
-	need debootstrap debootstrap
 	need rpm rpm
 	need curl curl
-	debootstrap --variant=minbase bookworm "$root" >"$work/log" 2>&1 || fail "debootstrap: $(tail -n 3 "$work/log")"
+	if [ -n "${DEBIAN:-}" ]; then
+		cp -a "$DEBIAN" "$root"
+	else
+		need debootstrap debootstrap
+		debootstrap --variant=minbase bookworm "$root" >"$work/log" 2>&1 || fail "debootstrap: $(tail -n 3 "$work/log")"
+	fi
 	mount -t proc proc "$root/proc"
+	mount --bind /dev/pts "$root/dev/pts" # lastseen clickhouse wants a terminal of its own
 	cp "$this" "$root/tmp/this.deb"
 	cp "$next" "$root/tmp/next.deb"
 }
@@ -47,7 +69,9 @@ bare_debian() {
 check_units() {
 	mkdir -p "$work/units"
 	dpkg-deb -x "$this" "$work/units"
-	systemd-analyze --root="$work/units" --man=no verify lastseen.service lastseen.socket 2>&1 | grep -i 'lastseen' && fail "systemd-analyze verify finds fault"
+	cp -an /usr/lib/systemd/system/. "$work/units/usr/lib/systemd/system/" # the targets that ours name
+	systemd-analyze --root="$work/units" --man=no verify lastseen.service lastseen.socket >"$work/log" 2>&1 || :
+	! grep 'lastseen\.' "$work/log" >&2 || fail "systemd-analyze verify finds fault"
 	systemd-analyze --root="$work/units" --offline=true --threshold=15 security lastseen.service >"$work/log" || fail "the sandbox is not tight: $(tail -n 1 "$work/log")"
 	tail -n 1 "$work/log"
 	rm -rf "$work/units"
@@ -57,7 +81,7 @@ start() {
 	local command
 	command=$(sed -n 's/^ExecStart=//p' "$root/usr/lib/systemd/system/lastseen.service")
 	# shellcheck disable=SC2086 # the unit has no quotes
-	as_service LASTSEEN_ADDR="$address" $command 2>"$work/service.log" &
+	"${service[@]}" LASTSEEN_ADDR="$address" $command 2>"$work/service.log" &
 	pid=$!
 	wait_ready
 }
@@ -112,12 +136,12 @@ latest() { ask "$api/timeseries/session_by_device/last_seen/v1?session_id=$(cat 
 # Records that the schema is newer than the program knows, and, with 0, that it is not, as ClickHouse server of the same data.
 schema_version() { # VERSION
 	local server port=$((30000 + RANDOM % 10000)) statement
-	as_service /usr/bin/lastseen clickhouse --config /etc/lastseen/lastseen.toml --http-addr 127.0.0.1:$port >"$work/log" 2>&1 &
+	"${service[@]}" /usr/bin/lastseen clickhouse --config /etc/lastseen/lastseen.toml --http-addr 127.0.0.1:$port >"$work/log" 2>&1 &
 	server=$!
 	for _ in $(seq 100); do ! curl -sf "http://127.0.0.1:$port/ping" >/dev/null || break; sleep 0.1; done
 	statement="INSERT INTO lastseen.schema_migrations VALUES ($1, 'of a later version', now64(3))"
 	[ "$1" != 0 ] || statement="ALTER TABLE lastseen.schema_migrations DELETE WHERE version = 1000 SETTINGS mutations_sync = 2"
-	curl -sSf "http://127.0.0.1:$port/" -d "$statement"
+	curl -sSf "http://127.0.0.1:$port/" -d "$statement" || fail "lastseen clickhouse: $(cat "$work/log")"
 	kill "$server"
 	wait "$server" || fail "lastseen clickhouse: $(cat "$work/log")"
 }
@@ -147,9 +171,7 @@ container_steps() {
 }
 
 install_rpm() { # FILE
-	local before after
-	cp "$1" "$root/tmp/this.rpm"
-	rpm --root "$root" --nodeps -i /tmp/this.rpm 2>"$work/log" || rpm --root "$root" --nodeps -i "$1" || fail "rpm: $(cat "$work/log")"
+	rpm --root "$root" --force-debian --nodeps -i "$1" >"$work/log" 2>&1 || fail "rpm: $(cat "$work/log")"
 }
 
 tarball_runs() { # FILE

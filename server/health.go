@@ -67,6 +67,12 @@ func index(c *call) error {
 	if bytes.Contains(c.http.Request.Header.Peek(fasthttp.HeaderAccept), []byte("text/html")) {
 		return c.redirect(console.Path)
 	}
-	c.reply(fasthttp.StatusOK, []byte(`{"service":"lastseen","health":"/healthz","ready":"/readyz","api":"/docs"}`))
-	return nil
+	answer := struct {
+		Service string `json:"service"`
+		Health  string `json:"health"`
+		Ready   string `json:"ready"`
+		API     string `json:"api"`
+		Kept    int    `json:"points_kept_for_days,omitempty"` // so that nobody makes a session for points that are too old
+	}{"lastseen", "/healthz", "/readyz", "/docs", int(c.server.config.Retention / (24 * time.Hour))}
+	return c.json(fasthttp.StatusOK, answer)
 }

@@ -53,6 +53,9 @@ type Config struct {
 	// MapTiles is the street map that the pages draw; nil for none. It is the caller's to close.
 	MapTiles *MapTiles
 
+	// Retention is how long points are kept, in whole days, as clients are told; 0 means for ever.
+	Retention time.Duration
+
 	// MaxConnections bounds the open connections; past it a connection is answered 503 and closed.
 	// Default 16,384; each costs about 30 KB.
 	MaxConnections int
@@ -83,8 +86,8 @@ type Config struct {
 	IdleTimeout time.Duration
 
 	// Queries bounds the requests that ask ClickHouse at the same time, streamed histories aside, and
-	// Histories those that stream a history. Of either, one organisation may have half, and those without
-	// a credential a quarter. Eight times as many histories may be open: those that are not being read
+	// Histories those that stream a history. Of histories one organisation may have half, of the others a quarter, as those
+	// without a credential of either. Eight times as many histories may be open: those that are not being read
 	// wait for clients that are slow to take what was. Defaults: four times the processors, and 8.
 	Queries, Histories int
 	// LongPolls bounds the requests that wait for a change (Prefer: wait, or streams of events), in the same shares;
@@ -221,7 +224,7 @@ func New(config Config, services Services) *Server {
 	s := &Server{
 		config: config, services: services, routes: routes(), byPath: map[string][]*route{}, ids: newIDSource(),
 		queries: limit.NewGate(limit.GateConfig{
-			Capacity: int64(config.Queries), Reserved: reservedQueries, Waiting: 10 * config.Queries, Wait: config.QueueWait,
+			Capacity: int64(config.Queries), OwnerShare: int64(max(1, config.Queries/4)), Reserved: reservedQueries, Waiting: 10 * config.Queries, Wait: config.QueueWait,
 		}),
 		lists:   limit.NewGate(limit.GateConfig{Capacity: int64(runtime.GOMAXPROCS(0)), Waiting: waitingLists, Wait: config.QueueWait}),
 		streams: limit.NewGate(limit.GateConfig{Capacity: int64(config.Histories), Waiting: 5 * config.Histories, Wait: config.QueueWait}),

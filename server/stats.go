@@ -119,6 +119,8 @@ type Stats struct {
 	LongPolls map[string]uint64
 	// Suspensions counts how often the query of a history was given up because its client was slow to read.
 	Suspensions uint64
+	// Introduced counts the devices that came with an app's first position.
+	Introduced uint64
 	// Admissions are the limits on what runs at the same time.
 	Admissions []limit.Stats
 }
@@ -139,6 +141,7 @@ func (s *Server) Stats() Stats {
 		InFlight: int(s.counts.inFlight.Value()), Refused: make(map[string]uint64, len(problem.Reasons)),
 		LongPolls:   make(map[string]uint64, len(waitOutcomes)),
 		Suspensions: uint64(s.counts.suspends.Value()),
+		Introduced:  s.services.Registry.Introduced(),
 		Admissions: []limit.Stats{
 			s.queries.Stats("queries"), s.streams.Stats("histories"), s.connectionStats(), s.waiting.Stats("long_polls"), s.batches.Stats("batches"), s.slots.Stats(time.Now()),
 			s.open.Stats("open_histories"), s.publicFiles.Stats("public_files"), s.lists.Stats("lists"),

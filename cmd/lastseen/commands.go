@@ -20,23 +20,24 @@ import (
 // commandLine is everything that can be typed. Every flag has an environment variable: LASTSEEN_ and
 // the flag's name.
 type commandLine struct {
-	Serve      serveCommand      `cmd:"" help:"Run the service."`
-	Demo       demoCommand       `cmd:"" help:"Run the service with a simulated fleet, and print an API key and what to try."`
-	Token      tokenCommand      `cmd:"" help:"Print a user token of the local issuer. Works while the service runs."`
-	Login      loginCommand      `cmd:"" help:"Print a link that signs a browser in to the console, once. Works while the service runs."`
-	Keys       keysCommand       `cmd:"" help:"Create, list, rotate and revoke API keys."`
-	Import     importCommand     `cmd:"" help:"Import positions from CSV, NDJSON, JSON, GPX and GeoJSON files."`
-	Export     exportCommand     `cmd:"" help:"Export the histories of sessions to files, many at a time; goes on after a kill."`
-	Backup     backupCommand     `cmd:"" help:"Back up the data, also while the service runs."`
-	Restore    restoreCommand    `cmd:"" help:"Make a data directory, or tables on a ClickHouse server, of a backup."`
-	ClickHouse clickhouseCommand `cmd:"" name:"clickhouse" help:"Run the data directory as a ClickHouse server, for any ClickHouse client or for serve --clickhouse."`
-	Doctor     doctorCommand     `cmd:"" help:"Look at a service and its store, running or not, and say what must be mended."`
-	OpenAPI    openAPICommand    `cmd:"" name:"openapi" help:"Print the OpenAPI document of the API, as the service has it at /openapi.json."`
-	Bench      benchCommand      `cmd:"" help:"Run the load suite."`
-	ConfigFile configCommand     `cmd:"" name:"config" help:"Check the configuration."`
-	Licenses   licensesCommand   `cmd:"" help:"Print the licences of everything that is part of this program or comes with it."`
-	Config     kong.ConfigFlag   `placeholder:"FILE" help:"File with flags, a line each, such as addr = \"127.0.0.1:8080\"; the command line and the environment go before it."`
-	Version    kong.VersionFlag  `env:"-" help:"Print the version and exit."`
+	Serve       serveCommand       `cmd:"" help:"Run the service."`
+	Demo        demoCommand        `cmd:"" help:"Run the service with a simulated fleet, and print an API key and what to try."`
+	Token       tokenCommand       `cmd:"" help:"Print a user token of the local issuer. Works while the service runs."`
+	Login       loginCommand       `cmd:"" help:"Print a link that signs a browser in to the console, once. Works while the service runs."`
+	Keys        keysCommand        `cmd:"" help:"Create, list, rotate and revoke API keys."`
+	Credentials credentialsCommand `cmd:"" help:"Create, list, rotate and revoke device credentials, with which devices and apps send points."`
+	Import      importCommand      `cmd:"" help:"Import positions from CSV, NDJSON, JSON, GPX and GeoJSON files."`
+	Export      exportCommand      `cmd:"" help:"Export the histories of sessions to files, many at a time; goes on after a kill."`
+	Backup      backupCommand      `cmd:"" help:"Back up the data, also while the service runs."`
+	Restore     restoreCommand     `cmd:"" help:"Make a data directory, or tables on a ClickHouse server, of a backup."`
+	ClickHouse  clickhouseCommand  `cmd:"" name:"clickhouse" help:"Run the data directory as a ClickHouse server, for any ClickHouse client or for serve --clickhouse."`
+	Doctor      doctorCommand      `cmd:"" help:"Look at a service and its store, running or not, and say what must be mended."`
+	OpenAPI     openAPICommand     `cmd:"" name:"openapi" help:"Print the OpenAPI document of the API, as the service has it at /openapi.json."`
+	Bench       benchCommand       `cmd:"" help:"Run the load suite."`
+	ConfigFile  configCommand      `cmd:"" name:"config" help:"Check the configuration."`
+	Licenses    licensesCommand    `cmd:"" help:"Print the licences of everything that is part of this program or comes with it."`
+	Config      kong.ConfigFlag    `placeholder:"FILE" help:"File with flags, a line each, such as addr = \"127.0.0.1:8080\"; the command line and the environment go before it."`
+	Version     kong.VersionFlag   `env:"-" help:"Print the version and exit."`
 }
 
 // serverFlags say which server to talk to, and as whom.

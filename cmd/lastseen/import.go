@@ -70,7 +70,11 @@ func (c *importCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	defer server.Close()
-	run := importer.New(server, importer.Options{BatchPoints: c.BatchPoints, InFlight: c.InFlight})
+	kept, err := server.KeptFor(ctx)
+	if err != nil {
+		return err
+	}
+	run := importer.New(server, importer.Options{BatchPoints: c.BatchPoints, InFlight: c.InFlight, KeptFor: kept})
 	total := totalSize(c.Files)
 	finish := showProgress(std.err, "import", true, func() progressState {
 		sum := run.Summary()

@@ -28,11 +28,16 @@ type keysCommand struct {
 }
 
 type createKeyCommand struct {
+	newKeyFlags
+	limitKeyFlags
+}
+
+// newKeyFlags are what every new key has.
+type newKeyFlags struct {
 	serverFlags
 	Name      string `required:"" placeholder:"NAME" help:"What the key is for; 1 to 100 printable characters."`
 	ExpiresIn string `xor:"expiry" placeholder:"SPAN" help:"How long the key is good: a number of days such as 90d, or a duration such as 12h; at most five years (default 90d)."`
 	ExpiresAt string `xor:"expiry" placeholder:"TIME" help:"When the key expires: a day such as 2027-01-31, or a time in RFC 3339, such as 2027-01-31T00:00:00Z."`
-	limitKeyFlags
 }
 
 // limitKeyFlags say what a key may do.
@@ -46,6 +51,24 @@ func (f *limitKeyFlags) limits() client.KeyLimits { return client.KeyLimits(*f) 
 
 // Run implements the command.
 func (c *createKeyCommand) Run(ctx context.Context, std streams) error {
+	return c.create(ctx, std, apiKeys, client.NewKey{KeyLimits: c.limits()})
+}
+
+// keyKind is what is done to API keys, or to device credentials.
+type keyKind struct {
+	create func(*client.Client, context.Context, client.NewKey) (client.KeyRecord, error)
+	list   func(*client.Client, context.Context, url.Values) ([]client.KeyRecord, error)
+	rotate func(*client.Client, context.Context, string, time.Duration, time.Time) (client.KeyRecord, error)
+	revoke func(*client.Client, context.Context, string) (client.KeyRecord, error)
+}
+
+var (
+	apiKeys           = keyKind{(*client.Client).CreateKey, (*client.Client).ListKeys, (*client.Client).RotateKey, (*client.Client).RevokeKey}
+	deviceCredentials = keyKind{(*client.Client).CreateCredential, (*client.Client).ListCredentials, (*client.Client).RotateCredential, (*client.Client).RevokeCredential}
+)
+
+// create makes a key of a kind by the name and the expiry that are wanted.
+func (c *newKeyFlags) create(ctx context.Context, std streams, of keyKind, wanted client.NewKey) error {
 	expires, err := c.expiry(time.Now())
 	if err != nil {
 		return err
@@ -55,7 +78,8 @@ func (c *createKeyCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	defer server.Close()
-	record, err := server.CreateKey(ctx, client.NewKey{Name: c.Name, ExpiresAt: expires, KeyLimits: c.limits()})
+	wanted.Name, wanted.ExpiresAt = c.Name, expires
+	record, err := of.create(server, ctx, wanted)
 	if err != nil {
 		return err
 	}
@@ -74,7 +98,7 @@ func writeNewKey(std streams, record client.KeyRecord) error {
 }
 
 // Validate refuses an expiry that does not parse, as a mistake on the command line.
-func (c *createKeyCommand) Validate() error {
+func (c *newKeyFlags) Validate() error {
 	_, err := c.expiry(time.Now())
 	return err
 }
@@ -82,7 +106,7 @@ func (c *createKeyCommand) Validate() error {
 var days = regexp.MustCompile(`^([0-9]{1,4})d$`)
 
 // expiry returns when the key is to expire.
-func (c *createKeyCommand) expiry(now time.Time) (time.Time, error) {
+func (c *newKeyFlags) expiry(now time.Time) (time.Time, error) {
 	if c.ExpiresAt != "" {
 		var at moment
 		if err := at.UnmarshalText([]byte(c.ExpiresAt)); err != nil {
@@ -115,6 +139,10 @@ type listKeysCommand struct {
 
 // Run implements the command.
 func (c *listKeysCommand) Run(ctx context.Context, std streams) error {
+	return c.list(ctx, std, apiKeys)
+}
+
+func (c *listKeysCommand) list(ctx context.Context, std streams, of keyKind) error {
 	server, err := c.client(std)
 	if err != nil {
 		return err
@@ -124,7 +152,7 @@ func (c *listKeysCommand) Run(ctx context.Context, std streams) error {
 	if c.Search != "" {
 		query.Set("search", c.Search)
 	}
-	records, err := server.ListKeys(ctx, query)
+	records, err := of.list(server, ctx, query)
 	if err != nil {
 		return err
 	}
@@ -149,7 +177,7 @@ func lastUsed(r client.KeyRecord) string {
 
 type revokeKeyCommand struct {
 	serverFlags
-	ID string `name:"id" required:"" placeholder:"ID" help:"The key's id, as 'lastseen keys list' shows it; not the key itself."`
+	ID string `name:"id" required:"" placeholder:"ID" help:"The key's id, as 'list' shows it; not the key itself."`
 }
 
 // Validate keeps a key that was given in place of its id from being sent and shown.
@@ -157,14 +185,14 @@ func (c *revokeKeyCommand) Validate() error { return checkKeyID(c.ID) }
 
 func checkKeyID(id string) error {
 	if len(id) > 3 && id[2] == '_' {
-		return errors.New("--id must be the key's id, not the key itself: 'lastseen keys list' shows it")
+		return errors.New("--id must be the key's id, not the key itself: 'list' shows it")
 	}
 	return nil
 }
 
 type updateKeyCommand struct {
 	serverFlags
-	ID   string `name:"id" required:"" placeholder:"ID" help:"The key's id, as 'lastseen keys list' shows it; not the key itself."`
+	ID   string `name:"id" required:"" placeholder:"ID" help:"The key's id, as 'list' shows it; not the key itself."`
 	Name string `placeholder:"NAME" help:"What the key is to be called; 1 to 100 printable characters."`
 	limitKeyFlags
 }
@@ -193,7 +221,7 @@ func (c *updateKeyCommand) Run(ctx context.Context, std streams) error {
 
 type keyUsageCommand struct {
 	serverFlags
-	ID   string `name:"id" required:"" placeholder:"ID" help:"The key's id, as 'lastseen keys list' shows it; not the key itself."`
+	ID   string `name:"id" required:"" placeholder:"ID" help:"The key's id, as 'list' shows it; not the key itself."`
 	Days int    `default:"30" placeholder:"N" help:"For how many days, today's included; at most 400 (default ${default})."`
 	JSON bool   `name:"json" help:"Print the lines as JSON instead of a table."`
 }
@@ -230,7 +258,7 @@ func (c *keyUsageCommand) Run(ctx context.Context, std streams) error {
 
 type rotateKeyCommand struct {
 	serverFlags
-	ID        string        `name:"id" required:"" placeholder:"ID" help:"The key's id, as 'lastseen keys list' shows it; not the key itself."`
+	ID        string        `name:"id" required:"" placeholder:"ID" help:"The key's id, as 'list' shows it; not the key itself."`
 	Grace     time.Duration `default:"24h" placeholder:"DURATION" help:"How long the old key is good for still, in whole seconds; at most 168h (default ${default})."`
 	ExpiresAt moment        `placeholder:"TIME" help:"When the new key expires: a day such as 2027-01-31, or a time in RFC 3339, such as 2027-01-31T00:00:00Z; by default the server chooses."`
 }
@@ -245,12 +273,16 @@ func (c *rotateKeyCommand) Validate() error {
 
 // Run implements the command.
 func (c *rotateKeyCommand) Run(ctx context.Context, std streams) error {
+	return c.rotate(ctx, std, apiKeys)
+}
+
+func (c *rotateKeyCommand) rotate(ctx context.Context, std streams, of keyKind) error {
 	server, err := c.client(std)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-	record, err := server.RotateKey(ctx, c.ID, c.Grace, c.ExpiresAt.Time)
+	record, err := of.rotate(server, ctx, c.ID, c.Grace, c.ExpiresAt.Time)
 	if err != nil {
 		return err
 	}
@@ -259,12 +291,16 @@ func (c *rotateKeyCommand) Run(ctx context.Context, std streams) error {
 
 // Run implements the command.
 func (c *revokeKeyCommand) Run(ctx context.Context, std streams) error {
+	return c.revoke(ctx, std, apiKeys)
+}
+
+func (c *revokeKeyCommand) revoke(ctx context.Context, std streams, of keyKind) error {
 	server, err := c.client(std)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-	record, err := server.RevokeKey(ctx, c.ID)
+	record, err := of.revoke(server, ctx, c.ID)
 	if err != nil {
 		return err
 	}

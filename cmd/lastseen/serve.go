@@ -37,30 +37,31 @@ type serviceFlags struct {
 
 // limitFlags bound what the service takes on.
 type limitFlags struct {
-	MaxConnections           int            `default:"16384" help:"Open connections; past it 503 (default ${default})."`
-	MaxConnectionsPerAddress int            `default:"0" help:"Open connections of one client address; past it 429; 0 for no limit, which is right behind a proxy (default ${default})."`
-	DiskReserve              int            `default:"256" placeholder:"MIB" help:"Free space of ClickHouse's disk, in MiB, below which points are answered 503 instead of being written; a disk that is full can cost points that were acknowledged; 0 for none (default ${default})."`
-	IngestMemory             int            `default:"256" placeholder:"MIB" help:"Memory for points in flight, in MiB; past it 503 (default ${default})."`
-	ClockAhead               time.Duration  `default:"60s" placeholder:"DURATION" help:"How far ahead of this machine's clock the timestamp of a point may lie; others are rejected (default ${default})."`
-	IngestQueue              int            `default:"10000" placeholder:"POINTS" help:"Points that may wait for the next insert under overload; past it 503 (default ${default})."`
-	IngestInterval           time.Duration  `default:"100ms" help:"Least time between the starts of two inserts of few points: at most 1s; longer gives ClickHouse less to do and acknowledgements more time; 0 for none (default ${default})."`
-	DevicesPerOrganisation   int            `default:"200000" help:"Devices that one organisation may register; past it 409; 0 for no limit (default ${default})."`
-	SessionsPerOrganisation  int            `default:"200000" help:"Active sessions that one organisation may have; past it 409; 0 for no limit (default ${default})."`
-	Queries                  int            `default:"0" help:"Requests that ask ClickHouse at the same time, histories aside; 0 for four times the processors (default ${default})."`
-	LongPolls                int            `default:"50000" help:"Requests that wait for a change at the same time, streams of events included; past it polls are answered at once and streams refused (default ${default})."`
-	Histories                int            `default:"8" help:"Histories that are streamed at the same time: of one organisation half as many, past it 429; without a credential a quarter (default ${default})."`
-	HistoryMaxPoints         int64          `default:"50000000" help:"Points of one answer of a history; a longer one is cut, and must be asked for in pages; 0 for no limit (default ${default})."`
-	HistoryMaxBytes          int64          `default:"17179869184" placeholder:"BYTES" help:"Bytes of one answer of a history, likewise (default ${default})."`
-	HistoryMaxTime           time.Duration  `default:"10m" help:"How long one answer of a history may take, likewise (default ${default})."`
-	PollWait                 time.Duration  `default:"1ms" help:"How long polls of last_seen from more than 128 connections a processor may wait for it before those past what keeps it busy get 503; 0 to answer all, each when its turn comes (default ${default})."`
-	QueueWait                time.Duration  `default:"1s" help:"How long a request waits for its turn before 503 (default ${default})."`
-	CachedKeys               int            `default:"100000" help:"API keys and device credentials kept in memory, about 750 bytes each (default ${default})."`
-	KeysPerOrganisation      int            `default:"10000" help:"API keys of one organisation that are good at the same time, and as many device credentials; past it 409; 0 for no limit (default ${default})."`
-	RequestRate              ratelimit.Rate `default:"1000000/10s" placeholder:"N/DURATION" help:"Requests of one key or one person: so many at once, and as many again in that time; past it 429; 0 for no limit (default ${default})."`
-	FailureRate              ratelimit.Rate `default:"300/1m" placeholder:"N/DURATION" help:"Bad credentials from one client address; past it 429 for credentials that are not known to be good; 0 for no limit (default ${default})."`
-	KeyLookUpRate            ratelimit.Rate `default:"100/1s" placeholder:"N/DURATION" help:"Queries for keys, each of up to 1,000; what cannot wait for one gets 503; 0 for no limit (default ${default})."`
-	TrustedProxies           []netip.Prefix `placeholder:"CIDR" help:"Proxies in front of the service whose X-Forwarded-For names the client's address; none by default."`
-	ClickHouseConnections    int            `name:"clickhouse-connections" default:"0" help:"Statements that run at the same time; 0 for as many as the limits above need (default ${default})."`
+	MaxConnections             int            `default:"16384" help:"Open connections; past it 503 (default ${default})."`
+	MaxConnectionsPerAddress   int            `default:"0" help:"Open connections of one client address; past it 429; 0 for no limit, which is right behind a proxy (default ${default})."`
+	DiskReserve                int            `default:"256" placeholder:"MIB" help:"Free space of ClickHouse's disk, in MiB, below which points are answered 503 instead of being written; a disk that is full can cost points that were acknowledged; 0 for none (default ${default})."`
+	IngestMemory               int            `default:"256" placeholder:"MIB" help:"Memory for points in flight, in MiB; past it 503 (default ${default})."`
+	ClockAhead                 time.Duration  `default:"60s" placeholder:"DURATION" help:"How far ahead of this machine's clock the timestamp of a point may lie; others are rejected (default ${default})."`
+	IngestQueue                int            `default:"10000" placeholder:"POINTS" help:"Points that may wait for the next insert under overload; past it 503 (default ${default})."`
+	IngestInterval             time.Duration  `default:"100ms" help:"Least time between the starts of two inserts of few points: at most 1s; longer gives ClickHouse less to do and acknowledgements more time; 0 for none (default ${default})."`
+	DevicesPerOrganisation     int            `default:"200000" help:"Devices that one organisation may register; past it 409; 0 for no limit (default ${default})."`
+	SessionsPerOrganisation    int            `default:"200000" help:"Active sessions that one organisation may have; past it 409; 0 for no limit (default ${default})."`
+	AllSessionsPerOrganisation int            `default:"2000000" help:"Sessions that one organisation may have, those that have ended included; past it 409; 0 for no limit (default ${default})."`
+	Queries                    int            `default:"0" help:"Requests that ask ClickHouse at the same time, histories aside; 0 for four times the processors (default ${default})."`
+	LongPolls                  int            `default:"50000" help:"Requests that wait for a change at the same time, streams of events included; past it polls are answered at once and streams refused (default ${default})."`
+	Histories                  int            `default:"8" help:"Histories that are streamed at the same time: of one organisation half as many, past it 429; without a credential a quarter (default ${default})."`
+	HistoryMaxPoints           int64          `default:"50000000" help:"Points of one answer of a history; a longer one is cut, and must be asked for in pages; 0 for no limit (default ${default})."`
+	HistoryMaxBytes            int64          `default:"17179869184" placeholder:"BYTES" help:"Bytes of one answer of a history, likewise (default ${default})."`
+	HistoryMaxTime             time.Duration  `default:"10m" help:"How long one answer of a history may take, likewise (default ${default})."`
+	PollWait                   time.Duration  `default:"1ms" help:"How long polls of last_seen from more than 128 connections a processor may wait for it before those past what keeps it busy get 503; 0 to answer all, each when its turn comes (default ${default})."`
+	QueueWait                  time.Duration  `default:"1s" help:"How long a request waits for its turn before 503 (default ${default})."`
+	CachedKeys                 int            `default:"100000" help:"API keys and device credentials kept in memory, about 750 bytes each (default ${default})."`
+	KeysPerOrganisation        int            `default:"10000" help:"API keys of one organisation that are good at the same time, and as many device credentials; past it 409; 0 for no limit (default ${default})."`
+	RequestRate                ratelimit.Rate `default:"1000000/10s" placeholder:"N/DURATION" help:"Requests of one key or one person: so many at once, and as many again in that time; past it 429; 0 for no limit (default ${default})."`
+	FailureRate                ratelimit.Rate `default:"300/1m" placeholder:"N/DURATION" help:"Bad credentials from one client address; past it 429 for credentials that are not known to be good; 0 for no limit (default ${default})."`
+	KeyLookUpRate              ratelimit.Rate `default:"100/1s" placeholder:"N/DURATION" help:"Queries for keys, each of up to 1,000; what cannot wait for one gets 503; 0 for no limit (default ${default})."`
+	TrustedProxies             []netip.Prefix `placeholder:"CIDR" help:"Proxies in front of the service whose X-Forwarded-For names the client's address; none by default."`
+	ClickHouseConnections      int            `name:"clickhouse-connections" default:"0" help:"Statements that run at the same time; 0 for as many as the limits above need (default ${default})."`
 }
 
 // Validate refuses limits that make no sense.
@@ -115,6 +116,7 @@ func (f *limitFlags) limits() []limit {
 		{"queries", int64(f.Queries), 0},
 		{"devices-per-organisation", int64(f.DevicesPerOrganisation), 0},
 		{"sessions-per-organisation", int64(f.SessionsPerOrganisation), 0},
+		{"all-sessions-per-organisation", int64(f.AllSessionsPerOrganisation), 0},
 		{"long-polls", int64(f.LongPolls), 1},
 		{"histories", int64(f.Histories), 1},
 		{"history-max-points", f.HistoryMaxPoints, 0},
@@ -144,11 +146,11 @@ func (f *serviceFlags) config(log *slog.Logger, accessLog string, storage schema
 	return appConfig{
 		addr: f.Addr, mapTiles: f.MapTiles, schema: storage, log: log,
 		server: server.Config{
-			AccessLog: access, MaxConnections: boundConnections(f.MaxConnections, descriptorLimit(), log), MaxConnectionsPerAddress: f.MaxConnectionsPerAddress,
+			Retention: storage.Retention, AccessLog: access, MaxConnections: boundConnections(f.MaxConnections, descriptorLimit(), log), MaxConnectionsPerAddress: f.MaxConnectionsPerAddress,
 			Queries: queries, Histories: f.Histories, LongPolls: f.LongPolls, QueueWait: f.QueueWait, PollWait: f.PollWait,
 			RequestRate: f.RequestRate, FailureRate: f.FailureRate, TrustedProxies: f.TrustedProxies,
 		},
-		quotas:        registry.Quotas{Devices: f.DevicesPerOrganisation, Sessions: f.SessionsPerOrganisation},
+		quotas:        registry.Quotas{Devices: f.DevicesPerOrganisation, Sessions: f.SessionsPerOrganisation, AllSessions: f.AllSessionsPerOrganisation},
 		historyLimits: history.Limits{Points: f.HistoryMaxPoints, Bytes: f.HistoryMaxBytes, Time: f.HistoryMaxTime},
 		ingestBytes:   int64(f.IngestMemory) << 20, ingestQueue: f.IngestQueue, clockAhead: f.ClockAhead, flagOutliers: f.Outliers == schema.WordFlagOutliers,
 		ingestInterval: f.IngestInterval, cachedKeys: f.CachedKeys, maxKeys: f.KeysPerOrganisation, keyLookUpRate: f.KeyLookUpRate,

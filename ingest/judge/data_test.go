@@ -298,6 +298,50 @@ func TestASpoofedFlight(t *testing.T) {
 			}
 		}
 	}
+	before, left, _ := judgedSteps(fixes)
+	t.Logf("%d fixes, %d steps over 400 m/s; %d such steps are left", len(fixes), before, left)
+	if before < 300 || left > before/100 {
+		t.Errorf("%d of %d steps over 400 m/s are left", left, before)
+	}
+}
+
+// TestARecordedFlightThatIsSpoofed: the longest recorded flights, in a stretch of each of which a jammer puts the aircraft
+// over an airport for some fixes at a time, which lie ten seconds apart. Three of these in a row are believed.
+func TestARecordedFlightThatIsSpoofed(t *testing.T) {
+	t.Parallel()
+	tracks := aircraft(t, false)
+	names := slices.SortedFunc(maps.Keys(tracks), func(a, b string) int { return len(tracks[b]) - len(tracks[a]) })
+	for _, longest := range []int{2, 8} { // in a row
+		random := rand.New(rand.NewPCG(8, uint64(longest)))
+		before, left, falsely, spoofed := 0, 0, 0, 0
+		for _, name := range names[:5] {
+			fixes := slices.Clone(tracks[name])
+			moved := map[int64]bool{}
+			for i := len(fixes) / 5; i < len(fixes)*4/5; i += 1 + random.IntN(3) {
+				for range 1 + random.IntN(longest) {
+					angle := 2 * math.Pi * float64(i) / 12 // in a circle, as spoofers lead it
+					fixes[i].Latitude, fixes[i].Longitude = units(33.82+0.02*math.Sin(angle)), units(35.49+0.02*math.Cos(angle))
+					moved[fixes[i].At] = true
+					i++
+				}
+			}
+			fast, stay, wrong := judgedSteps(fixes)
+			before, left, spoofed = before+fast, left+stay, spoofed+len(moved)
+			for _, at := range wrong {
+				if !moved[at] {
+					falsely++
+				}
+			}
+		}
+		t.Logf("up to %d in a row: %d spoofed fixes make %d steps over 400 m/s, of which %d are left; %d true fixes are taken for wrong", longest, spoofed, before, left, falsely)
+		if longest < 3 && (left > before/50 || falsely > before/50) {
+			t.Errorf("%d of %d steps over 400 m/s are left, and %d true fixes are taken for wrong", left, before, falsely)
+		}
+	}
+}
+
+// judgedSteps counts the steps of a track over 400 m/s, as it came and of what is taken for true, and returns the times of the rest.
+func judgedSteps(fixes []Fix) (before, left int, wrong []int64) {
 	steps := func(kept []Fix) (fast int) {
 		for i := range kept[1:] {
 			if speed(&kept[i], &kept[i+1]) > 400 {
@@ -311,10 +355,9 @@ func TestASpoofedFlight(t *testing.T) {
 	for i, reason := range order {
 		if reason == Plausible {
 			kept = append(kept, fixes[i])
+		} else {
+			wrong = append(wrong, fixes[i].At)
 		}
 	}
-	t.Logf("%d fixes, %d steps over 400 m/s; %d taken for wrong, after which %d such steps are left", len(fixes), steps(fixes), len(fixes)-len(kept), steps(kept))
-	if steps(fixes) < 300 || steps(kept) > steps(fixes)/100 {
-		t.Errorf("%d of %d steps over 400 m/s are left", steps(kept), steps(fixes))
-	}
+	return steps(fixes), steps(kept), wrong
 }

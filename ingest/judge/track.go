@@ -110,11 +110,22 @@ func (t *Track) Next(f Fix, amend func(at int64, now Reason)) Reason {
 		t.accept(f)
 		t.doubtful.push(wrong) // it may be right all the same
 		return Plausible
-	case t.alone:
+	case t.alone && !t.outvotes(&f):
 		t.contradict(f)
 		return Plausible
 	}
 	return t.doubt(f, amend)
+}
+
+// outvotes reports whether the last good fix, though it stands alone, and the one before it, from which it was reached, are two
+// words against one: the device can have come to this fix from neither.
+func (t *Track) outvotes(f *Fix) bool {
+	if !t.hasBefore || t.pass {
+		return false
+	}
+	without := From(t.before)
+	without.learned = t.learned
+	return without.hasLast && without.reaches(&t.last) && !without.reaches(f)
 }
 
 // first judges a fix before which there is no good one.

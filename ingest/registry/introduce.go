@@ -41,8 +41,14 @@ func (r *Registry) Introduce(ctx context.Context, orgID, name string) error {
 	if err == nil {
 		_, err = r.CreateSession(ctx, orgID, id, session)
 	}
+	if err == nil {
+		r.introduced.Add(1)
+	}
 	if errors.Is(err, schema.Conflict) && !errors.Is(err, errQuota) {
 		return nil // somebody else was faster
 	}
 	return err
 }
+
+// Introduced returns how many devices were introduced since the service began.
+func (r *Registry) Introduced() uint64 { return r.introduced.Load() }

@@ -13,6 +13,8 @@ import (
 type Quotas struct {
 	Devices  int // registered ones
 	Sessions int // active ones
+	// AllSessions are those that have ended too: each takes memory and is in lists for good.
+	AllSessions int
 }
 
 // errQuota is the cause of the conflicts that come of quotas.
@@ -30,6 +32,8 @@ type organisation struct {
 	id      string  // the one copy of it
 	first   *device // of those that it has, which are a list
 	devices int     // how many these are
+	// sessions is how many it has, with those that have ended.
+	sessions int
 	// registering and beginning are the devices and sessions that are being written.
 	registering, beginning int
 	// active is how many of its devices have active set: at least as many as have an active session, and more by those
@@ -74,6 +78,10 @@ func (all *organisations) reserveSession(orgID string, now int64) (release func(
 			return nil, &schema.Error{Code: schema.Conflict, Cause: errQuota,
 				Sentence: "Your organisation has as many active sessions as it may: terminate one first, or ask the operator of the service to raise --sessions-per-organisation."}
 		}
+	}
+	if most := all.quotas.AllSessions; most > 0 && o.sessions+o.beginning >= most {
+		return nil, &schema.Error{Code: schema.Conflict, Cause: errQuota,
+			Sentence: "Your organisation has as many sessions as it may, those that have ended included: ask the operator of the service to raise --all-sessions-per-organisation."}
 	}
 	return all.reserve(&o.beginning), nil
 }

@@ -97,3 +97,34 @@ func TestAnOrganisationHasAsManyActiveSessionsAsItMay(t *testing.T) {
 	past(4)
 	s.session(them, "their-van") // another organisation is none the worse for it
 }
+
+func TestSessionsThatHaveEndedCountAmongAllSessions(t *testing.T) {
+	t.Parallel()
+	s := newDirectory(t)
+	device, err := s.registry.RegisterDevice(t.Context(), us, newDevice("van-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.quotas = Quotas{AllSessions: 3}
+	s.restart()
+	for i := range 4 {
+		id, err := s.registry.CreateSession(t.Context(), us, device, newSession())
+		if i < 3 {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.registry.TerminateSession(t.Context(), us, id); err != nil {
+				t.Fatal(err)
+			}
+			if i == 1 {
+				s.restart() // which counts what is stored
+			}
+			continue
+		}
+		said, _ := errors.AsType[*schema.Error](err)
+		if !errors.Is(err, schema.Conflict) || !strings.Contains(said.Sentence, "--all-sessions-per-organisation") {
+			t.Errorf("a session past the quota: %v", err)
+		}
+	}
+	s.session(them, "their-van")
+}

@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lastseen/schema"
@@ -52,6 +53,8 @@ type Registry struct {
 	// unsettled are the registrations, by the address's identity, that ClickHouse may or may not
 	// have. The next registration of the address writes over them.
 	unsettled map[string]attempt
+
+	introduced atomic.Uint64
 }
 
 // device is what is known of a registered device. What changes is guarded by Registry.mu and
@@ -130,6 +133,7 @@ func (r *Registry) Load(ctx context.Context) error {
 			id: s.ID, device: d, outliers: outlierSetting(&s), terminatedAt: unixMilli(s.TerminatedAt), scheduledFor: unixMilli(s.TerminationScheduledFor), version: uint32(s.Version),
 		}
 		r.known.putSession(added)
+		d.org.sessions++
 		if made := s.CreatedAt.UnixMilli(); d.current == nil || succeeds(added, made, d.current, createdAt[d]) {
 			d.current, createdAt[d] = added, made
 		}
@@ -203,6 +207,7 @@ func (r *Registry) adopt(d *device, s schema.Session) {
 	if known == nil {
 		known = &session{id: s.ID, device: d}
 		r.known.putSession(known)
+		d.org.sessions++
 		d.current, d.unsettled = known, nil
 	}
 	known.version = uint32(s.Version)

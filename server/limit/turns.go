@@ -17,8 +17,10 @@ const (
 	// there is nobody to be kept waiting.
 	turnLook  = 100 * time.Millisecond
 	fewOthers = 5
-	// turnDebt is how far an owner may be ahead of its share: timers are coarse.
-	turnDebt = 2 * time.Millisecond
+	// turnDebt is how far an owner may be ahead of its share: what comes now and then is not to wait for what came before.
+	turnDebt = 20 * time.Millisecond
+	// leastWait is what is worth waiting: timers are coarse.
+	leastWait = time.Millisecond
 )
 
 // Turns keep short work that an owner asks for over many connections at once from taking the processors away from the
@@ -63,11 +65,11 @@ func (t *Turns) Take(owner string, now time.Time, patience time.Duration) (wait 
 	if o.free.Before(now) || t.came < o.before+fewOthers {
 		o.free = now
 	}
-	if wait = o.free.Sub(now); wait > patience {
+	if wait = o.free.Sub(now) - turnDebt; wait > patience {
 		return 0, ErrShare
 	}
 	o.free = o.free.Add(max(o.cost, leastTurn) * turnShare / processors)
-	if wait < turnDebt {
+	if wait < leastWait {
 		return 0, nil
 	}
 	return wait, nil

@@ -21,6 +21,7 @@ var (
 	requestsInFlight = describe("http_requests_in_flight", "Requests that are being served.")
 	requestsRefused  = describe("http_requests_refused_total", "Requests that were not answered as they wished, by reason, and answers that broke off.", "reason")
 	longPolls        = describe("long_polls_total", "Polls of last_seen that had something to wait for and have ended, by outcome.", "outcome")
+	introduced       = describe("devices_introduced_total", "Devices that nobody knew and that an app's first position registered, with a session.")
 	suspensions      = describe("history_suspensions_total", "Queries of histories that were given up for a while because the client was slow to read.")
 
 	admissionCapacity = describe("admission_capacity", "How much of a resource there is.", "resource")
@@ -71,7 +72,7 @@ var (
 
 // all are the metrics, for Describe.
 var all = []*prometheus.Desc{
-	requestDuration, requestsInFlight, requestsRefused, longPolls, suspensions, admissionCapacity, admissionInUse, admissionWaiting, admissionRefused,
+	requestDuration, requestsInFlight, requestsRefused, longPolls, introduced, suspensions, admissionCapacity, admissionInUse, admissionWaiting, admissionRefused,
 	keyChecks, keyLoads, keyLoadKeys, keyLoadFailures, keyLoadsTooFast, tokenChecks, revokedKeys, propagation, propagationFails, expiringKeys,
 	lookups, sessions, dirtySessions, loadedRows, loadTime, checkpointSaves, freshnessLag,
 	groupPoints, groupRequests, insertTime, insertFailures, pointsWritten, pointsRejected, pointsFlagged, statements, statementsFailed,
@@ -116,6 +117,7 @@ func (c *collector) collectServer(out sink) {
 	for outcome, n := range stats.LongPolls {
 		out.counter(longPolls, n, outcome)
 	}
+	out.counter(introduced, stats.Introduced)
 	out.counter(suspensions, stats.Suspensions)
 	for _, a := range stats.Admissions {
 		out.admission(a.Name, float64(a.Capacity), float64(a.InUse), float64(a.Waiting), a.Refused)

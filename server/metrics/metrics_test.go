@@ -35,7 +35,7 @@ func sources() Sources {
 	return Sources{
 		Server: stats[server.Stats]{server.Stats{
 			Requests: []server.RequestStats{{Method: "GET", Route: "/x", Class: "2xx", Duration: once}},
-			InFlight: 1, Refused: map[string]uint64{"busy": 2}, LongPolls: map[string]uint64{"changed": 6}, Suspensions: 8,
+			InFlight: 1, Refused: map[string]uint64{"busy": 2}, LongPolls: map[string]uint64{"changed": 6}, Suspensions: 8, Introduced: 9,
 			Admissions: []limit.Stats{{Name: "queries", Capacity: 8, InUse: 3, Waiting: 1, Refused: 4}},
 		}},
 		Authenticator: stats[apikey.AuthenticatorStats]{apikey.AuthenticatorStats{Hits: 5, Misses: 3, Unknown: 1, Loads: 2, KeysLoaded: 7}},
@@ -186,7 +186,7 @@ func TestTheHandlerServesMetricsAndProfiles(t *testing.T) {
 	for _, line := range []string{
 		`lastseen_http_request_duration_seconds_bucket{method="GET",route="/x",status="2xx",le="0.002"} 0`,
 		`lastseen_key_checks_total{result="miss"} 2`, `lastseen_admission_in_use{resource="queries"} 3`,
-		`lastseen_long_polls_total{outcome="changed"} 6`, `lastseen_history_suspensions_total 8`, `lastseen_key_loads_total 2`, `lastseen_key_load_keys_total 7`,
+		`lastseen_long_polls_total{outcome="changed"} 6`, `lastseen_history_suspensions_total 8`, `lastseen_devices_introduced_total 9`, `lastseen_key_loads_total 2`, `lastseen_key_load_keys_total 7`,
 		`lastseen_build_info{goversion=`, `lastseen_store_up 1`, `lastseen_writer 0`, `lastseen_store_disk_free_bytes 5`,
 		`lastseen_store_info{fsync="off",retention_days="0",schema="0",version="26.7"} 1`,
 	} {

@@ -300,6 +300,6 @@ func personSchemas() map[string]Schema {
 		"SignInOptions": Object(Schema{"provider": Boolean()}, "provider"),
 		"SignInLink":    Object(Schema{"token": Text(1, 0)}, "token"),
 		"Health":        Object(Schema{"status": Schema{"enum": []string{"ok", "ready"}}}, "status"),
-		"Index":         Object(Schema{"service": Schema{"const": "lastseen"}, "health": Text(1, 0), "ready": Text(1, 0), "api": Text(1, 0)}, "service", "health", "ready", "api"),
+		"Index":         Object(Schema{"service": Schema{"const": "lastseen"}, "health": Text(1, 0), "ready": Text(1, 0), "api": Text(1, 0), "points_kept_for_days": Count()}, "service", "health", "ready", "api"),
 	}
 }

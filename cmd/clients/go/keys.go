@@ -12,7 +12,15 @@ import (
 	"time"
 )
 
-// KeyRecord is what the server tells about an API key. Key is the key itself, only in the answer to
+// keyKind is a kind of key: its routes, how they name the id, and the word for messages.
+type keyKind struct{ path, id, what string }
+
+var (
+	apiKey           = keyKind{"/orgs/api_keys", "api_key_id", "API key"}
+	deviceCredential = keyKind{"/orgs/device_credentials", "device_credential_id", "device credential"}
+)
+
+// KeyRecord is what the server tells about an API key or a device credential. Key is the key itself, only in the answer to
 // its creation.
 type KeyRecord struct {
 	ID              string     `json:"_id"`
@@ -32,6 +40,10 @@ type KeyRecord struct {
 	RequestsPerSecond int      `json:"requests_per_second,omitempty"`
 	ReplacesID        string   `json:"replaces_id,omitempty"`
 	ReplacedByID      string   `json:"replaced_by_id,omitempty"`
+
+	// Of a device credential: the one device that it may write for, and whether it brings devices that nobody knows yet.
+	DeviceID         string `json:"device_id,omitempty"`
+	RegistersDevices bool   `json:"registers_devices,omitempty"`
 
 	Key string `json:"key,omitempty"`
 }
@@ -63,11 +75,14 @@ type KeyLimits struct {
 	RequestsPerSecond int      `json:"requests_per_second,omitempty"`
 }
 
-// NewKey is an API key to be made.
+// NewKey is an API key, or a device credential, to be made. Limits are an API key's; DeviceID and RegistersDevices are a
+// credential's.
 type NewKey struct {
 	Name      string
 	ExpiresAt time.Time
 	KeyLimits
+	DeviceID         string
+	RegistersDevices bool
 }
 
 // instant is the form of times in requests.
@@ -77,30 +92,41 @@ const instant = "2006-01-02T15:04:05.000Z"
 // connection breaks and still makes one key. Where that one was in an answer that was lost, nobody knows its text: it is
 // revoked, and another is made.
 func (c *Client) CreateKey(ctx context.Context, wanted NewKey) (KeyRecord, error) {
-	record, err := c.createKey(ctx, wanted)
+	return c.createKey(ctx, apiKey, wanted)
+}
+
+// CreateCredential is CreateKey of a device credential.
+func (c *Client) CreateCredential(ctx context.Context, wanted NewKey) (KeyRecord, error) {
+	return c.createKey(ctx, deviceCredential, wanted)
+}
+
+func (c *Client) createKey(ctx context.Context, of keyKind, wanted NewKey) (KeyRecord, error) {
+	record, err := c.tryCreateKey(ctx, of, wanted)
 	if lost := existing(err); lost != "" {
-		if _, err := c.RevokeKey(ctx, lost); err != nil {
-			return KeyRecord{}, fmt.Errorf("an API key was made whose text was lost on the way: %w", err)
+		if _, err := c.revokeKey(ctx, of, lost); err != nil {
+			return KeyRecord{}, fmt.Errorf("a key was made whose text was lost on the way: %w", err)
 		}
-		record, err = c.createKey(ctx, wanted)
+		record, err = c.tryCreateKey(ctx, of, wanted)
 	}
 	if err != nil {
-		return KeyRecord{}, fmt.Errorf("create an API key: %w", err)
+		return KeyRecord{}, fmt.Errorf("create the %s: %w", of.what, err)
 	}
 	return record, nil
 }
 
-func (c *Client) createKey(ctx context.Context, wanted NewKey) (record KeyRecord, err error) {
+func (c *Client) tryCreateKey(ctx context.Context, of keyKind, wanted NewKey) (record KeyRecord, err error) {
 	body, err := json.Marshal(struct {
 		Name      string `json:"name"`
 		ExpiresAt string `json:"expires_at_timestamp"`
 		KeyLimits
-	}{wanted.Name, wanted.ExpiresAt.UTC().Format(instant), wanted.KeyLimits})
+		DeviceID         string `json:"device_id,omitempty"`
+		RegistersDevices bool   `json:"registers_devices,omitempty"`
+	}{wanted.Name, wanted.ExpiresAt.UTC().Format(instant), wanted.KeyLimits, wanted.DeviceID, wanted.RegistersDevices})
 	if err != nil {
 		return record, fmt.Errorf("encode a request: %w", err)
 	}
 	err = c.do(ctx, request{
-		method: http.MethodPost, path: "/orgs/api_keys/create/v1", body: body, repeatable: true,
+		method: http.MethodPost, path: of.path + "/create/v1", body: body, repeatable: true,
 		sent: map[string]string{"Content-Type": "application/json", "Idempotency-Key": rand.Text()},
 	}, &record)
 	return record, err
@@ -130,16 +156,25 @@ func (c *Client) UpdateKey(ctx context.Context, id, name string, limits KeyLimit
 
 // ListKeys returns the records of the organisation's API keys that a query asks for (search, status, sort_by), all
 // pages of them.
-func (c *Client) ListKeys(ctx context.Context, query url.Values) (records []KeyRecord, err error) {
+func (c *Client) ListKeys(ctx context.Context, query url.Values) ([]KeyRecord, error) {
+	return c.listKeys(ctx, apiKey, query)
+}
+
+// ListCredentials is ListKeys of device credentials.
+func (c *Client) ListCredentials(ctx context.Context, query url.Values) ([]KeyRecord, error) {
+	return c.listKeys(ctx, deviceCredential, query)
+}
+
+func (c *Client) listKeys(ctx context.Context, of keyKind, query url.Values) (records []KeyRecord, err error) {
 	query = maps.Clone(query)
 	if query == nil {
 		query = url.Values{}
 	}
 	for {
 		var page []KeyRecord
-		answer := request{method: http.MethodGet, path: "/orgs/api_keys/list/v1", query: query, repeatable: true, headers: http.Header{}}
+		answer := request{method: http.MethodGet, path: of.path + "/list/v1", query: query, repeatable: true, headers: http.Header{}}
 		if err := c.do(ctx, answer, &page); err != nil {
-			return nil, fmt.Errorf("list the API keys: %w", err)
+			return nil, fmt.Errorf("list the %ss: %w", of.what, err)
 		}
 		records = append(records, page...)
 		next := answer.headers.Get("Next-Cursor")
@@ -173,10 +208,19 @@ func (c *Client) KeyUsage(ctx context.Context, id string, since time.Time) ([]Ke
 
 // RevokeKey revokes an API key by its id and returns its record.
 func (c *Client) RevokeKey(ctx context.Context, id string) (KeyRecord, error) {
+	return c.revokeKey(ctx, apiKey, id)
+}
+
+// RevokeCredential is RevokeKey of a device credential.
+func (c *Client) RevokeCredential(ctx context.Context, id string) (KeyRecord, error) {
+	return c.revokeKey(ctx, deviceCredential, id)
+}
+
+func (c *Client) revokeKey(ctx context.Context, of keyKind, id string) (KeyRecord, error) {
 	var record KeyRecord
-	err := c.post(ctx, "/orgs/api_keys/revoke/v1", url.Values{"api_key_id": {id}}, struct{}{}, true, &record)
+	err := c.post(ctx, of.path+"/revoke/v1", url.Values{of.id: {id}}, struct{}{}, true, &record)
 	if err != nil {
-		return KeyRecord{}, fmt.Errorf("revoke the API key %s: %w", id, err)
+		return KeyRecord{}, fmt.Errorf("revoke the %s %s: %w", of.what, id, err)
 	}
 	return record, nil
 }
@@ -185,14 +229,23 @@ func (c *Client) RevokeKey(ctx context.Context, id string) (KeyRecord, error) {
 // key's record. The new one expires when expiresAt says, or as the server sees fit when that is zero.
 // It is not made again when the connection breaks, since the first attempt may have made one that nobody got to see.
 func (c *Client) RotateKey(ctx context.Context, id string, grace time.Duration, expiresAt time.Time) (KeyRecord, error) {
+	return c.rotateKey(ctx, apiKey, id, grace, expiresAt)
+}
+
+// RotateCredential is RotateKey of a device credential.
+func (c *Client) RotateCredential(ctx context.Context, id string, grace time.Duration, expiresAt time.Time) (KeyRecord, error) {
+	return c.rotateKey(ctx, deviceCredential, id, grace, expiresAt)
+}
+
+func (c *Client) rotateKey(ctx context.Context, of keyKind, id string, grace time.Duration, expiresAt time.Time) (KeyRecord, error) {
 	var record KeyRecord
 	body := map[string]any{"grace_seconds": int64(grace / time.Second)}
 	if !expiresAt.IsZero() {
 		body["expires_at_timestamp"] = expiresAt.UTC().Format(instant)
 	}
-	err := c.post(ctx, "/orgs/api_keys/rotate/v1", url.Values{"api_key_id": {id}}, body, false, &record)
+	err := c.post(ctx, of.path+"/rotate/v1", url.Values{of.id: {id}}, body, false, &record)
 	if err != nil {
-		return KeyRecord{}, fmt.Errorf("rotate the API key %s: %w", id, err)
+		return KeyRecord{}, fmt.Errorf("rotate the %s %s: %w", of.what, id, err)
 	}
 	return record, nil
 }

@@ -120,3 +120,14 @@ func (c *Client) EnsureSession(ctx context.Context, deviceID string, session New
 	}
 	return page.Items[0].ID, false, nil
 }
+
+// KeptFor returns how long the server keeps points after their timestamp, and 0 for ever.
+func (c *Client) KeptFor(ctx context.Context) (time.Duration, error) {
+	var answer struct {
+		Days int `json:"points_kept_for_days"`
+	}
+	if err := c.Get(ctx, "/", nil, &answer); err != nil {
+		return 0, fmt.Errorf("ask how long the server keeps points: %w", err)
+	}
+	return time.Duration(answer.Days) * 24 * time.Hour, nil
+}

@@ -46,6 +46,8 @@ type Options struct {
 	// Reasons is how many rejected rows and points with the same fault the summary shows one by one, 20 by
 	// default; the rest of them is summed up.
 	Reasons int
+	// KeptFor is how long the server keeps points; 0 means for ever, or that it does not say.
+	KeptFor time.Duration
 }
 
 // queueLength bounds the fixes that wait for a lane.
@@ -128,7 +130,7 @@ func (i *Import) read(ctx context.Context, source Source, queues []chan item) er
 			i.tally.fileFailed(fmt.Sprintf("%s: %v", source.Name, withoutPath(err)))
 		default:
 			i.tally.read()
-			if detail := implausible(&fix, time.Now()); detail != "" {
+			if detail := i.implausible(&fix, time.Now()); detail != "" {
 				i.tally.reject(source.Name, fix.Place, detail)
 				continue
 			}
@@ -143,9 +145,9 @@ func (i *Import) read(ctx context.Context, source Source, queues []chan item) er
 	return nil
 }
 
-// implausible is what any server says of a fix that it cannot take, or "". It is said here already, so that no
+// implausible is what the server says of a fix that it cannot take, or "". It is said here already, so that no
 // device and no session is made for a file of which nothing can be stored.
-func implausible(fix *trackfile.Fix, now time.Time) string {
+func (i *Import) implausible(fix *trackfile.Fix, now time.Time) string {
 	switch at := time.UnixMilli(fix.Timestamp); {
 	case math.Abs(fix.Latitude) > 90:
 		return fmt.Sprintf("the latitude %v is not from -90 to 90", fix.Latitude)
@@ -153,14 +155,16 @@ func implausible(fix *trackfile.Fix, now time.Time) string {
 		return fmt.Sprintf("the longitude %v is not from -180 to 180", fix.Longitude)
 	case at.Year() < 2000:
 		return fmt.Sprintf("the timestamp %s lies before the year 2000", at.UTC().Format(time.RFC3339))
+	case i.options.KeptFor > 0 && at.Before(now.Add(-i.options.KeptFor-mostAhead)):
+		return fmt.Sprintf("the timestamp %s lies further back than the %d days for which the server keeps points", at.UTC().Format(time.RFC3339), i.options.KeptFor/(24*time.Hour))
 	case at.After(now.Add(mostAhead)):
 		return fmt.Sprintf("the timestamp %s lies in the future", at.UTC().Format(time.RFC3339))
 	}
 	return ""
 }
 
-// mostAhead is how far ahead of this machine's clock a time may be for the server to be asked about it,
-// whose clock is the one that counts.
+// mostAhead is how far ahead of this machine's clock a time may be, or past the time that points are kept, for the server
+// to be asked about it, whose clock is the one that counts.
 const mostAhead = time.Hour
 
 // withoutPath leaves out the path that a message names already.

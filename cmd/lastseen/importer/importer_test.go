@@ -195,10 +195,11 @@ func TestAFileOfWhichNothingIsTakenLeavesNoDeviceAndNoSession(t *testing.T) {
 		"no place on Earth":   "device,ts,lat,lon\nv,1768435200,91,2\nw,1768435200,1,-180.5\n",
 		"a clock never set":   "device,ts,lat,lon\nv,946684799,1,2\n",
 		"a time yet to come":  "device,ts,lat,lon\nv,2100-01-01T00:00:00Z,1,2\n",
+		"older than is kept":  "device,ts,lat,lon\nv,2020-01-01T00:00:00Z,1,2\n",
 		"the file is refused": "%PDF-1.7\n",
 	} {
 		s := newStation()
-		sum, err := run(t, s, importer.Options{}, source("a.csv", text))
+		sum, err := run(t, s, importer.Options{KeptFor: 30 * 24 * time.Hour}, source("a.csv", text))
 		if err != nil || sum.Accepted != 0 || sum.Complete() || len(s.devices)+len(s.sessions) != 0 {
 			t.Errorf("%s: %d devices, %d sessions, summary %+v, error %v", name, len(s.devices), len(s.sessions), sum, err)
 		}

@@ -2,6 +2,7 @@ package trackfile
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 // readCSV yields the rows of a table. A first row with a number in it is data, and the columns are
 // then called 1, 2, 3 and so on.
 func (f *file) readCSV(in *bufio.Reader) error {
+	in = withLineFeeds(in)
 	comma, skipped, err := f.delimiter(in)
 	if err != nil {
 		return err
@@ -55,6 +57,12 @@ func (f *file) readCSV(in *bufio.Reader) error {
 		}
 		rows++
 		rec.place, rec.names, rec.values = Place{Line: line}, columns, withoutEmptyTail(row, len(columns))
+		if n := swallowed(row, comma, len(columns)); n > 0 {
+			if !f.reject(rec.place, fmt.Sprintf("a quote is not closed: what follows it has %d lines that look like rows", n)) {
+				return nil
+			}
+			continue
+		}
 		if !f.emitRow(&rec) {
 			return nil
 		}
@@ -74,6 +82,45 @@ func (f *file) emitRow(rec *record) bool {
 		return f.emit(rec)
 	}
 	return f.reject(rec.place, fmt.Sprintf("the row has %d columns where the first row has %d", len(rec.values), len(rec.names)))
+}
+
+// swallowed returns how many lines of one cell look like rows of the table: a quote that is not closed makes the rest of the
+// file, or all up to the next quote, the text of its cell.
+func swallowed(row []string, comma rune, columns int) (lines int) {
+	for _, cell := range row {
+		_, rest, several := strings.Cut(cell, "\n")
+		for several {
+			var line string
+			line, rest, several = strings.Cut(rest, "\n")
+			if columns > 2 && strings.Count(line, string(comma)) == columns-1 {
+				lines++
+			}
+		}
+	}
+	return lines
+}
+
+// withLineFeeds makes lines that end in a carriage return alone, as those of old spreadsheets do, end in a line feed.
+func withLineFeeds(in *bufio.Reader) *bufio.Reader {
+	start, _ := in.Peek(in.Size()) // an error shows again on the first read
+	if bytes.IndexByte(start, '\n') >= 0 || bytes.IndexByte(start, '\r') < 0 {
+		return in
+	}
+	return bufio.NewReaderSize(lineFeeds{in}, in.Size())
+}
+
+// lineFeeds reads carriage returns as line feeds.
+type lineFeeds struct{ in io.Reader }
+
+// Read implements io.Reader.
+func (l lineFeeds) Read(p []byte) (int, error) {
+	n, err := l.in.Read(p)
+	for i, c := range p[:n] {
+		if c == '\r' {
+			p[i] = '\n'
+		}
+	}
+	return n, err
 }
 
 // withoutEmptyTail leaves out what a delimiter at the end of a row adds.

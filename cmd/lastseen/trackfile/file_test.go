@@ -183,6 +183,8 @@ func TestABadRowIsReportedWithItsLineAndTheRestIsRead(t *testing.T) {
 				`line 7: the latitude (column lat) "x" is not a number`,
 				`line 8: the latitude (column lat) "1e999" is not a number`,
 			}, 2},
+		"a quote that is not closed": {"d.csv", "ts,lat,lon,note\n1768469400,1,2,\"x\n1768469401,1,2,y\n1768469402,1,2,z\n",
+			[]string{"line 2: a quote is not closed: what follows it has 2 lines that look like rows"}, 0},
 		"NDJSON": {"d.ndjson", "{\"ts\":1,\"lat\":1,\"lon\":2}\n{\"ts\":1\n[1]\n{\"ts\":99999999999999999999,\"lat\":1,\"lon\":2}\n{\"ts\":1,\"lat\":1,\"lon\":2}\n",
 			[]string{
 				"line 2: the line is not a JSON object: unexpected end of JSON input",

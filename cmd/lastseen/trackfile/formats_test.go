@@ -163,6 +163,8 @@ func TestTablesAreReadAsTheyAreMeant(t *testing.T) {
 		"date and time in two columns":      {"date,time,lat,lon\n2026-01-15,09:30:00,50.1,8.1\n", trackfile.Options{TimeZone: time.UTC}},
 		"hemispheres":                       {"time,lat,lon\n2026-01-15T09:30:00Z,50.1N,8.1 E\n", trackfile.Options{}},
 		"a delimiter at the end of the row": {"time,lat,lon\n2026-01-15T09:30:00Z,50.1,8.1,\n", trackfile.Options{}},
+		"carriage returns alone":            {"time,lat,lon\r2026-01-15T09:30:00Z,50.1,8.1\r", trackfile.Options{}},
+		"a text of several lines":           {"time,lat,lon,note\n2026-01-15T09:30:00Z,50.1,8.1,\"a\nb, c\n\"\n", trackfile.Options{}},
 		"UTF-16":                            {"\xff\xfe" + utf16le("time\tlat\tlon\n2026-01-15T09:30:00Z\t50.1\t8.1\n"), trackfile.Options{}},
 		"UTF-16 without a mark":             {utf16le("time\tlat\tlon\n2026-01-15T09:30:00Z\t50.1\t8.1\n"), trackfile.Options{}},
 		"a leap second":                     {"time,lat,lon\n2026-01-14T23:59:60Z,50.1,8.1\n", trackfile.Options{}},
@@ -218,5 +220,36 @@ func TestNamesComeOutOfEveryCharacterSet(t *testing.T) {
 	}
 	if err := trackfile.CheckEncoding("klingon"); err == nil {
 		t.Error("an unknown encoding was taken")
+	}
+}
+
+// TestAPositionBeforeAPauseKeepsItsDay: a recording that pauses, for half a day or for weeks, names the date of what follows
+// only, in the first sentence of an epoch or in the last.
+func TestAPositionBeforeAPauseKeepsItsDay(t *testing.T) {
+	t.Parallel()
+	for _, dateFirst := range []bool{true, false} {
+		var text strings.Builder
+		var want []string
+		for _, at := range []time.Time{
+			time.Date(2026, 5, 1, 8, 0, 0, 0, time.UTC), time.Date(2026, 5, 1, 21, 0, 0, 0, time.UTC), time.Date(2026, 5, 20, 7, 0, 0, 0, time.UTC),
+		} {
+			epoch := []string{
+				sentence("GPRMC," + at.Format("150405.00") + ",A,4807.038,N,01131.000,E,022.4,084.4," + at.Format("020106") + ",,,A"),
+				sentence("GPGGA," + at.Format("150405.00") + ",4807.038,N,01131.000,E,1,08,0.9,545.4,M,46.9,M,,"),
+			}
+			if !dateFirst {
+				slices.Reverse(epoch)
+			}
+			text.WriteString(strings.Join(epoch, ""))
+			want = append(want, at.Format(time.DateTime))
+		}
+		fixes, rows, err := readAll(text.String(), "log.nmea", trackfile.Options{})
+		var got []string
+		for _, f := range fixes {
+			got = append(got, time.UnixMilli(f.Timestamp).UTC().Format(time.DateTime))
+		}
+		if err != nil || len(rows) > 0 || !slices.Equal(got, want) {
+			t.Errorf("the date first %v: read at %v, want %v; %q, %v", dateFirst, got, want, rows, err)
+		}
 	}
 }

@@ -86,7 +86,7 @@ func (r *nmeaReader) sentence(place Place, text string) bool {
 		}
 	case nmea.ZDA:
 		if s.Day > 0 {
-			r.date, r.dateAt = fmt.Sprintf("%04d-%02d-%02d", s.Year, s.Month, s.Day), s.Fields[0]
+			return r.dated(fmt.Sprintf("%04d-%02d-%02d", s.Year, s.Month, s.Day), s.Fields[0])
 		}
 	}
 	return true
@@ -99,7 +99,9 @@ func (r *nmeaReader) rmc(place Place, s *nmea.RMC) bool {
 		if s.Date.YY >= 80 { // GPS began in 1980
 			century = 1900
 		}
-		r.date, r.dateAt = fmt.Sprintf("%04d-%02d-%02d", century+s.Date.YY, s.Date.MM, s.Date.DD), s.Fields[0]
+		if !r.dated(fmt.Sprintf("%04d-%02d-%02d", century+s.Date.YY, s.Date.MM, s.Date.DD), s.Fields[0]) {
+			return false
+		}
 	}
 	if s.Validity != nmea.ValidRMC {
 		return true
@@ -114,6 +116,16 @@ func (r *nmeaReader) rmc(place Place, s *nmea.RMC) bool {
 	if s.Fields[7] != "" {
 		r.epoch.rec.add("heading", number(s.Course))
 	}
+	return true
+}
+
+// dated takes in a date that holds at a time of day. The epoch before, which may lie days back, keeps the one that was known
+// then, unless there was none.
+func (r *nmeaReader) dated(date, at string) bool {
+	if r.date != "" && r.epoch.timeOfDay != at && !r.flush() {
+		return false
+	}
+	r.date, r.dateAt = date, at
 	return true
 }
 

@@ -83,6 +83,11 @@ FIRST ?= 1
 simulate:
 	SEEDS=$(SEEDS) FIRST=$(FIRST) go test ./server/cluster/replica -run '^TestThePromisesHoldUnderRandomFaults$$' -count=1 -v -timeout 10h
 
+## test-doctor: lastseen doctor on an engine and on a server, running, stopped and with troubles that are really made
+.PHONY: test-doctor
+test-doctor: engine
+	LASTSEEN_TEST_DOCTOR=1 go test ./cmd/lastseen -run '^TestDoctor' -count=1
+
 ## screenshots: take the pictures of the console in docs/screenshots anew, with Chromium
 .PHONY: screenshots
 screenshots: engine

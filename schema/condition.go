@@ -34,7 +34,7 @@ type Condition struct {
 
 // Gap is something about a store that could not be found out.
 type Gap struct {
-	What string
+	What string // schema, disk, parts, damage or settings
 	Err  error
 }
 
@@ -52,14 +52,14 @@ func (db *DB) Examine(ctx context.Context) (Condition, error) {
 		what string
 		err  error
 	}{
-		{"the schema version", err},
-		{"the disk", db.examineDisk(ctx, &c)},
-		{"the parts of tables", db.examineParts(ctx, &c)},
-		{"damaged parts", db.examineDamage(ctx, &c)},
-		{"the settings of tables", db.examineSettings(ctx, &c)},
+		{"schema", err},
+		{"disk", db.examineDisk(ctx, &c)},
+		{"parts", db.examineParts(ctx, &c)},
+		{"damage", db.examineDamage(ctx, &c)},
+		{"settings", db.examineSettings(ctx, &c)},
 	} {
 		if look.err != nil {
-			c.Gaps = append(c.Gaps, Gap{look.what, withoutAddress(look.err)})
+			c.Gaps = append(c.Gaps, Gap{look.what, reason(withoutAddress(look.err))})
 		}
 	}
 	return c, nil
@@ -95,8 +95,15 @@ func (db *DB) examineParts(ctx context.Context, c *Condition) error {
 	if err != nil {
 		return err
 	}
-	return db.conn.QueryRow(ctx, "SELECT toUInt64(max(toUInt64OrZero(value))) FROM system.merge_tree_settings WHERE name = 'parts_to_delay_insert'").Scan(&c.PartsLimit)
+	err = db.conn.QueryRow(ctx, "SELECT toUInt64(max(toUInt64OrZero(value))) FROM system.merge_tree_settings WHERE name = 'parts_to_delay_insert'").Scan(&c.PartsLimit)
+	if hasCode(err, accessDenied) {
+		c.PartsLimit, err = usualPartsLimit, nil
+	}
+	return err
 }
+
+// usualPartsLimit is ClickHouse's own parts_to_delay_insert.
+const usualPartsLimit = 1000
 
 func (db *DB) examineDamage(ctx context.Context, c *Condition) (err error) {
 	c.Damaged, err = db.DetachedParts(ctx)
@@ -167,7 +174,7 @@ func (db *DB) MissingRights(ctx context.Context) (missing []string, err error) {
 		right = strings.ReplaceAll(right, "{database}", db.database)
 		var has uint8
 		if err := db.conn.QueryRow(ctx, "CHECK GRANT "+right).Scan(&has); err != nil {
-			return nil, fmt.Errorf("%w: %w", errNoCheckGrant, withoutAddress(err))
+			return nil, fmt.Errorf("%w: %w", errNoCheckGrant, reason(withoutAddress(err)))
 		}
 		if has == 0 {
 			missing = append(missing, right)

@@ -20,6 +20,17 @@ func (db *SessionTable) FindSession(ctx context.Context, ownerOrgID string, id I
 	return session, found, err
 }
 
+// CountRegistered returns about how many devices and sessions there are, and seldom fewer than there are: rows that are still to
+// be merged count.
+func (db *DB) CountRegistered(ctx context.Context) (devices, sessions int, err error) {
+	var counted [2]uint64
+	row := db.SessionTable.conn.QueryRow(ctx, "SELECT (SELECT count() FROM devices), (SELECT count() FROM sessions)")
+	if err := row.Scan(&counted[0], &counted[1]); err != nil {
+		return 0, 0, fmt.Errorf("count the devices and the sessions: %w", err)
+	}
+	return int(counted[0]), int(counted[1]), nil
+}
+
 // EachSession calls each for every session, in no particular order. It decodes columns, so that a million
 // sessions take about a second. The session is each's to keep.
 func (db *SessionTable) EachSession(ctx context.Context, each func(Session)) error {

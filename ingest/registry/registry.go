@@ -109,8 +109,13 @@ func New(db *schema.DB, watcher Watcher, quotas Quotas, now func() time.Time) *R
 func (r *Registry) Load(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	createdAt := make(map[*device]int64)
-	err := r.db.EachDeviceOwner(ctx, func(d schema.DeviceOwner) {
+	devices, sessions, err := r.db.CountRegistered(ctx)
+	if err != nil {
+		return schema.Failure(err)
+	}
+	r.known.reserve(devices, sessions)
+	createdAt := make(map[*device]int64, devices)
+	err = r.db.EachDeviceOwner(ctx, func(d schema.DeviceOwner) {
 		added := r.addDevice(d.ID, d.OrgID, d.MACAddress)
 		// Two rows with one address can only come of a registration whose outcome was unknown:
 		// the older is the one that was acknowledged.
@@ -124,6 +129,7 @@ func (r *Registry) Load(ctx context.Context) error {
 		return schema.Failure(err)
 	}
 	clear(createdAt)
+	told := startTeller(r.watcher)
 	err = r.db.EachSession(ctx, func(s schema.Session) {
 		d := r.known.device(s.DeviceID)
 		if d == nil {
@@ -137,8 +143,9 @@ func (r *Registry) Load(ctx context.Context) error {
 		if made := s.CreatedAt.UnixMilli(); d.current == nil || succeeds(added, made, d.current, createdAt[d]) {
 			d.current, createdAt[d] = added, made
 		}
-		r.watcher.PutSession(s)
+		told.tell(s)
 	})
+	told.finish()
 	if err != nil {
 		return schema.Failure(err)
 	}

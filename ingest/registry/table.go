@@ -56,6 +56,12 @@ func (t *table[T]) put(e *T, is func(*T) bool, hashOf func(*T) uint64) {
 	t.tags[at], t.slots[at] = tagOf(hash), e
 }
 
+// reserve makes room in an empty table for so many entries and an eighth more, so that it need not grow soon.
+func (t *table[T]) reserve(entries int) {
+	slots := max(leastSlots, (entries+entries/8)/17*20)
+	t.tags, t.slots = make([]uint8, slots), make([]*T, slots)
+}
+
 // grow makes room for half as many again.
 func (t *table[T]) grow(hashOf func(*T) uint64) {
 	before := t.slots
@@ -77,6 +83,13 @@ type known struct {
 	devices  table[device]
 	byMAC    table[device] // by identity
 	sessions table[session]
+}
+
+// reserve makes room for what is about to be known.
+func (k *known) reserve(devices, sessions int) {
+	k.devices.reserve(devices)
+	k.byMAC.reserve(devices)
+	k.sessions.reserve(sessions)
 }
 
 func (k *known) hashOfID(id schema.ID) uint64 { return maphash.Bytes(k.seed, id[:]) }

@@ -4,10 +4,13 @@ import (
 	"io"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 
 	"lastseen/query/history"
+	"lastseen/query/history/format"
+	"lastseen/query/latest"
 	"lastseen/query/querytest"
 	"lastseen/schema"
 	"lastseen/schema/schematest"
@@ -136,4 +139,52 @@ func BenchmarkSuspend(b *testing.B) {
 			}))
 		})
 	}
+}
+
+// BenchmarkFeed pulls a day of 2,000,000 points of 2,000 sessions by their arrival in two pages, out of one merged part.
+func BenchmarkFeed(b *testing.B) {
+	const sessions, each = 2000, 1000
+	db := schematest.Open(b)
+	table := latest.New(db, time.Now)
+	random := rand.New(rand.NewPCG(1, 1))
+	var all []schema.Session
+	for range sessions {
+		all = append(all, querytest.NewSession())
+		table.PutSession(all[len(all)-1])
+	}
+	points := make([]schema.OwnedPoint, 0, sessions*100)
+	for k := range each {
+		for i := range all {
+			p := querytest.At(all[i].ID, int64(k)*86)
+			p.Latitude, p.Longitude = p.Latitude+random.Int32N(300), p.Longitude+random.Int32N(300)
+			p.ReceivedAt += random.Int64N(400)
+			p.Speed, p.Heading, p.Accuracy, p.Temperature = uint16(random.UintN(3000)), uint16(random.UintN(3600)), random.Uint32N(200), float32(random.IntN(400))/10
+			points = append(points, p)
+		}
+		if len(points) == cap(points) {
+			querytest.Insert(b, db, points...)
+			points = points[:0]
+		}
+	}
+	schematest.ExecLocal(b, db, "OPTIMIZE TABLE %s FINAL", "session_by_device_data_points")
+	h := history.New(db, table, history.Options{Watermark: new(writing), Folder: b.TempDir()})
+	for b.Loop() {
+		request := fleetFeed(schema.Owned)
+		request.Limit, request.Format = 1_000_000, format.NDJSON
+		for {
+			stream, err := h.Open(b.Context(), request)
+			if err != nil {
+				b.Fatal(err)
+			}
+			written, err := writeTo(stream, io.Discard)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if written == 0 {
+				break
+			}
+			request.Cursor = stream.NextCursor()
+		}
+	}
+	b.ReportMetric(sessions*each*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mrows/s")
 }

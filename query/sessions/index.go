@@ -89,10 +89,13 @@ func (x *Index) refresh(f *fleet) {
 	x.see(f, x.newest.Moved(f.orgID))
 }
 
+// seenAtOnce is of how many sessions it is asked at a time when they were last seen.
+const seenAtOnce = 256
+
 // see takes over when some of a fleet's sessions were last seen. The caller holds the fleet's seeing.
 func (x *Index) see(f *fleet, spots []uint32) {
-	var at [256]int64
-	for some := range slices.Chunk(spots, len(at)) {
+	at := make([]int64, min(len(spots), seenAtOnce)) // no more than that, since nearly always it is one
+	for some := range slices.Chunk(spots, seenAtOnce) {
 		x.newest.SeenAt(some, at[:len(some)])
 		for i, spot := range some {
 			if number, known := x.rowAt(spot); known { // or it is about to be added, with when it was last seen

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
@@ -18,6 +19,10 @@ func (e *examination) examineService(ctx context.Context) {
 	began := time.Now()
 	status, _, header, err := e.get(ctx, strings.TrimRight(e.Server, "/")+"/healthz", e.examineCertificate)
 	asked := time.Since(began)
+	if untrusted, is := errors.AsType[*tls.CertificateVerificationError](err); is {
+		e.add(Fail, "certificate", "Renew it, or have this machine trust its authority (SSL_CERT_FILE).", "the certificate of the service at %s is not accepted: %v", e.Server, untrusted.Err)
+		return
+	}
 	if err != nil {
 		e.add(Fail, "service", "Start it (lastseen serve), or name its address with --server.", "nothing answers at %s: %v", e.Server, err)
 		return

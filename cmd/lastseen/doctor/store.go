@@ -101,7 +101,7 @@ func (e *examination) judgeStore(c *schema.Condition) {
 		e.judgePromises(c)
 	}
 	for _, gap := range c.Gaps {
-		e.add(Warn, gap.What, "Grant the ClickHouse user SELECT on what it names, to know.", "it could not be found out: %v", gap.Err)
+		e.add(Warn, gap.What, "Grant the ClickHouse user what it names, to know.", "it could not be found out: %v", gap.Err)
 	}
 }
 

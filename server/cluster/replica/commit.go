@@ -95,7 +95,7 @@ func (c *core) recover() {
 	}
 }
 
-// recovered is the end of State.Recover. What it found is the first that is put in this reign.
+// recovered is the end of State.Recover. What it found is the first that is put in this reign, in as many PUTs as it takes.
 func (c *core) recovered(e recovered) {
 	l := c.lead
 	if l == nil || e.term != c.view.Term || l.recovered {
@@ -106,8 +106,11 @@ func (c *core) recovered(e recovered) {
 		c.enter()
 	}
 	c.note("has recovered: %d changes for all", len(e.changes))
-	l.waiting = append([]proposed{{term: e.term, changes: e.changes}}, l.waiting...)
-	l.bytes += sizeOf(e.changes)
+	l.bytes = sizeOf(e.changes)
+	l.waiting = []proposed{{term: e.term}} // one at least, with which all that is pending is opened
+	for _, change := range e.changes {
+		l.waiting = append(l.waiting, proposed{term: e.term, changes: []Change{change}})
+	}
 	c.advance()
 }
 
@@ -119,7 +122,7 @@ func (c *core) putNext() {
 	for size := 0; len(l.waiting) > 0; l.waiting = l.waiting[1:] {
 		next := l.waiting[0]
 		own := sizeOf(next.changes)
-		if size > 0 && size+own > maxPut {
+		if size > 0 && size+own > c.maxPut {
 			break
 		}
 		size += own
@@ -191,7 +194,12 @@ func (c *core) commit() bool {
 		return false // the tick tries again
 	}
 	done := l.put
-	l.put, l.open, l.doneAt = nil, true, c.now
+	l.put, l.doneAt = nil, c.now
+	if l.open = l.open || len(l.waiting) == 0; !l.open && c.broken.keeps(openAtOnce) {
+		// More follows of what was recovered. With its last part all is opened, what was pending in the reign before too.
+		c.state.Apply(done.Sequence, done.Changes, true)
+		return true
+	}
 	c.state.Apply(done.Sequence, done.Changes, false)
 	c.opened = done.Sequence
 	c.state.Open(done.Sequence)

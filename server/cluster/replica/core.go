@@ -15,6 +15,7 @@ type core struct {
 	state   State
 	random  *rand.Rand
 	broken  broken
+	maxPut  int // maxPut, in the service
 
 	now     Instant // of the step that runs: may have passed a while ago, but nothing it is compared with is later
 	born    Instant
@@ -38,7 +39,7 @@ type core struct {
 }
 
 func newCore(self Member, cluster string, timing Timing, state State, random *rand.Rand, now Instant) *core {
-	c := &core{self: self, cluster: cluster, timing: timing, state: state, random: random, now: now, born: now, ticked: now}
+	c := &core{self: self, cluster: cluster, timing: timing, state: state, random: random, maxPut: maxPut, now: now, born: now, ticked: now}
 	c.out = &outside{silent: now}
 	return c
 }

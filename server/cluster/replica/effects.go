@@ -69,7 +69,7 @@ func (r *recovery) begin(ctx context.Context, n *Node, e recoverState) {
 				return
 			}
 			n.log.Warn("the node leads but could not read the store yet; trying again", "term", e.term, "error", err)
-			pause(ctx, n.options.Timing.Beat)
+			pause(ctx, n.options.Timing.Look)
 		}
 	})
 }

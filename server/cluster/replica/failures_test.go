@@ -42,11 +42,11 @@ var failures = []failure{
 	{"the leader is stopped", func(_ *world, leader *machine, _ []*machine) []*machine {
 		leader.pause(20 * time.Second)
 		return []*machine{leader}
-	}, 50 * time.Millisecond, 9 * time.Second},
+	}, 50 * time.Millisecond, 7500 * time.Millisecond},
 	{"the leader is cut off", func(w *world, leader *machine, _ []*machine) []*machine {
 		w.isolate(leader.index, 20*time.Second)
 		return []*machine{leader}
-	}, 50 * time.Millisecond, 9 * time.Second},
+	}, 50 * time.Millisecond, 7500 * time.Millisecond},
 	{"both followers are killed", func(_ *world, _ *machine, followers []*machine) []*machine {
 		followers[0].crash()
 		followers[1].crash()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -232,6 +233,25 @@ func TestWhenTheLeaderDiesAnotherTakesOver(t *testing.T) {
 		}
 		if err := o.node("a").Propose(t.Context(), 1, Change{}); err == nil {
 			t.Error("a closed node commits")
+		}
+	})
+}
+
+func TestWhatIsRecoveredMayBeMuch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o, lists := open(t, 3)
+		for i := range 30 {
+			lists["a"].store.Store(fmt.Sprint(i)+strings.Repeat("x", maxPut/10), true)
+		}
+		o.node("a").Close()
+		o.commit(t, "after", lists["b"].store)
+		for i := range 30 {
+			for _, id := range []string{"b", "c"} {
+				if text := fmt.Sprint(i) + strings.Repeat("x", maxPut/10); !lists[id].shows(text) {
+					t.Errorf("%s does not show text %d, which the store has", id, i)
+				}
+			}
 		}
 	})
 }

@@ -48,6 +48,8 @@ const (
 	joinRecovered
 	// recoverFirst: who takes over commits nothing before what the store has was brought to all.
 	recoverFirst
+	// openAtOnce: what a new leader recovered is opened when everybody has all of it, not part by part.
+	openAtOnce
 	// fromSending: a right counts from the sending of what it is a right by, not from the receiving of the answer.
 	fromSending
 	// newLeaderNewRight: a right from one leader does not go on under another one.

@@ -52,6 +52,7 @@ var mutations = []mutation{
 	{name: "joinLeft", breaks: off(joinLeft), schedule: anOldJoin},
 	{name: "joinRecovered", breaks: off(joinRecovered), seeds: 20},
 	{name: "recoverFirst", breaks: off(recoverFirst), seeds: 10},
+	{name: "openAtOnce", breaks: off(openAtOnce), schedule: aHalfRecovery},
 	{name: "fromSending", breaks: off(fromSending), seeds: 20},
 	{name: "cachesCleared", breaks: off(cachesCleared), beside: func(o *simulation) { o.unnamed = true }, seeds: 20},
 

@@ -118,6 +118,25 @@ func aDeafSuccessor(w *world) {
 	})
 }
 
+// aHalfRecovery: the leader dies with a PUT that the first follower has and the second has not; that one gets only the first part of
+// what the first one recovers.
+func aHalfRecovery() simulation {
+	var second, deaf *machine
+	return simulation{
+		meddle: func(w *world, from, to *machine, m message, _ letter) bool {
+			p, is := m.(*put)
+			if is && deaf == nil && to == second && decodeFact(p.Changes[0]).of == simulatedSessions-1 { // which is recovered last
+				deaf = second
+				w.at(40*time.Millisecond, from.crash)
+			}
+			return is && to == deaf && (p.Sequence>>sequenceBits == 1 || p.Sequence&(1<<sequenceBits-1) > 1)
+		},
+		script: func(w *world) {
+			w.settled(func(_ *machine, followers []*machine) { second = followers[1] })
+		},
+	}
+}
+
 // aReplacedLeader: a follower is cut off and removed, the leader dies, and its next process is back as soon as the other
 // follower has taken over: the dead one need not be waited for any more, the removed one must be.
 func aReplacedLeader(w *world) {

@@ -43,11 +43,12 @@ func (w *world) startClients() {
 	w.at(0, w.probe)
 }
 
-// aLeader is a process that takes itself for the leader, one of several by chance; nil if there is none.
+// aLeader is a process that takes itself for the leader, one of several by chance; nil if there is none. In a perfect world
+// nobody asks one that is stopped.
 func (w *world) aLeader() *process {
 	var leaders []*process
 	for _, m := range w.machines {
-		if m.leads() {
+		if m.leads() && !(w.options.perfect && w.now < m.paused) {
 			leaders = append(leaders, m.process)
 		}
 	}

@@ -48,7 +48,7 @@ func (m *machine) start() {
 	p.state = newReplicated(w, p)
 	self := Member{ID: m.id, Incarnation: uint64(m.index+1)<<32 + m.starts, Addr: m.id + ":1"}
 	p.core = newCore(self, "key", w.options.timing, p.state, rand.New(rand.NewPCG(w.random.Uint64(), 1)), m.clock())
-	p.core.broken = w.options.broken
+	p.core.broken, p.core.maxPut = w.options.broken, 8 // bytes: two facts
 	m.process = p
 	w.trace("%s starts", m.id)
 	p.later(time.Microsecond, p.tick)

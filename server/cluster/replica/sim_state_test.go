@@ -123,13 +123,13 @@ func (r *replicated) waits(session int) bool {
 // missing are the stored facts that others may not have, and those that are pending.
 func (r *replicated) missing(stored []fact) []fact {
 	var missing []fact
-	for _, b := range r.pending {
-		missing = append(missing, b.facts...)
-	}
 	for _, f := range stored {
 		if f.kind != aPoint || f.value > r.values[f.of] {
 			missing = append(missing, f)
 		}
+	}
+	for _, b := range r.pending {
+		missing = append(missing, b.facts...)
 	}
 	return missing
 }

@@ -193,11 +193,14 @@ func TestDeviceCredentialsAreMadeInABrowser(t *testing.T) {
 	for id, complaint := range map[string]string{
 		strings.Repeat("f", 24): "Give the id of a device",
 		strings.Repeat("0", 24): "Send an id", // which would mean any device
-		"roof":                  "Send an id",
+		"roof":                  "No device of this organisation",
 	} {
 		p.do(chromedp.SetValue(chromedp.CSS("dialog input[name=device_id]"), id), press("Add credential"), says("dialog .field-error", complaint))
 	}
-	p.do(chromedp.SetValue(chromedp.CSS("dialog input[name=device_id]"), device), press("Add credential"), see(".secret-text"))
+	// People know the address of a device, and find it while they type.
+	p.do(step(chromedp.Evaluate[chromedp.Void](`document.querySelector("dialog input[name=device_id]").value = ""`)), fill("dialog input[name=device_id]", "0B:01"),
+		untilTrue(`document.querySelector("dialog datalist option")?.value === "00:00:00:00:0b:01"`),
+		chromedp.SetValue(chromedp.CSS("dialog input[name=device_id]"), "00:00:00:00:0B:01"), press("Add credential"), see(".secret-text"))
 	credential := p.text(".secret-text")
 	p.do(says(".arrival", "Waiting for the first point"))
 	s.post(pathIngest, credential, point(session, 1), 200, header{"Content-Type", "application/x-ndjson"})

@@ -72,7 +72,8 @@ func TestScreenshots(t *testing.T) {
 	take("key-shown-once", press("Add new key"), fill("dialog input[name=name]", "Route planner"), press("Add key"), see(".secret-text"))
 	take("revoke-key", list, press("Revoke Dispatch board, production"), see("dialog"))
 	take("set-up-app", anew(settings+"/device-credentials"), see("tbody tr"), press("Add new credential"), fill("dialog input[name=name]", "Ana's phone"),
-		click("dialog input[name=registers_devices]"), press("Add credential"), see("svg.qr"))
+		click("dialog input[name=registers_devices]"), press("Add credential"), see("svg.qr"),
+		step(chromedp.Evaluate[chromedp.Void](`document.querySelector(".setup").scrollIntoView()`)))
 	take("operator", anew(p.base+"/console/#/org_north_couriers/settings"), see(".notice"))
 	p.do(looks("dark", 1280, 800))
 	take("api-keys-dark", list)

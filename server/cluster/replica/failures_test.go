@@ -77,6 +77,9 @@ var failures = []failure{
 // TestWhatAFailureCosts measures the table of docs/nodes.md, by the service's own times.
 func TestWhatAFailureCosts(t *testing.T) {
 	t.Parallel()
+	if raced {
+		t.Skip("simulations are run without the race detector")
+	}
 	var table strings.Builder
 	for _, f := range failures {
 		var polls, acks time.Duration

@@ -70,6 +70,9 @@ var secondLines = map[rule]string{
 
 func TestEachRuleIsNeeded(t *testing.T) {
 	t.Parallel()
+	if raced {
+		t.Skip("simulations are run without the race detector")
+	}
 	shown := broken(0)
 	for _, m := range mutations {
 		o := simulation{}

@@ -79,12 +79,18 @@ func TestThePromisesHoldUnderRandomFaults(t *testing.T) {
 		{nodes: 5, lasts: time.Minute, faults: 1.5},
 	} {
 		first, seeds := seedsOf(6)
+		if raced {
+			seeds = 1
+		}
 		began := time.Now()
 		broke, all := simulate(o, first, seeds)
 		t.Logf("%d nodes, %d seeds of %s in %.1f s: %+v; served %.1f %% of polls, nobody served for %.1f %% of the time", o.nodes, seeds, o.lasts, time.Since(began).Seconds(), all,
 			100*float64(all.polls)/float64(all.polls+all.refused), 100*all.unserved.Seconds()/(float64(seeds)*o.lasts.Seconds()))
 		if broke != nil {
 			t.Fatalf("seed %d of %d nodes: %s", broke.options.seed, o.nodes, broke.bad)
+		}
+		if raced {
+			continue
 		}
 		if all.acknowledged == 0 || all.polls == 0 || all.revoked == 0 || all.takeovers == 0 || all.joined == 0 || all.removed == 0 {
 			t.Errorf("too little happened: %+v", all)

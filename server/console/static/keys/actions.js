@@ -2,8 +2,9 @@
 
 import { ApiError, call } from "../api.js";
 import { el, uniqueId } from "../dom.js";
-import { invalidForm, openForm, setFieldError } from "../dialog.js";
+import { invalidForm, openForm } from "../dialog.js";
 import { expiryField } from "./expiry.js";
+import { deviceField, registersField, textField } from "./fields.js";
 import { limitFields } from "./limits.js";
 import { openSecret } from "./secret.js";
 import { usageBars, usageOf, usageSentence } from "./usage.js";
@@ -14,9 +15,7 @@ const longestName = 100;
 export function openCreate(kind, changed) {
   const name = textField({ label: "Name", field: "name", placeholder: kind.namePlaceholder, autofocus: true, maxlength: longestName,
     hint: `What uses the ${kind.short}, so that people know what stops when it is revoked.` });
-  const device = kind.bindsToDevice
-    ? textField({ label: ["Device id ", el("span", { class: "optional" }, "(optional)")], field: "device_id", hint: "With it, the credential can write points for this device only.", mono: true })
-    : null;
+  const device = kind.bindsToDevice ? deviceField() : null;
   const registers = kind.bindsToDevice ? registersField(device) : null;
   const expiry = expiryField();
   const limits = kind.hasLimits ? limitFields() : null;
@@ -32,7 +31,7 @@ export function openCreate(kind, changed) {
         name.showError("Give it a name.");
         throw invalidForm;
       }
-      if (device?.value()) body.device_id = device.value();
+      if (device?.value()) body.device_id = await device.find();
       if (registers?.value()) body.registers_devices = true;
       body.expires_at_timestamp = expiry.read();
       Object.assign(body, limits?.read());
@@ -157,38 +156,6 @@ function afterFailure(error, kind, changed, done = "made") {
 
 function prefixCode(record) {
   return el("code", {}, `${record.prefix}…`);
-}
-
-/** textField makes a labelled text field with a hint and an error line. */
-function textField({ label, field, hint, placeholder, autofocus = false, maxlength, mono = false, value }) {
-  const id = uniqueId(field);
-  const input = el("input", {
-    class: `input ${mono ? "mono" : ""}`, id, name: field, type: "text", placeholder, value, autofocus, maxlength, autocomplete: "off", spellcheck: "false",
-    "aria-describedby": `${id}-hint ${id}-error`,
-  });
-  const error = el("p", { class: "field-error", id: `${id}-error`, hidden: true });
-  input.addEventListener("input", () => {
-    error.hidden = true;
-    input.removeAttribute("aria-invalid");
-  });
-  return {
-    element: el("div", { class: "field" }, el("label", { for: id }, label), input, el("p", { class: "hint", id: `${id}-hint` }, hint), error),
-    value: () => input.value.trim(),
-    onInput: (listener) => input.addEventListener("input", listener),
-    showError: (sentence) => setFieldError(input, error, sentence),
-  };
-}
-
-/** registersField asks whether devices that nobody knows may come with a credential, which one for a single device never brings. */
-function registersField(device) {
-  const id = uniqueId("registers");
-  const box = el("input", { type: "checkbox", id, name: "registers_devices", "aria-describedby": `${id}-hint` });
-  device.onInput(() => { box.disabled = device.value() !== ""; });
-  return {
-    element: el("div", { class: "field" }, el("label", { class: "check" }, box, "Register devices that are not known yet"),
-      el("p", { class: "hint", id: `${id}-hint` }, "For phones: the first position of a device that nobody knows registers it and begins its session.")),
-    value: () => box.checked && !box.disabled,
-  };
 }
 
 /** showFieldErrors shows each sentence beside the field that it is about. It returns whether there was one. */

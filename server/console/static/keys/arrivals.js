@@ -13,9 +13,10 @@ export function arrivalLine(kind, id, { signal, arrived = () => {} }) {
   const line = el("p", { class: "arrival", role: "status" }, el("span", { class: "pulse", "aria-hidden": "true" }), text);
   let known = null;
   let askedAt = 0;
+  let lost = false;
   const say = () => {
-    if (!known) return;
-    const [state, words] = sentence(known, Date.now());
+    if (!known && !lost) return;
+    const [state, words] = lost ? ["", "What arrives cannot be told at the moment; it is asked again."] : sentence(known, Date.now());
     line.dataset.state = state;
     if (text.textContent !== words) text.textContent = words;
   };
@@ -26,8 +27,9 @@ export function arrivalLine(kind, id, { signal, arrived = () => {} }) {
       const before = known?.points;
       known = await call("GET", `${kind.path}/arrivals/v1`, { query: { [kind.idParameter]: id }, signal });
       if (known.points > 0 && !before) arrived();
+      lost = false;
     } catch {
-      // It is asked again; who is signed out is told so by the page.
+      lost = true; // who is signed out is told so by the page
     }
   };
   const timer = setInterval(async () => {

@@ -38,8 +38,8 @@ export function setupSection(kind, record, { key, signal, taken = () => {} }) {
   signal.addEventListener("abort", () => card.replaceChildren()); // what was shown once goes
   show();
   return el("section", { class: "setup", "aria-label": "Set an app up" },
-    el("div", { class: "field" }, el("label", { for: ids.app }, "Set up"), select), ...reach(), nameField, card,
-    arrivalLine(kind, record._id, { signal, arrived: taken }));
+    el("div", { class: "field" }, el("label", { for: ids.app }, "Set up"), select), ...reach(), nameField,
+    arrivalLine(kind, record._id, { signal, arrived: taken }), card);
 }
 
 /** openSetup shows it in a dialog of its own, for a credential whose text is not known any more. */

@@ -77,6 +77,13 @@ test-feed: engine
 	for layout in server cluster; do \
 	  LASTSEEN_TEST_FEED=1 LASTSEEN_TEST_LAYOUT=$$layout go test $(END_TO_END) -count=1 -run '^TestAConsumerOfTheFeed' || exit 1; done
 
+## test-backup: backups and restores, under load and with kill -9, in folders and in S3, embedded and on a server
+.PHONY: test-backup
+test-backup: engine
+	for layout in embedded server; do \
+	  LASTSEEN_TEST_BACKUP=1 LASTSEEN_TEST_LAYOUT=$$layout go test ./schema/backup $(END_TO_END) -count=1 -timeout 10m \
+	    -run 'Backup|Backed|Restore|IssuersKey' || exit 1; done
+
 ## cycles-server: kill -9 of the service, of its ClickHouse server and of both, CYCLES times (default 102), under ingest
 .PHONY: cycles-server
 CYCLES ?= 102

@@ -13,7 +13,7 @@ import (
 
 // backupOrder is in which order the tables are backed up, each set by a statement of its own: what says something of rows of
 // another table comes before it, so that while the service writes on, a backup never has a checkpoint of a point, or a point of
-// a session, without the row that it is about, nor a count of keys without what it counts. Of the other tables of keys each start
+// a session, without the row that it is about, and never fewer rows of keys than are counted. Of the keys' other tables each start
 // mends what is behind in one of them.
 var backupOrder = [][]table{
 	{lastSeenTable, apiKeyCountsTable},
@@ -25,8 +25,38 @@ var backupOrder = [][]table{
 	{apiKeyIDsTable, spentTokensTable, schemaMigrationsTable},
 }
 
-// BackupSteps is how many statements make a backup, and as many places it needs.
-func BackupSteps() int { return len(backupOrder) }
+// BackupSteps returns the tables that make a backup, those of each statement, as far as they are there: of a version before this
+// one some may not be.
+func (db *DB) BackupSteps(ctx context.Context) (steps [][]string, err error) {
+	there := map[string]bool{}
+	rows, err := db.conn.Query(ctx, "SELECT name FROM system.tables WHERE database = {database:String}", clickhouse.Named("database", db.database))
+	if err != nil {
+		return nil, fmt.Errorf("look which tables there are: %w", err)
+	}
+	err = eachStruct(rows, "look which tables there are", func(r struct {
+		Name string `ch:"name"`
+	}) {
+		there[r.Name] = true
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, tables := range backupOrder {
+		var step []string
+		for _, t := range tables {
+			if there[t.name] {
+				step = append(step, t.name)
+			}
+		}
+		if len(step) > 0 {
+			steps = append(steps, step)
+		}
+	}
+	return steps, nil
+}
+
+// IsTableName reports whether a text that is not ours may be a table's name.
+func IsTableName(text string) bool { return databaseName.MatchString(text) }
 
 // Place is where ClickHouse keeps one step of a backup: a folder, or a prefix of keys in an S3 bucket.
 type Place struct {
@@ -56,12 +86,12 @@ type BackupSize struct {
 	Whole uint64 // bytes of all files, those of the base too
 }
 
-// Backup writes one step of a backup to a place where nothing is. With a base, the same step of an earlier backup, only files that
+// Backup writes the tables of one step to a place where nothing is. With a base, the same step of an earlier backup, only files that
 // are not there are written. Everything that was acknowledged before is in it.
-func (db *DB) Backup(ctx context.Context, step int, to Place, base *Place) (BackupSize, error) {
+func (db *DB) Backup(ctx context.Context, tables []string, to Place, base *Place) (BackupSize, error) {
 	var names []string
-	for _, t := range backupOrder[step] {
-		names = append(names, "TABLE "+db.database+"."+t.name)
+	for _, t := range tables {
+		names = append(names, "TABLE "+db.database+"."+t)
 	}
 	settings := ""
 	if base != nil {
@@ -70,14 +100,12 @@ func (db *DB) Backup(ctx context.Context, step int, to Place, base *Place) (Back
 	return db.runBackup(ctx, "BACKUP "+strings.Join(names, ", ")+" TO "+to.sql(), settings)
 }
 
-// Restore makes the tables of one step of a backup, which must not be there. The tables were in the database from.
-func (db *DB) Restore(ctx context.Context, step int, from Place, base *Place, database string) error {
-	if !databaseName.MatchString(database) {
-		return fmt.Errorf("the backup is of a database that is called %q, which cannot be", database)
-	}
+// Restore makes the tables of one step of a backup, which must not be there. They were in a database with another name, perhaps.
+// All names must be such as IsTableName takes.
+func (db *DB) Restore(ctx context.Context, tables []string, from Place, base *Place, database string) error {
 	var names []string
-	for _, t := range backupOrder[step] {
-		names = append(names, "TABLE "+database+"."+t.name+" AS "+db.database+"."+t.name)
+	for _, t := range tables {
+		names = append(names, "TABLE "+database+"."+t+" AS "+db.database+"."+t)
 	}
 	settings := ""
 	if base != nil {
@@ -256,27 +284,25 @@ func (db *DB) CheckBackup() error {
 	return nil
 }
 
-// CheckTables has ClickHouse hold every part of the tables against its checksums, and fails where one is damaged.
-func (db *DB) CheckTables(ctx context.Context) error {
-	for _, step := range backupOrder {
-		for _, t := range step {
-			rows, err := db.conn.Query(ctx, "CHECK TABLE "+t.name+" SETTINGS check_query_single_value_result = 0")
-			if err != nil {
-				return fmt.Errorf("check the table %s: %w", t.name, err)
+// CheckTables has ClickHouse hold every part of some tables against its checksums, and fails where one is damaged.
+func (db *DB) CheckTables(ctx context.Context, tables []string) error {
+	for _, t := range tables {
+		rows, err := db.conn.Query(ctx, "CHECK TABLE "+t+" SETTINGS check_query_single_value_result = 0")
+		if err != nil {
+			return fmt.Errorf("check the table %s: %w", t, err)
+		}
+		var damage error
+		err = eachStruct(rows, "check the table "+t, func(r struct {
+			Part    string `ch:"part_path"`
+			Passed  bool   `ch:"is_passed"`
+			Message string `ch:"message"`
+		}) {
+			if !r.Passed {
+				damage = fmt.Errorf("the part %s of the table %s is damaged: %s", r.Part, t, r.Message)
 			}
-			var damage error
-			err = eachStruct(rows, "check the table "+t.name, func(r struct {
-				Part    string `ch:"part_path"`
-				Passed  bool   `ch:"is_passed"`
-				Message string `ch:"message"`
-			}) {
-				if !r.Passed {
-					damage = fmt.Errorf("the part %s of the table %s is damaged: %s", r.Part, t.name, r.Message)
-				}
-			})
-			if err := errors.Join(err, damage); err != nil {
-				return err
-			}
+		})
+		if err := errors.Join(err, damage); err != nil {
+			return err
 		}
 	}
 	return nil

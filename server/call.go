@@ -111,10 +111,12 @@ func (c *call) enter() (err error) {
 	case queryQueue:
 		c.entered, err = c.server.queries.Enter(c.context(), request)
 	case memoryQueue:
+		c.server.listTurns.Ask(c.turnOwner(), c.entry.began)
 		if _, err = c.turn(c.server.listTurns, c.server.config.QueueWait); err == nil {
 			c.entered, err = c.server.lists.Enter(c.context(), request)
 		}
 	case turnQueue:
+		c.server.shortTurns.Ask(c.turnOwner(), c.entry.began)
 		_, err = c.turn(c.server.shortTurns, c.server.config.QueueWait)
 	case streamQueue:
 		c.watchDeparture()
@@ -128,15 +130,19 @@ func (c *call) enter() (err error) {
 	return err
 }
 
-// turn waits for the caller's next turn and reports whether it did, or fails with limit.ErrShare when that would be longer
-// than a time; who calls without a credential has turns by address.
-func (c *call) turn(turns *limit.Turns, patience time.Duration) (waited bool, _ error) {
-	owner := c.owner()
+// turnOwner is who has turns: an organisation or, without a credential, an address.
+func (c *call) turnOwner() string {
 	if c.principal == nil {
-		owner = c.server.proxies.Client(c.http).String()
+		return c.server.proxies.Client(c.http).String()
 	}
+	return c.principal.OrgID
+}
+
+// turn waits for the next turn of who has asked for one and reports whether it did, or fails with limit.ErrShare when that would
+// be longer than a time.
+func (c *call) turn(turns *limit.Turns, patience time.Duration) (waited bool, _ error) {
 	began := time.Now()
-	wait, err := turns.Take(owner, began, patience)
+	wait, err := turns.Take(c.turnOwner(), began, patience)
 	if wait == 0 {
 		return false, err
 	}

@@ -48,6 +48,7 @@ func awaitChange(c *call, id []byte, status latest.Status, point *schema.DataPoi
 	if patience == 0 {
 		return status, false, nil
 	}
+	c.server.shortTurns.Ask(c.turnOwner(), c.entry.began)
 	if !upToDate(c, status, point) {
 		if len(c.http.Request.Header.Peek(fasthttp.HeaderIfNoneMatch)) == 0 {
 			return status, false, nil // its first one

@@ -57,9 +57,6 @@ func (s *changes) Run(ctx context.Context) (err error) {
 
 // one measures how soon clients know of one change.
 func (s *changes) one(ctx context.Context) error {
-	if err := s.loads.Sweep(ctx, s.on); err != nil {
-		return err
-	}
 	offered, err := (&longPoll{Stage: s.Stage, o: s.o}).waitOffered(ctx, s.on)
 	if err != nil {
 		return err
@@ -70,6 +67,9 @@ func (s *changes) one(ctx context.Context) error {
 	var polled, told []float64
 	for range s.Rounds {
 		if err := s.pause(); err != nil {
+			return err
+		}
+		if err := s.loads.Sweep(ctx, s.on); err != nil { // long polls name what is there, which the round before has changed
 			return err
 		}
 		w := s.longPolls()

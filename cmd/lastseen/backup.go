@@ -25,9 +25,9 @@ type backupStoreFlags struct {
 	Cluster         string `hidden:""`
 	clickhouseFlags `embed:"" group:"ClickHouse server"`
 
-	S3Endpoint string `name:"s3-endpoint" group:"S3" placeholder:"URL" help:"Address of the S3 service, such as https://s3.example; by default that of AWS."`
-	S3KeyID    string `name:"s3-key-id" group:"S3" placeholder:"ID" help:"Id of the access key."`
-	S3Secret   string `name:"s3-secret" group:"S3" placeholder:"SECRET" help:"Secret of the access key; put it into the environment variable, not on the command line."`
+	S3Endpoint string `name:"s3-endpoint" env:"LASTSEEN_S3_ENDPOINT" group:"S3" placeholder:"URL" help:"Address of the S3 service, such as https://s3.example; by default that of AWS."`
+	S3KeyID    string `name:"s3-key-id" env:"LASTSEEN_S3_KEY_ID" group:"S3" placeholder:"ID" help:"Id of the access key."`
+	S3Secret   string `name:"s3-secret" env:"LASTSEEN_S3_SECRET" group:"S3" placeholder:"SECRET" help:"Secret of the access key; put it into the environment variable, not on the command line."`
 
 	Passphrase     string `env:"LASTSEEN_BACKUP_PASSPHRASE" group:"Keys" placeholder:"TEXT" help:"Passphrase of the issuer's key in the backup; put it into the environment variable, not on the command line, or use --passphrase-file."`
 	PassphraseFile string `group:"Keys" placeholder:"FILE" help:"File with the passphrase; it goes before --passphrase."`

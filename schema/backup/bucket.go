@@ -96,7 +96,7 @@ func (b bucket) place(name string, step int) schema.Place { return b.at(name, st
 
 // verify implements repository: every object must be there with its size. What was sent was held against a checksum by S3 itself.
 func (b bucket) verify(ctx context.Context, m *Manifest, _ bool) error {
-	for step := range m.Steps {
+	for step := range m.Tables {
 		text, err := b.read(ctx, path.Join(m.Name, stepFolder(step)), contentsFile)
 		if err != nil {
 			return err

@@ -106,7 +106,7 @@ func (f folder) verify(ctx context.Context, m *Manifest, deep bool) error {
 	if err := syncDisk(f.path); err != nil {
 		return fmt.Errorf("make the backup survive the loss of power: %w", err)
 	}
-	for step := range m.Steps {
+	for step := range m.Tables {
 		base := ""
 		if m.Base != "" {
 			base = f.place(m.Base, step).Folder

@@ -3,6 +3,7 @@ package backup
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"lastseen/schema"
 )
@@ -30,7 +31,7 @@ func Restore(ctx context.Context, db *schema.DB, order RestoreOrder, progress Pr
 	if m, err = whole(ctx, r, order.Name); err != nil {
 		return nil, nil, false, err
 	}
-	steps := m.Steps + 2
+	steps := len(m.Tables) + 2
 	if m.Base != "" {
 		base, err := whole(ctx, r, m.Base)
 		if err != nil {
@@ -57,17 +58,17 @@ func Restore(ctx context.Context, db *schema.DB, order RestoreOrder, progress Pr
 
 // restoreFrom makes the tables.
 func restoreFrom(ctx context.Context, db *schema.DB, r repository, m *Manifest, progress Progress) error {
-	steps := m.Steps + 2
-	for step := range m.Steps {
+	steps := len(m.Tables) + 2
+	for step, tables := range m.Tables {
 		progress("restoring", step+2, steps)
 		var base *schema.Place
 		if m.Base != "" {
 			base = new(r.place(m.Base, step))
 		}
-		if err := db.Restore(ctx, step, r.place(m.Name, step), base, m.Database); err != nil {
+		if err := db.Restore(ctx, tables, r.place(m.Name, step), base, m.Database); err != nil {
 			return err
 		}
 	}
 	progress("checking", steps, steps)
-	return db.CheckTables(ctx)
+	return db.CheckTables(ctx, slices.Concat(m.Tables...))
 }

@@ -39,13 +39,16 @@ func Write(ctx context.Context, db *schema.DB, order Order, progress Progress) (
 	began := time.Now().UTC()
 	m = &Manifest{
 		Format: format, Name: began.Format(nameLayout), Lastseen: order.Version, Database: db.Database(),
-		Began: began, Steps: schema.BackupSteps(), Secrets: order.Secrets,
+		Began: began, Secrets: order.Secrets,
 	}
 	if m.Schema, err = db.Version(ctx); err != nil {
 		return nil, err
 	}
 	if m.Schema == 0 {
 		return nil, errors.New("there is nothing to back up: no lastseen has made its tables here")
+	}
+	if m.Tables, err = db.BackupSteps(ctx); err != nil {
+		return nil, err
 	}
 	size, err := db.StoredBytes(ctx)
 	if err != nil {
@@ -55,6 +58,9 @@ func Write(ctx context.Context, db *schema.DB, order Order, progress Progress) (
 	if order.Incremental {
 		if base, err = newestWhole(ctx, r); err != nil {
 			return nil, err
+		}
+		if len(base.Tables) != len(m.Tables) {
+			return nil, fmt.Errorf("the backup %s is of another version, so that none can build on it: make one without --incremental", base.Name)
 		}
 		m.Base = base.Name
 		size -= min(size, base.Whole)
@@ -71,14 +77,14 @@ func Write(ctx context.Context, db *schema.DB, order Order, progress Progress) (
 
 // writeInto fills a backup that has begun. The manifest comes last.
 func writeInto(ctx context.Context, db *schema.DB, r repository, m *Manifest, order Order, progress Progress) error {
-	steps := m.Steps + 2
-	for step := range m.Steps {
+	steps := len(m.Tables) + 2
+	for step, tables := range m.Tables {
 		progress("writing", step+1, steps)
 		var base *schema.Place
 		if m.Base != "" {
 			base = new(r.place(m.Base, step))
 		}
-		size, err := db.Backup(ctx, step, r.place(m.Name, step), base)
+		size, err := db.Backup(ctx, tables, r.place(m.Name, step), base)
 		if err != nil {
 			return err
 		}
@@ -87,7 +93,7 @@ func writeInto(ctx context.Context, db *schema.DB, r repository, m *Manifest, or
 	if err := writeSecrets(ctx, r, m.Name, order.Key, order.Secrets, order.Passphrase); err != nil {
 		return err
 	}
-	progress("verifying", m.Steps+1, steps)
+	progress("verifying", steps-1, steps)
 	if err := r.verify(ctx, m, false); err != nil {
 		return fmt.Errorf("the backup is not as it was written: look for damage of the disk that it went to (%w)", err)
 	}

@@ -110,7 +110,8 @@ type control struct {
 // engine looks only now and then whether it is to stop.
 func (k *control) interrupt(tag string, returned <-chan struct{}) {
 	// Quoted, and not bound, because it is a constant of this package's.
-	sql := "KILL QUERY WHERE endsWith(Settings['log_comment'], " + quoteString(tag) + ") ASYNC"
+	// A backup or restore that was begun with ASYNC goes on beside the connection, whose next statement must not take it along.
+	sql := "KILL QUERY WHERE endsWith(Settings['log_comment'], " + quoteString(tag) + ") AND query_kind NOT IN ('Backup', 'Restore') ASYNC"
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		k.mu.Lock()
 		// It fails for want of memory at most, and is tried again.

@@ -41,6 +41,14 @@ func OnlyOn(tb testing.TB, layout, why string) {
 	}
 }
 
+// NotOn skips a test on a layout that has nothing of what it is about.
+func NotOn(tb testing.TB, layout, why string) {
+	tb.Helper()
+	if Layout() == layout {
+		tb.Skipf("not on the layout %s: %s", layout, why)
+	}
+}
+
 // Cluster is the name of the cluster under test, empty where there is none.
 func Cluster() string {
 	if Layout() == Sharded {
@@ -125,7 +133,7 @@ func startServers() (err error) {
 		running.servers, err = clickhousetest.NewCluster(Cluster(), 2, clickhousetest.Options{})
 	} else {
 		var server *clickhousetest.Server
-		server, err = clickhousetest.New(clickhousetest.Options{})
+		server, err = clickhousetest.New(clickhousetest.Options{Config: "<backups><allowed_path>/</allowed_path></backups>"})
 		running.servers = []*clickhousetest.Server{server}
 	}
 	if err != nil {

@@ -41,12 +41,30 @@ type Turns struct {
 type turner struct {
 	free          time.Time     // when its share is worth what it had
 	cost          time.Duration // of its work lately
-	turns, before uint64        // since the last look, and between the two before it
+	asked, before uint64        // its requests since the last look, and between the two before it
 }
 
 // NewTurns makes turns; begun counts all requests that have begun.
 func NewTurns(begun *atomic.Uint64) *Turns {
 	return &Turns{begun: begun, owners: make(map[string]*turner)}
+}
+
+// Ask notes that an owner has a request for which it will take a turn, now or later.
+func (t *Turns) Ask(owner string, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.look(now)
+	t.of(owner).asked++
+}
+
+// of returns what is known of an owner. The caller holds the lock.
+func (t *Turns) of(owner string) *turner {
+	o := t.owners[owner]
+	if o == nil {
+		o = new(turner)
+		t.owners[owner] = o
+	}
+	return o
 }
 
 // Take gives an owner its next turn and returns how long it waits for it. It fails with ErrShare, and gives none, when that
@@ -56,12 +74,7 @@ func (t *Turns) Take(owner string, now time.Time, patience time.Duration) (wait 
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.look(now)
-	o := t.owners[owner]
-	if o == nil {
-		o = new(turner)
-		t.owners[owner] = o
-	}
-	o.turns++
+	o := t.of(owner)
 	if o.free.Before(now) || t.came < o.before+fewOthers {
 		o.free = now
 	}
@@ -93,10 +106,10 @@ func (t *Turns) look(now time.Time) {
 	begun := t.begun.Load()
 	t.came, t.seen, t.looked = begun-t.seen, begun, now
 	for name, o := range t.owners {
-		if o.turns == 0 && o.free.Before(now) {
+		if o.asked+o.before == 0 && o.free.Before(now) {
 			delete(t.owners, name)
 			continue
 		}
-		o.turns, o.before = 0, o.turns
+		o.asked, o.before = 0, o.asked
 	}
 }

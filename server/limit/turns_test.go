@@ -26,6 +26,7 @@ func TestAnOwnersWorkComesInTurnsWhileOthersHaveRequests(t *testing.T) {
 			now = now.Add(time.Millisecond)
 			if others > 0 && tick%int(1000/others) == 0 {
 				begun.Add(1)
+				turns.Ask("another", now)
 				wait, err := turns.Take("another", now, time.Second)
 				if worst = max(worst, wait); err != nil {
 					t.Error(err)
@@ -36,6 +37,7 @@ func TestAnOwnersWorkComesInTurnsWhileOthersHaveRequests(t *testing.T) {
 					continue
 				}
 				begun.Add(1)
+				turns.Ask("many", now)
 				wait, err := turns.Take("many", now, time.Second)
 				if err != nil {
 					t.Fatal(err)
@@ -79,5 +81,36 @@ func TestATurnThatIsTooFarAwayIsNone(t *testing.T) {
 	}
 	if _, err := turns.Take("many", now.Add(50*time.Millisecond), 10*time.Millisecond); refused < 90_000 || err != nil {
 		t.Errorf("%d were refused, and a moment later: %v", refused, err)
+	}
+}
+
+// TestRequestsThatWaitedAreNobodyElses: a thousand that came long ago and take their turns now do not look like an owner that is
+// alone.
+func TestRequestsThatWaitedAreNobodyElses(t *testing.T) {
+	t.Parallel()
+	var begun atomic.Uint64
+	turns := limit.NewTurns(&begun)
+	now := time.Unix(1_800_000_000, 0)
+	for range 1000 {
+		begun.Add(1)
+		turns.Ask("many", now)
+	}
+	waited := 0
+	for tick := range 1000 {
+		now = now.Add(time.Millisecond)
+		if tick%5 == 0 { // another
+			begun.Add(1)
+		}
+		if tick < 500 { // they wait
+			continue
+		}
+		for range 10 {
+			if wait, err := turns.Take("many", now, time.Hour); err != nil || wait > 0 {
+				waited++
+			}
+		}
+	}
+	if waited < 4000 {
+		t.Errorf("%d of 5000 turns waited, want nearly all", waited)
 	}
 }

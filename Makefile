@@ -13,7 +13,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 include schema/embedded/engine/engine.mk
 include bench/bench.mk
 include cmd/clients/clients.mk
-include packaging/packaging.mk
+include cmd/packaging/packaging.mk
 
 ## help: list the targets
 .PHONY: help

@@ -4,16 +4,16 @@
 # tarball and the .rpm. No systemd runs in there: the unit's ExecStart is run by hand, and systemd-analyze reads the units.
 # As root on Debian; what it needs is installed. How long it takes is in docs/install.md.
 #
-#   packaging/test.sh      RELEASE=DIR takes what release.sh has left there, NEXT=DIR a package of version 99.0.0, DEBIAN=DIR a
+#   cmd/packaging/test.sh      RELEASE=DIR takes what release.sh has left there, NEXT=DIR a package of version 99.0.0, DEBIAN=DIR a
 #                          bare Debian
 set -euo pipefail
-cd "$(dirname "$0")/.."
-. packaging/test-lib.sh
+cd "$(dirname "$0")/../.."
+. cmd/packaging/test-lib.sh
 
 first=${RELEASE:-$work/first}
 [ -n "${RELEASE:-}" ] || build_twice
 this=$(ls "$first"/*_linux_amd64.deb)
-[ -n "${NEXT:-}" ] || VERSION=99.0.0 ARCHES=amd64 KINDS=deb packaging/release.sh "$work/next"
+[ -n "${NEXT:-}" ] || VERSION=99.0.0 ARCHES=amd64 KINDS=deb cmd/packaging/release.sh "$work/next"
 next=${NEXT:-$work/next}/lastseen_99.0.0_linux_amd64.deb
 
 say "a bare Debian"

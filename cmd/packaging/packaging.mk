@@ -3,12 +3,12 @@
 ## release: tarball, .deb and .rpm of what is checked out, its SBOM and checksums, into dist
 .PHONY: release
 release:
-	packaging/release.sh dist
+	cmd/packaging/release.sh dist
 
 ## test-release: build twice and compare, then install, run, upgrade, downgrade and purge in a bare Debian (as root)
 .PHONY: test-release
 test-release:
-	packaging/test.sh
+	cmd/packaging/test.sh
 
 ## notices: make the notices of `lastseen licenses` anew, after a change of go.mod or of the engine
 .PHONY: notices
@@ -26,4 +26,4 @@ DOCKERFILE_UTILS := dockerfile-utils@0.16.3
 ## lint-container: look for mistakes in the Containerfile
 .PHONY: lint-container
 lint-container:
-	npm exec --yes --loglevel=error -- $(DOCKERFILE_UTILS) lint packaging/Containerfile
+	npm exec --yes --loglevel=error -- $(DOCKERFILE_UTILS) lint cmd/packaging/Containerfile

@@ -38,13 +38,13 @@ as_service() { "${service[@]}" "$@"; }
 # The same commit, built in another place, must give the same bytes.
 build_twice() {
 	say "building twice"
-	packaging/release.sh "$first"
+	cmd/packaging/release.sh "$first"
 	if [ -n "$(git status --porcelain --untracked-files=no)" ]; then
 		say "the tree has changes: not built again"
 		return
 	fi
 	git clone --quiet --no-hardlinks . "$work/elsewhere"
-	"$work/elsewhere/packaging/release.sh" "$work/second"
+	"$work/elsewhere/cmd/packaging/release.sh" "$work/second"
 	cmp "$first/SHA256SUMS" "$work/second/SHA256SUMS" || fail "the same commit gave other bytes"
 	rm -rf "$work/second" "$work/elsewhere"
 }
@@ -165,9 +165,9 @@ container_steps() {
 	local run
 	cp "$this" "$root/tmp/lastseen.deb"
 	cp /etc/resolv.conf "$root/etc/resolv.conf"
-	run=$(sed -n '/^RUN /,/[^\\]$/p' packaging/Containerfile | sed 's/^RUN //; s/\\$//' | tr '\n' ' ')
+	run=$(sed -n '/^RUN /,/[^\\]$/p' cmd/packaging/Containerfile | sed 's/^RUN //; s/\\$//' | tr '\n' ' ')
 	in_root sh -ec "$run" >"$work/log" 2>&1 || fail "RUN of the Containerfile: $(tail -n 5 "$work/log")"
-	in_root sh -ec "$(sed -n 's/^ENTRYPOINT \["\(.*\)"\]/\1/p' packaging/Containerfile) --version"
+	in_root sh -ec "$(sed -n 's/^ENTRYPOINT \["\(.*\)"\]/\1/p' cmd/packaging/Containerfile) --version"
 }
 
 install_rpm() { # FILE

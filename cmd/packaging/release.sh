@@ -2,10 +2,10 @@
 # Builds the release of what is checked out into DIR (default dist): for each architecture a tarball, a .deb and an .rpm, the
 # list of what they are made of (CycloneDX), and the sums of all. The same commit gives the same bytes, wherever and whenever.
 #
-#   packaging/release.sh [DIR]      ARCHES="amd64 arm64" and KINDS="tarball deb rpm" choose what, VERSION goes before the tag
+#   cmd/packaging/release.sh [DIR]      ARCHES="amd64 arm64" and KINDS="tarball deb rpm" choose what, VERSION goes before the tag
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-cd "$here/.."
+cd "$here/../.."
 out=${1:-dist}
 arches=${ARCHES:-amd64 arm64}
 kinds=${KINDS:-tarball deb rpm}
@@ -16,7 +16,7 @@ umask 022
 export LC_ALL=C TZ=UTC GOFLAGS= CGO_ENABLED=0
 SOURCE_DATE_EPOCH=$(git show -s --format=%ct HEAD)
 export SOURCE_DATE_EPOCH
-version=${VERSION:-$(packaging/version.sh)}
+version=${VERSION:-$(cmd/packaging/version.sh)}
 commit=$(git rev-parse --short=12 HEAD)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -46,9 +46,9 @@ lay_out() { # ARCH STAGE
 	else
 		rmdir "$stage/lib/lastseen"
 	fi
-	cp packaging/lastseen.{service,socket} "$stage/lib/systemd/system/"
-	cp packaging/lastseen.sysusers "$stage/lib/sysusers.d/lastseen.conf"
-	cp packaging/lastseen.{toml,env} "$stage/etc/lastseen/"
+	cp cmd/packaging/lastseen.{service,socket} "$stage/lib/systemd/system/"
+	cp cmd/packaging/lastseen.sysusers "$stage/lib/sysusers.d/lastseen.conf"
+	cp cmd/packaging/lastseen.{toml,env} "$stage/etc/lastseen/"
 	cp README.md CHANGELOG.md LICENSE.md SECURITY.md docs/*.md "$work/copyright" "$stage/share/doc/lastseen/"
 	cp "$work/$sbom" "$stage/share/doc/lastseen/lastseen.cdx.json"
 	find "$stage" -type d -exec chmod 0755 {} +
@@ -67,8 +67,8 @@ tarball() { # ARCH STAGE
 package() { # ARCH STAGE deb|rpm
 	local megabytes
 	megabytes=$(du -sm --apparent-size "$2" | cut -f1)
-	sed "s|@INSTALLED_MB@|$((megabytes + 20))|" packaging/scripts/preinstall.sh >"$work/preinstall.sh"
-	sed -e "s|@STAGE@|$2|; s|@WORK@|$work|; s|@HERE@|$here|; s|@ARCH@|$1|; s|@VERSION@|$version|" packaging/nfpm.yaml >"$work/nfpm.yaml"
+	sed "s|@INSTALLED_MB@|$((megabytes + 20))|" cmd/packaging/scripts/preinstall.sh >"$work/preinstall.sh"
+	sed -e "s|@STAGE@|$2|; s|@WORK@|$work|; s|@HERE@|$here|; s|@ARCH@|$1|; s|@VERSION@|$version|" cmd/packaging/nfpm.yaml >"$work/nfpm.yaml"
 	[ -d "$2/lib/lastseen" ] || sed -i '/libchdb/d' "$work/nfpm.yaml"
 	go run "$nfpm" package --config "$work/nfpm.yaml" --packager "$3" --target "$out/$(basename "$2").$3" >&2
 }

@@ -2,7 +2,7 @@
 # Prints the version of what is checked out: X.Y.Z on the commit of the tag vX.Y.Z, and elsewhere that of the next release
 # with what tells it from others, X.Y.Z-dev.COMMITS.gHASH, which is newer than the last release and older than the next.
 set -eu
-cd "$(dirname -- "$0")/.."
+cd "$(dirname -- "$0")/../.."
 if tag=$(git describe --tags --exact-match --match 'v[0-9]*' 2>/dev/null); then
 	version=${tag#v}
 else

@@ -176,7 +176,7 @@ func (b *batch) each(f func(id []byte, s *askedSession)) {
 	}
 }
 
-// sideBySide is how many sessions are looked up at a time: fetched from memory together they take half of the time.
+// sideBySide is how many sessions are looked up at a time: fetched from memory together, they wait for it once.
 const sideBySide = 64
 
 // lookUp finds the newest points, and fails when another node owns one of the sessions.

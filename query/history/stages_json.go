@@ -73,9 +73,9 @@ type staySearch struct {
 }
 
 // searchStays looks at the points of the range and writes the clusters as they are found.
-func (s *Stream) searchStays() (err error) {
+func (s *Stream) searchStays() error {
 	if s.query == nil {
-		if s.query, err = s.history.db.ReadPositions(s.ctx, s.session, s.search.from, s.request.End); err != nil {
+		if err := s.read(s.history.db.ReadPositions(s.ctx, s.session, s.search.from, s.request.End)); err != nil {
 			return s.failure(err)
 		}
 	}

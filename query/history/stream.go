@@ -101,7 +101,7 @@ func (s *Stream) start() (err error) {
 }
 
 // openPoints begins the query of the points of the page.
-func (s *Stream) openPoints() (err error) {
+func (s *Stream) openPoints() error {
 	db, r := s.history.db, &s.request
 	switch {
 	case s.run != nil:
@@ -109,11 +109,19 @@ func (s *Stream) openPoints() (err error) {
 	case s.runnable() && (len(s.page.ends) > 1 || s.sortable()):
 		return s.beginRun()
 	case s.page.arrivals != nil:
-		s.query, err = db.ReadReceived(s.ctx, *s.page.arrivals)
+		return s.read(db.ReadReceived(s.ctx, *s.page.arrivals))
 	case r.BucketSeconds > 0:
-		s.query, err = db.ReadBuckets(s.ctx, s.session, s.page.start, s.page.end, r.BucketSeconds)
+		return s.read(db.ReadBuckets(s.ctx, s.session, s.page.start, s.page.end, r.BucketSeconds))
 	default:
-		s.query, err = db.ReadDataPoints(s.ctx, s.session, s.page.start, s.page.end)
+		return s.read(db.ReadDataPoints(s.ctx, s.session, s.page.start, s.page.end))
+	}
+	return nil
+}
+
+// read makes a query that has begun the stream's. One that failed to begin is none, which a nil in an interface would not be.
+func (s *Stream) read(query *schema.PointReader, err error) error {
+	if err == nil {
+		s.query = query
 	}
 	return err
 }

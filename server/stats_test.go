@@ -78,7 +78,8 @@ func TestARequestThatAsksFirstIsTimedFromItsOwnBeginning(t *testing.T) {
 	s.client.Transport = &fresh
 	s.post(pathIngest, "", "[]", 401, header{"Expect", "100-continue"})
 	for _, r := range s.Stats().Requests {
-		if took := time.Duration(r.Duration.Sum); took <= 0 || took > time.Minute {
+		// A coarse clock may not have moved; a beginning that is not known would make years of it, or less than nothing.
+		if took := time.Duration(r.Duration.Sum); took < 0 || took > time.Minute {
 			t.Errorf("%s took %s", r.Route, took)
 		}
 	}

@@ -166,7 +166,11 @@ func (l *loop) answered(c int, a *Answer, err error) {
 	now := l.clock()
 	x := &l.exchanges[c]
 	if !x.busy {
-		l.fatal = fmt.Errorf("%w: an answer came to no request", ErrWrongAnswer)
+		if a.Status == requestTimeout && a.closes { // RFC 9110, 15.5.9: so a server may close a connection that was not used
+			l.broken(c, errUnused)
+			return
+		}
+		l.fatal = fmt.Errorf("%w: an answer came to no request: %d", ErrWrongAnswer, a.Status)
 		return
 	}
 	x.busy = false
@@ -183,6 +187,11 @@ func (l *loop) answered(c int, a *Answer, err error) {
 	}
 	l.next(c, now)
 }
+
+// requestTimeout is the status of the answer to a request that did not come.
+const requestTimeout = 408
+
+var errUnused = errors.New("the server closes a connection that was not used")
 
 // next gives a free connection something to do.
 func (l *loop) next(c int, now time.Duration) {

@@ -134,7 +134,7 @@ func (s *overload) one(ctx context.Context, main *rig.Service, kind overloadKind
 const (
 	// longestClosing is how long a service may take to notice that the connections of a load are closed, before
 	// the next load opens its own: they count against its limit until then.
-	longestClosing = 10 * time.Second
+	longestClosing = 30 * time.Second
 	// closingSlack is how many sockets it may have more than before the loads, such as for a poll of its metrics.
 	closingSlack = 2
 )

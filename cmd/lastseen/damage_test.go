@@ -19,19 +19,7 @@ func TestDamagedKeysAreRefusedUntilTheLossIsAccepted(t *testing.T) {
 	t.Parallel()
 	schematest.OnlyOn(t, schematest.Embedded, "it damages the files of the engine")
 	dir := t.TempDir()
-	s, err := startService(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	env := []string{"LASTSEEN_SERVER=" + s.base, "LASTSEEN_TOKEN=" + s.token(t, "org_damaged", keys.RoleOwner)}
-	revoked := strings.TrimSpace(mustRun(t, env, "keys", "create", "--name", "revoked", "--expires-in", "1d"))
-	var listed []struct {
-		ID string `json:"_id"`
-	}
-	if err := json.Unmarshal([]byte(mustRun(t, env, "keys", "list", "--json")), &listed); err != nil || len(listed) != 1 {
-		t.Fatalf("%d keys are listed, error %v", len(listed), err)
-	}
-	mustRun(t, env, "keys", "revoke", "--id", listed[0].ID)
+	s, env, revoked := startWithRevokedKey(t, dir)
 	good := strings.TrimSpace(mustRun(t, env, "keys", "create", "--name", "good", "--expires-in", "1d"))
 	if err := s.terminate(); err != nil {
 		t.Fatal(err)
@@ -74,19 +62,7 @@ func TestALossOfKeysWithoutATraceIsNoticed(t *testing.T) {
 	t.Parallel()
 	schematest.OnlyOn(t, schematest.Embedded, "it removes files of the engine")
 	dir := t.TempDir()
-	s, err := startService(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	env := []string{"LASTSEEN_SERVER=" + s.base, "LASTSEEN_TOKEN=" + s.token(t, "org_damaged", keys.RoleOwner)}
-	revoked := strings.TrimSpace(mustRun(t, env, "keys", "create", "--name", "revoked", "--expires-in", "1d"))
-	var listed []struct {
-		ID string `json:"_id"`
-	}
-	if err := json.Unmarshal([]byte(mustRun(t, env, "keys", "list", "--json")), &listed); err != nil || len(listed) != 1 {
-		t.Fatalf("%d keys are listed, error %v", len(listed), err)
-	}
-	mustRun(t, env, "keys", "revoke", "--id", listed[0].ID)
+	s, _, revoked := startWithRevokedKey(t, dir)
 	if err := s.terminate(); err != nil {
 		t.Fatal(err)
 	}
@@ -120,6 +96,25 @@ func TestALossOfKeysWithoutATraceIsNoticed(t *testing.T) {
 			t.Errorf("with %v the log does not say %q:\n%s", run.flags, run.said, s.log.String())
 		}
 	}
+}
+
+// startWithRevokedKey starts a service on a new data directory and makes a key that it revokes. env is that of the owner's commands.
+func startWithRevokedKey(t *testing.T, dir string) (s *service, env []string, revoked string) {
+	t.Helper()
+	s, err := startService(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env = []string{"LASTSEEN_SERVER=" + s.base, "LASTSEEN_TOKEN=" + s.token(t, "org_damaged", keys.RoleOwner)}
+	revoked = strings.TrimSpace(mustRun(t, env, "keys", "create", "--name", "revoked", "--expires-in", "1d"))
+	var listed []struct {
+		ID string `json:"_id"`
+	}
+	if err := json.Unmarshal([]byte(mustRun(t, env, "keys", "list", "--json")), &listed); err != nil || len(listed) != 1 {
+		t.Fatalf("%d keys are listed, error %v", len(listed), err)
+	}
+	mustRun(t, env, "keys", "revoke", "--id", listed[0].ID)
+	return s, env, revoked
 }
 
 // removeLastPart removes the part of a table that holds what was written last.

@@ -93,11 +93,7 @@ func (db *DB) Backup(ctx context.Context, tables []string, to Place, base *Place
 	for _, t := range tables {
 		names = append(names, "TABLE "+db.database+"."+t)
 	}
-	settings := ""
-	if base != nil {
-		settings = ", base_backup = " + base.sql()
-	}
-	return db.runBackup(ctx, "BACKUP "+strings.Join(names, ", ")+" TO "+to.sql(), settings)
+	return db.runBackup(ctx, "BACKUP "+strings.Join(names, ", ")+" TO "+to.sql(), base)
 }
 
 // Restore makes the tables of one step of a backup, which must not be there. They were in a database with another name, perhaps.
@@ -107,11 +103,7 @@ func (db *DB) Restore(ctx context.Context, tables []string, from Place, base *Pl
 	for _, t := range tables {
 		names = append(names, "TABLE "+database+"."+t+" AS "+db.database+"."+t)
 	}
-	settings := ""
-	if base != nil {
-		settings = ", base_backup = " + base.sql()
-	}
-	_, err := db.runBackup(ctx, "RESTORE "+strings.Join(names, ", ")+" FROM "+from.sql(), settings)
+	_, err := db.runBackup(ctx, "RESTORE "+strings.Join(names, ", ")+" FROM "+from.sql(), base)
 	return err
 }
 
@@ -123,12 +115,26 @@ const (
 )
 
 // runBackup runs a statement BACKUP or RESTORE beside the connection, so that nothing depends on a connection's staying open for
-// as long as it takes, and waits for it.
-func (db *DB) runBackup(ctx context.Context, statement, settings string) (size BackupSize, err error) {
+// as long as it takes, and waits for it. One that is given up is stopped, whatever ClickHouse was being asked at that moment.
+func (db *DB) runBackup(ctx context.Context, statement string, base *Place) (size BackupSize, err error) {
 	id := "lastseen-" + rand.Text()
-	if err := db.conn.Exec(ctx, statement+" SETTINGS id = '"+id+"'"+settings+" ASYNC"); err != nil {
-		return size, backupFailed(err)
+	statement += " SETTINGS id = '" + id + "'"
+	if base != nil {
+		statement += ", base_backup = " + base.sql()
 	}
+	if err = db.conn.Exec(ctx, statement+" ASYNC"); err != nil {
+		err = backupFailed(err)
+	} else {
+		size, err = db.awaitBackup(ctx, id)
+	}
+	if err != nil && ctx.Err() != nil {
+		db.stopBackup(context.WithoutCancel(ctx), id)
+	}
+	return size, err
+}
+
+// awaitBackup waits until a backup is no longer under way, and says how it ended.
+func (db *DB) awaitBackup(ctx context.Context, id string) (size BackupSize, err error) {
 	look := time.NewTicker(backupLook)
 	defer look.Stop()
 	for {
@@ -139,7 +145,6 @@ func (db *DB) runBackup(ctx context.Context, statement, settings string) (size B
 		select {
 		case <-look.C:
 		case <-ctx.Done():
-			db.stopBackup(context.WithoutCancel(ctx), id)
 			return size, ctx.Err()
 		}
 	}
@@ -167,21 +172,8 @@ func (db *DB) stopBackup(ctx context.Context, id string) {
 	ctx, cancel := context.WithTimeout(ctx, stopBackupTime)
 	defer cancel()
 	// Who may make backups may always end those of their own.
-	if db.conn.Exec(ctx, "KILL QUERY WHERE query_id IN (SELECT query_id FROM system.backups WHERE id = {id:String}) ASYNC", clickhouse.Named("id", id)) != nil {
-		return
-	}
-	look := time.NewTicker(backupLook)
-	defer look.Stop()
-	for {
-		var size BackupSize
-		if running, err := db.lookAtBackup(ctx, id, &size); err != nil || !running {
-			return
-		}
-		select {
-		case <-look.C:
-		case <-ctx.Done():
-			return
-		}
+	if db.conn.Exec(ctx, "KILL QUERY WHERE query_id IN (SELECT query_id FROM system.backups WHERE id = {id:String}) ASYNC", clickhouse.Named("id", id)) == nil {
+		_, _ = db.awaitBackup(ctx, id) // it was given up, whatever is said of it
 	}
 }
 
@@ -213,14 +205,8 @@ func (db *DB) Version(ctx context.Context) (version uint32, err error) {
 	if found, err = db.countTables(ctx, schemaMigrationsTable.name); err != nil || found == 0 {
 		return 0, err
 	}
-	if err := db.conn.QueryRow(ctx, "SELECT max(version) FROM schema_migrations").Scan(&version); err != nil {
-		return 0, fmt.Errorf("read the schema version: %w", err)
-	}
-	return version, nil
+	return db.migrated(ctx)
 }
-
-// NewestVersion is the schema version that Migrate brings tables to.
-func NewestVersion() uint32 { return migrations[len(migrations)-1].version }
 
 // countTables counts the tables of the database, or those with a name.
 func (db *DB) countTables(ctx context.Context, name string) (found uint64, err error) {
@@ -240,8 +226,8 @@ var ErrRestoreCut = errors.New("a restore into this database was cut short, so t
 
 // BeginRestore marks the database as one into which a restore is under way. It refuses one that has tables.
 func (db *DB) BeginRestore(ctx context.Context) error {
-	if db.layout.cluster != "" {
-		return errClusterBackup
+	if err := db.CheckBackup(); err != nil {
+		return err
 	}
 	found, err := db.countTables(ctx, "")
 	if err != nil {

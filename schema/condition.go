@@ -2,7 +2,6 @@ package schema
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -40,7 +39,7 @@ type Gap struct {
 
 // Examine finds out how the store is. It changes nothing, and fails only where there is no answer at all.
 func (db *DB) Examine(ctx context.Context) (Condition, error) {
-	c := Condition{Known: migrations[len(migrations)-1].version}
+	c := Condition{Known: NewestVersion()}
 	if err := db.examineClock(ctx, &c); err != nil {
 		return c, fmt.Errorf("examine ClickHouse: %w", err)
 	}
@@ -77,20 +76,12 @@ func (db *DB) examineClock(ctx context.Context, c *Condition) error {
 	return nil
 }
 
-// everywhere is a table of each machine's own, on all of them.
-func (db *DB) everywhere(table string) string {
-	if db.layout.cluster == "" {
-		return table
-	}
-	return "clusterAllReplicas(`" + db.layout.cluster + "`, " + table + ")"
-}
-
 func (db *DB) examineDisk(ctx context.Context, c *Condition) error {
-	return db.conn.QueryRow(ctx, "SELECT toUInt64(min(filesystemUnreserved())), toUInt64(min(filesystemCapacity())) FROM "+db.everywhere("system.one")).Scan(&c.DiskFree, &c.DiskSize)
+	return db.conn.QueryRow(ctx, "SELECT toUInt64(min(filesystemUnreserved())), toUInt64(min(filesystemCapacity())) FROM "+db.layout.everywhere("system.one")).Scan(&c.DiskFree, &c.DiskSize)
 }
 
 func (db *DB) examineParts(ctx context.Context, c *Condition) error {
-	err := db.conn.QueryRow(ctx, "SELECT toUInt64(max(parts)) FROM (SELECT count() AS parts FROM "+db.everywhere("system.parts")+
+	err := db.conn.QueryRow(ctx, "SELECT toUInt64(max(parts)) FROM (SELECT count() AS parts FROM "+db.layout.everywhere("system.parts")+
 		" WHERE active AND database = {database:String} GROUP BY hostName(), table, partition_id)", clickhouse.Named("database", db.database)).Scan(&c.Parts)
 	if err != nil {
 		return err
@@ -112,18 +103,7 @@ func (db *DB) examineDamage(ctx context.Context, c *Condition) (err error) {
 
 // examineSettings reads from the definitions of the tables what Migrate has made them to.
 func (db *DB) examineSettings(ctx context.Context, c *Condition) error {
-	rows, err := db.conn.Query(ctx, "SELECT name, create_table_query FROM "+db.everywhere("system.tables")+" WHERE database = {database:String}",
-		clickhouse.Named("database", db.database))
-	if err != nil {
-		return err
-	}
-	definitions := map[string][]string{}
-	err = eachStruct(rows, "read the definitions of tables", func(r struct {
-		Name      string `ch:"name"`
-		Statement string `ch:"create_table_query"`
-	}) {
-		definitions[r.Name] = append(definitions[r.Name], r.Statement)
-	})
+	definitions, err := db.definitions(ctx)
 	if err != nil {
 		return err
 	}
@@ -161,9 +141,6 @@ var neededRights = []string{
 	"CREATE TEMPORARY TABLE ON *.*", "SELECT ON system.detached_parts",
 }
 
-// errNoCheckGrant says that the server cannot tell what its user may do.
-var errNoCheckGrant = errors.New("the server cannot tell what its user may do")
-
 // MissingRights returns the rights that the service needs and the user of the connection has not, as GRANT takes them.
 func (db *DB) MissingRights(ctx context.Context) (missing []string, err error) {
 	needed := neededRights
@@ -174,7 +151,7 @@ func (db *DB) MissingRights(ctx context.Context) (missing []string, err error) {
 		right = strings.ReplaceAll(right, "{database}", db.database)
 		var has uint8
 		if err := db.conn.QueryRow(ctx, "CHECK GRANT "+right).Scan(&has); err != nil {
-			return nil, fmt.Errorf("%w: %w", errNoCheckGrant, reason(withoutAddress(err)))
+			return nil, fmt.Errorf("the server cannot tell what its user may do: %w", reason(withoutAddress(err)))
 		}
 		if has == 0 {
 			missing = append(missing, right)

@@ -15,17 +15,13 @@ var tables = []table{dataPointsTable, lastSeenTable, sessionsTable, devicesTable
 // setDurability makes every table sync its inserts, or none, as the layout says: a table keeps the settings
 // that it was made with, so that a directory that was once opened without fsync would stay without.
 // Nothing is changed in a table that is so already.
-func (db *DB) setDurability(ctx context.Context) error {
+func (db *DB) setDurability(ctx context.Context, definitions map[string][]string) error {
 	var wanted int64
 	if db.layout.fsync {
 		wanted = 1
 	}
 	for _, t := range tables {
-		definitions, err := db.definitions(ctx, t)
-		if err != nil {
-			return err
-		}
-		set, err := allSay(definitions, fsyncAfterInsert, wanted)
+		set, err := allSay(definitions[db.layout.local(t)], fsyncAfterInsert, wanted)
 		if err != nil {
 			return fmt.Errorf("read whether the table %s is synced: %w", t.name, err)
 		}

@@ -104,11 +104,11 @@ func (db *DB) Migrate(ctx context.Context) error {
 			return fmt.Errorf("create the table schema_migrations: %w", err)
 		}
 	}
-	var current uint32
-	if err := db.conn.QueryRow(ctx, "SELECT max(version) FROM schema_migrations").Scan(&current); err != nil {
-		return fmt.Errorf("read the schema version: %w", err)
+	current, err := db.migrated(ctx)
+	if err != nil {
+		return err
 	}
-	newest := migrations[len(migrations)-1].version
+	newest := NewestVersion()
 	if current > newest {
 		return fmt.Errorf("the database is at schema version %d and this binary knows only %d: run a newer lastseen", current, newest)
 	}
@@ -120,30 +120,44 @@ func (db *DB) Migrate(ctx context.Context) error {
 			return fmt.Errorf("migrate to schema version %d (%s): %w", step.version, step.name, err)
 		}
 	}
-	if err := db.setDurability(ctx); err != nil {
-		return err
-	}
-	definitions, err := db.definitions(ctx, dataPointsTable)
+	definitions, err := db.definitions(ctx)
 	if err != nil {
 		return err
 	}
-	if err := db.setRetention(ctx, definitions); err != nil {
+	if err := db.setDurability(ctx, definitions); err != nil {
 		return err
 	}
-	return db.setDiskReserve(ctx, definitions)
+	points := definitions[db.layout.local(dataPointsTable)]
+	if err := db.setRetention(ctx, points); err != nil {
+		return err
+	}
+	return db.setDiskReserve(ctx, points)
 }
 
-// definitions returns, for each machine, the statement that would make its table as it is.
-func (db *DB) definitions(ctx context.Context, t table) (statements []string, err error) {
-	rows, err := db.conn.Query(ctx, "SELECT create_table_query FROM "+db.layout.everywhere("system.tables")+" WHERE database = {database:String} AND name = {table:String}",
-		clickhouse.Named("database", db.database), clickhouse.Named("table", db.layout.local(t)))
-	if err != nil {
-		return nil, fmt.Errorf("read the definition of the table %s: %w", t.name, err)
+// NewestVersion is the schema version that Migrate brings tables to.
+func NewestVersion() uint32 { return migrations[len(migrations)-1].version }
+
+// migrated returns the schema version of the tables, of which schema_migrations must be there.
+func (db *DB) migrated(ctx context.Context) (version uint32, err error) {
+	if err := db.conn.QueryRow(ctx, "SELECT max(version) FROM schema_migrations").Scan(&version); err != nil {
+		return 0, fmt.Errorf("read the schema version: %w", err)
 	}
-	err = eachStruct(rows, "read the definition of the table "+t.name, func(r struct {
+	return version, nil
+}
+
+// definitions returns, by the name of a table on each machine, the statements that would make it as it is, one of each machine.
+func (db *DB) definitions(ctx context.Context) (map[string][]string, error) {
+	rows, err := db.conn.Query(ctx, "SELECT name, create_table_query FROM "+db.layout.everywhere("system.tables")+" WHERE database = {database:String}",
+		clickhouse.Named("database", db.database))
+	if err != nil {
+		return nil, fmt.Errorf("read the definitions of tables: %w", err)
+	}
+	statements := map[string][]string{}
+	err = eachStruct(rows, "read the definitions of tables", func(r struct {
+		Name      string `ch:"name"`
 		Statement string `ch:"create_table_query"`
 	}) {
-		statements = append(statements, r.Statement)
+		statements[r.Name] = append(statements[r.Name], r.Statement)
 	})
 	return statements, err
 }

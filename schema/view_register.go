@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"sync/atomic"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -114,7 +113,7 @@ func (r *ViewRegister) Swap(ctx context.Context, epoch uint64, view []byte) erro
 	if now.Epoch != epoch {
 		return register.ErrMoved
 	}
-	err = r.conn.Exec(ctx, "CREATE TABLE "+viewName(epoch+1)+" (nothing UInt8) ENGINE = Null COMMENT "+quoted(view))
+	err = r.conn.Exec(ctx, "CREATE TABLE "+viewName(epoch+1)+" (nothing UInt8) ENGINE = Null COMMENT "+quoteText(string(view)))
 	if hasCode(err, tableExists) {
 		return register.ErrMoved
 	}
@@ -149,8 +148,3 @@ func (r *ViewRegister) Beat(ctx context.Context, epoch uint64) error {
 }
 
 func viewName(epoch uint64) string { return viewPrefix + strconv.FormatUint(epoch, 10) }
-
-// quoted makes a literal of a text, where ClickHouse takes no parameter.
-func quoted(text []byte) string {
-	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(string(text)) + "'"
-}

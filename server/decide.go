@@ -7,6 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"lastseen/keys"
+	"lastseen/schema"
 	"lastseen/server/caller"
 	"lastseen/server/problem"
 	"lastseen/server/transport"
@@ -88,10 +89,18 @@ func (c *call) inTouch() error {
 	return nodes.Enter(c.server.work)
 }
 
+// own fails where another node answers for a session. Of several nodes each answers for all of them, and inTouch has asked.
+func (c *call) own(session schema.ID) error {
+	if c.server.services.Nodes != nil {
+		return nil
+	}
+	return c.server.services.Owner.Own(session)
+}
+
 // isForLeader reports whether another node must handle the request, which this one has let in.
 func (c *call) isForLeader() bool {
 	nodes := c.server.services.Nodes
-	return nodes != nil && c.route.changes() && !nodes.Leads()
+	return nodes != nil && (c.route.changes() || c.route.atLeader) && !nodes.Leads()
 }
 
 // checkForm refuses what fasthttp takes and RFC 9112 does not allow, or allows to refuse: other versions of HTTP, lines

@@ -26,7 +26,7 @@ func lastSeen(c *call) error {
 		return problemNoSessionID
 	}
 	if session, ok := schema.ParseID(id); ok {
-		if err := c.server.services.Owner.Own(session); err != nil {
+		if err := c.own(session); err != nil {
 			return err
 		}
 	}

@@ -190,7 +190,7 @@ func (b *batch) lookUp(c *call) error {
 		for i := range some {
 			var id schema.ID
 			if id, some[i].isID = schema.ParseID(b.ids[begin:some[i].idEnd]); some[i].isID {
-				if err := c.server.services.Owner.Own(id); err != nil {
+				if err := c.own(id); err != nil {
 					return err
 				}
 			}

@@ -21,6 +21,7 @@ type route struct {
 	caller.Access
 	quiet     bool // its successes are not logged unless all is
 	anywhere  bool // it shows nothing that other nodes may know better
+	atLeader  bool // it shows what the node knows alone that takes changes
 	codeInURL bool // its parameters hold what may look like a token and is none
 
 	body      bodyKind
@@ -254,15 +255,12 @@ func keyRoutes(prefix string, kind keyKind) []route {
 			query("/usage/v1", "What "+kind.plural+" are used for", keyUsage))
 	}
 	if kind.kind == schema.KindDeviceCredential {
-		table = append(table, memory(query("/arrivals/v1", "What came with "+kind.indefinite, credentialArrivals)))
+		arrivals := query("/arrivals/v1", "What came with "+kind.indefinite, credentialArrivals)
+		arrivals.queue = noQueue // it asks nothing of ClickHouse
+		arrivals.atLeader = true // which takes what comes
+		table = append(table, arrivals)
 	}
 	return table
-}
-
-// memory is a route that is answered from memory.
-func memory(r route) route {
-	r.queue = noQueue
-	return r
 }
 
 // notAllowed answers a method that the path does not have.

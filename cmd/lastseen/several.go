@@ -146,7 +146,7 @@ func refuseNodes(ctx context.Context, db *schema.DB) error {
 
 // refuseLease fails where a node that is alone writes to the database, or did so until a moment ago.
 func refuseLease(ctx context.Context, db *schema.DB) error {
-	writers, err := db.OpenWriterRegister(ctx)
+	writers, err := db.FindWriterRegister(ctx)
 	if err != nil {
 		return err
 	}

@@ -92,7 +92,7 @@ func (k *Keeper) look(ctx context.Context) (State, int32, error) {
 		if err != nil {
 			return State{}, 0, err
 		}
-		_, err = k.change(ctx, version, k.looks, nil, -1)
+		err = k.change(ctx, version, k.looks, nil, -1)
 		if errors.Is(err, ErrMoved) {
 			continue
 		}
@@ -117,16 +117,14 @@ func (k *Keeper) Swap(ctx context.Context, epoch uint64, view []byte) error {
 		return err
 	}
 	return k.after(ctx, epoch, func(version int32) error {
-		_, err := k.change(ctx, version, k.view, encodeView(epoch+1, view), version)
-		return err
+		return k.change(ctx, version, k.view, encodeView(epoch+1, view), version)
 	})
 }
 
 // Beat implements Register.
 func (k *Keeper) Beat(ctx context.Context, epoch uint64) error {
 	return k.after(ctx, epoch, func(version int32) error {
-		_, err := k.change(ctx, version, k.beats, nil, -1)
-		return err
+		return k.change(ctx, version, k.beats, nil, -1)
 	})
 }
 
@@ -163,17 +161,17 @@ func (k *Keeper) read(ctx context.Context) (State, int32, error) {
 }
 
 // change sets a node in a transaction that fails with ErrMoved where the view's version is another one.
-func (k *Keeper) change(ctx context.Context, version int32, path string, data []byte, own int32) ([]zk.MultiResponse, error) {
-	answers, err := ask(ctx, k, func() ([]zk.MultiResponse, error) {
+func (k *Keeper) change(ctx context.Context, version int32, path string, data []byte, own int32) error {
+	_, err := ask(ctx, k, func() ([]zk.MultiResponse, error) {
 		return k.conn.Multi(&zk.CheckVersionRequest{Path: k.view, Version: version}, &zk.SetDataRequest{Path: path, Data: data, Version: own})
 	})
 	if errors.Is(err, zk.ErrBadVersion) {
-		return nil, ErrMoved
+		return ErrMoved
 	}
 	if err != nil {
-		return nil, fmt.Errorf("ask the Keeper: %w", err)
+		return fmt.Errorf("ask the Keeper: %w", err)
 	}
-	return answers, nil
+	return nil
 }
 
 // ask sends a request while there is a session, and waits for its answer as long as ctx lasts. The client answers each request

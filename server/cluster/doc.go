@@ -1,6 +1,6 @@
 // Package cluster has the two questions that a service of several nodes must answer: who owns a session (Owner), and who
-// must hear of a change before it counts as made (Notices). A service of one node, which is all that there is so far,
-// owns everything and tells only itself: see Local.
+// must hear of a change before it counts as made (Notices). A node that is alone owns everything and tells only itself: see
+// Local; those of a service of several are Nodes.
 package cluster
 
 import (

@@ -40,17 +40,17 @@ type hello struct {
 	Refused string `json:"refused,omitempty"` // why the other side is not spoken to
 }
 
-// version is that of the messages of a connection with another node, or why there are none.
-func (h hello) version(other hello, address string) (int, error) {
+// refuses says why there are no messages with another node; nil where both speak a version of them.
+func (h hello) refuses(other hello, address string) error {
 	switch {
 	case other.Store != h.Store:
-		return 0, fmt.Errorf("the node at %s uses another database: give all nodes the same --clickhouse, --database and --keeper", address)
+		return fmt.Errorf("the node at %s uses another database: give all nodes the same --clickhouse, --database and --keeper", address)
 	case other.Oldest > h.Newest:
-		return 0, fmt.Errorf("the node at %s runs lastseen %s, which speaks no version of the messages between nodes that this one (%s) knows: upgrade this one", address, other.Build, h.Build)
+		return fmt.Errorf("the node at %s runs lastseen %s, which speaks no version of the messages between nodes that this one (%s) knows: upgrade this one", address, other.Build, h.Build)
 	case other.Newest < h.Oldest:
-		return 0, fmt.Errorf("the node at %s runs lastseen %s, which is too old to speak with this one (%s): upgrade it", address, other.Build, h.Build)
+		return fmt.Errorf("the node at %s runs lastseen %s, which is too old to speak with this one (%s): upgrade it", address, other.Build, h.Build)
 	}
-	return min(h.Newest, other.Newest), nil
+	return nil
 }
 
 func writeHello(w io.Writer, h hello) error {

@@ -118,8 +118,8 @@ func (r *refusal) Error() string { return r.ours }
 
 // admit takes a node that has said who it is.
 func (p *Peers) admit(own, other hello, from string) (*incarnation, *refusal) {
-	if _, err := own.version(other, cmp.Or(other.Address, from)); err != nil {
-		_, theirs := other.version(own, own.Address)
+	if err := own.refuses(other, cmp.Or(other.Address, from)); err != nil {
+		theirs := other.refuses(own, own.Address)
 		return nil, &refusal{err.Error(), theirs.Error()}
 	}
 	place, err := p.incarnations.take(other.Node, p.since())

@@ -141,8 +141,7 @@ func (l *link) greet(conn net.Conn) error {
 	case other.Refused != "":
 		return fmt.Errorf("the node at %s refuses this one: %s", l.address, other.Refused)
 	}
-	_, err = own.version(other, l.address)
-	return err
+	return own.refuses(other, l.address)
 }
 
 // errIdle ends a connection that nobody needs.

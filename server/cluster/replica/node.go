@@ -102,10 +102,7 @@ func (n *Node) Close() {
 // MayServe says whether the node may serve now what its state shows, except for what is pending there. It is
 // asked before the state is looked at, for every request: what is looked at afterwards, however late, is new enough,
 // unless the state was emptied in between, which Generation tells.
-func (n *Node) MayServe() bool { return n.MayServeAt(n.clock.Now()) }
-
-// MayServeAt is MayServe for who has read the node's clock already, a moment ago.
-func (n *Node) MayServeAt(now Instant) bool { return int64(now) < n.serveUntil.Load() }
+func (n *Node) MayServe() bool { return int64(n.clock.Now()) < n.serveUntil.Load() }
 
 // Generation is another number as soon as the state is emptied. Who serves from the state reads it before MayServe, and again
 // after the state; if it has changed there is no answer.

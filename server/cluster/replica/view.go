@@ -1,6 +1,9 @@
 package replica
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // View says who takes part: one leader, who alone commits, and the members, who hold all that was committed and answer
 // from it. Views are numbered by their epoch and follow each other in the register. A view is never changed once made.
@@ -96,11 +99,6 @@ func (v View) without(id string) []Member {
 // with returns the members with another one, by ID.
 func (v View) with(m Member) []Member {
 	members := append(v.without(m.ID), m)
-	slices.SortFunc(members, func(a, b Member) int {
-		if a.ID < b.ID {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(members, func(a, b Member) int { return strings.Compare(a.ID, b.ID) })
 	return members
 }

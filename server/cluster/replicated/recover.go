@@ -2,6 +2,7 @@ package replicated
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"lastseen/schema"
@@ -99,9 +100,7 @@ func (s *State) missing(ctx context.Context) ([]replica.Change, error) {
 		return nil, failed
 	}
 	s.parts.SignIn.AdoptSpent(spent)
-	for len(spent) > 0 {
-		some := spent[:min(len(spent), spentAtOnce)]
-		spent = spent[len(some):]
+	for some := range slices.Chunk(spent, spentAtOnce) {
 		add(kindSpent, some)
 	}
 	return changes, err

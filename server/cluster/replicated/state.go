@@ -35,6 +35,7 @@ type Parts struct {
 // Node is the part of a replica.Node that a State asks.
 type Node interface {
 	MayServe() bool
+	Generation() uint64
 	Lead() (term uint64, err error)
 	Propose(ctx context.Context, term uint64, changes ...replica.Change) error
 }
@@ -208,16 +209,30 @@ const longestWait = time.Second
 
 // Own implements cluster.Owner.
 func (s *State) Own(session schema.ID) error {
+	generation := s.node.Generation()
 	if !s.node.MayServe() {
 		return cluster.ErrNoRight
 	}
+	if s.isPending(session) {
+		return cluster.ErrPending
+	}
+	return s.still(generation)
+}
+
+// isPending reports whether something of a session is pending.
+func (s *State) isPending(session schema.ID) bool {
 	if s.waiting.Load() == 0 {
-		return nil
+		return false
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if s.touched[session] > 0 {
-		return cluster.ErrPending
+	return s.touched[session] > 0
+}
+
+// still fails when the state was emptied since a generation: then what is pending no more may have been dropped, not opened.
+func (s *State) still(generation uint64) error {
+	if s.node.Generation() != generation {
+		return cluster.ErrNoRight
 	}
 	return nil
 }
@@ -225,13 +240,16 @@ func (s *State) Own(session schema.ID) error {
 // Enter returns nil when what the node shows from then on has everything that was acknowledged before the call. It fails with
 // cluster.ErrNoRight, and with cluster.ErrPending after a second.
 func (s *State) Enter(ctx context.Context) error {
+	generation := s.node.Generation()
 	if !s.node.MayServe() {
 		return cluster.ErrNoRight
 	}
-	if s.waiting.Load() == 0 {
-		return nil
+	if s.waiting.Load() > 0 {
+		if err := s.await(ctx); err != nil {
+			return err
+		}
 	}
-	return s.await(ctx)
+	return s.still(generation)
 }
 
 // await waits until all that is pending at the call is opened.

@@ -129,10 +129,7 @@ func (c *control) backup(w http.ResponseWriter, r *http.Request) {
 	c.running.Add(1)
 	defer c.running.Done()
 	lines := json.NewEncoder(w)
-	var mu sync.Mutex
 	say := func(line controlLine) {
-		mu.Lock()
-		defer mu.Unlock()
 		_ = lines.Encode(line) // a command that has gone ends the request
 		_ = http.NewResponseController(w).Flush()
 	}

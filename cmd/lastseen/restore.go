@@ -59,7 +59,10 @@ func (c *restoreCommand) restore(ctx context.Context, order backup.RestoreOrder,
 	mark := filepath.Join(c.DataDir, restoreMark)
 	m, err = c.restoreTables(ctx, order, progress)
 	if err == nil {
-		return m, errors.Join(os.Remove(mark), syncDir(c.DataDir))
+		err = backup.SyncDisk(c.DataDir) // before the mark goes that says that not all is there
+	}
+	if err == nil {
+		return m, errors.Join(os.Remove(mark), backup.SyncFolder(c.DataDir))
 	}
 	entries, _ := os.ReadDir(c.DataDir)
 	for _, entry := range entries {
@@ -85,7 +88,7 @@ func (c *restoreCommand) takeEmpty(order backup.RestoreOrder) error {
 		return fmt.Errorf("mark the data directory: %w", err)
 	}
 	_, err = fmt.Fprintln(file, order.Name)
-	if err := errors.Join(err, file.Sync(), file.Close(), syncDir(c.DataDir)); err != nil {
+	if err := errors.Join(err, file.Sync(), file.Close(), backup.SyncFolder(c.DataDir)); err != nil {
 		return fmt.Errorf("mark the data directory: %w", err)
 	}
 	return nil
@@ -111,15 +114,6 @@ func (c *restoreCommand) restoreTables(ctx context.Context, order backup.Restore
 		}
 	}
 	return m, db.EndRestore(ctx)
-}
-
-// syncDir makes the names in a directory survive the loss of power.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // checkRestored refuses a data directory into which a restore was cut short.

@@ -97,15 +97,7 @@ func (b bucket) place(name string, step int) schema.Place { return b.at(name, st
 // verify implements repository: every object must be there with its size. What was sent was held against a checksum by S3 itself.
 func (b bucket) verify(ctx context.Context, m *Manifest, _ bool) error {
 	for step := range m.Tables {
-		text, err := b.read(ctx, path.Join(m.Name, stepFolder(step)), contentsFile)
-		if err != nil {
-			return err
-		}
-		contents, err := parseContents(text)
-		if err != nil {
-			return err
-		}
-		objects, err := b.sizes(ctx, m.Name, step)
+		contents, objects, err := b.step(ctx, m.Name, step)
 		if err != nil {
 			return err
 		}
@@ -128,15 +120,7 @@ func (b bucket) verify(ctx context.Context, m *Manifest, _ bool) error {
 
 // base returns what fails where bytes are not in a step of the backup that another one builds on.
 func (b bucket) base(ctx context.Context, name string, step int) (func(content) error, error) {
-	text, err := b.read(ctx, path.Join(name, stepFolder(step)), contentsFile)
-	if err != nil {
-		return nil, err
-	}
-	below, err := parseContents(text)
-	if err != nil {
-		return nil, err
-	}
-	objects, err := b.sizes(ctx, name, step)
+	below, objects, err := b.step(ctx, name, step)
 	if err != nil {
 		return nil, err
 	}
@@ -148,6 +132,20 @@ func (b bucket) base(ctx context.Context, name string, step int) (func(content) 
 		}
 		return nil
 	}, nil
+}
+
+// step returns what ClickHouse says of a step of a backup, and the objects that there are of it.
+func (b bucket) step(ctx context.Context, name string, step int) (*contents, map[string]uint64, error) {
+	text, err := b.read(ctx, path.Join(name, stepFolder(step)), contentsFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	said, err := parseContents(text)
+	if err != nil {
+		return nil, nil, err
+	}
+	objects, err := b.sizes(ctx, name, step)
+	return said, objects, err
 }
 
 // sizes returns the objects of a step, by their path below it.

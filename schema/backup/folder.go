@@ -84,11 +84,11 @@ func writeFile(dir, name string, content []byte) (err error) {
 	if err != nil {
 		return errors.Join(err, os.Remove(file.Name()))
 	}
-	return syncFolder(dir)
+	return SyncFolder(dir)
 }
 
-// syncFolder makes the names in a folder survive the loss of power.
-func syncFolder(path string) error {
+// SyncFolder makes the names in a folder survive the loss of power.
+func SyncFolder(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {
 		return err
@@ -103,7 +103,7 @@ func (f folder) place(name string, step int) schema.Place {
 
 // verify implements repository: every file is read and held against the checksum that ClickHouse has noted.
 func (f folder) verify(ctx context.Context, m *Manifest, deep bool) error {
-	if err := syncDisk(f.path); err != nil {
+	if err := SyncDisk(f.path); err != nil {
 		return fmt.Errorf("make the backup survive the loss of power: %w", err)
 	}
 	for step := range m.Tables {

@@ -80,3 +80,11 @@ func newestWhole(ctx context.Context, r repository) (*Manifest, error) {
 	}
 	return nil, errors.New("there is no backup yet that an incremental one could build on: make one without --incremental first")
 }
+
+// basePlace is where a step of what the backup builds on lies; nil where it builds on none.
+func (m *Manifest) basePlace(r repository, step int) *schema.Place {
+	if m.Base == "" {
+		return nil
+	}
+	return new(r.place(m.Base, step))
+}

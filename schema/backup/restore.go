@@ -61,11 +61,7 @@ func restoreFrom(ctx context.Context, db *schema.DB, r repository, m *Manifest, 
 	steps := len(m.Tables) + 2
 	for step, tables := range m.Tables {
 		progress("restoring", step+2, steps)
-		var base *schema.Place
-		if m.Base != "" {
-			base = new(r.place(m.Base, step))
-		}
-		if err := db.Restore(ctx, tables, r.place(m.Name, step), base, m.Database); err != nil {
+		if err := db.Restore(ctx, tables, r.place(m.Name, step), m.basePlace(r, step), m.Database); err != nil {
 			return err
 		}
 	}

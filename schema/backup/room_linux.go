@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// syncDisk makes what has been written to the disk of a folder survive the loss of power: the files of a backup are many.
-func syncDisk(path string) error {
+// SyncDisk makes what has been written to the disk of a folder survive the loss of power: the files of a backup are many.
+func SyncDisk(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {
 		return err

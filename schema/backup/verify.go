@@ -96,7 +96,7 @@ func (e *entry) checkSize(files map[string]uint64, base func(content) error) err
 type step struct {
 	path  string
 	files *contents
-	index map[content]*entry
+	index map[content]*entry // of a base
 }
 
 func readStep(path string) (*step, error) {
@@ -108,7 +108,7 @@ func readStep(path string) (*step, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return &step{path, files, files.byContent()}, nil
+	return &step{path: path, files: files}, nil
 }
 
 // verifyFolder holds what ClickHouse has written into a folder against its checksums, and, where deep is set, what it needs of the
@@ -123,6 +123,7 @@ func verifyFolder(ctx context.Context, path, base string, deep bool) error {
 		if below, err = readStep(base); err != nil {
 			return fmt.Errorf("what the backup builds on: %w", err)
 		}
+		below.index = below.files.byContent()
 	}
 	for i := range s.files.Files {
 		if ctx.Err() != nil {

@@ -80,11 +80,7 @@ func writeInto(ctx context.Context, db *schema.DB, r repository, m *Manifest, or
 	steps := len(m.Tables) + 2
 	for step, tables := range m.Tables {
 		progress("writing", step+1, steps)
-		var base *schema.Place
-		if m.Base != "" {
-			base = new(r.place(m.Base, step))
-		}
-		size, err := db.Backup(ctx, tables, r.place(m.Name, step), base)
+		size, err := db.Backup(ctx, tables, r.place(m.Name, step), m.basePlace(r, step))
 		if err != nil {
 			return err
 		}

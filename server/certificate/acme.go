@@ -49,7 +49,6 @@ type ACME struct {
 	manager  *autocert.Manager
 	had      []atomic.Bool // by domain: a certificate is there, or was
 	requests *untilStop
-	pause    func(ctx context.Context, pause time.Duration)
 }
 
 var _ Source = (*ACME)(nil)
@@ -77,7 +76,7 @@ func NewACME(options ACMEOptions) (*ACME, error) {
 		return nil, fmt.Errorf("make the folder for certificates: %w", err)
 	}
 	return &ACME{
-		options: options, had: make([]atomic.Bool, len(options.Domains)), requests: requests, pause: sleep,
+		options: options, had: make([]atomic.Bool, len(options.Domains)), requests: requests,
 		manager: &autocert.Manager{
 			Prompt: autocert.AcceptTOS, Cache: autocert.DirCache(options.Dir), HostPolicy: autocert.HostWhitelist(options.Domains...),
 			Client: client, Email: options.Email,
@@ -148,9 +147,9 @@ func (a *ACME) keep(ctx context.Context, i int) {
 			log.Error("no certificate could be had: the authority must reach this service at port 443 of the name, and takes only a few attempts an hour",
 				"domain", domain, "error", err, "again_in", pause.String())
 		}
-		a.pause(ctx, pause)
+		sleep(ctx, pause)
 	}
-	for ; ctx.Err() == nil; a.pause(ctx, warnPeriod) {
+	for ; ctx.Err() == nil; sleep(ctx, warnPeriod) {
 		certificate, err := a.obtain(domain)
 		if err == nil && time.Until(certificate.Leaf.NotAfter) < certificate.Leaf.NotAfter.Sub(certificate.Leaf.NotBefore)/6 {
 			log.Warn("the certificate expires soon and could not be renewed: the authority must reach this service at port 443 of the name",

@@ -41,19 +41,18 @@ const shapes = {
 
 /** icon draws one of the line icons. It is decoration: the text beside it or a label says the same. */
 export function icon(name) {
-  const namespace = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(namespace, "svg");
-  const attributes = {
+  return svg("svg", {
     viewBox: "0 0 16 16", class: "icon", fill: "none", stroke: "currentColor", "stroke-width": "1.5",
     "stroke-linecap": "round", "stroke-linejoin": "round", "aria-hidden": "true", focusable: "false",
-  };
-  for (const [attribute, value] of Object.entries(attributes)) svg.setAttribute(attribute, value);
-  for (const shape of shapes[name]) {
-    const path = document.createElementNS(namespace, "path");
-    path.setAttribute("d", shape);
-    svg.append(path);
-  }
-  return svg;
+  }, ...shapes[name].map((d) => svg("path", { d })));
+}
+
+/** svg makes an element of a drawing. Attributes that are null are left out. */
+export function svg(tag, attributes, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) if (value !== null) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
 }
 
 /**

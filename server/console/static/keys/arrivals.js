@@ -1,7 +1,7 @@
 // What came with a device credential, as it comes.
 
 import { call } from "../api.js";
-import { el, icon } from "../dom.js";
+import { el } from "../dom.js";
 import { count, span } from "../sessions/words.js";
 
 const every = 2000;
@@ -49,9 +49,4 @@ function sentence({ requests, points, first_point_received_at_timestamp: first, 
   if (points > 1) return ["good", `First point received ${ago(first)}; ${count(points, "point")} so far, the last ${ago(last)}.`];
   if (requests > 0) return ["", "The app has reached the service; it has sent no position yet."];
   return ["", "Waiting for the first point…"];
-}
-
-/** warning is a notice in a few words. */
-export function warning(words) {
-  return el("p", { class: "notice notice-warning" }, icon("warning"), el("span", {}, words));
 }

@@ -3,7 +3,7 @@
 import { copyText, el, icon, uniqueId } from "../dom.js";
 import { openDialog } from "../dialog.js";
 import { apps, exampleKey } from "./apps.js";
-import { arrivalLine, warning } from "./arrivals.js";
+import { arrivalLine } from "./arrivals.js";
 import { qrCode } from "./qr.js";
 
 /**
@@ -38,7 +38,7 @@ export function setupSection(kind, record, { key, signal, taken = () => {} }) {
   signal.addEventListener("abort", () => card.replaceChildren()); // what was shown once goes
   show();
   return el("section", { class: "setup", "aria-label": "Set an app up" },
-    el("div", { class: "field" }, el("label", { for: ids.app }, "Set up"), select), ...reach(), nameField,
+    el("div", { class: "field" }, el("label", { for: ids.app }, "Set up"), select), reach(), nameField,
     arrivalLine(kind, record._id, { signal, arrived: taken }), card);
 }
 
@@ -55,12 +55,10 @@ export function openSetup(kind, record) {
 
 /** reach warns where a phone could not do what this page says. */
 function reach() {
-  const words = [
-    ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname)
-      ? `A phone does not reach ${location.host}: open this page by the address that phones reach the service by, and the addresses below will be right.`
-      : location.protocol === "http:" && "This page is not open over TLS: what phones send, the credential too, can be read on the way.",
-  ];
-  return words.filter(Boolean).map(warning);
+  const words = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname)
+    ? `A phone does not reach ${location.host}: open this page by the address that phones reach the service by, and the addresses below will be right.`
+    : location.protocol === "http:" && "This page is not open over TLS: what phones send, the credential too, can be read on the way.";
+  return words && el("p", { class: "notice notice-warning" }, icon("warning"), el("span", {}, words));
 }
 
 /** field is a line to type, with a button that copies it, unless the credential in it is not known. */

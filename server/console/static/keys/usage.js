@@ -1,7 +1,7 @@
 // What keys are used for: requests a day, as small bars.
 
 import { call } from "../api.js";
-import { el } from "../dom.js";
+import { el, svg } from "../dom.js";
 
 const days = 30;
 const numbers = new Intl.NumberFormat("en");
@@ -35,17 +35,12 @@ export function usageSentence({ total, failed }) {
 
 /** usageBars draws a bar a day. It is decoration: the text beside it says how much there was. */
 export function usageBars(usage) {
-  const namespace = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(namespace, "svg");
-  for (const [name, value] of Object.entries({ viewBox: `0 0 ${days * 3} 20`, class: "usage-bars", "aria-hidden": "true", focusable: "false" })) svg.setAttribute(name, value);
   const most = Math.max(...usage.days, 1);
-  usage.days.forEach((requests, day) => {
-    const bar = document.createElementNS(namespace, "rect");
+  const bars = usage.days.map((requests, day) => {
     const height = requests === 0 ? 1 : Math.max(2, Math.round((requests / most) * 20));
-    for (const [name, value] of Object.entries({ x: day * 3, y: 20 - height, width: 2, height, class: requests === 0 ? "is-none" : null })) if (value !== null) bar.setAttribute(name, value);
-    svg.append(bar);
+    return svg("rect", { x: day * 3, y: 20 - height, width: 2, height, class: requests === 0 ? "is-none" : null });
   });
-  return svg;
+  return svg("svg", { viewBox: `0 0 ${days * 3} 20`, class: "usage-bars", "aria-hidden": "true", focusable: "false" }, ...bars);
 }
 
 /** usageCell is where the list says what a key is used for, at first without it when that is not known yet. */

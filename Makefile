@@ -48,7 +48,7 @@ demo-nodes: build
 	echo "Look again with: bin/lastseen nodes --admin http://127.0.0.1:9491 (or 9492, 9493); a user token for any node: $$token"; \
 	wait
 
-## test: fetch the engine, then vet, lint and run every test with the race detector
+## test: fetch the engine, then vet, lint and run the tests with the race detector
 .PHONY: test
 test: engine lint
 	@if [ -z "$(RACE)" ]; then echo "No C compiler was found, which the race detector needs: the tests run without it."; fi

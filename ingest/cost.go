@@ -143,7 +143,7 @@ func (c *committer) weigh(r *request) {
 	finds := 0
 	for i := range r.batch.Targets {
 		s := c.knowledgeOf(&r.batch.Targets[i].Owner)
-		if s.mayAmend() {
+		if c.outliers.mayAmend(&s) {
 			finds++
 		}
 		c.known = append(c.known, s)
@@ -155,7 +155,7 @@ func (c *committer) weigh(r *request) {
 		if p.Timestamp <= s.newest {
 			finds++
 		}
-		if s.isReviewedFor(&p.DataPoint) {
+		if c.outliers.isReviewedFor(s, &p.DataPoint) {
 			r.reviews++
 		}
 	}
@@ -165,21 +165,20 @@ func (c *committer) weigh(r *request) {
 	}
 }
 
-// knowledgeOf is knowledge of an owner's session, which is not judged where it is not to be.
+// knowledgeOf is knowledge of an owner's session.
 func (c *committer) knowledgeOf(o *registry.Owner) groupSession {
 	s := c.knowledge(o.Session)
-	s.setting = o.Outliers
-	s.leave = !c.outliers.judged(&s)
+	s.id, s.setting = o.Session, o.Outliers
 	return s
 }
 
 // mayAmend reports whether a point of the session may change how stored ones are judged, which are looked up then.
-func (s *groupSession) mayAmend() bool { return !s.leave && s.track != nil }
+func (o *outliers) mayAmend(s *groupSession) bool { return s.track != nil && o.judged(s) }
 
 // isReviewedFor takes note that a point comes next, and reports whether it is the first for which the session's
 // neighbours are read.
-func (s *groupSession) isReviewedFor(p *schema.DataPoint) bool {
-	if s.leave || s.review {
+func (o *outliers) isReviewedFor(s *groupSession, p *schema.DataPoint) bool {
+	if s.review || !o.judged(s) {
 		return false
 	}
 	s.look(p)
@@ -226,15 +225,14 @@ func (s *slicer) price(p *schema.DataPoint, o *registry.Owner) (price time.Durat
 	}
 	if o.Session != s.session.id {
 		s.session = s.committer.knowledgeOf(o)
-		s.session.id = o.Session
-		if s.session.mayAmend() {
+		if s.committer.outliers.mayAmend(&s.session) {
 			price += s.find
 		}
 	}
 	if p.Timestamp <= s.session.newest {
 		price += s.find
 	}
-	if s.session.isReviewedFor(p) {
+	if s.committer.outliers.isReviewedFor(&s.session, p) {
 		if reviews = 1; s.reviews == 0 {
 			price += leastReview
 		}

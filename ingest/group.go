@@ -28,8 +28,7 @@ type groupSession struct {
 	last    int64  // the newest in the group so far
 	version uint32 // the least that a new row may have
 
-	doubts      // what says which of its points cannot be true
-	leave  bool // they are not judged; known to lanes only
+	doubts // what says which of its points cannot be true
 }
 
 func newGroup() group {

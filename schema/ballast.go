@@ -83,7 +83,7 @@ func (b *ballast) make() error {
 	if info, err := os.Stat(b.path); err == nil && info.Size() == ballastSize {
 		return nil
 	}
-	free, err := freeSpace(filepath.Dir(b.path))
+	free, err := FreeSpace(filepath.Dir(b.path))
 	if err != nil {
 		return err
 	}

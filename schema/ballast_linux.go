@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// freeSpace returns how many bytes may still be written to the disk of a directory.
-func freeSpace(dir string) (int64, error) {
+// FreeSpace returns how many bytes may still be written to the disk of a directory.
+func FreeSpace(dir string) (int64, error) {
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs(dir, &disk); err != nil {
 		return 0, fmt.Errorf("look for free space in %s: %w", dir, err)

@@ -74,11 +74,12 @@ func (c *call) run() error {
 	if err := c.enter(); err != nil {
 		return err
 	}
+	if c.route.queue != memoryQueue {
+		return c.route.handle(c)
+	}
 	entered := time.Now()
 	err := c.route.handle(c)
-	if c.route.queue == memoryQueue {
-		c.server.listTurns.Took(c.owner(), time.Since(entered))
-	}
+	c.server.listTurns.Took(c.turnOwner(), time.Since(entered))
 	return err
 }
 

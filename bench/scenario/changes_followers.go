@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -110,12 +109,10 @@ func (f *followers) change(ctx context.Context, organisation, number int, heard 
 	own := c.Own[organisation]
 	session := own[number*7919%len(own)]
 	timestamp := max(time.Now().UnixMilli(), c.Newest(session)+1)
-	body := map[string]any{"points": []map[string]any{traffic.Point(c.ID(session), timestamp)}}
-	if err := f.on.API.Call(ctx, http.MethodPost, traffic.PathIngest, nil, c.Writers[organisation], body, nil); err != nil {
-		return fmt.Errorf("write a point: %w", err)
+	acknowledged, err := writeOne(ctx, f.on, session, timestamp)
+	if err != nil {
+		return err
 	}
-	acknowledged := time.Now()
-	c.Seen(session, timestamp)
 	timeout := time.NewTimer(f.patience)
 	defer timeout.Stop()
 	wanted := slices.Concat([]byte(`"_id":"`), c.ID(session), fmt.Appendf(nil, `.%d"`, timestamp))
@@ -170,10 +167,4 @@ func (f *followers) read(ctx context.Context, count *atomic.Int64) error {
 	f.cancel()
 	clients.Wait()
 	return err
-}
-
-// quantile returns the value below which a share of some values lie.
-func quantile(values []float64, share float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[min(int(share*float64(len(sorted))), len(sorted)-1)]
 }

@@ -120,6 +120,12 @@ func ratio(a, b []*loadgen.Measurement, figure func(*loadgen.Measurement) float6
 
 func throughput(m *loadgen.Measurement) float64 { return m.Throughput() }
 
+// quantile returns the value below which a share of some values lie.
+func quantile(values []float64, share float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[min(int(share*float64(len(sorted))), len(sorted)-1)]
+}
+
 // latency returns the figure that is a quantile (percent) of the latency, in nanoseconds.
 func latency(percent float64) func(*loadgen.Measurement) float64 {
 	return func(m *loadgen.Measurement) float64 { return float64(m.Latency.ValueAtQuantile(percent)) }

@@ -205,12 +205,10 @@ func (w *waiters) wake(ctx context.Context, session int) error {
 	w.mu.Lock()
 	w.wanted[session], w.arrived[session] = timestamp, nil
 	w.mu.Unlock()
-	body := map[string]any{"points": []map[string]any{traffic.Point(c.ID(session), timestamp)}}
-	if err := w.on.API.Call(ctx, http.MethodPost, traffic.PathIngest, nil, c.Writers[c.Orgs[session]], body, nil); err != nil {
-		return fmt.Errorf("write a point: %w", err)
+	acknowledged, err := writeOne(ctx, w.on, session, timestamp)
+	if err != nil {
+		return err
 	}
-	acknowledged := time.Now()
-	c.Seen(session, timestamp)
 	timeout := time.NewTimer(w.patience)
 	defer timeout.Stop()
 	for range w.waitingFor(session) {
@@ -251,4 +249,16 @@ func (w *waiters) report(o *record.Outcome, before, held int64) {
 	o.Figure("bytes_per_waiter", each)
 	o.Judge("median from acknowledgement to answer", "under "+mostWakeMedian.String(), record.Signed(at(0.5)), at(0.5) < float64(mostWakeMedian))
 	o.Judge("requests woken that waited for another session, or not woken", "0", "0", true)
+}
+
+// writeOne writes a point of a session and returns when that was acknowledged.
+func writeOne(ctx context.Context, on *rig.Service, session int, timestamp int64) (acknowledged time.Time, _ error) {
+	c := on.Catalogue
+	body := map[string]any{"points": []map[string]any{traffic.Point(c.ID(session), timestamp)}}
+	if err := on.API.Call(ctx, http.MethodPost, traffic.PathIngest, nil, c.Writers[c.Orgs[session]], body, nil); err != nil {
+		return acknowledged, fmt.Errorf("write a point: %w", err)
+	}
+	acknowledged = time.Now()
+	c.Seen(session, timestamp)
+	return acknowledged, nil
 }

@@ -49,9 +49,7 @@ func openSpent(ctx context.Context, store SpentStore, now func() time.Time) (*sp
 	if err != nil {
 		return nil, err
 	}
-	for _, token := range spent {
-		s.byID[token.ID] = token.ExpiresAt
-	}
+	s.adopt(spent)
 	return s, nil
 }
 

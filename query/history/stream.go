@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"lastseen/query/history/arrival"
 	"lastseen/query/history/stays"
 	"lastseen/query/wire"
 	"lastseen/schema"
@@ -50,11 +51,9 @@ type Stream struct {
 	staysMade bool // some stays were written
 }
 
-// pointSource is a query's points, or those of a run. Next, Point and Err are as in schema.PointReader.
+// pointSource is a query's points, or those of a run.
 type pointSource interface {
-	Next() bool
-	Point() *schema.DataPoint
-	Err() error
+	arrival.Source
 	Close() error
 }
 

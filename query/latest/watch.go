@@ -102,10 +102,7 @@ func (w *watches) wakeAll() {
 		shard.mu.Lock()
 		for _, of := range shard.bySession {
 			for watch := range of {
-				select {
-				case watch.changed <- struct{}{}:
-				default: // as in wake
-				}
+				watch.tell()
 			}
 		}
 		shard.mu.Unlock()
@@ -121,10 +118,15 @@ func (w *watches) wake(id schema.ID) {
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	for watch := range shard.bySession[id] {
-		select {
-		case watch.changed <- struct{}{}:
-		default: // it has yet to look at an earlier change, and will see this one too
-		}
+		watch.tell()
+	}
+}
+
+// tell has the owner look again. One that has yet to look at an earlier change will see this one too.
+func (w *Watch) tell() {
+	select {
+	case w.changed <- struct{}{}:
+	default:
 	}
 }
 

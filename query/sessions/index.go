@@ -78,7 +78,9 @@ func (x *Index) add(f *fleet, s *schema.Session, spot uint32) (number uint32) {
 	defer f.seeing.Unlock()
 	number = f.add(s, spot)
 	x.setRow(spot, number)
-	x.see(f, []uint32{spot})
+	at := []int64{notSeen}
+	x.newest.SeenAt([]uint32{spot}, at)
+	f.setSeen(number, at[0])
 	return number
 }
 

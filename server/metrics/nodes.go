@@ -48,21 +48,14 @@ func (c *nodesCollector) Describe(descriptions chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *nodesCollector) Collect(metrics chan<- prometheus.Metric) {
 	out, s := sink(metrics), c.nodes.NodeStats()
-	out.gauge(nodeServing, oneIf(s.Serving))
-	out.gauge(nodeLeading, oneIf(s.Leading))
+	out.gauge(nodeServing, truth(s.Serving))
+	out.gauge(nodeLeading, truth(s.Leading))
 	out.gauge(nodeEpoch, float64(s.Epoch))
 	out.gauge(nodeMembers, float64(s.Members))
 	out.counter(nodeReceived, s.Received)
 	for _, p := range s.Peers {
-		out.gauge(nodeConnected, oneIf(p.Connected), p.Address)
+		out.gauge(nodeConnected, truth(p.Connected), p.Address)
 		out.counter(nodeSent, p.Sent, p.Address)
 		out.counter(nodeDropped, p.Dropped, p.Address)
 	}
-}
-
-func oneIf(is bool) float64 {
-	if is {
-		return 1
-	}
-	return 0
 }

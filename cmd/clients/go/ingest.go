@@ -34,7 +34,7 @@ func AppendPoint(dst []byte, p Point) []byte {
 	}
 	dst = append(append(dst, `{"session_id":`...), session...)
 	dst = append(dst, `,"timestamp":"`...)
-	dst = p.Timestamp.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z")
+	dst = p.Timestamp.UTC().AppendFormat(dst, instant)
 	dst = append(dst, '"')
 	for _, f := range [...]struct {
 		name  string

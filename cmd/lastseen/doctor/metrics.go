@@ -24,7 +24,10 @@ func (m metrics) value(name string, labels map[string]string) (float64, bool) {
 	for _, series := range family.GetMetric() {
 		if matches(series, labels) {
 			value := series.GetGauge().GetValue() + series.GetCounter().GetValue() + series.GetUntyped().GetValue()
-			return value, !math.IsNaN(value)
+			if math.IsNaN(value) { // the service does not know it
+				return 0, false
+			}
+			return value, true
 		}
 	}
 	return 0, false

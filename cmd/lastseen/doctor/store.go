@@ -49,7 +49,7 @@ func (e *examination) examineStore(ctx context.Context) {
 	e.judgeClock("ClickHouse", thisMachines, condition.ClockAhead, condition.ClockDoubt)
 	if options.ClickHouse != schema.Embedded {
 		e.examineRights(ctx, db)
-		writerExamination{e}.examine(ctx, db)
+		e.examineWriter(ctx, db)
 	}
 	if condition.Migrated > 0 {
 		e.examineKeys(ctx, db)

@@ -11,11 +11,8 @@ import (
 // renewal is how long a holder that lives takes to renew its lease at most, and a little more.
 const renewal = lease.Length / 3
 
-// writerExamination is a look at who has the right to write to a ClickHouse server's database.
-type writerExamination struct{ *examination }
-
-// examine watches who has it.
-func (e writerExamination) examine(ctx context.Context, db *schema.DB) {
+// examineWriter watches who has the right to write to a ClickHouse server's database.
+func (e *examination) examineWriter(ctx context.Context, db *schema.DB) {
 	register, err := db.FindWriterRegister(ctx)
 	var seen lease.View
 	if err == nil {
@@ -37,7 +34,7 @@ func (e writerExamination) examine(ctx context.Context, db *schema.DB) {
 }
 
 // judgeHolder waits until a holder renews its lease.
-func (e writerExamination) judgeHolder(ctx context.Context, register lease.Register, seen lease.View) {
+func (e *examination) judgeHolder(ctx context.Context, register lease.Register, seen lease.View) {
 	holder := seen.Holder
 	args := []any{holder.PID, holder.Host, time.UnixMilli(holder.Since).UTC().Format(time.RFC3339)}
 	ctx, cancel := context.WithTimeout(ctx, renewal)

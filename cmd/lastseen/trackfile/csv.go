@@ -87,12 +87,13 @@ func (f *file) emitRow(rec *record) bool {
 // swallowed returns how many lines of one cell look like rows of the table: a quote that is not closed makes the rest of the
 // file, or all up to the next quote, the text of its cell.
 func swallowed(row []string, comma rune, columns int) (lines int) {
+	if columns <= 2 {
+		return 0
+	}
 	for _, cell := range row {
-		_, rest, several := strings.Cut(cell, "\n")
-		for several {
-			var line string
-			line, rest, several = strings.Cut(rest, "\n")
-			if columns > 2 && strings.Count(line, string(comma)) == columns-1 {
+		_, rest, _ := strings.Cut(cell, "\n")
+		for line := range strings.SplitSeq(rest, "\n") {
+			if strings.Count(line, string(comma)) == columns-1 {
 				lines++
 			}
 		}

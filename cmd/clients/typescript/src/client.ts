@@ -1,6 +1,6 @@
 import { AnswerError } from './errors.js'
 import { lines } from './lines.js'
-import { Requester } from './request.js'
+import { Requester, attempts, firstWait } from './request.js'
 import type { Answer, Asked, Download, GetPath, Options, Query } from './request.js'
 import type { components } from './schema.js'
 
@@ -113,8 +113,8 @@ export class Client {
       } catch (error) {
         if (error instanceof AnswerError || signal?.aborted) throw error
         const cut = this.#requester.unreachable(error, signal)
-        if (++failures >= 8) throw cut
-        await this.#requester.wait(200 * 2 ** failures, signal)
+        if (++failures >= attempts) throw cut
+        await this.#requester.wait(firstWait * 2 ** failures, signal)
         continue
       }
       if (next === undefined) return

@@ -42,8 +42,8 @@ export interface Asked {
   signal?: AbortSignal | undefined
 }
 
-const attempts = 8 // of one request
-const firstWait = 200 // milliseconds
+export const attempts = 8 // of one request
+export const firstWait = 200 // milliseconds
 const longestWait = 10_000
 /** The longest wait that the server is granted, in seconds. Who is asked for a longer one gets the Problem that says so. */
 const longestAsked = 60

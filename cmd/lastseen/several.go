@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,16 +29,20 @@ import (
 
 // nodesFlags make a service of several nodes.
 type nodesFlags struct {
-	PeerAddr string   `placeholder:"HOST:PORT" help:"Where this node is reached by the others of a service of several, which share one ClickHouse and one issuer.key; nowhere by default, and then the node is alone."`
-	Keeper   []string `placeholder:"HOST:PORT,…" help:"ZooKeeper or ClickHouse Keeper that keeps which nodes there are; needed where ClickHouse is a cluster or has several addresses."`
+	PeerAddr   string   `placeholder:"HOST:PORT" help:"Where this node is reached by the others of a service of several, which share one ClickHouse and one issuer.key; nowhere by default, and then the node is alone."`
+	PeerListen string   `placeholder:"HOST:PORT" help:"Where this node listens for the others, if that is not --peer-addr: in a container whose port is published, or behind what passes connections on."`
+	Keeper     []string `placeholder:"HOST:PORT,…" help:"ZooKeeper or ClickHouse Keeper that keeps which nodes there are; needed where ClickHouse is a cluster or has several addresses."`
 }
 
-func (f *nodesFlags) nodesConfig() nodesConfig { return nodesConfig{f.PeerAddr, f.Keeper} }
+func (f *nodesFlags) nodesConfig() nodesConfig {
+	return nodesConfig{f.PeerAddr, f.PeerListen, f.Keeper}
+}
 
 // nodesConfig says how the node is one of several.
 type nodesConfig struct {
-	peerAddr string // empty for a node that is alone
-	keeper   []string
+	peerAddr   string // empty for a node that is alone
+	peerListen string // empty for peerAddr
+	keeper     []string
 }
 
 // check refuses what cannot be.
@@ -45,6 +50,8 @@ func (c nodesConfig) check(clickhouse string) error {
 	switch {
 	case c.peerAddr == "" && len(c.keeper) > 0:
 		return errors.New("--keeper is for a service of several nodes: give --peer-addr too")
+	case c.peerAddr == "" && c.peerListen != "":
+		return errors.New("--peer-listen is for a service of several nodes: give --peer-addr too, at which the others reach this one")
 	case c.peerAddr == "":
 		return nil
 	case clickhouse == schema.Embedded:
@@ -194,7 +201,7 @@ func joinNodes(ctx context.Context, a *App, db *schema.DB, issuer *people.Issuer
 	}
 	a.nodes.Build(parts)
 	a.nodes.member, err = member.Join(ctx, member.Config{
-		ID: a.nodes.node.id, Listen: a.config.nodes.peerAddr, Advertised: advertised(a.config.nodes.peerAddr), Identity: identity, Register: a.nodes.register,
+		ID: a.nodes.node.id, Listen: cmp.Or(a.config.nodes.peerListen, a.config.nodes.peerAddr), Advertised: advertised(a.config.nodes.peerAddr), Identity: identity, Register: a.nodes.register,
 		Store: store, Build: version(), State: a.nodes.State, Log: a.config.log,
 	})
 	if err != nil {

@@ -348,7 +348,7 @@ func (a *App) takeLease(ctx context.Context, db *schema.DB) error {
 	if a.config.nodes.peerAddr != "" {
 		return openNodes(ctx, a, db)
 	}
-	if err := refuseNodes(ctx, db); err != nil {
+	if err := refuseNodes(ctx, a, db); err != nil {
 		return err
 	}
 	n, err := openNode(a.config.schema.DataDir)

@@ -92,19 +92,24 @@ func (f *nodesFeed) finish() {
 		}
 	}
 	for _, n := range f.trial.nodes {
-		another := &nodesFeed{trial: f.trial, points: map[string]map[int64]bool{}}
-		for points := 1; points > 0; {
-			var answered bool
-			if points, answered = another.page(n); !answered {
-				f.trial.t.Errorf("the node at %s does not answer for the feed", n.base)
-				return
-			}
-		}
-		if missing := another.missing(); missing > 0 {
-			f.trial.t.Errorf("the feed of the node at %s lacks %d points that were acknowledged", n.base, missing)
-		}
+		f.anew(n)
 	}
 	f.trial.t.Logf("the feed has everything, as every node tells it, and had it over %d pages from one node after the other", f.pages)
+}
+
+// anew has a consumer begin on a node, which has heard within seconds how far the feed goes.
+func (f *nodesFeed) anew(n *trialNode) {
+	another := &nodesFeed{trial: f.trial, points: map[string]map[int64]bool{}}
+	for began := time.Now(); another.missing() > 0; {
+		points, answered := another.page(n)
+		if time.Since(began) > 20*time.Second {
+			f.trial.t.Errorf("the feed of the node at %s lacks %d points that were acknowledged", n.base, another.missing())
+			return
+		}
+		if points == 0 || !answered {
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
 }
 
 // feedWithheldOnServers is for how long a feed shows nothing new after another process has begun to write.

@@ -6,10 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"lastseen/ingest"
@@ -17,7 +17,6 @@ import (
 	"lastseen/query/history"
 	"lastseen/query/latest"
 	"lastseen/schema"
-	"lastseen/schema/lease"
 	"lastseen/schema/register"
 	"lastseen/server/cluster"
 	"lastseen/server/cluster/member"
@@ -31,7 +30,7 @@ import (
 type nodesFlags struct {
 	PeerAddr   string   `placeholder:"HOST:PORT" help:"Where this node is reached by the others of a service of several, which share one ClickHouse and one issuer.key; nowhere by default, and then the node is alone."`
 	PeerListen string   `placeholder:"HOST:PORT" help:"Where this node listens for the others, if that is not --peer-addr: in a container whose port is published, or behind what passes connections on."`
-	Keeper     []string `placeholder:"HOST:PORT,…" help:"ZooKeeper or ClickHouse Keeper that keeps which nodes there are; needed where ClickHouse is a cluster or has several addresses."`
+	Keeper     []string `placeholder:"HOST:PORT,…" help:"ZooKeeper or ClickHouse Keeper that keeps which nodes there are; needed where ClickHouse is a cluster or has several addresses, and at the first start of a node that is alone where several were."`
 }
 
 func (f *nodesFlags) nodesConfig() nodesConfig {
@@ -48,8 +47,6 @@ type nodesConfig struct {
 // check refuses what cannot be.
 func (c nodesConfig) check(clickhouse string) error {
 	switch {
-	case c.peerAddr == "" && len(c.keeper) > 0:
-		return errors.New("--keeper is for a service of several nodes: give --peer-addr too")
 	case c.peerAddr == "" && c.peerListen != "":
 		return errors.New("--peer-listen is for a service of several nodes: give --peer-addr too, at which the others reach this one")
 	case c.peerAddr == "":
@@ -93,91 +90,6 @@ func (s *several) Dial(ctx context.Context, address string) (net.Conn, error) {
 	return s.member.Peers.Dial(ctx, address)
 }
 
-// openNodes takes the data directory and opens the register of the nodes.
-func openNodes(ctx context.Context, a *App, db *schema.DB) error {
-	n, err := openNode(a.config.schema.DataDir)
-	if err != nil {
-		return err
-	}
-	a.onStop("the data directory", func(context.Context) error { return n.close() })
-	if err := refuseLease(ctx, db); err != nil {
-		return err
-	}
-	a.nodes = &several{State: replicated.New(), node: n}
-	if len(a.config.nodes.keeper) > 0 {
-		keeper, err := register.OpenKeeper(ctx, a.config.nodes.keeper, db.Database(), a.config.log)
-		if err != nil {
-			return err
-		}
-		a.onStop("the register of the nodes", func(context.Context) error { return keeper.Close() })
-		a.nodes.register = keeper
-		return nil
-	}
-	views, err := db.OpenViewRegister(ctx)
-	if err != nil {
-		return err
-	}
-	a.onStop("the register of the nodes", func(context.Context) error { return views.Close() })
-	a.nodes.register = views
-	return nil
-}
-
-// refuseNodes fails where several nodes use the database, and closes the doors of those that did. It is for a node that is alone.
-func refuseNodes(ctx context.Context, db *schema.DB) error {
-	if several, err := db.HasViews(ctx); err != nil || !several {
-		return err
-	}
-	views, err := db.OpenViewRegister(ctx)
-	if err != nil {
-		return err
-	}
-	defer views.Close()
-	before, err := views.Look(ctx)
-	if err != nil {
-		return err
-	}
-	select {
-	case <-time.After(2 * replica.DefaultTiming().RegisterBeat):
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	now, err := views.Look(ctx)
-	if err != nil {
-		return err
-	}
-	if now.Epoch != before.Epoch || now.Beat != before.Beat {
-		return errors.New("several nodes use this database: give --peer-addr to be one of them, or stop them first")
-	}
-	return db.CloseDoors(ctx, math.MaxUint64)
-}
-
-// refuseLease fails where a node that is alone writes to the database, or did so until a moment ago.
-func refuseLease(ctx context.Context, db *schema.DB) error {
-	writers, err := db.FindWriterRegister(ctx)
-	if err != nil {
-		return err
-	}
-	defer writers.Close()
-	for began := time.Now(); ; {
-		seen, err := writers.Look(ctx)
-		if err != nil {
-			return fmt.Errorf("find out whether a single node writes to the database: %w", err)
-		}
-		if seen.Holder.Node == "" || seen.Holder.Left || time.Since(began) > lease.Length {
-			return nil
-		}
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		again, err := writers.Look(ctx)
-		if err == nil && again.Holder != seen.Holder {
-			return &lease.HeldError{Holder: again.Holder, Ends: time.Now().Add(lease.Length)}
-		}
-	}
-}
-
 // seams are who hears of points, and who knows how far the feed goes: nil for the writer.
 func seams(a *App, lastSeen *latest.Table) (ingest.Notices, history.Watermark) {
 	if a.nodes == nil {
@@ -216,6 +128,14 @@ func joinNodes(ctx context.Context, a *App, db *schema.DB, issuer *people.Issuer
 		return a.nodes.member.Close()
 	})
 	a.nodes.Begin(a.nodes.member)
+	settling, settled := context.WithCancel(context.Background())
+	var settles sync.WaitGroup
+	settles.Go(func() { a.nodes.Settle(settling) })
+	a.onStop("how far the feed goes", func(context.Context) error {
+		settled()
+		settles.Wait()
+		return nil
+	})
 	a.config.log.Info("waiting for the other nodes", "peer_address", a.nodes.member.Peers.Self().Address, "node", a.nodes.node.id)
 	return a.nodes, a.nodes.awaitServing(ctx)
 }

@@ -74,32 +74,33 @@ func (w *nodesNetwork) receive(nodes []*trialNode, to int) {
 	})
 }
 
-// pass connects a connection to a node with the way from whoever has made it. Nobody knows of one that has ended since.
+// pass connects a connection to a node by the way from whoever has made it, and directly where that is none of the nodes.
 func (w *nodesNetwork) pass(from *net.TCPConn, nodes []*trialNode, to int) {
 	defer from.Close()
+	address := nodes[to].listen
 	dialled, listened := from.RemoteAddr().(*net.TCPAddr).Port, from.LocalAddr().(*net.TCPAddr).Port
 	for i, n := range nodes {
-		if i == to || !hasSocket(n.pid(), dialled, listened) {
-			continue
+		if i != to && hasSocket(n.pid(), dialled, listened) {
+			address = w.between[[2]int{i, to}].Address()
 		}
-		conn, err := net.Dial("tcp", w.between[[2]int{i, to}].Address())
-		if err != nil {
-			return // it is cut
-		}
-		defer conn.Close()
-		var copying sync.WaitGroup
-		both := func(a, b *net.TCPConn) {
-			if _, err := io.Copy(a, b); err != nil {
-				a.Close()
-				b.Close()
-			}
-			_ = a.CloseWrite()
-		}
-		copying.Go(func() { both(conn.(*net.TCPConn), from) })
-		both(from, conn.(*net.TCPConn))
-		copying.Wait()
-		return
 	}
+	dial, err := net.Dial("tcp", address)
+	if err != nil {
+		return // it is cut, or the node is gone
+	}
+	defer dial.Close()
+	onward := dial.(*net.TCPConn)
+	copying := func(a, b *net.TCPConn) {
+		if _, err := io.Copy(a, b); err != nil {
+			a.Close()
+			b.Close()
+		}
+		_ = a.CloseWrite()
+	}
+	var back sync.WaitGroup
+	back.Go(func() { copying(from, onward) })
+	copying(onward, from)
+	back.Wait()
 }
 
 // hasSocket says whether a process has the end of a TCP connection on the loopback that has these ports.

@@ -22,9 +22,8 @@ type stranger struct {
 	// dir is its data directory, flags what it is started with besides.
 	dir   string
 	flags []string
-	// says is what it says in its log, and others what the log of one of the nodes says.
-	says, others string
-	ends         bool // by itself, with that as its error
+	says  string // in its log
+	ends  bool   // by itself, with that as its error
 }
 
 // TestWhoMustNotTakePartIsRefusedInASentence starts what must not take part in a service that runs, and looks that it never serves, that
@@ -36,15 +35,18 @@ func TestWhoMustNotTakePartIsRefusedInASentence(t *testing.T) {
 	}
 	k := newNodesTrial(t, nodesOptions{keeper: true})
 	k.begin(1)
-	copied, other := t.TempDir(), t.TempDir()
-	k.copy(copied, "node", people.IssuerFile)
-	k.copy(other, people.IssuerFile)
+	leader := k.leader()
+	ofLeader, ofFollower, other := t.TempDir(), t.TempDir(), t.TempDir()
+	leader.copy(t, ofLeader, "node", people.IssuerFile)
+	k.another(leader).copy(t, ofFollower, "node", people.IssuerFile)
+	leader.copy(t, other, people.IssuerFile)
 	keeper := "--keeper=" + k.network.register[0].Address()
 	another := "--keeper=" + clickhousetest.StartKeeper(t).Address()
 	peer := func() string { return "--peer-addr=" + freeAddress(t) }
 	for _, s := range []stranger{
 		{name: "the data directory of a node that runs", dir: k.nodes[0].dir, flags: []string{peer(), keeper}, says: "is in use by process", ends: true},
-		{name: "a copy of a data directory", dir: copied, flags: []string{peer(), keeper}, says: "its data directory is a copy"},
+		{name: "a copy of the leader's data directory", dir: ofLeader, flags: []string{peer(), keeper}, says: "has the same ID and leads: was its data directory copied?"},
+		{name: "a copy of a follower's data directory", dir: ofFollower, flags: []string{peer(), keeper}, says: "its data directory is a copy"},
 		{name: "another issuer key", dir: t.TempDir(), flags: []string{peer(), keeper}, says: "the register is that of nodes with another key"},
 		{name: "another Keeper", dir: other, flags: []string{peer(), another}, says: "have their register in the Keeper's register", ends: true},
 		{name: "no Keeper", dir: other, flags: []string{peer()}, says: "have their register in the Keeper's register", ends: true},
@@ -60,15 +62,16 @@ func TestWhoMustNotTakePartIsRefusedInASentence(t *testing.T) {
 	t.Run("a register that is away at the start", k.startWithoutRegister)
 }
 
-// copy copies files of the first node's data directory.
-func (k *nodesTrial) copy(to string, files ...string) {
+// copy copies files of the node's data directory.
+func (n *trialNode) copy(t *testing.T, to string, files ...string) {
+	t.Helper()
 	for _, f := range files {
-		content, err := os.ReadFile(filepath.Join(k.nodes[0].dir, f))
+		content, err := os.ReadFile(filepath.Join(n.dir, f))
 		if err == nil {
 			err = os.WriteFile(filepath.Join(to, f), content, 0o600)
 		}
 		if err != nil {
-			k.t.Fatal(err)
+			t.Fatal(err)
 		}
 	}
 }
@@ -89,25 +92,26 @@ func (k *nodesTrial) refuse(t *testing.T, s stranger) {
 		t.Fatal(err)
 	}
 	defer process.kill()
+	var log strings.Builder
 	said, late := false, time.After(20*time.Second)
 	for quiet := 0; quiet < 3; {
 		select {
 		case line := <-lines:
-			if strings.Contains(line, `"msg":"listening"`) && said {
-				t.Errorf("it serves: %s", line)
+			if log.WriteString(line + "\n"); strings.Contains(line, `"msg":"listening"`) {
+				t.Errorf("it serves:\n%s", log.String())
 			}
 			said = said || strings.Contains(line, s.says)
 		case <-late:
-			t.Fatalf("it does not say %q", s.says)
+			t.Fatalf("it does not say %q:\n%s", s.says, log.String())
 		case <-time.After(time.Second):
 			if said {
 				quiet++
 			}
+			k.goesOn(t)
 		}
-		k.goesOn(t)
 	}
 	go func() {
-		for range lines {
+		for range lines { // until it has ended
 		}
 	}()
 }

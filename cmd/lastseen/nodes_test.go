@@ -56,7 +56,9 @@ func TestNoNodeBreaksAPromise(t *testing.T) {
 	clients.Wait()
 	k.check()
 	k.lives.check(t)
-	feed.finish()
+	if k.long {
+		feed.finish() // which takes a minute
+	}
 	t.Logf("%d faults: %d points acknowledged, %d polls answered and %d refused, %d keys revoked; the longest time between two acknowledgements was %s",
 		cycles, k.acknowledged.Load(), k.polls.Load(), k.refused.Load(), k.revoked.Load(), time.Duration(k.longest.Load()).Round(time.Millisecond))
 }

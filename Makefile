@@ -108,10 +108,11 @@ NODE_CYCLES ?= 200
 cycles-nodes: engine
 	LASTSEEN_NODE_CYCLES=$(NODE_CYCLES) go test ./cmd/lastseen -run '^TestNoNodeBreaksAPromise$$' -count=1 -v -timeout 120m
 
-## test-nodes: nodes in one process find, follow and survive each other, with a register in ClickHouse and in a Keeper
+## test-nodes: nodes find, follow and survive each other, with a register in ClickHouse and in a Keeper, are upgraded one by one and are measured
 .PHONY: test-nodes
 test-nodes: engine
 	LASTSEEN_TEST_NODES=1 go test ./server/cluster/member -count=1 -v -timeout 10m
+	LASTSEEN_TEST_NODES=1 go test ./bench -run '^TestNodes' -count=1 -v -timeout 10m
 
 ## test-doctor: lastseen doctor on an engine and on a server, running, stopped and with troubles that are really made
 .PHONY: test-doctor

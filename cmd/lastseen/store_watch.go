@@ -43,6 +43,18 @@ func (w *storeWatch) look(ctx context.Context) error {
 // Stats implements metrics.Store.
 func (w *storeWatch) Stats() metrics.StoreStats {
 	return metrics.StoreStats{
-		Up: w.app.db.Trouble() == nil, Writes: w.app.lease == nil || w.app.lease.Held() == nil, Condition: w.last.Load(),
+		Up: w.app.db.Trouble() == nil, Writes: w.app.mayWrite(), Condition: w.last.Load(),
 	}
+}
+
+// mayWrite says whether this process may write: the embedded engine is its own, a server's lease it must hold, and of several nodes
+// the leader may.
+func (a *App) mayWrite() bool {
+	switch {
+	case a.nodes != nil:
+		return a.nodes.Leads()
+	case a.lease != nil:
+		return a.lease.Held() == nil
+	}
+	return true
 }

@@ -85,7 +85,7 @@ var (
 
 func TestTheDashboardNamesOnlyMetricsAndLabelsThatExist(t *testing.T) {
 	t.Parallel()
-	known := families(t, NewRegistry(sources()))
+	known := families(t, NewRegistry(sourcesOfNodes()))
 	text, err := os.ReadFile("../../docs/grafana-dashboard.json")
 	if err != nil {
 		t.Fatal(err)

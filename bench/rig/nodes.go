@@ -34,21 +34,8 @@ type Node struct {
 	process *process.Process
 }
 
-// WithServer is a rig whose services keep their data in a ClickHouse server of their own, below a folder, which the caller closes.
-func (r *Rig) WithServer(ctx context.Context, name string) (*Rig, error) {
-	options := r.Options
-	options.Dir = filepath.Join(r.Dir, name)
-	data := filepath.Join(options.Dir, "clickhouse")
-	if err := os.MkdirAll(data, 0o711); err != nil {
-		return nil, fmt.Errorf("make a folder for the ClickHouse server: %w", err)
-	}
-	var err error
-	options.Server, err = StartServer(ctx, r.Lastseen, data, r.ServerCPUs)
-	return New(options), err
-}
-
-// StartNodes loads a data set and starts so many nodes on it, with some more flags, and makes keys and credentials.
-func (r *Rig) StartNodes(ctx context.Context, name string, spec dataset.Spec, count int, flags ...string) (*Nodes, error) {
+// StartNodes loads a data set into the rig's server and starts so many nodes on it, with some more flags, and makes keys and credentials.
+func StartNodes(ctx context.Context, r *Rig, name string, spec dataset.Spec, count int, flags ...string) (*Nodes, error) {
 	if err := r.Load(ctx, name, spec); err != nil {
 		return nil, err
 	}

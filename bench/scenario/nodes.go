@@ -77,7 +77,7 @@ func (s *nodes) start(ctx context.Context) (stop func() error, err error) {
 		return stop, err
 	}
 	stops = append(stops, s.single.Stop)
-	if s.nodes, err = s.on.StartNodes(ctx, "nodes", spec, nodesCount, "--ingest-interval", "0s"); err != nil {
+	if s.nodes, err = rig.StartNodes(ctx, s.on, "nodes", spec, nodesCount, "--ingest-interval", "0s"); err != nil {
 		return stop, err
 	}
 	stops = append(stops, s.nodes.Stop)

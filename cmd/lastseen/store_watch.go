@@ -43,13 +43,13 @@ func (w *storeWatch) look(ctx context.Context) error {
 // Stats implements metrics.Store.
 func (w *storeWatch) Stats() metrics.StoreStats {
 	return metrics.StoreStats{
-		Up: w.app.db.Trouble() == nil, Writes: w.app.mayWrite(), Condition: w.last.Load(),
+		Up: w.app.db.Trouble() == nil, Writes: mayWrite(w.app), Condition: w.last.Load(),
 	}
 }
 
 // mayWrite says whether this process may write: the embedded engine is its own, a server's lease it must hold, and of several nodes
 // the leader may.
-func (a *App) mayWrite() bool {
+func mayWrite(a *App) bool {
 	switch {
 	case a.nodes != nil:
 		return a.nodes.Leads()

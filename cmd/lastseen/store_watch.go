@@ -36,7 +36,12 @@ func (w *storeWatch) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.last.Store(&condition)
+	before := w.last.Swap(&condition)
+	for _, gap := range condition.Gaps {
+		if before == nil || before.Knows(gap.What) { // said once, not every minute
+			w.app.config.log.Warn("it could not be found out how the store is", "what", gap.What, "error", gap.Err)
+		}
+	}
 	return nil
 }
 

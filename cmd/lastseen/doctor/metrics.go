@@ -3,6 +3,7 @@ package doctor
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -122,6 +123,11 @@ func (m metrics) reported() (c schema.Condition, known bool) {
 	number := func(name string) float64 {
 		value, _ := m.value(name, nil)
 		return value
+	}
+	for _, of := range []struct{ what, label string }{{schema.OfSchema, "schema"}, {schema.OfSettings, "fsync"}} {
+		if m.label("store_info", of.label) == "" {
+			c.Gaps = append(c.Gaps, schema.Gap{What: of.what, Err: errors.New("the service does not know it; its log says why")})
+		}
 	}
 	c.Version, c.Synced = m.label("store_info", "version"), m.label("store_info", "fsync") == "on"
 	migrated, _ := strconv.ParseUint(m.label("store_info", "schema"), 10, 32)

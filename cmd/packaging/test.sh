@@ -77,4 +77,7 @@ stop
 
 say "the tarball, by a user without a home directory"
 tarball_runs "$first"/*_linux_amd64.tar.gz
+
+say "under systemd"
+under_systemd
 say "all is well"

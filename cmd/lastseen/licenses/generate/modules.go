@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -161,7 +162,9 @@ func write(owned map[string][]string) []byte {
 		slices.Sort(owners)
 		all = append(all, notice{owners, text})
 	}
-	slices.SortFunc(all, func(a, b notice) int { return strings.Compare(a.owners[0], b.owners[0]) })
+	slices.SortFunc(all, func(a, b notice) int { // one owner may have several texts
+		return cmp.Or(strings.Compare(a.owners[0], b.owners[0]), strings.Compare(a.text, b.text))
+	})
 	var out bytes.Buffer
 	for _, n := range all {
 		for _, owner := range n.owners {

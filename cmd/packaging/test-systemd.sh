@@ -1,7 +1,7 @@
 #!/bin/bash
-# What test.sh has a systemd run that was booted in a container: the package is installed, the service runs in its whole sandbox, is
-# restarted, killed and upgraded while requests come, backs up, and is removed. In /packages lie this.deb and next.deb, the latter
-# of version 99.0.0.
+# What test.sh has a systemd do that it has booted: the package is installed, the service runs in its whole sandbox, is restarted,
+# killed and upgraded while requests come, backs up, is downgraded and removed. In /packages lie this.deb and next.deb, which is of
+# version 99.0.0.
 set -euo pipefail
 
 fail() {
@@ -35,11 +35,11 @@ latest() { ask "$api/timeseries/session_by_device/last_seen/v1?session_id=$sessi
 
 # Runs a command while somebody new connects and polls ten times a second, of whom none may be refused.
 while_polled() { # COMMAND...
-	: >/run/polled
+	: >/packages/polled
 	(
 		trap 'exit 0' TERM
 		while :; do
-			curl -s -o /dev/null --max-time 60 -w '%{http_code}\n' -H "Authorization: Bearer $token" "$api/timeseries/session_by_device/last_seen/v1?session_id=$session" >>/run/polled &
+			curl -s -o /dev/null --max-time 60 -w '%{http_code}\n' -H "Authorization: Bearer $token" "$api/timeseries/session_by_device/last_seen/v1?session_id=$session" >>/packages/polled &
 			sleep 0.1
 		done
 	) &
@@ -49,15 +49,15 @@ while_polled() { # COMMAND...
 	kill "$polling"
 	wait "$polling" || :
 	eventually no_poll
-	[ "$(wc -l </run/polled)" -gt 5 ] || fail "too few polls: $(wc -l </run/polled)"
-	expect "$(sort -u /run/polled)" 200
-	printf '   %s polls, all answered\n' "$(wc -l </run/polled)"
+	[ "$(wc -l </packages/polled)" -gt 5 ] || fail "too few polls: $(wc -l </packages/polled)"
+	expect "$(sort -u /packages/polled)" 200
+	printf '   %s polls, all answered\n' "$(wc -l </packages/polled)"
 }
 no_poll() { ! pgrep -x curl; }
 
 echo '== install'
-dpkg -i /packages/this.deb >/run/log 2>&1 || fail "$(cat /run/log)"
-grep -q 'systemctl enable --now lastseen.socket lastseen.service' /run/log || fail "the package does not say how to start: $(cat /run/log)"
+dpkg -i /packages/this.deb >/packages/said 2>&1 || fail "$(cat /packages/said)"
+grep -q 'systemctl enable --now lastseen.socket lastseen.service' /packages/said || fail "the package does not say how to start: $(cat /packages/said)"
 expect "$(systemctl is-active lastseen.service)" inactive
 getent passwd lastseen >/dev/null || fail 'there is no user lastseen'
 echo 'LASTSEEN_LOG_LEVEL=debug' >>/etc/lastseen/lastseen.env
@@ -74,9 +74,9 @@ device=$(ask "$api/devices/register_to_org/v1" -d '{"schema_version":1,"device_m
 session=$(ask "$api/sessions/create_session/v1?device_id=$device" -d '{"schema_version":1}' | tr -d '"')
 push 1
 expect "$(latest)" 1
-seq 0 99999 | awk 'BEGIN { print "device,timestamp,latitude,longitude" } { printf "truck%d,%d,%.5f,9.5\n", $1 % 20, 1767225600 + int($1 / 20) * 10, 48 + ($1 % 5000) / 5000 }' >/run/tracks.csv
-LASTSEEN_TOKEN=$token lastseen import /run/tracks.csv >/run/log 2>&1 || fail "import: $(tail -n 3 /run/log)"
-lastseen doctor --data-dir /var/lib/lastseen >/run/log 2>&1 || fail "doctor: $(cat /run/log)"
+seq 0 99999 | awk 'BEGIN { print "device,timestamp,latitude,longitude" } { printf "truck%d,%d,%.5f,9.5\n", $1 % 20, 1767225600 + int($1 / 20) * 10, 48 + ($1 % 5000) / 5000 }' >/packages/tracks.csv
+LASTSEEN_TOKEN=$token lastseen import /packages/tracks.csv >/packages/said 2>&1 || fail "import: $(tail -n 3 /packages/said)"
+lastseen doctor --data-dir /var/lib/lastseen >/packages/said 2>&1 || fail "doctor: $(cat /packages/said)"
 
 echo '== restart, and kill -9'
 while_polled systemctl restart lastseen.service
@@ -87,16 +87,16 @@ eventually systemctl is-active lastseen.service
 expect "$(latest)" 1
 
 echo '== backups'
-as_user lastseen backup --data-dir /var/lib/lastseen --to /var/lib/lastseen/backups >/run/backup 2>/run/log || fail "backup: $(cat /run/log)"
-as_user lastseen restore --from "$(cat /run/backup)" --data-dir /var/lib/lastseen/restored >/run/log 2>&1 || fail "restore: $(cat /run/log)"
+as_user lastseen backup --data-dir /var/lib/lastseen --to /var/lib/lastseen/backups >/packages/backup 2>/packages/said || fail "backup: $(cat /packages/said)"
+as_user lastseen restore --from "$(cat /packages/backup)" --data-dir /var/lib/lastseen/restored >/packages/said 2>&1 || fail "restore: $(cat /packages/said)"
 install -d -o lastseen -g lastseen -m 0700 /var/backups/lastseen
-! as_user lastseen backup --data-dir /var/lib/lastseen --to /var/backups/lastseen >/run/log 2>&1 || fail 'the sandbox let the service write elsewhere'
-expect "$(grep -c '^lastseen: back up: ' /run/log)" 1
+! as_user lastseen backup --data-dir /var/lib/lastseen --to /var/backups/lastseen >/packages/said 2>&1 || fail 'the sandbox let the service write elsewhere'
+expect "$(grep -c '^lastseen: back up: ' /packages/said)" 1
 mkdir -p /etc/systemd/system/lastseen.service.d
 printf '[Service]\nReadWritePaths=/var/backups/lastseen\n' >/etc/systemd/system/lastseen.service.d/override.conf
 systemctl daemon-reload
 systemctl restart lastseen.service
-as_user lastseen backup --data-dir /var/lib/lastseen --to /var/backups/lastseen >/run/log 2>&1 || fail "backup: $(cat /run/log)"
+as_user lastseen backup --data-dir /var/lib/lastseen --to /var/backups/lastseen >/packages/said 2>&1 || fail "backup: $(cat /packages/said)"
 
 echo '== upgrade while it runs'
 while_polled dpkg -i /packages/next.deb
@@ -106,16 +106,16 @@ push 2
 
 echo '== go back, with a mistake in the configuration'
 echo 'adr = "127.0.0.1:1"' >>/etc/lastseen/lastseen.toml
-dpkg -i /packages/this.deb >/run/log 2>&1 || fail "a service that does not start keeps the package out: $(cat /run/log)"
-grep -q '^lastseen: the service did not start' /run/log || fail "the package does not say that the service does not start: $(cat /run/log)"
+dpkg -i /packages/this.deb >/packages/said 2>&1 || fail "a service that does not start keeps the package out: $(cat /packages/said)"
+grep -q '^lastseen: the service did not start' /packages/said || fail "the package does not say that the service does not start: $(cat /packages/said)"
 journalctl -u lastseen -o cat | grep -q '^lastseen: the configuration file has "adr"' || fail 'the log does not say why'
 sed -i '/^adr/d' /etc/lastseen/lastseen.toml
 systemctl restart lastseen.service
 expect "$(latest)" 2
 
 echo '== remove and purge'
-dpkg -r lastseen >/run/log 2>&1 || fail "$(cat /run/log)"
+dpkg -r lastseen >/packages/said 2>&1 || fail "$(cat /packages/said)"
 ! systemctl is-active --quiet lastseen.service lastseen.socket || fail 'it runs after a removal'
-dpkg -P lastseen >/run/log 2>&1 || fail "$(cat /run/log)"
+dpkg -P lastseen >/packages/said 2>&1 || fail "$(cat /packages/said)"
 [ -d /var/lib/lastseen/clickhouse ] || fail 'a purge took the data'
-echo '== systemd: all is well'
+echo '== all is well'

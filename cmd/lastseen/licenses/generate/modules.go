@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -158,7 +157,7 @@ func add(owned map[string][]string, owner, text string) {
 // write writes all notices, ordered by their first owner.
 func write(owned map[string][]string) []byte {
 	var all []notice
-	for text, owners := range maps.All(owned) {
+	for text, owners := range owned {
 		slices.Sort(owners)
 		all = append(all, notice{owners, text})
 	}

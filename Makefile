@@ -109,11 +109,17 @@ cycles-nodes: engine
 	LASTSEEN_NODE_CYCLES=$(NODE_CYCLES) LASTSEEN_NODE_KEEPER=$(NODE_KEEPER) LASTSEEN_NODE_SHARDS=$(NODE_SHARDS) LASTSEEN_TEST_RACE=$(NODE_RACE) \
 	  go test ./cmd/lastseen -run '^TestNoNodeBreaksAPromise$$' -count=1 -v -timeout 240m
 
-## test-nodes: nodes find, follow and survive each other, with a register in ClickHouse and in a Keeper, and refuse who must not take part; some three minutes
+## test-nodes: nodes find, follow and survive each other, with a register in ClickHouse and in a Keeper, are upgraded one by one and are measured, and refuse who must not take part
 .PHONY: test-nodes
 test-nodes: engine
 	LASTSEEN_TEST_NODES=1 go test ./server/cluster/member -count=1 -v -timeout 10m
+	LASTSEEN_TEST_NODES=1 go test ./bench -run '^TestNodes' -count=1 -v -timeout 10m
 	LASTSEEN_TEST_NODES=1 go test ./cmd/lastseen -run '^TestWhoMustNotTakePart' -count=1 -v -timeout 10m
+
+## test-tls: the tests of the server over TLS, which their clients speak through a tunnel
+.PHONY: test-tls
+test-tls: engine
+	LASTSEEN_TEST_TLS=1 go test ./server -count=1 -timeout 20m
 
 ## test-doctor: lastseen doctor on an engine and on a server, running, stopped and with troubles that are really made
 .PHONY: test-doctor

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -58,7 +59,29 @@ func (l testLog) Write(b []byte) (int, error) {
 
 func TestEveryScenarioRunsAgainstTheRealBinary(t *testing.T) {
 	config := smallConfig(t)
-	config.Scenarios, config.JSON, config.Record = scenario.Names(), true, t.TempDir()
+	// Nodes take longer: see TestNodesAreMeasured.
+	config.Scenarios = slices.DeleteFunc(scenario.Names(), func(name string) bool { return name == "nodes" })
+	checkOutcomes(t, config)
+}
+
+// TestNodesAreMeasured runs the scenario of several nodes with its quickest failure.
+func TestNodesAreMeasured(t *testing.T) {
+	if os.Getenv("LASTSEEN_TEST_NODES") == "" {
+		t.Skip("it takes a quarter of a minute: make test-nodes")
+	}
+	config := smallConfig(t)
+	config.Scenarios, config.Failures = []string{"nodes"}, []string{"a follower leaves"}
+	checkOutcomes(t, config)
+	config.Failures = []string{"a meteorite"}
+	if err := Run(t.Context(), config); err == nil || !strings.Contains(err.Error(), "there is no failure") {
+		t.Errorf("with a failure that there is not: %v", err)
+	}
+}
+
+// checkOutcomes runs scenarios and looks whether each has an outcome that can be shown.
+func checkOutcomes(t *testing.T, config Config) {
+	t.Helper()
+	config.JSON, config.Record = true, t.TempDir()
 	var out bytes.Buffer
 	config.Output = &out
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)

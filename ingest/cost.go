@@ -17,8 +17,10 @@ const (
 	// monthCost is for each month but the first: each is a part of its own, whose files are synced.
 	monthCost = 6 * time.Millisecond
 	// findCost is for a point that may be stored and is looked up. It depends on how many places of the table are
-	// read, from 5 µs to a millisecond, so what it was lately counts for more.
+	// read, from 5 µs to a millisecond, so what it was lately counts for more, up to mostFind: a slice has some
+	// look-ups in any case, since fewer would say nothing of what one takes, and be lost beside the insert.
 	findCost = 100 * time.Microsecond
+	mostFind = 300 * time.Microsecond
 	// leastFind is what any look-up takes, and fewFinds are how many say little of what one more takes.
 	leastFind = 3 * time.Millisecond
 	fewFinds  = 4
@@ -28,27 +30,36 @@ const (
 	leastReview = 3 * time.Millisecond
 )
 
-// learnFind returns what a look-up of a point takes, given what it was taken for and what so many took.
-func learnFind(known, took time.Duration, finds int) time.Duration {
+// learnFind returns what a look-up of a point takes, given what it was taken for, what so many took, and how many
+// times longer than usual the machine takes for what is constant in that. What it took once is forgotten while nothing
+// tells.
+func learnFind(known, took time.Duration, finds int, slowness float64) time.Duration {
 	if finds < fewFinds {
-		return known
+		return known + (findCost-known)/16
 	}
-	return (known + max(took-leastFind, took/4)/time.Duration(finds)) / 2
+	return min((known+beside(leastFind, took, slowness)/time.Duration(finds))/2, mostFind)
 }
 
 // learnReview is learnFind for sessions whose neighbours are read.
-func learnReview(known, took time.Duration, reviews int) time.Duration {
+func learnReview(known, took time.Duration, reviews int, slowness float64) time.Duration {
 	if reviews == 0 {
 		return known
 	}
-	return (known + max(took-leastReview, took/4)/time.Duration(reviews)) / 2
+	return (known + beside(leastReview, took, slowness)/time.Duration(reviews)) / 2
 }
+
+// beside returns what of a time was not its constant part.
+func beside(constant, took time.Duration, slowness float64) time.Duration {
+	return max(took-scaled(constant, slowness), took/4)
+}
+
+func scaled(d time.Duration, by float64) time.Duration { return time.Duration(float64(d) * by) }
 
 // limits bound the steps of the committer, by about the time that they take beside the constant part of an insert.
 type limits struct {
 	// group is for a group of usual requests, and share for what one organisation may add to it.
 	group, share time.Duration
-	// slice is for a slice of costly requests.
+	// slice is for a slice of costly requests, on a machine on which an insert takes as long as usual.
 	slice time.Duration
 	// alone takes the place of share and slice while no other organisation writes.
 	alone time.Duration

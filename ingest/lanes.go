@@ -228,7 +228,7 @@ func (l *lanes) group() {
 	}
 	l.grouped = true
 	err := l.committer.write(l.parts)
-	l.committer.findCost = learnFind(l.committer.findCost, l.committer.took.find, l.committer.took.finds)
+	l.committer.findCost = learnFind(l.committer.findCost, l.committer.took.find, l.committer.took.finds, l.slowness())
 	l.look() // before anybody is answered, and comes again
 	l.company.wrote(l.written, l.usual)
 	l.groups.inserted(began, time.Now(), weightOf(l.written), l.load)

@@ -63,11 +63,11 @@ func (l *lanes) writeSlice() ([]*tenant, error) {
 	}
 	err := l.committer.write(l.parts)
 	took := &l.committer.took
-	if took.months > 0 {
-		l.month = min((l.month+took.insert/time.Duration(took.months))/2, slowestMonth*monthCost)
-	}
+	l.learnMonth(took.insert, took.months)
+	l.committer.findCost = learnFind(l.committer.findCost, 0, 0, 1)
 	for _, t := range l.turns[:shared] {
-		t.find, t.review = learnFind(t.find, took.find, took.finds), learnReview(t.review, took.review, took.reviews)
+		t.find = learnFind(t.find, took.find, took.finds, l.slowness())
+		t.review = learnReview(t.review, took.review, took.reviews, l.slowness())
 	}
 	return l.turns[:shared], err
 }
@@ -77,8 +77,20 @@ func (l *lanes) budget(t *tenant) time.Duration {
 	if l.closed || len(l.turns) == 1 && l.company.isOnly(t.orgID, time.Now()) {
 		return l.limits.alone
 	}
-	return l.limits.slice
+	return scaled(l.limits.slice, l.slowness())
 }
+
+// learnMonth takes note of how long an insert into so many months took.
+func (l *lanes) learnMonth(insert time.Duration, months int) {
+	if months > 0 {
+		l.month = min((l.month+insert/time.Duration(months))/2, slowestMonth*monthCost)
+	}
+}
+
+// slowness is how many times longer than usual inserts took lately, from 1 to slowestMonth. Where a loaded machine or
+// disk makes them long, slices that stayed as short as elsewhere would be nearly nothing but inserts, and what a
+// look-up takes beside its constant part could not be told.
+func (l *lanes) slowness() float64 { return max(1, float64(l.month)/float64(monthCost)) }
 
 // fill adds of a tenant's requests what fits, and reports whether that was anything.
 func (l *lanes) fill(s *slicer, t *tenant) bool {
@@ -130,6 +142,6 @@ func (l *lanes) mark(t *tenant, r *request) error {
 	t.pay(r, time.Duration(n)*t.find)
 	l.written = append(l.written, r)
 	err := l.committer.mark(r.marks, rest[:n])
-	t.find = learnFind(t.find, l.committer.took.find, n)
+	t.find = learnFind(t.find, l.committer.took.find, n, l.slowness())
 	return err
 }

@@ -319,6 +319,7 @@ func TestTroubleIsShownWithAWayOut(t *testing.T) {
 // Sec-Fetch headers and offer no clipboard, and a provider on another site.
 func TestAPersonSignsInAtTheProviderInABrowser(t *testing.T) {
 	t.Parallel()
+	plainOnly(t, "a cookie for TLS only is not sent to the tunnel")
 	chromium(t)
 	s, at := withProvider(t,
 		oidctest.User{ID: "user_ana", Name: "ana", Claims: map[string]any{"org_id": "org_a", "org_role": "admin"}},

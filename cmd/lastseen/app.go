@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"syscall"
@@ -414,7 +413,6 @@ func (a *App) load(ctx context.Context, lastSeen *latest.Table, registry *regist
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	debug.FreeOSMemory() // the maps that were outgrown and the blocks that were decoded: as much again as what stays
 	a.config.log.Info("loaded", "sessions", lastSeen.Len(), "points_replayed", progress.Replayed, "after", time.Since(began).Round(time.Millisecond).String())
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -183,6 +184,12 @@ func (s *several) NodeStats() metrics.NodeStats {
 	stats.Received = received
 	for _, p := range peers {
 		stats.Peers = append(stats.Peers, metrics.PeerStats{Address: p.Address, Connected: p.Connected, Sent: p.Sent, Dropped: p.Dropped})
+	}
+	for _, f := range status.Followers {
+		i := slices.IndexFunc(status.View.Members, func(m replica.Member) bool { return m.ID == f.ID })
+		if i >= 0 {
+			stats.Followers = append(stats.Followers, metrics.FollowerStats{Address: status.View.Members[i].Addr, Silent: f.Silent, Behind: f.Behind})
+		}
 	}
 	return stats
 }

@@ -51,10 +51,10 @@ const (
 // examination is a look at everything.
 type examination struct {
 	Options
-	http     *http.Client
-	findings []Finding
-	serves   bool    // the service answers
-	metrics  metrics // nil where there are none
+	report
+	http    *http.Client
+	serves  bool    // the service answers
+	metrics metrics // nil where there are none
 }
 
 // Examine looks at the service and its store, which takes some seconds.
@@ -67,18 +67,21 @@ func Examine(ctx context.Context, options Options) []Finding {
 	return e.findings
 }
 
-func (e *examination) add(status Status, subject, mend, says string, args ...any) {
-	e.findings = append(e.findings, Finding{Subject: subject, Status: status, Says: fmt.Sprintf(says, args...), Mend: mend})
+// report is what was found so far.
+type report struct{ findings []Finding }
+
+func (r *report) add(status Status, subject, mend, says string, args ...any) {
+	r.findings = append(r.findings, Finding{Subject: subject, Status: status, Says: fmt.Sprintf(says, args...), Mend: mend})
 }
 
-func (e *examination) ok(subject, says string, args ...any) { e.add(OK, subject, "", says, args...) }
+func (r *report) ok(subject, says string, args ...any) { r.add(OK, subject, "", says, args...) }
 
 // judgeClock says how far a clock is ahead of another one, to within doubt.
-func (e *examination) judgeClock(whose, others string, ahead, doubt time.Duration) {
+func (r *report) judgeClock(whose, others string, ahead, doubt time.Duration) {
 	const much, tooMuch = 2 * time.Second, 30 * time.Second
 	off := ahead.Abs() - doubt
 	if off <= 100*time.Millisecond {
-		e.ok("clock", "the clock of %s agrees with %s", whose, others)
+		r.ok("clock", "the clock of %s agrees with %s", whose, others)
 		return
 	}
 	direction := "ahead of"
@@ -92,7 +95,7 @@ func (e *examination) judgeClock(whose, others string, ahead, doubt time.Duratio
 	if off > tooMuch {
 		status = Fail
 	}
-	e.add(status, "clock", mend, "the clock of %s is %s %s %s", whose, ahead.Abs().Round(100*time.Millisecond), direction, others)
+	r.add(status, "clock", mend, "the clock of %s is %s %s %s", whose, ahead.Abs().Round(100*time.Millisecond), direction, others)
 }
 
 // thisMachines is the clock that others are compared with.

@@ -1,0 +1,55 @@
+package ingest
+
+import (
+	"testing"
+	"time"
+)
+
+// loaded is a machine on which everything takes some times as long as usual.
+type loaded float64
+
+func (m loaded) insert() time.Duration { return scaled(monthCost, float64(m)) }
+
+func (m loaded) find(n int) time.Duration {
+	return scaled(leastFind+time.Duration(n)*20*time.Microsecond, float64(m))
+}
+
+// TestSlicesOfALoadedMachineStayLong: a machine that is slow makes every step long. Were its look-ups held to be dear
+// for that, slices would have fewer and fewer of them, each with an insert of its own.
+func TestSlicesOfALoadedMachineStayLong(t *testing.T) {
+	t.Parallel()
+	l := lanes{limits: defaultLimits, month: monthCost}
+	find := findCost
+	lookUps := func() int { return int(scaled(l.limits.slice, l.slowness()) / find) }
+	run := func(m loaded, steps int) (fewest int) {
+		fewest = lookUps()
+		for range steps {
+			n := lookUps()
+			l.learnMonth(m.insert(), 1)
+			find = learnFind(find, m.find(n), n, l.slowness())
+			fewest = min(fewest, lookUps())
+		}
+		return fewest
+	}
+	for _, slow := range []loaded{1, 2, 4, 8, 16, 64} {
+		if got := run(slow, 50); got < 16 {
+			t.Errorf("a slice had %d look-ups on a machine %v times as slow as usual, want at least 16", got, slow)
+		}
+		run(1, 20)
+		if got := lookUps(); got < 100 {
+			t.Errorf("a slice has %d look-ups when a machine is as fast as usual again, want at least 100", got)
+		}
+	}
+}
+
+// TestADearLookUpIsForgotten: steps that say nothing of look-ups do not keep one that was dear once.
+func TestADearLookUpIsForgotten(t *testing.T) {
+	t.Parallel()
+	find := mostFind
+	for range 100 {
+		find = learnFind(find, time.Second, 1, 1)
+	}
+	if find > findCost+10*time.Microsecond {
+		t.Errorf("a look-up is taken to take %v, want about %v", find, findCost)
+	}
+}

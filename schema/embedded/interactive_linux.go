@@ -18,9 +18,9 @@ var interactiveArguments = []string{
 	"--interactive", "--history_file=" + os.DevNull, "--progress=off", "--progress-table=off", "--enable-progress-table-toggle=0",
 }
 
-// stdout is what os.Stdout was before beInteractive. The runtime closes the descriptor of a file that nobody refers to, and this
+// replaced is what os.Stdout was before beInteractive. The runtime closes the descriptor of a file that nobody refers to, and this
 // one's is the engine's by then: closed, it would be the next socket or file that is opened, into which the engine would print.
-var stdout os.File
+var replaced []os.File
 
 // beInteractive gives the process a terminal as its standard input, until hangUp is called, which ends what
 // the engine reads there. What the engine prints for the one who sits there goes nowhere: os.Stdout is what
@@ -40,12 +40,12 @@ func beInteractive() (hangUp func(), err error) {
 		return nil, fmt.Errorf("opening the server's output: %w", err)
 	}
 	defer nowhere.Close()
-	const stdinFd, stdoutFd = 0, 1
-	kept, err := unix.FcntlInt(stdoutFd, unix.F_DUPFD_CLOEXEC, 0)
+	const stdin, stdout = 0, 1
+	kept, err := unix.FcntlInt(stdout, unix.F_DUPFD_CLOEXEC, 0)
 	if err == nil {
-		stdout = *os.Stdout
+		replaced = append(replaced, *os.Stdout)
 		*os.Stdout = *os.NewFile(uintptr(kept), "/dev/stdout")
-		err = errors.Join(unix.Dup3(int(nowhere.Fd()), stdoutFd, 0), unix.Dup3(int(terminal.Fd()), stdinFd, 0))
+		err = errors.Join(unix.Dup3(int(nowhere.Fd()), stdout, 0), unix.Dup3(int(terminal.Fd()), stdin, 0))
 	}
 	if err != nil {
 		hangUp()

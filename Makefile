@@ -102,16 +102,24 @@ FIRST ?= 1
 simulate:
 	SEEDS=$(SEEDS) FIRST=$(FIRST) go test ./server/cluster/replica -run '^TestThePromisesHoldUnderRandomFaults$$' -count=1 -v -timeout 10h
 
-## cycles-nodes: kill, stop and restart nodes of a service of three, NODE_CYCLES times (default 200), with clients on each
+## cycles-nodes: let NODE_CYCLES things (default 200) go wrong with a service of three nodes, with clients on each; NODE_KEEPER=1 with its register in a ZooKeeper, NODE_SHARDS=2 on a cluster besides, NODE_RACE=1 with the race detector
 .PHONY: cycles-nodes
 NODE_CYCLES ?= 200
 cycles-nodes: engine
-	LASTSEEN_NODE_CYCLES=$(NODE_CYCLES) go test ./cmd/lastseen -run '^TestNoNodeBreaksAPromise$$' -count=1 -v -timeout 120m
+	LASTSEEN_NODE_CYCLES=$(NODE_CYCLES) LASTSEEN_NODE_KEEPER=$(NODE_KEEPER) LASTSEEN_NODE_SHARDS=$(NODE_SHARDS) LASTSEEN_TEST_RACE=$(NODE_RACE) \
+	  go test ./cmd/lastseen -run '^TestNoNodeBreaksAPromise$$' -count=1 -v -timeout 240m
 
-## test-nodes: nodes in one process find, follow and survive each other, with a register in ClickHouse and in a Keeper
+## test-nodes: nodes find, follow and survive each other, with a register in ClickHouse and in a Keeper, are upgraded one by one and are measured, and refuse who must not take part
 .PHONY: test-nodes
 test-nodes: engine
 	LASTSEEN_TEST_NODES=1 go test ./server/cluster/member -count=1 -v -timeout 10m
+	LASTSEEN_TEST_NODES=1 go test ./bench -run '^TestNodes' -count=1 -v -timeout 10m
+	LASTSEEN_TEST_NODES=1 go test ./cmd/lastseen -run '^TestWhoMustNotTakePart' -count=1 -v -timeout 10m
+
+## test-tls: the tests of the server over TLS, which their clients speak through a tunnel, and the renewal of a certificate
+.PHONY: test-tls
+test-tls: engine
+	LASTSEEN_TEST_TLS=1 go test ./server ./server/certificate -count=1 -timeout 20m
 
 ## test-doctor: lastseen doctor on an engine and on a server, running, stopped and with troubles that are really made
 .PHONY: test-doctor

@@ -5,12 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +22,35 @@ import (
 	"lastseen/bench/rig"
 	"lastseen/bench/scenario"
 )
+
+// programs builds what the tests measure, once, into a directory that TestMain removes.
+var programs = sync.OnceValues(func() (dir string, err error) {
+	if dir, err = os.MkdirTemp("", "lastseen-bench-"); err != nil {
+		return "", err
+	}
+	built = dir
+	binary := filepath.Join(dir, "lastseen")
+	for _, arguments := range [][]string{
+		{"build", "-o", binary, "lastseen/cmd/lastseen"},
+		{"build", "-C", "baselines", "-o", BesideExecutable(binary), "."},
+	} {
+		if out, err := exec.Command("go", arguments...).CombinedOutput(); err != nil {
+			return "", fmt.Errorf("build a program: %w\n%s", err, out)
+		}
+	}
+	return dir, nil
+})
+
+// built is the directory of programs, empty before.
+var built string
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built != "" {
+		os.RemoveAll(built)
+	}
+	os.Exit(code)
+}
 
 // smallConfig measures next to nothing: these tests are about the suite, not about speed.
 func smallConfig(t *testing.T) Config {
@@ -29,17 +61,13 @@ func smallConfig(t *testing.T) Config {
 	if runtime.GOOS != "linux" {
 		t.Skip("the load generator needs Linux")
 	}
-	binary := filepath.Join(t.TempDir(), "lastseen")
-	config := Defaults()
-	config.Executable, config.BaselinesProgram = binary, BesideExecutable(binary)
-	for _, arguments := range [][]string{
-		{"build", "-o", binary, "lastseen/cmd/lastseen"},
-		{"build", "-C", "baselines", "-o", config.BaselinesProgram, "."},
-	} {
-		if out, err := exec.Command("go", arguments...).CombinedOutput(); err != nil {
-			t.Fatalf("build a program: %v\n%s", err, out)
-		}
+	dir, err := programs()
+	if err != nil {
+		t.Fatal(err)
 	}
+	config := Defaults()
+	config.Executable = filepath.Join(dir, "lastseen")
+	config.BaselinesProgram = BesideExecutable(config.Executable)
 	config.Sessions, config.Organisations, config.KeysPerOrganisation, config.PointsPerSession = 200, 2, 1, 2
 	config.Connections, config.Rounds, config.Duration, config.WarmUp = 4, 1, 150*time.Millisecond, 20*time.Millisecond
 	config.Rate, config.HistoryPoints, config.Waiters, config.Revocations, config.Soak = 500, 5000, 20, 2, 300*time.Millisecond
@@ -58,7 +86,29 @@ func (l testLog) Write(b []byte) (int, error) {
 
 func TestEveryScenarioRunsAgainstTheRealBinary(t *testing.T) {
 	config := smallConfig(t)
-	config.Scenarios, config.JSON, config.Record = scenario.Names(), true, t.TempDir()
+	// Nodes take longer: see TestNodesAreMeasured.
+	config.Scenarios = slices.DeleteFunc(scenario.Names(), func(name string) bool { return name == "nodes" })
+	checkOutcomes(t, config)
+}
+
+// TestNodesAreMeasured runs the scenario of several nodes with its quickest failure.
+func TestNodesAreMeasured(t *testing.T) {
+	if os.Getenv("LASTSEEN_TEST_NODES") == "" {
+		t.Skip("it takes a quarter of a minute: make test-nodes")
+	}
+	config := smallConfig(t)
+	config.Scenarios, config.Failures = []string{"nodes"}, []string{"a follower leaves"}
+	checkOutcomes(t, config)
+	config.Failures = []string{"a meteorite"}
+	if err := Run(t.Context(), config); err == nil || !strings.Contains(err.Error(), "there is no failure") {
+		t.Errorf("with a failure that there is not: %v", err)
+	}
+}
+
+// checkOutcomes runs scenarios and looks whether each has an outcome that can be shown.
+func checkOutcomes(t *testing.T, config Config) {
+	t.Helper()
+	config.JSON, config.Record = true, t.TempDir()
 	var out bytes.Buffer
 	config.Output = &out
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)

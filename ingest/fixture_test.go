@@ -117,6 +117,12 @@ func (r *reader) EndMark(_ context.Context, newest []schema.Checkpoint) error {
 	return nil
 }
 
+func (r *reader) PutSessions(sessions []schema.Session) {
+	for _, s := range sessions {
+		r.PutSession(s)
+	}
+}
+
 func (r *reader) PutSession(s schema.Session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

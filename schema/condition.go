@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,10 +32,24 @@ type Condition struct {
 	Gaps []Gap
 }
 
+// What Examine looks at one by one, so that each can be a gap.
+const (
+	OfSchema   = "schema"   // Migrated
+	OfDisk     = "disk"     // DiskFree and DiskSize
+	OfParts    = "parts"    // Parts and PartsLimit
+	OfDamage   = "damage"   // Damaged
+	OfSettings = "settings" // Synced, Retention and DiskReserve
+)
+
 // Gap is something about a store that could not be found out.
 type Gap struct {
-	What string // schema, disk, parts, damage or settings
+	What string // one of the constants above
 	Err  error
+}
+
+// Knows reports whether something, one of the constants above, was found out.
+func (c *Condition) Knows(what string) bool {
+	return !slices.ContainsFunc(c.Gaps, func(gap Gap) bool { return gap.What == what })
 }
 
 // Examine finds out how the store is. It changes nothing, and fails only where there is no answer at all.
@@ -51,11 +66,11 @@ func (db *DB) Examine(ctx context.Context) (Condition, error) {
 		what string
 		err  error
 	}{
-		{"schema", err},
-		{"disk", db.examineDisk(ctx, &c)},
-		{"parts", db.examineParts(ctx, &c)},
-		{"damage", db.examineDamage(ctx, &c)},
-		{"settings", db.examineSettings(ctx, &c)},
+		{OfSchema, err},
+		{OfDisk, db.examineDisk(ctx, &c)},
+		{OfParts, db.examineParts(ctx, &c)},
+		{OfDamage, db.examineDamage(ctx, &c)},
+		{OfSettings, db.examineSettings(ctx, &c)},
 	} {
 		if look.err != nil {
 			c.Gaps = append(c.Gaps, Gap{look.what, reason(withoutAddress(look.err))})

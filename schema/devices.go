@@ -76,27 +76,30 @@ type DeviceOwner struct {
 	Version    uint64
 }
 
+// selectDevices reads every DeviceOwner.
+const selectDevices = "SELECT device_id, org_id, device_mac_address, toUnixTimestamp64Milli(created_at) AS created_ms, version FROM devices FINAL"
+
 // EachDeviceOwner calls each for every device, in no particular order. It decodes columns, so that
 // a million devices take about a second.
 func (db *DeviceTable) EachDeviceOwner(ctx context.Context, each func(DeviceOwner)) error {
-	var id, org, mac proto.ColStr
+	var id idColumn
+	var org, mac proto.ColStr
 	var createdAt proto.ColInt64
 	var version proto.ColUInt64
+	lastOrg := "" // many have the one before's
 	native, err := db.queryNative(ctx, proto.Results{
 		{Name: "device_id", Data: &id}, {Name: "org_id", Data: &org}, {Name: "device_mac_address", Data: &mac},
 		{Name: "created_ms", Data: &createdAt}, {Name: "version", Data: &version},
-	}, `SELECT device_id, org_id, device_mac_address, toUnixTimestamp64Milli(created_at) AS created_ms, version FROM devices FINAL`)
+	}, selectDevices)
 	if err != nil {
 		return fmt.Errorf("read the devices: %w", err)
 	}
 	defer native.close()
 	err = native.eachRow(func(i int) error {
-		device := DeviceOwner{OrgID: org.Row(i), MACAddress: mac.Row(i), CreatedAt: createdAt[i], Version: version[i]}
-		var ok bool
-		if device.ID, ok = ParseID(id.RowBytes(i)); !ok {
-			return fmt.Errorf("the device id %q is not 24 hexadecimal digits", id.Row(i))
+		if text := org.RowBytes(i); string(text) != lastOrg {
+			lastOrg = string(text)
 		}
-		each(device)
+		each(DeviceOwner{ID: id.ids[i], OrgID: lastOrg, MACAddress: mac.Row(i), CreatedAt: createdAt[i], Version: version[i]})
 		return nil
 	})
 	if err != nil {

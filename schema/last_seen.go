@@ -126,26 +126,28 @@ func (db *CheckpointTable) StaleCheckpoints(ctx context.Context) (sessions []ID,
 	return sessions, err
 }
 
+// selectCheckpoints reads every Checkpoint.
+const selectCheckpoints = `SELECT session_id, timestamp, received_at, latitude, longitude, altitude, accuracy,
+  speed, heading, temperature, battery, outlier, point_version, newest_timestamp, stale
+FROM session_by_device_last_seen FINAL`
+
 // LoadCheckpoints calls each for every session's newest checkpoint, in no particular order.
 func (db *CheckpointTable) LoadCheckpoints(ctx context.Context, each func(Checkpoint)) error {
 	var columns checkpointColumns
+	var session idColumn
 	columns.newest.WithPrecision(proto.PrecisionMilli)
 	results := columns.point.results()
-	results[len(results)-1].Name = "point_version"
+	results[0].Data, results[len(results)-1].Name = &session, "point_version"
 	results = append(results,
 		proto.ResultColumn{Name: "newest_timestamp", Data: &columns.newest}, proto.ResultColumn{Name: "stale", Data: &columns.stale})
-	native, err := db.queryNative(ctx, results, `SELECT session_id, timestamp, received_at, latitude, longitude, altitude, accuracy,
-  speed, heading, temperature, battery, outlier, point_version, newest_timestamp, stale
-FROM session_by_device_last_seen FINAL`)
+	native, err := db.queryNative(ctx, results, selectCheckpoints)
 	if err != nil {
 		return fmt.Errorf("load the last_seen checkpoints: %w", err)
 	}
 	defer native.close()
 	return native.eachRow(func(i int) error {
 		row := Checkpoint{NewestTimestamp: int64(columns.newest.Data[i]), Stale: columns.stale[i] != 0}
-		if err := columns.point.row(i, &row.Point); err != nil {
-			return err
-		}
+		columns.point.fill(i, session.ids[i], &row.Point)
 		each(row)
 		return nil
 	})

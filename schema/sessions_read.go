@@ -31,21 +31,21 @@ func (db *DB) CountRegistered(ctx context.Context) (devices, sessions int, err e
 	return int(counted[0]), int(counted[1]), nil
 }
 
+// selectSessions reads every Session.
+const selectSessions = "SELECT " + sessionSelect + " FROM sessions FINAL"
+
 // EachSession calls each for every session, in no particular order. It decodes columns, so that a million
 // sessions take about a second. The session is each's to keep.
 func (db *SessionTable) EachSession(ctx context.Context, each func(Session)) error {
 	var c sessionColumns
-	native, err := db.queryNative(ctx, c.results(), "SELECT "+sessionSelect+" FROM sessions FINAL")
+	native, err := db.queryNative(ctx, c.results(), selectSessions)
 	if err != nil {
 		return fmt.Errorf("read the sessions: %w", err)
 	}
 	defer native.close()
 	err = native.eachRow(func(i int) error {
-		session, err := c.row(i)
-		if err == nil {
-			each(session)
-		}
-		return err
+		each(c.row(i))
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("read the sessions: %w", err)
@@ -55,7 +55,8 @@ func (db *SessionTable) EachSession(ctx context.Context, each func(Session)) err
 
 // sessionColumns are the columns that make up a Session.
 type sessionColumns struct {
-	id, org, device, mac            proto.ColStr
+	id, device                      idColumn
+	org, mac                        proto.ColStr
 	createdAt                       *proto.ColDateTime64
 	comments, reference, shipper    *proto.ColNullable[string]
 	public                          *proto.ColNullable[bool]
@@ -85,26 +86,18 @@ func (c *sessionColumns) results() proto.Results {
 	}
 }
 
-func (c *sessionColumns) row(i int) (Session, error) {
-	id, ok := ParseID(c.id.RowBytes(i))
-	if !ok {
-		return Session{}, fmt.Errorf("the session id %q is not 24 hexadecimal digits", c.id.Row(i))
-	}
-	device, ok := ParseID(c.device.RowBytes(i))
-	if !ok {
-		return Session{}, fmt.Errorf("the device id %q of a session is not 24 hexadecimal digits", c.device.Row(i))
-	}
+func (c *sessionColumns) row(i int) Session {
 	if text := c.org.RowBytes(i); string(text) != c.lastOrg {
 		c.lastOrg = string(text)
 	}
 	return Session{
-		ID: id, OrgID: c.lastOrg, DeviceID: device, DeviceMACAddress: c.mac.Row(i), CreatedAt: c.createdAt.Row(i).UTC(),
+		ID: c.id.ids[i], OrgID: c.lastOrg, DeviceID: c.device.ids[i], DeviceMACAddress: c.mac.Row(i), CreatedAt: c.createdAt.Row(i).UTC(),
 		Comments: pointer(c.comments, i), OffChrtReferenceID: pointer(c.reference, i), OffChrtShipperOrgDataID: pointer(c.shipper, i),
 		Public: pointer(c.public, i), SharedWithOrgIDs: c.shared.Row(i),
 		TerminationScheduledFor: utc(pointer(c.scheduled, i)), TerminatedAt: utc(pointer(c.terminated, i)),
 		FlightNumbers: c.flights.Row(i), FlightLoadedStatuses: c.statuses.Row(i), FlightLegIDs: c.legs.Row(i),
 		Outliers: pointer(c.outliers, i), Version: c.version[i],
-	}, nil
+	}
 }
 
 // pointer returns a value of a column, nil for NULL.

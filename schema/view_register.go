@@ -50,17 +50,6 @@ func (db *DB) OpenViewRegister(ctx context.Context) (*ViewRegister, error) {
 	return r, nil
 }
 
-// HasViews reports whether the database was ever that of several nodes with their register in ClickHouse.
-func (db *DB) HasViews(ctx context.Context) (bool, error) {
-	var views uint64
-	err := db.conn.QueryRow(ctx, "SELECT count() FROM system.tables WHERE database = {database:String} AND startsWith(name, {prefix:String})",
-		clickhouse.Named("database", db.database), clickhouse.Named("prefix", viewPrefix)).Scan(&views)
-	if err != nil {
-		return false, fmt.Errorf("find out whether several nodes use the database: %w", err)
-	}
-	return views > 0, nil
-}
-
 // Identity tells the database from others: nodes of one service see the same.
 func (db *DB) Identity(ctx context.Context) (string, error) {
 	if db.layout.cluster != "" {

@@ -319,6 +319,7 @@ func TestTroubleIsShownWithAWayOut(t *testing.T) {
 // Sec-Fetch headers and offer no clipboard, and a provider on another site.
 func TestAPersonSignsInAtTheProviderInABrowser(t *testing.T) {
 	t.Parallel()
+	plainOnly(t, "a cookie for TLS only is not sent to the tunnel")
 	chromium(t)
 	s, at := withProvider(t,
 		oidctest.User{ID: "user_ana", Name: "ana", Claims: map[string]any{"org_id": "org_a", "org_role": "admin"}},
@@ -378,6 +379,16 @@ func TestPagesFitAPhone(t *testing.T) {
 	fits("the link's page")
 	p.do(press("Sign in"), see(".menu-organisation"))
 	fits("the overview")
+	// The parts of the bar stand beside each other, also with the longer link of those who manage no keys.
+	const overlap = `(() => {
+		document.querySelectorAll(".bar-link")[1].textContent = "Settings";
+		const ends = [...document.querySelectorAll(".brand, .menu-organisation .menu-button > :not(.menu-name), .bar-link, .menu-person .menu-button")]
+			.map((e) => e.getBoundingClientRect()).filter((r) => r.width > 0);
+		return ends.slice(1).map((r, i) => ends[i].right - r.left).concat(ends.at(-1).right - innerWidth);
+	})()`
+	if over := eval[[]float64](p, overlap); slices.Max(over) > 0.5 {
+		t.Errorf("parts of the bar cover each other by %v pixels", over)
+	}
 	p.do(click(".menu-organisation .menu-button"), see(".menu-organisation .menu-panel"))
 	fits("the selector")
 	p.do(press("Manage"), see(".facts"))

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -57,12 +58,17 @@ var misdirectedPoint = &problem.Problem{
 	Detail: "Positions are not taken here and this one was not stored: send them to " + pathApps + "APP/v1 with osmand, gpslogger, traccar_client, owntracks, overland or traccar for APP.",
 }
 
+// isPlace are the parameters by which apps name a place.
+var isPlace = map[string]bool{"lat": true, "latitude": true, "lon": true, "lng": true, "longitude": true, "location": true}
+
 // index tells somebody who opens the address where to look, and leads a browser to the console.
 //
 // A position that comes here is none of ours to take: apps count any 2xx as stored, and would forget it.
 func index(c *call) error {
-	if c.http.QueryArgs().Has("lat") || c.http.QueryArgs().Has("latitude") {
-		return misdirectedPoint
+	for name := range c.http.QueryArgs().All() {
+		if isPlace[strings.ToLower(string(name))] {
+			return misdirectedPoint
+		}
 	}
 	if bytes.Contains(c.http.Request.Header.Peek(fasthttp.HeaderAccept), []byte("text/html")) {
 		return c.redirect(console.Path)

@@ -3,7 +3,6 @@ package server
 import (
 	"errors"
 	"io"
-	"net/url"
 	"strings"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 	"lastseen/keys"
 	"lastseen/schema"
 	"lastseen/server/caller"
-	"lastseen/server/input"
 	"lastseen/server/problem"
 )
 
@@ -80,19 +78,21 @@ func ingestApp(app decode.App) func(*call) error {
 			return err
 		}
 		dropped, rolled, unreadable := batch.Dropped, batch.Rolled, batch.Unreadable
-		if c.principal.RegistersDevices {
-			for _, name := range batch.Names {
-				if err := c.server.services.Registry.Introduce(c.context(), c.principal.OrgID, name); err != nil {
-					batch.Release()
-					return err
-				}
-			}
+		full, err := introduce(c, batch)
+		if err != nil {
+			batch.Release()
+			return err
 		}
 		c.span.note("decoded")
 		by := registry.Caller{OrgID: c.principal.OrgID, DeviceID: c.principal.DeviceID}
 		result, err := c.server.services.Writer.Ingest(c.context(), by, batch)
 		if err != nil {
 			return err
+		}
+		for i := range result.Rejected {
+			if full != "" && result.Rejected[i].Detail == registry.DetailNoMAC {
+				result.Rejected[i].Detail = full
+			}
 		}
 		c.server.arrivals.note(c.principal, &result, unreadable, time.Now())
 		noteMessage(c, app, result.Rejected, dropped, rolled, unreadable)
@@ -106,6 +106,24 @@ func ingestApp(app decode.App) func(*call) error {
 		}
 		return nil
 	}
+}
+
+// introduce registers the devices of a batch that nobody knows, where the credential may. Of an organisation that has as
+// many as it may, it returns the sentence that says so: these positions cannot be taken, and must not keep others back.
+func introduce(c *call, batch *decode.Batch) (full string, err error) {
+	if !c.principal.RegistersDevices {
+		return "", nil
+	}
+	for _, name := range batch.Names {
+		err := c.server.services.Registry.Introduce(c.context(), c.principal.OrgID, name)
+		var quota *schema.Error
+		if errors.Is(err, schema.Conflict) && errors.As(err, &quota) {
+			full = quota.Sentence
+		} else if err != nil {
+			return "", err
+		}
+	}
+	return full, nil
 }
 
 // readMessage reads what the app sends into points.
@@ -129,23 +147,10 @@ func readMessage(c *call, app decode.App) (*decode.Batch, decode.Reply, error) {
 		Bound: c.principal.DeviceID, Now: time.Now(),
 		Parameter: func(name string) string { return string(c.http.QueryArgs().Peek(name)) },
 	}
-	if input.MediaType(header.ContentType()) == "application/x-www-form-urlencoded" {
-		form, err := url.ParseQuery(string(body))
-		if err != nil {
-			return nil, 0, unreadableMessage("The form cannot be read: check what the app sends.")
-		}
-		message.Body = nil
-		message.Parameter = func(name string) string {
-			if value := form.Get(name); value != "" {
-				return value
-			}
-			return string(c.http.QueryArgs().Peek(name))
-		}
-	}
 	batch, reply, err := decode.AppMessage(app, &message, budget)
 	var refusal *schema.Error
 	if errors.Is(err, schema.Invalid) && errors.As(err, &refusal) {
-		return nil, 0, unreadableMessage(refusal.Sentence)
+		return nil, 0, &problem.Problem{Status: fasthttp.StatusBadRequest, Detail: refusal.Sentence}
 	}
 	return batch, reply, err
 }
@@ -162,10 +167,6 @@ func readWhole(c *call) ([]byte, error) {
 	}
 	c.reader.ended = true
 	return body, nil
-}
-
-func unreadableMessage(detail string) *problem.Problem {
-	return &problem.Problem{Status: fasthttp.StatusBadRequest, Detail: detail}
 }
 
 // noteMessage logs what an app is not told: that not all of its message was taken. The sentences hold

@@ -105,6 +105,20 @@ func TestAppsAreUnderstoodAndToldWhatMakesThemForget(t *testing.T) {
 			[]string{`2026-05-01T10:00:00.123Z ` + placeAt5 + ` {"accuracy":4.7,"heading":274,"speed":11.94}`}},
 		"GPSLogger's form without a type": {"gps3", "POST", "gpslogger/v1", "id=gps3&lat=48.137154&lon=11.576124&acc=0.0&time=2026-05-01T12%253A00%253A00%252B02%253A00", nil, "",
 			[]string{`2026-05-01T10:00:00Z ` + place + ` {}`}},
+		"GPSLogger's form whose address names the device": {"gps4", "POST", "gpslogger/v1?id=gps4", "lat=48.137154&lon=11.576124&time=2026-05-01T10%253A00%253A00Z", nil, "",
+			[]string{`2026-05-01T10:00:00Z ` + place + ` {}`}},
+		"GPSLogger's JSON as a form, with nulls": {"gps5", "POST", "gpslogger/v1?id=gps5", `{"lat":48.137154,"lon":11.576124,"id":null,"time":"2026-05-01T10:00:00Z"}`, []header{form}, "",
+			[]string{`2026-05-01T10:00:00Z ` + place + ` {}`}},
+		"OsmAnd's form without a type": {"osmand3", "POST", "osmand/v1", "id=osmand3&lat=48.137154&lon=11.576124&timestamp=1777629600", nil, "",
+			[]string{`2026-05-01T10:00:00Z ` + place + ` {}`}},
+		"Traccar Client 10 without a type": {"trc11", "POST", "traccar_client/v1", "id=trc11&lat=48.137154&lon=11.576124&timestamp=1777629600", nil, "",
+			[]string{`2026-05-01T10:00:00Z ` + place + ` {}`}},
+		"Traccar Client 9 as a form": {"trc12", "POST", "traccar_client/v1", `{"location":{"timestamp":1777629600,"coords":{"latitude":48.137154,"longitude":11.576124}},"device_id":"trc12"}`, []header{form}, "",
+			[]string{`2026-05-01T10:00:00Z ` + place + ` {}`}},
+		"OwnTracks as a form, in milliseconds": {"carl/phone", "POST", "owntracks/v1", `{"_type":"location","lat":48.137154,"lon":11.576124,"tst":1777629600123,"tid":7,"topic":"owntracks/carl/phone"}`, []header{form}, "[]",
+			[]string{`2026-05-01T10:00:00.123Z ` + place + ` {}`}},
+		"a Traccar server as a form": {"359632106000008", "POST", "traccar/v1", strings.Replace(forwarded, "359632106000007", "359632106000008", 1), []header{form}, "",
+			[]string{`2026-05-01T10:00:00Z ` + placeAt5 + ` {"battery":0.83,"heading":274,"speed":11.94}`}},
 		"a Traccar server": {"359632106000007", "POST", "traccar/v1", forwarded, []header{asJSON}, "",
 			[]string{`2026-05-01T10:00:00Z ` + placeAt5 + ` {"battery":0.83,"heading":274,"speed":11.94}`}},
 	} {
@@ -154,10 +168,18 @@ func TestMessagesThatAreNoPositionsAreTakenAndStoreNothing(t *testing.T) {
 	}
 	s.post(pathApps+"traccar_client/v1?id=van7&notificationToken=x", credential, "", 200)
 	s.get(pathApps+"osmand/v1", credential, 200)
+	if log := s.log.String(); strings.Count(log, `"rejected":1`) != 0 {
+		t.Errorf("the log speaks of positions: %s", log)
+	}
+	s.get(pathApps+"osmand/v1?id=van7&timestamp=1777629600", credential, 200) // an address that was typed wrongly
+	s.get(pathApps+"gpslogger/v1?id=van7", credential, 200)
+	if log := s.log.String(); strings.Count(log, `"rejected":1`) != 2 {
+		t.Errorf("the log does not say of two positions that they have no place: %s", log)
+	}
 	if got := s.stored("org_a", session); len(got) != 0 {
 		t.Errorf("stored %q", got)
 	}
-	for body, path := range map[string]string{"{": "owntracks/v1", `{"locations":[`: "overland/v1", "[]": "overland/v1", "x": "traccar/v1"} {
+	for body, path := range map[string]string{"{": "owntracks/v1", `{"locations":[`: "overland/v1", "[]": "overland/v1", "x": "traccar/v1", `{"id":"van7","lat":1,"lon":2}`: "osmand/v1", "y": "gpslogger/v1", "z": "traccar_client/v1"} {
 		if r := s.do("POST", pathApps+path, credential, strings.NewReader(body), header{"Content-Type", "application/json"}); r.StatusCode != 400 {
 			t.Errorf("%s %s: %s, want 400", path, body, r.Status)
 		}
@@ -172,11 +194,15 @@ func TestOneBadPositionKeepsNoBatchBack(t *testing.T) {
 	features := make([]string, 1000)
 	for n := range features {
 		latitude := 40 + float64(n)/1000
-		if n == 500 {
+		speed := "700"
+		switch n {
+		case 500:
 			latitude = 91
+		case 501:
+			speed = "1e999" // which is JSON, and no number that there is
 		}
 		at := time.Date(2026, 5, 1, 10, 0, n, 0, time.UTC).Format(time.RFC3339)
-		features[n] = fmt.Sprintf(`{"type":"Feature","geometry":{"type":"Point","coordinates":[11.5,%g]},"properties":{"timestamp":%q,"device_id":"van7","speed":700}}`, latitude, at)
+		features[n] = fmt.Sprintf(`{"type":"Feature","geometry":{"type":"Point","coordinates":[11.5,%g]},"properties":{"timestamp":%q,"device_id":"van7","speed":%s}}`, latitude, at, speed)
 	}
 	for range 2 {
 		s.post(pathApps+"overland/v1", credential, `{"locations":[`+strings.Join(features, ",")+`]}`, 200)
@@ -279,9 +305,15 @@ func TestTimesOfAppsAreMendedWhereTheyCanBe(t *testing.T) {
 func TestAPositionThatIsSentToTheBareAddressIsNotTaken(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	r := s.get("/?id=van7&lat=48.1&lon=11.5&timestamp=1777629600", "", 404)
-	if !strings.Contains(string(r.body), pathApps+"APP/v1") {
-		t.Errorf("the answer does not say where to send it: %s", r.body)
+	for _, query := range []string{"id=van7&lat=48.1&lon=11.5&timestamp=1777629600", "Latitude=48.1", "location=48.1,11.5"} {
+		r := s.get("/?"+query, "", 404)
+		if !strings.Contains(string(r.body), pathApps+"APP/v1") {
+			t.Errorf("the answer to %s does not say where to send it: %s", query, r.body)
+		}
+	}
+	s.get("/?utm_source=letter", "", 200)
+	if p := s.get(pathApps+"osmand/v1?id=van7&lat=1&lon=2", "", 401).problem(t); !strings.Contains(p.Detail, "device credential") {
+		t.Errorf("who shows no credential is told %q", p.Detail)
 	}
 }
 

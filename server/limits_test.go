@@ -172,6 +172,7 @@ func TestBadCredentialsFromOneAddressAreLimited(t *testing.T) {
 // TestBadCookiesFromOneAddressAreLimited: a browser's session costs a check of its signature like a user token.
 func TestBadCookiesFromOneAddressAreLimited(t *testing.T) {
 	t.Parallel()
+	plainOnly(t, "a cookie for TLS only is not sent to the tunnel")
 	clock := newHandClock()
 	s := start(t, func(with *setup) {
 		with.config.FailureRate, with.config.Now = ratelimit.Rate{Quota: 5, Window: 50 * time.Second}, clock.read

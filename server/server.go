@@ -379,7 +379,9 @@ func (s *Server) Serve(inner net.Listener) error {
 // ServePeers answers the requests that other nodes hand over, on a listener of their connections, which it closes, until Shutdown.
 func (s *Server) ServePeers(inner net.Listener) error {
 	s.mu.Lock()
-	s.peers = transport.Listen(peerListener{inner}, transport.Options{MaxConnections: 16 * handConnections, Refuse: s.refuseConnection, Stopping: s.stopping})
+	s.peers = transport.Listen(peerListener{inner}, transport.Options{
+		MaxConnections: 16 * handConnections, Refuse: s.refuseConnection, Stopping: s.stopping, ExactWrites: true, // TLS below
+	})
 	peers := s.peers
 	s.mu.Unlock()
 	if err := s.http.Serve(peers); err != nil {

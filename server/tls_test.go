@@ -11,13 +11,22 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"lastseen/server/certificate/certificatetest"
 	"lastseen/server/transport"
 )
 
-// overTLS reports whether all tests of the package run over TLS: their clients speak to a tunnel that does.
+// overTLS reports whether all tests of the package run over TLS (make test-tls): their clients speak to a tunnel that does.
 func overTLS() bool { return os.Getenv("LASTSEEN_TEST_TLS") != "" }
+
+// plainOnly skips a test over TLS, and says why.
+func plainOnly(t *testing.T, why string) {
+	t.Helper()
+	if overTLS() {
+		t.Skip("not over TLS:", why)
+	}
+}
 
 // secureConfig returns a configuration of TLS for a server, and the one that its clients need.
 func secureConfig(tb testing.TB) (server, client *tls.Config) {
@@ -54,7 +63,8 @@ func tunnel(tb testing.TB, to string, client *tls.Config) (address string) {
 	return listener.Addr().String()
 }
 
-// pass copies both ways. That one side has closed is said to the other.
+// pass copies both ways. That one side has closed is said to the other. What the client still sends to a server that has closed is
+// taken for a second, so that it gets to read the answer.
 func pass(near *net.TCPConn, to string, client *tls.Config) {
 	defer near.Close()
 	far, err := tls.Dial("tcp", to, client)
@@ -64,9 +74,12 @@ func pass(near *net.TCPConn, to string, client *tls.Config) {
 	var answers sync.WaitGroup
 	answers.Go(func() {
 		_, _ = io.Copy(near, far)
-		near.Close() // as the server has
+		_ = near.CloseWrite()
+		_ = near.SetReadDeadline(time.Now().Add(time.Second))
 	})
-	_, _ = io.Copy(far, near)
+	if _, err := io.Copy(far, near); err != nil {
+		_, _ = io.Copy(io.Discard, near)
+	}
 	_ = far.CloseWrite()
 	_ = far.NetConn().(*net.TCPConn).CloseWrite()
 	answers.Wait()

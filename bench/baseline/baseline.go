@@ -27,6 +27,7 @@ const (
 	Load      = "load"       // a data set
 	FillRedis = "fill-redis" // with finished answers
 	Size      = "size"       // what a store's points take on the disk
+	HandOut   = "hand-out"   // how long ClickHouse alone takes to hand out what a start of the service reads
 	Versions  = "versions"   // prints those of the libraries
 )
 
@@ -56,7 +57,7 @@ type Config struct {
 	Name, Address string
 	// Dataset is what is loaded.
 	Dataset dataset.Spec
-	// Store is the ClickHouse of Naive, Load and Size.
+	// Store is the ClickHouse of Naive, Load, Size and HandOut.
 	Store dataset.Store
 	// Loaded says that Naive finds its data set in the store.
 	Loaded bool
@@ -68,7 +69,7 @@ type Config struct {
 	Keys [][]string
 	// Constant is what Bare answers.
 	Constant Constant
-	// Result is the file that Size writes a Sizes to, as JSON.
+	// Result is the file that Size writes a Sizes to, and HandOut a HandedOut, as JSON.
 	Result string
 }
 
@@ -86,6 +87,14 @@ type Inserted struct {
 	Seconds float64
 	// P50 and P99 are of the time of one insert, from preparing the batch to ClickHouse's answer, nanoseconds.
 	P50, P99 int64
+}
+
+// HandedOut is what ClickHouse alone took to hand out the rows that a start of the service reads, in its Native format to a
+// reader that discards them, one statement after the other.
+type HandedOut struct {
+	// Seconds are those of each time, the first one after the engine was opened. Opening it does not count.
+	Seconds []float64
+	Bytes   int64 // of one time
 }
 
 // Sizes are what points take on the disk.

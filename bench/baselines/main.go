@@ -56,6 +56,8 @@ func run(ctx context.Context, args []string) error {
 		return fillRedis(ctx, config.RedisAddress, config.Dataset)
 	case baseline.Size:
 		return measureSizes(ctx, config)
+	case baseline.HandOut:
+		return measureHandOut(ctx, config)
 	}
 	return fmt.Errorf("there is no task %q", args[0])
 }

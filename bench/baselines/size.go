@@ -30,12 +30,17 @@ func measureSizes(ctx context.Context, config baseline.Config) (err error) {
 			return err
 		}
 	}
-	text, err := json.Marshal(sizes)
+	return writeResult(config.Result, sizes)
+}
+
+// writeResult writes what a task has found as JSON.
+func writeResult(path string, found any) error {
+	text, err := json.Marshal(found)
 	if err != nil {
-		return fmt.Errorf("encode the sizes: %w", err)
+		return fmt.Errorf("encode the result: %w", err)
 	}
-	if err := os.WriteFile(config.Result, text, 0o600); err != nil {
-		return fmt.Errorf("write the sizes: %w", err)
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		return fmt.Errorf("write the result: %w", err)
 	}
 	return nil
 }

@@ -118,6 +118,23 @@ func (p *Process) Stop() error {
 	return errors.Join(err, fmt.Errorf("%s had to be killed", p.name))
 }
 
+// Kill ends the process as it is, and waits for its end. It may be called again.
+func (p *Process) Kill() error {
+	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("kill %s: %w", p.name, err)
+	}
+	<-p.exited
+	return nil
+}
+
+// Signal sends the process a signal, such as the one that stops it where it is.
+func (p *Process) Signal(signal syscall.Signal) error {
+	if err := p.cmd.Process.Signal(signal); err != nil {
+		return fmt.Errorf("send %v to %s: %w", signal, p.name, err)
+	}
+	return nil
+}
+
 // lastWords returns the end of the process's log, for an error message.
 func (p *Process) lastWords() string {
 	text, err := os.ReadFile(p.logPath)

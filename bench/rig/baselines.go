@@ -176,26 +176,39 @@ func (s *Service) Insert(ctx context.Context, batch int, length time.Duration, f
 // MeasureSizes merges the points of a store that nobody has open and measures what they take, in PostgreSQL
 // too unless its address is empty.
 func (r *Rig) MeasureSizes(ctx context.Context, folder string, store dataset.Store, postgresURL string) (sizes baseline.Sizes, err error) {
+	err = r.measure(ctx, folder, baseline.Size, baseline.Config{Store: store, PostgresURL: postgresURL}, &sizes)
+	return sizes, err
+}
+
+// MeasureHandOut measures how long ClickHouse alone takes to hand out what a start of a service reads. Nobody has the
+// service's store open.
+func (r *Rig) MeasureHandOut(ctx context.Context, service string) (found baseline.HandedOut, err error) {
+	err = r.measure(ctx, service, baseline.HandOut, baseline.Config{Store: r.Store(service)}, &found)
+	return found, err
+}
+
+// measure runs a task that writes what it has found to a file.
+func (r *Rig) measure(ctx context.Context, folder, task string, config baseline.Config, found any) error {
 	dir, err := r.Folder(folder)
 	if err != nil {
-		return sizes, err
+		return err
 	}
-	result := filepath.Join(dir, "sizes.json")
-	measure, err := r.baseline(folder, baseline.Size, baseline.Config{Store: store, PostgresURL: postgresURL, Result: result})
+	config.Result = filepath.Join(dir, task+"-result.json")
+	measure, err := r.baseline(folder, task, config)
 	if err != nil {
-		return sizes, err
+		return err
 	}
 	if err := measure.Run(ctx); err != nil {
-		return sizes, err
+		return err
 	}
-	text, err := os.ReadFile(result)
+	text, err := os.ReadFile(config.Result)
 	if err != nil {
-		return sizes, fmt.Errorf("read the sizes: %w", err)
+		return fmt.Errorf("read what %s has found: %w", task, err)
 	}
-	if err := json.Unmarshal(text, &sizes); err != nil {
-		return sizes, fmt.Errorf("decode the sizes: %w", err)
+	if err := json.Unmarshal(text, found); err != nil {
+		return fmt.Errorf("decode what %s has found: %w", task, err)
 	}
-	return sizes, nil
+	return nil
 }
 
 // Versions are those of the libraries that a program of the baselines was built with, a line each.

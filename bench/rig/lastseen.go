@@ -61,12 +61,7 @@ func (r *Rig) Serve(ctx context.Context, name string, flags ...string) (*Service
 		return nil, err
 	}
 	r.Say("starting %s", name)
-	args := []string{"serve", "--addr", address, "--data-dir", r.dataDir(name), "--max-connections", fmt.Sprint(MaxWaiters + 1000)}
-	args = append(args, "--outliers", "off") // where points of loads lie follows from their time, so they jump
-	if 2*r.Connections > limit.CrowdPerProcessor*cmp.Or(len(r.ServerCPUs), runtime.NumCPU()) {
-		args = append(args, "--poll-wait", "0s") // so many are asked for, and some more poll beside them: not an overload
-	}
-	start := process.Launch{Name: name, Path: r.Lastseen, Dir: dir, CPUs: r.ServerCPUs, Args: append(args, flags...)}
+	start := r.launch(name, dir, address, r.ServerCPUs, flags...)
 	if r.Server != nil {
 		start.Env = []string{"LASTSEEN_CLICKHOUSE=" + r.Server.database(name)} // which may hold a password
 	}
@@ -74,16 +69,36 @@ func (r *Rig) Serve(ctx context.Context, name string, flags ...string) (*Service
 	if err != nil {
 		return nil, err
 	}
-	on := &Service{
-		Name: "lastseen", Label: "**lastseen**", Host: address, processes: []*process.Process{p}, others: r.Server.processes(),
-		Target: loadgen.Target{Address: address, Codec: loadgen.HTTP{}}, API: NewAPI("http://" + address),
-	}
-	waiting, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	if err := p.AwaitHTTP(waiting, on.API.Base+"/readyz"); err != nil {
+	on := r.service(address, p)
+	if err := on.awaitReady(ctx, p); err != nil {
 		return nil, errors.Join(err, on.Stop())
 	}
 	return on, nil
+}
+
+// launch is how `lastseen serve` is started on some processors, whatever ClickHouse it is to use.
+func (r *Rig) launch(name, dir, address string, cpus []int, flags ...string) process.Launch {
+	args := []string{"serve", "--addr", address, "--data-dir", r.dataDir(name), "--max-connections", fmt.Sprint(MaxWaiters + 1000)}
+	args = append(args, "--outliers", "off") // where points of loads lie follows from their time, so they jump
+	if 2*r.Connections > limit.CrowdPerProcessor*cmp.Or(len(cpus), runtime.NumCPU()) {
+		args = append(args, "--poll-wait", "0s") // so many are asked for, and some more poll beside them: not an overload
+	}
+	return process.Launch{Name: name, Path: r.Lastseen, Dir: dir, CPUs: cpus, Args: append(args, flags...)}
+}
+
+// service is what a process at an address is to the suite.
+func (r *Rig) service(address string, p *process.Process) *Service {
+	return &Service{
+		Name: "lastseen", Label: "**lastseen**", Host: address, processes: []*process.Process{p}, others: r.Server.processes(),
+		Target: loadgen.Target{Address: address, Codec: loadgen.HTTP{}}, API: NewAPI("http://" + address),
+	}
+}
+
+// awaitReady waits until the service, which is a process, is ready.
+func (s *Service) awaitReady(ctx context.Context, p *process.Process) error {
+	waiting, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	return p.AwaitHTTP(waiting, s.API.Base+"/readyz")
 }
 
 // giveKeys fills a service's catalogue with keys and credentials, made by the public routes.

@@ -71,3 +71,16 @@ func (r *Rig) ClickHouse() string {
 	}
 	return record.Embedded
 }
+
+// WithServer is a rig whose services keep their data in a ClickHouse server of their own, below a folder, which the caller closes.
+func (r *Rig) WithServer(ctx context.Context, name string) (*Rig, error) {
+	options := r.Options
+	options.Dir = filepath.Join(r.Dir, name)
+	data := filepath.Join(options.Dir, "clickhouse")
+	if err := os.MkdirAll(data, 0o711); err != nil {
+		return nil, fmt.Errorf("make a folder for the ClickHouse server: %w", err)
+	}
+	var err error
+	options.Server, err = StartServer(ctx, r.Lastseen, data, r.ServerCPUs)
+	return New(options), err
+}

@@ -21,6 +21,7 @@ type Server struct {
 
 	address   url.URL          // without a database
 	process   *process.Process // nil where somebody else runs it
+	launch    process.Launch   // of the process
 	databases []string         // that were made
 }
 
@@ -33,23 +34,33 @@ func StartServer(ctx context.Context, lastseen, dir string, cpus []int) (*Server
 	if err != nil {
 		return nil, err
 	}
-	p, err := process.Launch{
+	s := &Server{address: url.URL{Scheme: "http", Host: address}, launch: process.Launch{
 		Name: "clickhouse", Path: lastseen, Dir: dir, CPUs: cpus, Args: []string{"clickhouse", "--data-dir", dir, "--http-addr", address},
-	}.Start()
-	if err != nil {
-		return nil, err
+	}}
+	return s, s.Start(ctx)
+}
+
+// Start starts a server of the suite's own that has been killed, on the data that it had.
+func (s *Server) Start(ctx context.Context) (err error) {
+	if s.process, err = s.launch.Start(); err != nil {
+		return err
 	}
-	s := &Server{address: url.URL{Scheme: "http", Host: address}, process: p}
 	waiting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if err := p.AwaitHTTP(waiting, s.address.String()+"/ping"); err != nil {
-		return nil, errors.Join(err, p.Stop())
+	if err := s.process.AwaitHTTP(waiting, s.address.String()+"/ping"); err != nil {
+		return errors.Join(err, s.process.Stop())
 	}
 	if err := s.greet(ctx); err != nil {
-		return nil, errors.Join(err, p.Stop())
+		return errors.Join(err, s.process.Stop())
 	}
-	return s, nil
+	return nil
 }
+
+// Own says that the suite runs the server itself, and may kill it.
+func (s *Server) Own() bool { return s != nil && s.process != nil }
+
+// Kill ends a server of the suite's own as it is.
+func (s *Server) Kill() error { return s.process.Kill() }
 
 // UseServer uses a server that somebody else runs, by its address, http://user:password@host:8123 for
 // example. The errors leave the address out, for it may hold a password.

@@ -71,6 +71,8 @@ var All = []Scenario{
 		}},
 	{"size", "bytes a point on the disk, beside PostgreSQL", true,
 		func(s *Stage, o *record.Outcome) Runner { return &size{Stage: s, o: o} }},
+	{"nodes", "three nodes beside one that is alone, and what clients notice when something fails", true,
+		func(s *Stage, o *record.Outcome) Runner { return &nodes{Stage: s, o: o} }},
 	{"soak", "polls and writes for a long time", false,
 		func(s *Stage, o *record.Outcome) Runner { return &soak{s, o} }},
 }

@@ -35,6 +35,8 @@ type Settings struct {
 	Waiters int
 	// Attacks are the names of those that tenants runs; empty means all.
 	Attacks []string
+	// Failures are the names of those that nodes measures; empty means all.
+	Failures []string
 	// Revocations is how many keys the revocation scenario revokes.
 	Revocations int
 	// Baselines are the names of what lastseen is compared with; empty means every one that is there.
@@ -49,7 +51,7 @@ func (s *Settings) Check() error {
 	if s.Rounds < 1 || s.Zipf < 0 || s.Rate < 1 || s.HistoryPoints < 1 || s.Waiters < 1 || s.Revocations < 1 {
 		return errors.New("rounds, rates and counts must be positive")
 	}
-	return nil
+	return checkFailures(s.Failures)
 }
 
 // Stage is what the scenarios of a run share, on one ClickHouse. One goroutine uses it.

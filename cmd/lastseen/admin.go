@@ -18,7 +18,7 @@ const defaultAdminAddr = "127.0.0.1:9464"
 // adminFlags say where operators find the metrics and profiles.
 type adminFlags struct {
 	// Nil is the default address, which a second service on the machine may find taken.
-	AdminAddr *string `placeholder:"HOST:PORT" help:"Where to serve /metrics and /debug/pprof/, which must not be reachable by the public; empty for nowhere (default 127.0.0.1:9464, and nowhere when that is taken)."`
+	AdminAddr *string `placeholder:"HOST:PORT" help:"Where to serve /metrics, /debug/pprof/ and, of several nodes, /nodes, which must not be reachable by the public; empty for nowhere (default 127.0.0.1:9464, and nowhere when that is taken)."`
 }
 
 func (f *adminFlags) adminConfig() adminConfig {

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"syscall"
@@ -348,7 +347,7 @@ func (a *App) takeLease(ctx context.Context, db *schema.DB) error {
 	if a.config.nodes.peerAddr != "" {
 		return openNodes(ctx, a, db)
 	}
-	if err := refuseNodes(ctx, db); err != nil {
+	if err := refuseNodes(ctx, a, db); err != nil {
 		return err
 	}
 	n, err := openNode(a.config.schema.DataDir)
@@ -414,7 +413,6 @@ func (a *App) load(ctx context.Context, lastSeen *latest.Table, registry *regist
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	debug.FreeOSMemory() // the maps that were outgrown and the blocks that were decoded: as much again as what stays
 	a.config.log.Info("loaded", "sessions", lastSeen.Len(), "points_replayed", progress.Replayed, "after", time.Since(began).Round(time.Millisecond).String())
 	return nil
 }

@@ -21,7 +21,7 @@ type benchCommand struct {
 
 // benchRunCommand runs scenarios.
 type benchRunCommand struct {
-	Scenarios []string `arg:"" optional:"" name:"scenario" help:"What to measure: last-seen, last-seen-304, mixed, long-poll, revocation, ingest, overload, cold-start, history, bulk, size, soak; all but soak when none is named."`
+	Scenarios []string `arg:"" optional:"" name:"scenario" help:"What to measure: last-seen, last-seen-304, mixed, long-poll, changes, revocation, ingest, overload, tenants, cold-start, history, feed, bulk, sessions, typeahead, size, nodes, soak; all but soak when none is named."`
 
 	Baselines           []string `placeholder:"NAME" help:"What to compare with: bare, redis, postgres, naive; all that are installed when none is named."`
 	Sessions            int      `default:"100000" help:"Sessions in memory (default ${default})."`
@@ -43,6 +43,7 @@ type benchRunCommand struct {
 	Rate        int           `default:"20000" placeholder:"POINTS" help:"Points a second that are written beside polls (default ${default})."`
 	Waiters     int           `default:"10000" help:"Waiting requests of long-poll (default ${default})."`
 	Attacks     []string      `placeholder:"NAME" help:"Attacks of tenants, such as 'late points'; all when none is named."`
+	Failures    []string      `placeholder:"NAME" help:"Failures that nodes makes, such as 'the leader is killed'; all when none is named."`
 	Revocations int           `default:"50" help:"Keys that revocation revokes (default ${default})."`
 	Soak        time.Duration `default:"1m" help:"Length of soak (default ${default})."`
 	Pin         bool          `help:"Keep the load generator and the servers on different processors."`
@@ -80,7 +81,7 @@ func (c *benchRunCommand) Run(ctx context.Context, std streams) error {
 	config.SizeDirs, config.ClickHouse = c.SizeDirs, c.ClickHouse
 	config.Connections, config.Workers, config.Rounds, config.Duration, config.WarmUp = c.Connections, c.Workers, c.Rounds, c.Duration, c.WarmUp
 	config.Rate, config.Waiters, config.Attacks, config.Revocations, config.Soak, config.Pin = c.Rate, c.Waiters, c.Attacks, c.Revocations, c.Soak, c.Pin
-	config.Dir, config.Record, config.JSON = c.WorkDir, c.Record, c.JSON
+	config.Failures, config.Dir, config.Record, config.JSON = c.Failures, c.WorkDir, c.Record, c.JSON
 	config.Command, config.Commit = withoutSecrets(os.Args), c.Commit
 	config.Output, config.Progress = std.out, std.err
 	return bench.Run(ctx, config)

@@ -27,7 +27,7 @@ type commandLine struct {
 	Keys        keysCommand        `cmd:"" help:"Create, list, rotate and revoke API keys."`
 	Credentials credentialsCommand `cmd:"" help:"Create, list, rotate and revoke device credentials, with which devices and apps send points."`
 	Nodes       nodesCommand       `cmd:"" help:"Print the nodes of a service of several, as one of them sees them."`
-	Import      importCommand      `cmd:"" help:"Import positions from CSV, NDJSON, JSON, GPX and GeoJSON files."`
+	Import      importCommand      `cmd:"" help:"Import positions from files of many formats: CSV, NDJSON, JSON, GPX, GeoJSON, KML, TCX, FIT, NMEA and more."`
 	Export      exportCommand      `cmd:"" help:"Export the histories of sessions to files, many at a time; goes on after a kill."`
 	Backup      backupCommand      `cmd:"" help:"Back up the data, also while the service runs."`
 	Restore     restoreCommand     `cmd:"" help:"Make a data directory, or tables on a ClickHouse server, of a backup."`

@@ -79,7 +79,12 @@ func redacted(name, value string) string {
 			return "(set)"
 		}
 	}
-	if address, err := url.Parse(value); err == nil && address.User != nil {
+	if address, err := url.Parse(value); err == nil && address.Host != "" && (address.User != nil || address.RawQuery != "") {
+		parameters := address.Query() // of ClickHouse's address a password, a proxy with one, …
+		for name := range parameters {
+			parameters.Set(name, "xxxxx")
+		}
+		address.RawQuery = parameters.Encode()
 		return address.Redacted()
 	}
 	if strings.Contains(value, "@") && strings.Contains(value, "://") { // no URL that can be taken apart

@@ -56,7 +56,7 @@ func flagText(value any) (string, error) {
 		}
 		return strings.Join(items, ","), nil
 	}
-	return "", errors.New("give text in quotes, a number, true or false, or a list of these")
+	return "", errors.New("give text in quotes, a number, true or false, or a list of these; flags stand below no [heading]")
 }
 
 // Validate implements kong.Resolver. It refuses names that are no flag's.

@@ -25,7 +25,7 @@ addr = "127.0.0.1:9999" # of the file, unless the environment says otherwise
 histories = 4
 no-fsync = true
 trusted-proxies = ["10.0.0.0/8", "192.168.0.0/16"]
-clickhouse = "http://user:hunter2@host:8123/db"
+clickhouse = "http://user:hunter2@host:8123/db?password=hunter5"
 clickhouse-password = "hunter3"
 public-url = "https://tracking.example"
 oidc-issuer = "https://id.example"
@@ -40,7 +40,7 @@ oidc-client-id = "lastseen"
 		`histories +4 +file`,
 		`no-fsync +true +file`,
 		`trusted-proxies +10\.0\.0\.0/8,192\.168\.0\.0/16 +file`,
-		`clickhouse +http://user:xxxxx@host:8123/db +file`,
+		`clickhouse +http://user:xxxxx@host:8123/db\?password=xxxxx +file`,
 		`clickhouse-password +\(set\) +file`,
 		`oidc-client-secret +\(set\) +LASTSEEN_OIDC_CLIENT_SECRET`,
 		`queue-wait +1s +default`,

@@ -172,7 +172,7 @@ Next: your own data, with a token of your own:
 
   export LASTSEEN_SERVER=%s
   export LASTSEEN_TOKEN=$(%s token --data-dir '%s' --org org_yours --user user_you --role owner)
-  %[2]s import your-tracks.csv      # or .ndjson, .json, .gpx, .geojson, each also .gz
+  %[2]s import your-tracks.csv      # or .json, .gpx, .geojson, .kml, .fit, .nmea and more, each also .gz or in a .zip
   %[2]s keys create --name "my first key"
 
 Press Ctrl-C to stop.

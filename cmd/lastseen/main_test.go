@@ -32,7 +32,11 @@ func TestMain(m *testing.M) {
 	if err == nil {
 		binary = filepath.Join(dir, "lastseen")
 		var output []byte
-		if output, err = exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		build := []string{"build", "-o", binary}
+		if os.Getenv("LASTSEEN_TEST_RACE") != "" {
+			build = append(build, "-race") // the processes too, not the test alone
+		}
+		if output, err = exec.Command("go", append(build, ".")...).CombinedOutput(); err != nil {
 			err = fmt.Errorf("%w\n%s", err, output)
 		}
 	}

@@ -1,14 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
+	"sync"
 	"time"
 
 	"lastseen/ingest"
@@ -16,7 +18,6 @@ import (
 	"lastseen/query/history"
 	"lastseen/query/latest"
 	"lastseen/schema"
-	"lastseen/schema/lease"
 	"lastseen/schema/register"
 	"lastseen/server/cluster"
 	"lastseen/server/cluster/member"
@@ -28,23 +29,27 @@ import (
 
 // nodesFlags make a service of several nodes.
 type nodesFlags struct {
-	PeerAddr string   `placeholder:"HOST:PORT" help:"Where this node is reached by the others of a service of several, which share one ClickHouse and one issuer.key; nowhere by default, and then the node is alone."`
-	Keeper   []string `placeholder:"HOST:PORT,…" help:"ZooKeeper or ClickHouse Keeper that keeps which nodes there are; needed where ClickHouse is a cluster or has several addresses."`
+	PeerAddr   string   `placeholder:"HOST:PORT" help:"Where this node is reached by the others of a service of several, which share one ClickHouse and one issuer.key; nowhere by default, and then the node is alone."`
+	PeerListen string   `placeholder:"HOST:PORT" help:"Where this node listens for the others, if that is not --peer-addr: in a container whose port is published, or behind what passes connections on."`
+	Keeper     []string `placeholder:"HOST:PORT,…" help:"ZooKeeper or ClickHouse Keeper that keeps which nodes there are; needed where ClickHouse is a cluster or has several addresses, and at the first start of a node that is alone where several were."`
 }
 
-func (f *nodesFlags) nodesConfig() nodesConfig { return nodesConfig{f.PeerAddr, f.Keeper} }
+func (f *nodesFlags) nodesConfig() nodesConfig {
+	return nodesConfig{f.PeerAddr, f.PeerListen, f.Keeper}
+}
 
 // nodesConfig says how the node is one of several.
 type nodesConfig struct {
-	peerAddr string // empty for a node that is alone
-	keeper   []string
+	peerAddr   string // empty for a node that is alone
+	peerListen string // empty for peerAddr
+	keeper     []string
 }
 
 // check refuses what cannot be.
 func (c nodesConfig) check(clickhouse string) error {
 	switch {
-	case c.peerAddr == "" && len(c.keeper) > 0:
-		return errors.New("--keeper is for a service of several nodes: give --peer-addr too")
+	case c.peerAddr == "" && c.peerListen != "":
+		return errors.New("--peer-listen is for a service of several nodes: give --peer-addr too, at which the others reach this one")
 	case c.peerAddr == "":
 		return nil
 	case clickhouse == schema.Embedded:
@@ -86,91 +91,6 @@ func (s *several) Dial(ctx context.Context, address string) (net.Conn, error) {
 	return s.member.Peers.Dial(ctx, address)
 }
 
-// openNodes takes the data directory and opens the register of the nodes.
-func openNodes(ctx context.Context, a *App, db *schema.DB) error {
-	n, err := openNode(a.config.schema.DataDir)
-	if err != nil {
-		return err
-	}
-	a.onStop("the data directory", func(context.Context) error { return n.close() })
-	if err := refuseLease(ctx, db); err != nil {
-		return err
-	}
-	a.nodes = &several{State: replicated.New(), node: n}
-	if len(a.config.nodes.keeper) > 0 {
-		keeper, err := register.OpenKeeper(ctx, a.config.nodes.keeper, db.Database(), a.config.log)
-		if err != nil {
-			return err
-		}
-		a.onStop("the register of the nodes", func(context.Context) error { return keeper.Close() })
-		a.nodes.register = keeper
-		return nil
-	}
-	views, err := db.OpenViewRegister(ctx)
-	if err != nil {
-		return err
-	}
-	a.onStop("the register of the nodes", func(context.Context) error { return views.Close() })
-	a.nodes.register = views
-	return nil
-}
-
-// refuseNodes fails where several nodes use the database, and closes the doors of those that did. It is for a node that is alone.
-func refuseNodes(ctx context.Context, db *schema.DB) error {
-	if several, err := db.HasViews(ctx); err != nil || !several {
-		return err
-	}
-	views, err := db.OpenViewRegister(ctx)
-	if err != nil {
-		return err
-	}
-	defer views.Close()
-	before, err := views.Look(ctx)
-	if err != nil {
-		return err
-	}
-	select {
-	case <-time.After(2 * replica.DefaultTiming().RegisterBeat):
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	now, err := views.Look(ctx)
-	if err != nil {
-		return err
-	}
-	if now.Epoch != before.Epoch || now.Beat != before.Beat {
-		return errors.New("several nodes use this database: give --peer-addr to be one of them, or stop them first")
-	}
-	return db.CloseDoors(ctx, math.MaxUint64)
-}
-
-// refuseLease fails where a node that is alone writes to the database, or did so until a moment ago.
-func refuseLease(ctx context.Context, db *schema.DB) error {
-	writers, err := db.FindWriterRegister(ctx)
-	if err != nil {
-		return err
-	}
-	defer writers.Close()
-	for began := time.Now(); ; {
-		seen, err := writers.Look(ctx)
-		if err != nil {
-			return fmt.Errorf("find out whether a single node writes to the database: %w", err)
-		}
-		if seen.Holder.Node == "" || seen.Holder.Left || time.Since(began) > lease.Length {
-			return nil
-		}
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		again, err := writers.Look(ctx)
-		if err == nil && again.Holder != seen.Holder {
-			return &lease.HeldError{Holder: again.Holder, Ends: time.Now().Add(lease.Length)}
-		}
-	}
-}
-
 // seams are who hears of points, and who knows how far the feed goes: nil for the writer.
 func seams(a *App, lastSeen *latest.Table) (ingest.Notices, history.Watermark) {
 	if a.nodes == nil {
@@ -194,7 +114,7 @@ func joinNodes(ctx context.Context, a *App, db *schema.DB, issuer *people.Issuer
 	}
 	a.nodes.Build(parts)
 	a.nodes.member, err = member.Join(ctx, member.Config{
-		ID: a.nodes.node.id, Listen: a.config.nodes.peerAddr, Advertised: advertised(a.config.nodes.peerAddr), Identity: identity, Register: a.nodes.register,
+		ID: a.nodes.node.id, Listen: cmp.Or(a.config.nodes.peerListen, a.config.nodes.peerAddr), Advertised: advertised(a.config.nodes.peerAddr), Identity: identity, Register: a.nodes.register,
 		Store: store, Build: version(), State: a.nodes.State, Log: a.config.log,
 	})
 	if err != nil {
@@ -209,6 +129,14 @@ func joinNodes(ctx context.Context, a *App, db *schema.DB, issuer *people.Issuer
 		return a.nodes.member.Close()
 	})
 	a.nodes.Begin(a.nodes.member)
+	settling, settled := context.WithCancel(context.Background())
+	var settles sync.WaitGroup
+	settles.Go(func() { a.nodes.Settle(settling) })
+	a.onStop("how far the feed goes", func(context.Context) error {
+		settled()
+		settles.Wait()
+		return nil
+	})
 	a.config.log.Info("waiting for the other nodes", "peer_address", a.nodes.member.Peers.Self().Address, "node", a.nodes.node.id)
 	return a.nodes, a.nodes.awaitServing(ctx)
 }
@@ -256,6 +184,12 @@ func (s *several) NodeStats() metrics.NodeStats {
 	stats.Received = received
 	for _, p := range peers {
 		stats.Peers = append(stats.Peers, metrics.PeerStats{Address: p.Address, Connected: p.Connected, Sent: p.Sent, Dropped: p.Dropped})
+	}
+	for _, f := range status.Followers {
+		i := slices.IndexFunc(status.View.Members, func(m replica.Member) bool { return m.ID == f.ID })
+		if i >= 0 {
+			stats.Followers = append(stats.Followers, metrics.FollowerStats{Address: status.View.Members[i].Addr, Silent: f.Silent, Behind: f.Behind})
+		}
 	}
 	return stats
 }

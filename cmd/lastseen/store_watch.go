@@ -36,13 +36,30 @@ func (w *storeWatch) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.last.Store(&condition)
+	before := w.last.Swap(&condition)
+	for _, gap := range condition.Gaps {
+		if before == nil || before.Knows(gap.What) { // said once, not every minute
+			w.app.config.log.Warn("it could not be found out how the store is", "what", gap.What, "error", gap.Err)
+		}
+	}
 	return nil
 }
 
 // Stats implements metrics.Store.
 func (w *storeWatch) Stats() metrics.StoreStats {
 	return metrics.StoreStats{
-		Up: w.app.db.Trouble() == nil, Writes: w.app.lease == nil || w.app.lease.Held() == nil, Condition: w.last.Load(),
+		Up: w.app.db.Trouble() == nil, Writes: mayWrite(w.app), Condition: w.last.Load(),
 	}
+}
+
+// mayWrite says whether this process may write: the embedded engine is its own, a server's lease it must hold, and of several nodes
+// the leader may.
+func mayWrite(a *App) bool {
+	switch {
+	case a.nodes != nil:
+		return a.nodes.Leads()
+	case a.lease != nil:
+		return a.lease.Held() == nil
+	}
+	return true
 }

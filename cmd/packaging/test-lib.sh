@@ -184,3 +184,33 @@ tarball_runs() { # FILE
 	wait_ready
 	stop
 }
+
+# Boots what is left of the bare Debian with systemd, which runs test-systemd.sh. Its last line says that all is well.
+under_systemd() {
+	need systemd-nspawn systemd-container
+	umount "$root/proc" "$root/dev/pts"
+	in_root sh -ec 'apt-get update && apt-get install -y --no-install-recommends systemd systemd-sysv dbus curl procps' >"$work/log" 2>&1 ||
+		fail "install systemd: $(tail -n 3 "$work/log")"
+	rm -rf "$root/var/lib/lastseen" "$root/etc/lastseen"
+	mkdir "$root/packages"
+	cp "$this" "$root/packages/this.deb"
+	cp "$next" "$root/packages/next.deb"
+	install -m 0755 cmd/packaging/test-systemd.sh "$root/packages/"
+	cat >"$root/etc/systemd/system/test.service" <<-'UNIT'
+		[Unit]
+		After=dbus.service
+		SuccessAction=exit
+		FailureAction=exit
+		[Service]
+		Type=oneshot
+		ExecStart=/bin/sh -c 'exec /packages/test-systemd.sh >/packages/log 2>&1'
+		TimeoutStartSec=10min
+	UNIT
+	mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
+	ln -s ../test.service "$root/etc/systemd/system/multi-user.target.wants/"
+	# Its exit code also tells of what it cannot tidy up of its own.
+	systemd-nspawn --quiet --directory="$root" --private-network --register=no --keep-unit --boot </dev/null >"$work/log" 2>&1 || :
+	[ -f "$root/packages/log" ] || fail "systemd-nspawn boots nothing here: $(tail -n 3 "$work/log")"
+	[ "$(tail -n 1 "$root/packages/log")" = '== all is well' ] || fail "under systemd: $(cat "$root/packages/log")"
+	cat "$root/packages/log"
+}

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Tries a release: it is built twice, in different places, and compared; then it is installed into a bare Debian (debootstrap),
 # run as the service's user, written to, upgraded while it runs, downgraded, removed and purged, from the .deb, and run from the
-# tarball and the .rpm. No systemd runs in there: the unit's ExecStart is run by hand, and systemd-analyze reads the units.
+# tarball and the .rpm. No systemd runs in the chroot: the unit's ExecStart is run by hand, and systemd-analyze reads the units. At
+# last systemd is booted there (systemd-nspawn), and all is done again by it, with requests all the while: test-systemd.sh.
 # As root on Debian; what it needs is installed. How long it takes is in docs/install.md.
 #
 #   cmd/packaging/test.sh      RELEASE=DIR takes what release.sh has left there, NEXT=DIR a package of version 99.0.0, DEBIAN=DIR a
@@ -77,4 +78,7 @@ stop
 
 say "the tarball, by a user without a home directory"
 tarball_runs "$first"/*_linux_amd64.tar.gz
+
+say "under systemd"
+under_systemd
 say "all is well"

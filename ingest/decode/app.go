@@ -23,8 +23,8 @@ const (
 
 // Message is one request of an app's, as far as it says something about positions.
 type Message struct {
-	Body []byte // JSON where the app sends some; the text of a form is among the parameters instead
-	// Parameter returns a parameter of the address or of a form, and "" for what is not there.
+	Body []byte // JSON, or a form; which of them is seen by the body and the app, for content types are often wrong
+	// Parameter returns a parameter of the address, and "" for what is not there.
 	Parameter func(name string) string
 	// User and Device are what OwnTracks says beside its message, or empty.
 	User, Device string
@@ -86,6 +86,9 @@ type appReader struct {
 
 // errAppJSON says that a body is not what the app sends.
 var errAppJSON = schema.Invalid.Say("The body is not the JSON that this app sends: check that the address is the one for your app.")
+
+// errAppForm says that a body is no form.
+var errAppForm = schema.Invalid.Say("The form cannot be read: check what the app sends.")
 
 // decodeJSON reads the body.
 func (r *appReader) decodeJSON(into any) error {

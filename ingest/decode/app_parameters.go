@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"net/url"
 	"strings"
 	"time"
 
@@ -52,6 +53,28 @@ func (r *appReader) arrivalUnless(p *position, text string) {
 		return
 	}
 	p.timestamp, p.timed = parameterTime(text)
+}
+
+// readForm makes the parameters those of the form in the body, and of the address where the form is silent. It
+// reports false, and changes nothing, for a body that is empty or JSON. No content type is asked: an app may
+// send none, and a form that was passed over would be a position that is lost while its app takes it for stored.
+func (r *appReader) readForm() (bool, error) {
+	text := strings.TrimSpace(string(r.message.Body))
+	if text == "" || text[0] == '{' || text[0] == '[' {
+		return false, nil
+	}
+	form, err := url.ParseQuery(text)
+	if err != nil || !strings.Contains(text, "=") {
+		return false, errAppForm
+	}
+	address := r.message.Parameter
+	r.with(func(name string) string {
+		if value := form.Get(name); value != "" {
+			return value
+		}
+		return address(name)
+	})
+	return true, nil
 }
 
 // with makes the message's parameters those of another source.

@@ -3,22 +3,20 @@ package decode
 import (
 	"encoding/json"
 	"net/url"
-	"strings"
 )
 
 // readGPSLogger reads what GPSLogger for Android sends to a custom address: parameters, a form, or a JSON
 // object that its user has typed, with the same names or those of our own ingest body.
 func readGPSLogger(r *appReader) error {
-	if isBlank(r.message.Body) {
+	if form, err := r.readForm(); err != nil || form || isBlank(r.message.Body) {
+		if err != nil {
+			return err
+		}
 		return readGPSLoggerPoint(r)
 	}
 	var body map[string]json.RawMessage
-	if json.Unmarshal(r.message.Body, &body) != nil {
-		form, err := url.ParseQuery(strings.TrimSpace(string(r.message.Body)))
-		if err != nil || !form.Has("lat") && !form.Has("latitude") {
-			return errAppJSON
-		}
-		return readGPSLoggerPoint(r.with(form.Get)) // no content type says that it is a form
+	if err := r.decodeJSON(&body); err != nil {
+		return err
 	}
 	var points []map[string]json.RawMessage
 	if json.Unmarshal(body["points"], &points) != nil {
@@ -28,7 +26,7 @@ func readGPSLogger(r *appReader) error {
 	for _, point := range points {
 		r.with(func(name string) string {
 			var text string
-			if raw := point[name]; raw == nil {
+			if raw := point[name]; raw == nil || string(raw) == "null" {
 				return outer(name)
 			} else if json.Unmarshal(raw, &text) != nil {
 				text = string(raw)
@@ -45,8 +43,8 @@ func readGPSLogger(r *appReader) error {
 // readGPSLoggerPoint reads one position. 0.0 is what the app says of what it does not know.
 func readGPSLoggerPoint(r *appReader) error {
 	p := knownNothing(r.first("id", "deviceid", "device_mac_address", "device_id", "aid", "ser"))
-	if !r.place(&p) {
-		return nil
+	if !r.place(&p) && p.device == "" {
+		return nil // somebody looks at the address
 	}
 	at := r.first("time", "timestamp", "timeoffset")
 	if decoded, err := url.PathUnescape(at); err == nil {

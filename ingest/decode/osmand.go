@@ -4,9 +4,14 @@ package decode
 // metres, and 0.0 is what it says when it does not know. With speed_unit=kn it reads what a Traccar server
 // forwards with forward.type=url.
 func readOsmAnd(r *appReader) error {
+	if form, err := r.readForm(); err != nil {
+		return err
+	} else if !form && !isBlank(r.message.Body) {
+		return errAppJSON // which is of another app
+	}
 	p := knownNothing(r.first("id", "deviceid"))
-	if !r.place(&p) {
-		return nil
+	if !r.place(&p) && p.device == "" {
+		return nil // somebody looks at the address
 	}
 	r.arrivalUnless(&p, r.message.Parameter("timestamp"))
 	p.accuracy = unlessZero(unlessNegative(r.number("accuracy", "hdop")))

@@ -2,6 +2,7 @@ package decode
 
 import (
 	"errors"
+	"strconv"
 
 	"github.com/go-faster/jx"
 
@@ -165,10 +166,14 @@ func (f *overlandFeature) readProperty(d *jx.Decoder, key []byte) (err error) {
 // appError carries an error of ours through the JSON decoder.
 type appError struct{ error }
 
-// jxNumber reads a number, and passes over what is none.
+// jxNumber reads a number, and passes over what is none, or is greater than any: such a one must not keep a batch.
 func jxNumber(d *jx.Decoder) (float64, error) {
 	if d.Next() == jx.Number {
-		return d.Float64()
+		number, err := d.Float64()
+		if errors.Is(err, strconv.ErrRange) {
+			return unknown, nil
+		}
+		return number, err
 	}
 	return unknown, d.Skip()
 }

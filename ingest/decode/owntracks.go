@@ -2,25 +2,27 @@ package decode
 
 import (
 	"strings"
+
+	"lastseen/schema"
 )
 
 // ownTracksMessage is what is read of a message of OwnTracks in HTTP mode.
 type ownTracksMessage struct {
-	Type      string `json:"_type"`
-	Topic     string `json:"topic"`
-	TID       string `json:"tid"`
-	Latitude  *loose `json:"lat"`
-	Longitude *loose `json:"lon"`
-	Time      *loose `json:"tst"` // Unix seconds
-	Accuracy  *loose `json:"acc"` // metres, 0 unknown
-	Altitude  *loose `json:"alt"`
-	Velocity  *loose `json:"vel"` // km/h
-	Course    *loose `json:"cog"`
-	Battery   *loose `json:"batt"` // percent
+	Type      looseText `json:"_type"`
+	Topic     looseText `json:"topic"`
+	TID       looseText `json:"tid"`
+	Latitude  *loose    `json:"lat"`
+	Longitude *loose    `json:"lon"`
+	Time      looseText `json:"tst"` // Unix seconds, of senders of its messages also milliseconds
+	Accuracy  *loose    `json:"acc"` // metres, 0 unknown
+	Altitude  *loose    `json:"alt"`
+	Velocity  *loose    `json:"vel"` // km/h
+	Course    *loose    `json:"cog"`
+	Battery   *loose    `json:"batt"` // percent
 }
 
-// referenceDate is 2001-01-01, from which Overland counts in its OwnTracks mode, in Unix seconds.
-const referenceDate = 978_307_200
+// referenceDate is 2001-01-01, from which Overland counts in its OwnTracks mode, in Unix milliseconds.
+const referenceDate = 978_307_200_000
 
 // readOwnTracks reads a message. Only a location is a position: a transition comes beside one, and an
 // encrypted message cannot be read. An empty body says that a friend is gone.
@@ -42,12 +44,11 @@ func readOwnTracks(r *appReader) error {
 	}
 	p := knownNothing(ownTracksDevice(r, &m))
 	p.latitude, p.longitude = m.Latitude.value(), m.Longitude.value()
-	if seconds := m.Time.value(); seconds > 0 && seconds < 1e11 {
-		if late := float64(r.message.Now.Unix()) - (seconds + referenceDate); late > -86400 && late < 86400 {
-			seconds += referenceDate
+	if p.timestamp, p.timed = schema.ParseTimestamp(string(m.Time)); p.timed {
+		if late := r.message.Now.UnixMilli() - (p.timestamp + referenceDate); late > -day && late < day {
+			p.timestamp += referenceDate
 			r.reply = ReplyOK // Overland wants to hear what it always hears
 		}
-		p.timestamp, p.timed = int64(seconds*1000), true
 	}
 	p.accuracy, p.altitude = unlessZero(unlessNegative(m.Accuracy.value())), m.Altitude.value()
 	p.speed, p.heading = unlessNegative(m.Velocity.value())/3.6, unlessNegative(m.Course.value())
@@ -61,7 +62,7 @@ var ownTracksTails = []string{"/event", "/status", "/waypoint", "/waypoints", "/
 // ownTracksDevice is the device's name: of the topic, of the headers, of the address, or at last the two
 // letters that the device shows on a map.
 func ownTracksDevice(r *appReader, m *ownTracksMessage) string {
-	if topic, ok := strings.CutPrefix(m.Topic, "owntracks/"); ok && topic != "" {
+	if topic, ok := strings.CutPrefix(string(m.Topic), "owntracks/"); ok && topic != "" {
 		for _, tail := range ownTracksTails {
 			topic = strings.TrimSuffix(topic, tail)
 		}
@@ -75,5 +76,5 @@ func ownTracksDevice(r *appReader, m *ownTracksMessage) string {
 			return pair[1]
 		}
 	}
-	return m.TID
+	return string(m.TID)
 }

@@ -2,6 +2,7 @@ package decode
 
 import (
 	"bytes"
+	"encoding/json"
 	"math"
 	"strconv"
 	"strings"
@@ -106,6 +107,23 @@ type loose float64
 // UnmarshalJSON implements json.Unmarshaler, and never fails.
 func (l *loose) UnmarshalJSON(text []byte) error {
 	*l = loose(looseNumber(string(bytes.Trim(text, `"`))))
+	return nil
+}
+
+// looseText is a text as apps write it: a JSON string, or a number that is meant as one. Anything else is empty.
+type looseText string
+
+// UnmarshalJSON implements json.Unmarshaler, and never fails.
+func (l *looseText) UnmarshalJSON(text []byte) error {
+	var unquoted string
+	switch {
+	case json.Unmarshal(text, &unquoted) == nil:
+		*l = looseText(unquoted)
+	case text[0] == '-' || '0' <= text[0] && text[0] <= '9':
+		*l = looseText(text)
+	default:
+		*l = ""
+	}
 	return nil
 }
 

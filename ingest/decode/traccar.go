@@ -27,7 +27,7 @@ type forwardedMessage struct {
 		} `json:"attributes"`
 	} `json:"position"`
 	Device *struct {
-		UniqueID string `json:"uniqueId"`
+		UniqueID looseText `json:"uniqueId"`
 	} `json:"device"`
 }
 
@@ -48,7 +48,7 @@ func readForwarded(r *appReader) error {
 	name := ""
 	switch {
 	case m.Device != nil:
-		name = m.Device.UniqueID
+		name = string(m.Device.UniqueID)
 	case from.DeviceID != 0:
 		name = "traccar-" + strconv.FormatInt(from.DeviceID, 10) // the server had lost the rest
 	}

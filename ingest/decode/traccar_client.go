@@ -4,9 +4,9 @@ import "lastseen/schema"
 
 // traccarMessage is what Traccar Client 9 sends.
 type traccarMessage struct {
-	Device   string `json:"device_id"`
+	Device   looseText `json:"device_id"`
 	Location *struct {
-		Timestamp string `json:"timestamp"`
+		Timestamp looseText `json:"timestamp"`
 		Coords    *struct {
 			Latitude  *loose `json:"latitude"`
 			Longitude *loose `json:"longitude"`
@@ -24,7 +24,9 @@ type traccarMessage struct {
 // readTraccarClient reads the three generations of Traccar Client: parameters of the address (to 7), JSON
 // (9), and a form (from 10).
 func readTraccarClient(r *appReader) error {
-	if !isBlank(r.message.Body) {
+	if form, err := r.readForm(); err != nil {
+		return err
+	} else if !form && !isBlank(r.message.Body) {
 		return readTraccarJSON(r)
 	}
 	p := knownNothing(r.first("id", "deviceid"))
@@ -48,8 +50,8 @@ func readTraccarJSON(r *appReader) error {
 		return nil
 	}
 	c := m.Location.Coords
-	p := knownNothing(m.Device)
-	p.timestamp, p.timed = schema.ParseTimestamp(m.Location.Timestamp)
+	p := knownNothing(string(m.Device))
+	p.timestamp, p.timed = schema.ParseTimestamp(string(m.Location.Timestamp))
 	p.latitude, p.longitude = c.Latitude.value(), c.Longitude.value()
 	p.accuracy, p.altitude = unlessNegative(c.Accuracy.value()), c.Altitude.value()
 	p.speed, p.heading = unlessNegative(c.Speed.value()), unlessNegative(c.Heading.value())

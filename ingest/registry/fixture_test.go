@@ -33,6 +33,12 @@ func (w *watcher) PutSession(s schema.Session) {
 	w.sessions[s.ID] = s
 }
 
+func (w *watcher) PutSessions(sessions []schema.Session) {
+	for _, s := range sessions {
+		w.PutSession(s)
+	}
+}
+
 // directory is a registry on a database of its own.
 type directory struct {
 	tb       testing.TB

@@ -17,6 +17,8 @@ import (
 // has it and before the change is acknowledged; of one session, in the order of its versions.
 type Watcher interface {
 	PutSession(schema.Session)
+	// PutSessions is PutSession of each of some different sessions. It keeps nothing of the slice.
+	PutSessions([]schema.Session)
 }
 
 // Watchers are told one after the other.
@@ -26,6 +28,13 @@ type Watchers []Watcher
 func (w Watchers) PutSession(s schema.Session) {
 	for _, watcher := range w {
 		watcher.PutSession(s)
+	}
+}
+
+// PutSessions implements Watcher.
+func (w Watchers) PutSessions(sessions []schema.Session) {
+	for _, watcher := range w {
+		watcher.PutSessions(sessions)
 	}
 }
 
@@ -103,69 +112,6 @@ func New(db *schema.DB, watcher Watcher, quotas Quotas, now func() time.Time) *R
 	}
 	r.orgs = organisations{mu: &r.mu, quotas: quotas, byID: make(map[string]*organisation)}
 	return r
-}
-
-// Load reads the devices and the sessions from ClickHouse, and tells the watcher of these. It is called once, before
-// anything else.
-func (r *Registry) Load(ctx context.Context) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	devices, sessions, err := r.db.CountRegistered(ctx)
-	if err != nil {
-		return schema.Failure(err)
-	}
-	r.known.reserve(devices, sessions)
-	createdAt := make(map[*device]int64, devices)
-	err = r.db.EachDeviceOwner(ctx, func(d schema.DeviceOwner) {
-		added := r.addDevice(d.ID, d.OrgID, d.MACAddress)
-		// Two rows with one address can only come of a registration whose outcome was unknown:
-		// the older is the one that was acknowledged.
-		identity := added.identity()
-		if other := r.known.deviceByMAC(identity); other == nil || d.CreatedAt < createdAt[other] {
-			r.known.putMAC(added, identity)
-		}
-		createdAt[added] = d.CreatedAt
-	})
-	if err != nil {
-		return schema.Failure(err)
-	}
-	clear(createdAt)
-	told := startTeller(r.watcher)
-	err = r.db.EachSession(ctx, func(s schema.Session) {
-		d := r.known.device(s.DeviceID)
-		if d == nil {
-			d = r.addDevice(s.DeviceID, s.OrgID, s.DeviceMACAddress)
-		}
-		added := &session{
-			id: s.ID, device: d, outliers: outlierSetting(&s), terminatedAt: unixMilli(s.TerminatedAt), scheduledFor: unixMilli(s.TerminationScheduledFor), version: uint32(s.Version),
-		}
-		r.known.putSession(added)
-		d.org.sessions++
-		if made := s.CreatedAt.UnixMilli(); d.current == nil || succeeds(added, made, d.current, createdAt[d]) {
-			d.current, createdAt[d] = added, made
-		}
-		told.tell(s)
-	})
-	told.finish()
-	if err != nil {
-		return schema.Failure(err)
-	}
-	now := r.now().UnixMilli()
-	for _, o := range r.orgs.byID {
-		for d := o.first; d != nil; d = d.next {
-			o.note(d, now)
-		}
-	}
-	return nil
-}
-
-// succeeds tells which of two sessions of a device may be active: one that was not terminated, else
-// the one that was made later.
-func succeeds(s *session, createdAt int64, other *session, otherCreatedAt int64) bool {
-	if open, otherOpen := s.terminatedAt == 0, other.terminatedAt == 0; open != otherOpen {
-		return open
-	}
-	return createdAt > otherCreatedAt
 }
 
 // addDevice makes a device known by its id. The caller holds mu.

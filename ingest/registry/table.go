@@ -14,6 +14,8 @@ type table[T any] struct {
 	tags  []uint8 // of each slot; 0 where it is free
 	slots []*T
 	used  int
+	// numbers are what a loader notes of each slot's entry; nil but for its time.
+	numbers []int64
 }
 
 const leastSlots = 64
@@ -45,15 +47,33 @@ func (t *table[T]) get(hash uint64, is func(*T) bool) *T {
 
 // put adds an entry, in the place of the one that is the same, if there is one. hashOf tells the hash of each entry.
 func (t *table[T]) put(e *T, is func(*T) bool, hashOf func(*T) uint64) {
-	if t.used >= len(t.slots)/20*17 {
-		t.grow(hashOf)
-	}
+	t.makeRoom(hashOf)
 	hash := hashOf(e)
-	at := t.search(hash, is)
+	t.set(t.search(hash, is), hash, e)
+}
+
+// set puts an entry with a hash into a slot that search returned.
+func (t *table[T]) set(at int, hash uint64, e *T) {
 	if t.slots[at] == nil {
 		t.used++
 	}
 	t.tags[at], t.slots[at] = tagOf(hash), e
+}
+
+// makeRoom grows the table if one more would be too many.
+func (t *table[T]) makeRoom(hashOf func(*T) uint64) {
+	if t.used >= len(t.slots)/20*17 {
+		t.grow(hashOf)
+	}
+}
+
+// first returns what is in the slot with which a search for a hash begins, nil for nothing.
+func (t *table[T]) first(hash uint64) *T {
+	place, _ := bits.Mul64(hash, uint64(len(t.slots)))
+	if t.tags[place] == 0 {
+		return nil
+	}
+	return t.slots[place]
 }
 
 // reserve makes room in an empty table for so many entries and an eighth more, so that it need not grow soon.
@@ -64,16 +84,22 @@ func (t *table[T]) reserve(entries int) {
 
 // grow makes room for half as many again.
 func (t *table[T]) grow(hashOf func(*T) uint64) {
-	before := t.slots
+	before, numbers := t.slots, t.numbers
 	slots := max(leastSlots, len(before)+len(before)/2)
 	t.tags, t.slots = make([]uint8, slots), make([]*T, slots)
-	for _, e := range before {
+	if numbers != nil {
+		t.numbers = make([]int64, slots)
+	}
+	for i, e := range before {
 		if e == nil {
 			continue
 		}
 		hash := hashOf(e)
 		at := t.search(hash, func(*T) bool { return false })
 		t.tags[at], t.slots[at] = tagOf(hash), e
+		if numbers != nil {
+			t.numbers[at] = numbers[i]
+		}
 	}
 }
 

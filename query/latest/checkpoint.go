@@ -80,7 +80,8 @@ func (t *Table) Run(ctx context.Context) {
 		cancel()
 		timer.Reset(t.saver.pause(time.Since(began)))
 		if err == nil && !saved {
-			// What the start replayed was saved at once: half as much again as what stays, and no later save is like it.
+			// The start decoded blocks and outgrew maps, and what it replayed was saved at once: as much again as what stays.
+			// No later save is like it, and nobody waited for this.
 			saved = true
 			debug.FreeOSMemory()
 		}

@@ -66,7 +66,31 @@ func (l *loader) checkpoints(ctx context.Context) error {
 		return err
 	}
 	l.saver.version, l.saver.watermark = state.Version, state.Watermark
-	return l.db.LoadCheckpoints(ctx, func(c schema.Checkpoint) {
+	_, sessions, err := l.db.CountRegistered(ctx)
+	if err != nil {
+		return err
+	}
+	l.records.expect(sessions)
+	batch := make([]schema.Checkpoint, 0, prefetchLen)
+	err = l.db.LoadCheckpoints(ctx, func(c schema.Checkpoint) {
+		if batch = append(batch, c); len(batch) == prefetchLen {
+			l.take(batch)
+			batch = batch[:0]
+		}
+	})
+	l.take(batch)
+	return err
+}
+
+// take takes over up to prefetchLen checkpoints.
+func (l *loader) take(batch []schema.Checkpoint) {
+	var ids [prefetchLen]schema.ID
+	for i := range batch {
+		ids[i] = batch[i].Point.SessionID
+	}
+	l.records.prefetch(ids[:len(batch)])
+	for i := range batch {
+		c := &batch[i]
 		if c.Stale {
 			l.stale[c.Point.SessionID] = struct{}{}
 			l.records.update(c.Point.SessionID, func(r *record) { r.set(isStale, true) })
@@ -77,7 +101,7 @@ func (l *loader) checkpoints(ctx context.Context) error {
 			})
 		}
 		l.step(&l.done.Checkpoints)
-	})
+	}
 }
 
 func (l *loader) replay(ctx context.Context) error {

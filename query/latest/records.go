@@ -251,7 +251,7 @@ func (t *records) reserve(s *shard, id schema.ID, hash uint64) (*entry, uint32, 
 		return e, uint32(slot.Load()) - 1, nil
 	}
 	if 4*(s.used+1) > 3*len(x.slots) {
-		x = t.grow(s, x)
+		x = t.grow(s, x, 2*len(x.slots))
 		_, slot = x.find(id, hash)
 	}
 	if chunk := &x.chunks[s.used/chunkLen]; chunk.Load() == nil {
@@ -260,9 +260,28 @@ func (t *records) reserve(s *shard, id schema.ID, hash uint64) (*entry, uint32, 
 	return x.entry(uint32(s.used)), uint32(s.used), slot
 }
 
-// grow replaces a shard's index by one with twice the slots; readers of the old one go on undisturbed.
-func (t *records) grow(s *shard, x *index) *index {
-	grown := newIndex(2 * len(x.slots))
+// expect makes room for so many sessions in all, which are about evenly spread over the shards.
+func (t *records) expect(sessions int) {
+	slots := 16
+	for 3*slots < 4*(sessions/shardCount+1) {
+		slots *= 2
+	}
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.mu.Lock()
+		if x := s.index.Load(); x == nil {
+			s.index.Store(newIndex(slots))
+		} else if len(x.slots) < slots {
+			t.grow(s, x, slots)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// grow replaces a shard's index by one with more slots; readers of the old one go on undisturbed. The caller holds the
+// shard's lock.
+func (t *records) grow(s *shard, x *index, slots int) *index {
+	grown := newIndex(slots)
 	for i := range x.chunks {
 		grown.chunks[i].Store(x.chunks[i].Load())
 	}

@@ -78,6 +78,20 @@ func (t *Table) PutSession(s schema.Session) {
 	wake.wake()
 }
 
+// PutSessions is PutSession of each of some sessions. It keeps nothing of the slice.
+func (t *Table) PutSessions(sessions []schema.Session) {
+	var ids [prefetchLen]schema.ID
+	for some := range slices.Chunk(sessions, prefetchLen) {
+		for i := range some {
+			ids[i] = some[i].ID
+		}
+		t.records.prefetch(ids[:len(some)])
+		for i := range some {
+			t.PutSession(some[i])
+		}
+	}
+}
+
 // putAccess takes over who may see a session and how long, and returns its record and with whom it was shared before.
 func (t *Table) putAccess(s *schema.Session) (_ changelog.Ref, _ *entry, before []string) {
 	before = t.shares.set(s.ID, slices.Clone(s.SharedWithOrgIDs))
@@ -297,15 +311,22 @@ func (t *Table) Newest(id schema.ID) *schema.DataPoint {
 	return &r.point
 }
 
-// Spot returns the number of a session's record, which the session keeps for as long as the table lives, so that who
-// asks about the same ones again and again need not look for them each time: the shard in the upper eight bits, and
-// below them what counts from 1 in each shard. It makes the session known if it was not.
-func (t *Table) Spot(id schema.ID) uint32 {
-	if ref, ok := t.records.ref(id); ok {
-		return uint32(ref)
+// Spots fills spots with the number of each session's record, which the session keeps for as long as the table lives, so
+// that who asks about the same ones again and again need not look for them each time: the shard in the upper eight bits,
+// and below them what counts from 1 in each shard. It makes sessions known that were not. spots is as long as ids.
+func (t *Table) Spots(ids []schema.ID, spots []uint32) {
+	for len(ids) > 0 {
+		n := min(len(ids), prefetchLen)
+		t.records.prefetch(ids[:n])
+		for i, id := range ids[:n] {
+			ref, ok := t.records.ref(id)
+			if !ok {
+				ref, _ = t.records.update(id, func(*record) {})
+			}
+			spots[i] = uint32(ref)
+		}
+		ids, spots = ids[n:], spots[n:]
 	}
-	ref, _ := t.records.update(id, func(*record) {})
-	return uint32(ref)
 }
 
 // Find returns the spot and the organisation of a session, and false unless who may see it.

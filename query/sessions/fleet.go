@@ -51,13 +51,23 @@ func (f *fleet) setSeen(number uint32, at int64) {
 	atomic.StoreInt64(&f.blocks[number>>blockBits].seen[number&(blockRows-1)], at)
 }
 
-// add takes over a session that is new and returns the number of its row. The caller holds seeing.
-func (f *fleet) add(s *schema.Session, spot uint32) uint32 {
+// add takes over sessions that are new, and returns the number of the row of the first; those of the others follow it. The
+// caller holds seeing.
+func (f *fleet) add(sessions []schema.Session, spots []uint32) (first uint32) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	first = uint32(f.rows)
+	for i := range sessions {
+		f.addRow(&sessions[i], spots[i])
+	}
+	return first
+}
+
+// addRow is add of one. The caller holds mu too.
+func (f *fleet) addRow(s *schema.Session, spot uint32) {
 	number := uint32(f.rows)
 	if f.rows%blockRows == 0 {
-		f.blocks = append(f.blocks, new(block))
+		f.blocks = append(f.blocks, newBlock(f.blocks))
 	}
 	b := f.blocks[len(f.blocks)-1]
 	b.add(row{id: s.ID, spot: spot})
@@ -65,13 +75,12 @@ func (f *fleet) add(s *schema.Session, spot uint32) uint32 {
 	r := &b.rows[len(b.rows)-1]
 	b.setTexts(r, s)
 	f.set(r, number, s)
-	if len(b.rows) == blockRows {
+	if len(b.rows) == blockRows && cap(b.texts)-len(b.texts) > len(b.texts)/roomLeft {
 		b.texts = slices.Clone(b.texts) // without the room for more
 	}
 	if f.rows%stretchRows == 0 {
 		f.grams = append(f.grams, newGrams(f.blocks[len(f.blocks)-stretchBlocks:]))
 	}
-	return number
 }
 
 // change takes over what is new of a session, and returns with which organisations it was shared.

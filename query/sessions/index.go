@@ -11,8 +11,8 @@ import (
 // use. A spot is a number of the session that stays: what stands below its upper eight bits counts from 0 for each
 // value of those.
 type Newest interface {
-	// Spot returns the spot of a session, which it makes known if it was not.
-	Spot(id schema.ID) uint32
+	// Spots fills spots with the spot of each session, which it makes known if it was not. spots is as long as ids.
+	Spots(ids []schema.ID, spots []uint32)
 	// Find returns the spot and the organisation of a session, and false unless who may see it.
 	Find(id schema.ID, who schema.Viewer) (spot uint32, orgID string, ok bool)
 	// SeenAt fills at with the timestamp (Unix milliseconds) of what is shown of each session, the least int64 for
@@ -51,15 +51,43 @@ func NewIndex(newest Newest) *Index {
 
 // PutSession makes a session known, or takes over what is new of it. Calls for one session come one after the other,
 // of which the later one counts. A list that begins after it returned knows of it.
-func (x *Index) PutSession(s schema.Session) {
-	f, spot := x.fleet(s.OrgID), x.newest.Spot(s.ID)
-	number, known := x.rowAt(spot)
-	var before []string
-	if known {
-		before = f.change(number, &s)
-	} else {
-		number = x.add(f, &s, spot)
+func (x *Index) PutSession(s schema.Session) { x.PutSessions([]schema.Session{s}) }
+
+// PutSessions is PutSession of each of some different sessions. It keeps nothing of the slice. New ones of one organisation
+// that stand one after the other cost less.
+func (x *Index) PutSessions(sessions []schema.Session) {
+	n := min(len(sessions), addedAtOnce)
+	ids, spots := make([]schema.ID, n), make([]uint32, n)
+	for some := range slices.Chunk(sessions, addedAtOnce) {
+		for i := range some {
+			ids[i] = some[i].ID
+		}
+		x.newest.Spots(ids[:len(some)], spots[:len(some)])
+		for from := 0; from < len(some); {
+			f := x.fleet(some[from].OrgID)
+			if number, known := x.rowAt(spots[from]); known {
+				x.share(f, number, &some[from], f.change(number, &some[from]))
+				from++
+				continue
+			}
+			to := from + 1
+			for to < len(some) && some[to].OrgID == f.orgID {
+				if _, known := x.rowAt(spots[to]); known {
+					break
+				}
+				to++
+			}
+			x.add(f, some[from:to], spots[from:to])
+			from = to
+		}
 	}
+}
+
+// addedAtOnce is of how many new sessions a fleet makes rows before others have their turn with it.
+const addedAtOnce = 256
+
+// share takes over with which organisations a session of a row is shared, and with which it was before.
+func (x *Index) share(f *fleet, number uint32, s *schema.Session, before []string) {
 	for _, org := range before {
 		if org != s.OrgID && !slices.Contains(s.SharedWithOrgIDs, org) {
 			x.fleet(org).share(placeOf(f, number), false)
@@ -72,16 +100,22 @@ func (x *Index) PutSession(s schema.Session) {
 	}
 }
 
-// add takes over a session that is new, with when it was last seen.
-func (x *Index) add(f *fleet, s *schema.Session, spot uint32) (number uint32) {
-	f.seeing.Lock() // so that it is not seen anew meanwhile
-	defer f.seeing.Unlock()
-	number = f.add(s, spot)
-	x.setRow(spot, number)
-	at := []int64{notSeen}
-	x.newest.SeenAt([]uint32{spot}, at)
-	f.setSeen(number, at[0])
-	return number
+// add takes over sessions of an organisation that are new, with when they were last seen.
+func (x *Index) add(f *fleet, sessions []schema.Session, spots []uint32) {
+	f.seeing.Lock() // so that they are not seen anew meanwhile
+	first := f.add(sessions, spots)
+	for i, spot := range spots {
+		x.setRow(spot, first+uint32(i))
+	}
+	at := make([]int64, len(spots))
+	x.newest.SeenAt(spots, at)
+	for i := range spots {
+		f.setSeen(first+uint32(i), at[i])
+	}
+	f.seeing.Unlock()
+	for i := range sessions {
+		x.share(f, first+uint32(i), &sessions[i], nil)
+	}
 }
 
 // refresh takes over when a fleet's sessions were last seen. It costs a look at each that was seen anew since the last time.

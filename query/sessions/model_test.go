@@ -165,6 +165,21 @@ func (w *world) step(random *rand.Rand, s *service) {
 		added := randomSession(random, w.now)
 		w.sessions[added.ID] = added
 		s.put(added)
+	case action == 1:
+		// As a start tells them, new ones and some that are known, each once.
+		var batch []schema.Session
+		for _, i := range random.Perm(len(known))[:random.IntN(6)] {
+			batch = append(batch, changed(random, w.sessions[known[i]], w.now))
+		}
+		for range random.IntN(6) {
+			batch = append(batch, randomSession(random, w.now))
+		}
+		slices.SortFunc(batch, func(a, b schema.Session) int { return cmp.Compare(a.OrgID, b.OrgID) })
+		for _, one := range batch {
+			w.sessions[one.ID] = one
+		}
+		s.index.PutSessions(batch)
+		s.table.PutSessions(batch)
 	case action < 3:
 		id := known[random.IntN(len(known))]
 		w.sessions[id] = changed(random, w.sessions[id], w.now)

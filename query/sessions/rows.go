@@ -66,6 +66,19 @@ type block struct {
 	dead  int // bytes of texts that no row has any more
 }
 
+// roomLeft is the part of a full block's texts up to which room for more is left there: it is less than making them anew costs.
+const roomLeft = 16
+
+// newBlock returns an empty block of a fleet that has some. The first block grows with its rows, since most fleets are
+// small; the others have room for all, and for as many texts as the last one and a little more.
+func newBlock(others []*block) *block {
+	if len(others) == 0 {
+		return new(block)
+	}
+	texts := len(others[len(others)-1].texts)
+	return &block{rows: make([]row, 0, blockRows), seen: make([]int64, 0, blockRows), texts: make([]byte, 0, texts+texts/roomLeft/2)}
+}
+
 // add appends a row without texts.
 func (b *block) add(r row) {
 	if len(b.rows) == cap(b.rows) {

@@ -8,7 +8,9 @@ func (x *Index) Session(orgID string, id schema.ID) (schema.Session, bool) {
 	if f == nil {
 		return schema.Session{}, false
 	}
-	number, known := x.rowAt(x.newest.Spot(id))
+	var spot [1]uint32
+	x.newest.Spots([]schema.ID{id}, spot[:])
+	number, known := x.rowAt(spot[0])
 	if !known {
 		return schema.Session{}, false
 	}

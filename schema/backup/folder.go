@@ -46,7 +46,11 @@ func (f folder) begin(_ context.Context, name string, size uint64) error {
 	if err := checkRoom(f.path, size); err != nil {
 		return err
 	}
-	if err := os.Mkdir(filepath.Join(f.path, name), 0o700); err != nil {
+	err := os.Mkdir(filepath.Join(f.path, name), 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("another backup began there within the same second, %s: run the command again", name)
+	}
+	if err != nil {
 		return fmt.Errorf("make the folder of the backup (who writes is the user that the service runs as): %w", err)
 	}
 	return nil

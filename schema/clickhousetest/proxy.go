@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
@@ -52,10 +53,31 @@ func (p *Proxy) LoseAnswersAfter(bytes int) {
 	p.add(fmt.Sprintf(`{"name":"lose","type":"limit_data","stream":"downstream","attributes":{"bytes":%d}}`, bytes))
 }
 
+// Direction is one of the two in which a connection passes bytes.
+type Direction string
+
+// The directions: to the server, with what clients send, and to the client, with what servers answer.
+const (
+	ToServer Direction = "upstream"
+	ToClient Direction = "downstream"
+)
+
 // Hold keeps back what is sent from now on, for Release to pass on.
 func (p *Proxy) Hold() {
 	p.tb.Helper()
-	p.add(`{"name":"hold","type":"latency","stream":"upstream","attributes":{"latency":3600000}}`)
+	p.Delay(ToServer, time.Hour, 0)
+}
+
+// Delay passes on what comes in a direction so much later, more or less.
+func (p *Proxy) Delay(in Direction, by, moreOrLess time.Duration) {
+	p.tb.Helper()
+	p.add(fmt.Sprintf(`{"name":"delay-%s","type":"latency","stream":%[1]q,"attributes":{"latency":%d,"jitter":%d}}`, in, by.Milliseconds(), moreOrLess.Milliseconds()))
+}
+
+// Lose passes nothing on in a direction. The connections stay, as when packets are lost, until Mend.
+func (p *Proxy) Lose(in Direction) {
+	p.tb.Helper()
+	p.add(fmt.Sprintf(`{"name":"lose-%s","type":"timeout","stream":%[1]q,"attributes":{"timeout":0}}`, in))
 }
 
 func (p *Proxy) add(toxic string) {
@@ -67,14 +89,12 @@ func (p *Proxy) add(toxic string) {
 	}
 }
 
-// Release passes on what Hold has kept back.
+// Release passes on at once what Hold or Delay has kept back, and what comes from then on as it comes.
 func (p *Proxy) Release() {
 	p.tb.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.proxy.Toxics.RemoveToxic(context.Background(), "hold"); err != nil {
-		p.tb.Fatal(err)
-	}
+	p.proxy.Toxics.ResetToxics(context.Background())
 }
 
 // Cut breaks every connection and takes no others.

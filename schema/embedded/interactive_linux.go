@@ -18,6 +18,10 @@ var interactiveArguments = []string{
 	"--interactive", "--history_file=" + os.DevNull, "--progress=off", "--progress-table=off", "--enable-progress-table-toggle=0",
 }
 
+// replaced is what os.Stdout was before beInteractive. The runtime closes the descriptor of a file that nobody refers to, and this
+// one's is the engine's by then: closed, it would be the next socket or file that is opened, into which the engine would print.
+var replaced []os.File
+
 // beInteractive gives the process a terminal as its standard input, until hangUp is called, which ends what
 // the engine reads there. What the engine prints for the one who sits there goes nowhere: os.Stdout is what
 // it was, by another descriptor than the engine's.
@@ -39,6 +43,7 @@ func beInteractive() (hangUp func(), err error) {
 	const stdin, stdout = 0, 1
 	kept, err := unix.FcntlInt(stdout, unix.F_DUPFD_CLOEXEC, 0)
 	if err == nil {
+		replaced = append(replaced, *os.Stdout)
 		*os.Stdout = *os.NewFile(uintptr(kept), "/dev/stdout")
 		err = errors.Join(unix.Dup3(int(nowhere.Fd()), stdout, 0), unix.Dup3(int(terminal.Fd()), stdin, 0))
 	}

@@ -3,6 +3,7 @@ package register
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,6 +28,7 @@ const (
 type Keeper struct {
 	conn    *zk.Conn
 	servers string
+	id      string
 	// The nodes of the Keeper: the view, and two whose versions count beats and looks.
 	view, beats, looks string
 	flight             chan struct{} // one for each request that waits
@@ -62,14 +64,39 @@ func (k *Keeper) prepare(ctx context.Context, events <-chan zk.Event, root strin
 	for _, node := range []struct {
 		path string
 		data []byte
-	}{{"/lastseen", nil}, {root, nil}, {k.view, encodeView(0, nil)}, {k.beats, nil}, {k.looks, nil}} {
+	}{{"/lastseen", nil}, {root, nil}, {k.view, encodeView(0, nil)}, {k.beats, nil}, {k.looks, nil}, {root + "/id", []byte(rand.Text())}} {
 		_, err := ask(ctx, k, func() (string, error) { return k.conn.Create(node.path, node.data, 0, zk.WorldACL(zk.PermAll)) })
 		if err != nil && !errors.Is(err, zk.ErrNodeExists) {
 			return fmt.Errorf("make the register in the Keeper %s: %w", k.servers, err)
 		}
 	}
-	return nil
+	return k.identify(ctx, root+"/id")
 }
+
+// identify reads which register this is. A server that is behind does not have what another one has, for a moment.
+func (k *Keeper) identify(ctx context.Context, path string) error {
+	for {
+		id, err := ask(ctx, k, func() ([]byte, error) {
+			id, _, err := k.conn.Get(path)
+			return id, err
+		})
+		if err == nil {
+			k.id = string(id)
+			return nil
+		}
+		if !errors.Is(err, zk.ErrNoNode) {
+			return fmt.Errorf("read which register the Keeper %s has: %w", k.servers, err)
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// ID tells the register from every other one, of another name or in another Keeper.
+func (k *Keeper) ID() string { return k.id }
 
 // Close ends the connection.
 func (k *Keeper) Close() error {

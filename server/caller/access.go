@@ -11,6 +11,8 @@ import (
 var (
 	// ErrNone says that the route needs a credential and there is none.
 	ErrNone = errors.New("the route needs a credential")
+	// ErrNoApp says that the route is for apps and there is no credential.
+	ErrNoApp = errors.New("the route needs a device credential")
 	// ErrAPIKey says that the route is not open to API keys.
 	ErrAPIKey = errors.New("the route is not open to API keys")
 	// ErrDeviceCredential says that the route is not open to device credentials.
@@ -44,6 +46,9 @@ func (a *Access) Authorize(principal *keys.Principal) error {
 	if principal == nil {
 		if a.Public {
 			return nil
+		}
+		if a.Apps {
+			return ErrNoApp
 		}
 		return ErrNone
 	}

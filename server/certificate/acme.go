@@ -122,6 +122,9 @@ func (a *ACME) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return a.manager.GetCertificate(hello)
 }
 
+// errNoCertificate says that an ACME authority has given none yet.
+var errNoCertificate = errors.New("there is no certificate for this name yet; the log says why")
+
 // Run implements Source. It gets what is not there yet, and looks once a day whether what is there is renewed, which happens by
 // itself.
 func (a *ACME) Run(ctx context.Context) {

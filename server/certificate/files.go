@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -154,6 +153,3 @@ func (f *Files) warn(now time.Time) {
 	f.warned = now
 	f.log.Warn("the certificate expires soon, or has: put a new one into the file, which is read at once", "file", f.cert, "until", ends.UTC().Format(time.RFC3339))
 }
-
-// errNoCertificate says that an ACME authority has given none yet.
-var errNoCertificate = errors.New("there is no certificate for this name yet; the log says why")

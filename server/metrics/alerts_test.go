@@ -12,7 +12,7 @@ var alertExpression = regexp.MustCompile(`(?s)expr: (.*?)\n        (?:for|labels
 
 func TestTheAlertsNameOnlyMetricsAndLabelsThatExist(t *testing.T) {
 	t.Parallel()
-	known := families(t, NewRegistry(sources()))
+	known := families(t, NewRegistry(sourcesOfNodes()))
 	text, err := os.ReadFile("../../docs/alerts.yml")
 	if err != nil {
 		t.Fatal(err)
@@ -22,7 +22,7 @@ func TestTheAlertsNameOnlyMetricsAndLabelsThatExist(t *testing.T) {
 		t.Fatalf("found only %d alerts", len(expressions))
 	}
 	for _, match := range expressions {
-		labels := append(slices.Clone(everywhere), "job") // up has it
+		labels := append(slices.Clone(everywhere), "job") // Prometheus adds it too
 		for _, name := range metricName.FindAllString(match[1], -1) {
 			if _, exists := known[name]; !exists {
 				t.Errorf("an alert names %s, which does not exist", name)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"lastseen/schema"
 	"lastseen/schema/measure"
 )
 
@@ -203,17 +204,28 @@ func (c *collector) collectStore(out sink) {
 	disk, parts := condition.DiskSize > 0, condition.PartsLimit > 0
 	out.gauge(diskFree, known(condition.DiskFree, disk))
 	out.gauge(diskSize, known(condition.DiskSize, disk))
-	out.gauge(diskReserve, float64(condition.DiskReserve))
+	settings, migrated := condition.Knows(schema.OfSettings), condition.Knows(schema.OfSchema)
+	out.gauge(diskReserve, known(condition.DiskReserve, settings))
 	out.gauge(storeParts, known(condition.Parts, parts))
 	out.gauge(storePartsLimit, known(condition.PartsLimit, parts))
-	out.gauge(damagedParts, float64(len(condition.Damaged)))
+	out.gauge(damagedParts, known(uint64(len(condition.Damaged)), condition.Knows(schema.OfDamage)))
 	out.gauge(clockDifference, condition.ClockAhead.Seconds())
-	fsync := "off"
-	if condition.Synced {
-		fsync = "on"
+	tables, fsync, days := "", "", ""
+	if migrated {
+		tables = strconv.FormatUint(uint64(condition.Migrated), 10)
 	}
-	const day = 24 * time.Hour
-	out.gauge(storeInfo, 1, condition.Version, strconv.FormatUint(uint64(condition.Migrated), 10), fsync, strconv.FormatInt(int64(condition.Retention/day), 10))
+	if settings {
+		const day = 24 * time.Hour
+		fsync, days = onOrOff(condition.Synced), strconv.FormatInt(int64(condition.Retention/day), 10)
+	}
+	out.gauge(storeInfo, 1, condition.Version, tables, fsync, days)
+}
+
+func onOrOff(is bool) string {
+	if is {
+		return "on"
+	}
+	return "off"
 }
 
 func truth(is bool) float64 {

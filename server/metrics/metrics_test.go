@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http/httptest"
 	"os"
@@ -85,7 +86,7 @@ var (
 
 func TestTheDashboardNamesOnlyMetricsAndLabelsThatExist(t *testing.T) {
 	t.Parallel()
-	known := families(t, NewRegistry(sources()))
+	known := families(t, NewRegistry(sourcesOfNodes()))
 	text, err := os.ReadFile("../../docs/grafana-dashboard.json")
 	if err != nil {
 		t.Fatal(err)
@@ -163,6 +164,27 @@ func TestThePageForOperatorsListsEveryMetric(t *testing.T) {
 	for name := range listed {
 		if !exists[name] {
 			t.Errorf("docs/operating.md lists %s, which does not exist", name)
+		}
+	}
+}
+
+// TestWhatIsNotKnownOfTheStoreIsNoNumber: an alert or a panel would take it for one.
+func TestWhatIsNotKnownOfTheStoreIsNoNumber(t *testing.T) {
+	t.Parallel()
+	sources := sources()
+	condition := &schema.Condition{Version: "26.7"}
+	for _, what := range []string{schema.OfSchema, schema.OfDisk, schema.OfParts, schema.OfDamage, schema.OfSettings} {
+		condition.Gaps = append(condition.Gaps, schema.Gap{What: what, Err: errors.New("no right")})
+	}
+	sources.Store = stats[StoreStats]{StoreStats{Up: true, Condition: condition}}
+	recorder := httptest.NewRecorder()
+	Handler(NewRegistry(sources)).ServeHTTP(recorder, httptest.NewRequest("GET", "/metrics", nil))
+	for _, line := range []string{
+		`lastseen_store_info{fsync="",retention_days="",schema="",version="26.7"} 1`, "lastseen_store_disk_free_bytes NaN",
+		"lastseen_store_disk_reserve_bytes NaN", "lastseen_store_parts NaN", "lastseen_store_damaged_parts NaN",
+	} {
+		if !strings.Contains(recorder.Body.String(), line) {
+			t.Errorf("the metrics have no %s", line)
 		}
 	}
 }

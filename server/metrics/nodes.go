@@ -1,6 +1,10 @@
 package metrics
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Nodes tells what a node of a service of several knows of them.
 type Nodes interface{ NodeStats() NodeStats }
@@ -12,6 +16,14 @@ type NodeStats struct {
 	Members          int
 	Received         uint64 // messages of other nodes
 	Peers            []PeerStats
+	Followers        []FollowerStats // of a leader
+}
+
+// FollowerStats is what a leader knows of a follower.
+type FollowerStats struct {
+	Address string
+	Silent  time.Duration // since it was last heard
+	Behind  int           // changes that it has not acknowledged
 }
 
 // PeerStats is what was sent to one node.
@@ -31,9 +43,11 @@ var (
 	nodeSent      = describe("node_messages_sent_total", "Messages that were sent to another node.", "peer")
 	nodeDropped   = describe("node_messages_dropped_total", "Messages to another node for which there was no room or no connection.", "peer")
 	nodeReceived  = describe("node_messages_received_total", "Messages of other nodes.")
+	nodeSilent    = describe("node_follower_silent_seconds", "On the leader: how long ago it heard a follower.", "peer")
+	nodeBehind    = describe("node_follower_behind", "On the leader: changes that a follower has not acknowledged.", "peer")
 )
 
-var allOfNodes = []*prometheus.Desc{nodeServing, nodeLeading, nodeEpoch, nodeMembers, nodeConnected, nodeSent, nodeDropped, nodeReceived}
+var allOfNodes = []*prometheus.Desc{nodeServing, nodeLeading, nodeEpoch, nodeMembers, nodeConnected, nodeSent, nodeDropped, nodeReceived, nodeSilent, nodeBehind}
 
 // nodesCollector reads Nodes whenever it is asked. It is safe for concurrent use.
 type nodesCollector struct{ nodes Nodes }
@@ -53,6 +67,10 @@ func (c *nodesCollector) Collect(metrics chan<- prometheus.Metric) {
 	out.gauge(nodeEpoch, float64(s.Epoch))
 	out.gauge(nodeMembers, float64(s.Members))
 	out.counter(nodeReceived, s.Received)
+	for _, f := range s.Followers {
+		out.gauge(nodeSilent, f.Silent.Seconds(), f.Address)
+		out.gauge(nodeBehind, float64(f.Behind), f.Address)
+	}
 	for _, p := range s.Peers {
 		out.gauge(nodeConnected, truth(p.Connected), p.Address)
 		out.counter(nodeSent, p.Sent, p.Address)

@@ -4,13 +4,21 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
-// twoNodes are what a node knows of itself and another one.
+// twoNodes are what a leader knows of itself and another node.
 type twoNodes struct{}
 
 func (twoNodes) NodeStats() NodeStats {
-	return NodeStats{Serving: true, Epoch: 7, Members: 2, Received: 1, Peers: []PeerStats{{Address: "b:9465", Connected: true, Sent: 5, Dropped: 2}}}
+	return NodeStats{Serving: true, Leading: true, Epoch: 7, Members: 2, Received: 1, Peers: []PeerStats{{Address: "b:9465", Connected: true, Sent: 5, Dropped: 2}}, Followers: []FollowerStats{{Address: "b:9465", Silent: time.Second, Behind: 1}}}
+}
+
+// sourcesOfNodes are those of a node of several.
+func sourcesOfNodes() Sources {
+	of := sources()
+	of.Nodes = twoNodes{}
+	return of
 }
 
 func TestThePageOfNodesListsEveryMetricOfThem(t *testing.T) {
@@ -19,11 +27,9 @@ func TestThePageOfNodesListsEveryMetricOfThem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	of := sources()
-	alone := families(t, NewRegistry(of))
-	of.Nodes = twoNodes{}
+	alone := families(t, NewRegistry(sources()))
 	more := 0
-	for name := range families(t, NewRegistry(of)) {
+	for name := range families(t, NewRegistry(sourcesOfNodes())) {
 		if _, usual := alone[name]; usual {
 			continue
 		}

@@ -15,6 +15,8 @@ const (
 var (
 	NoCredential = &Problem{Status: fasthttp.StatusUnauthorized, Reason: ReasonNoCredential, Authenticate: challengePlain,
 		Detail: "Send an API key or a user token in the Authorization header: Authorization: Bearer <credential>."}
+	NoAppCredential = &Problem{Status: fasthttp.StatusUnauthorized, Reason: ReasonNoCredential, Authenticate: challengePlain,
+		Detail: "Send a device credential: as the token of Authorization: Bearer, as the password of Authorization: Basic, or, for apps that can do neither, at the end of the path."}
 	InvalidCredential = &Problem{Status: fasthttp.StatusUnauthorized, Reason: ReasonInvalid, Authenticate: challengeInvalid,
 		Detail: "The credential is invalid; use one that was issued for this service."}
 	ExpiredCredential = &Problem{Status: fasthttp.StatusUnauthorized, Reason: ReasonExpired, Authenticate: challengeInvalid,

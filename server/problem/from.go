@@ -42,6 +42,7 @@ var ownProblems = []struct {
 	{transport.ErrAddressConnections, AddressConnections},
 	{transport.ErrNotSecure, NotSecure},
 	{caller.ErrNone, NoCredential},
+	{caller.ErrNoApp, NoAppCredential},
 	{caller.ErrAPIKey, APIKeyRefused},
 	{caller.ErrDeviceCredential, DeviceCredentialRefused},
 	{caller.ErrRole, RoleTooLow},

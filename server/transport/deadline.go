@@ -14,12 +14,13 @@ import (
 type deadline struct {
 	wanted time.Time // zero for none
 	armed  time.Time // what the runtime knows of, never later than wanted unless that is zero
+	exact  bool      // whether the runtime is told of every move: see Options.ExactWrites
 }
 
 // move sets what is wanted, by telling the runtime when that is earlier than what it knows.
 func (d *deadline) move(to time.Time, arm func(time.Time) error) error {
 	d.wanted = to
-	if !d.armed.IsZero() && !to.IsZero() && !to.Before(d.armed) {
+	if !d.exact && !d.armed.IsZero() && !to.IsZero() && !to.Before(d.armed) {
 		return nil
 	}
 	return d.rearm(arm)

@@ -1,12 +1,16 @@
 package transport
 
 import (
+	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"lastseen/server/certificate/certificatetest"
 )
 
 // counted counts how often the runtime is told of a deadline.
@@ -103,6 +107,31 @@ func TestDeadlinesThatOnlyMoveOnCostTheRuntimeNothing(t *testing.T) {
 		}
 		if inner.reads != 2 || inner.writes != 1 { // the second is the first time that is earlier
 			t.Errorf("the runtime was told %d times of reads and %d times of writes", inner.reads, inner.writes)
+		}
+	})
+}
+
+// TestAWriteOverTLSOutlivesAnEarlierDeadline has a connection of crypto/tls below, which sends nothing after a write that ran out of time.
+func TestAWriteOverTLSOutlivesAnEarlierDeadline(t *testing.T) {
+	pair := certificatetest.New(t)
+	certificate, err := tls.LoadX509KeyPair(pair.Cert, pair.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer near.Close()
+		defer far.Close()
+		c := Listen(nil, Options{ExactWrites: true}).Wrap(tls.Server(near, &tls.Config{Certificates: []tls.Certificate{certificate}}))
+		go func() { _, _ = io.Copy(io.Discard, tls.Client(far, &tls.Config{InsecureSkipVerify: true})) }()
+		for range 3 { // as fasthttp does for each answer, over a time that is longer than its limit
+			if err := c.SetWriteDeadline(time.Now().Add(20 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Write([]byte("answer")); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(15 * time.Second)
 		}
 	})
 }

@@ -37,6 +37,9 @@ type Options struct {
 	// TLS is how connections are made secure; nil for not at all. HandshakeTime is how long a client may take for that; 0 is 10 s.
 	TLS           *tls.Config
 	HandshakeTime time.Duration
+	// ExactWrites is for connections on which no write succeeds after one that ran out of time, as those of crypto/tls: the
+	// time limit of their writes is moved at once, not when an earlier one has passed.
+	ExactWrites bool
 	// Direct is the direct way; nil for none.
 	Direct *Direct
 	// Stopping is closed when a shutdown begins: then no connection pauses any longer.
@@ -126,6 +129,7 @@ func (l *Listener) exhausted(err error) bool {
 // Wrap makes a connection one of the listener's without counting it against the limits.
 func (l *Listener) Wrap(c net.Conn) *Conn {
 	wrapped := &Conn{Conn: c, listener: l, address: ClientPrefix(c.RemoteAddr()), ip: ClientAddress(c.RemoteAddr())}
+	wrapped.writing.exact = l.options.ExactWrites
 	if l.options.TLS != nil {
 		wrapped.secure = newSecure(wrapped, l.options.TLS, l.options.HandshakeTime)
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"math/big"
 	"net"
 	"net/http"
@@ -13,6 +14,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 
 	"lastseen/schema"
 )
@@ -105,6 +109,43 @@ func certificate(t *testing.T, left time.Duration) tls.Certificate {
 		t.Fatal(err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// TestWhatIsNotKnownIsNoFact: neither of a store that was asked, nor of one that the service tells of.
+func TestWhatIsNotKnownIsNoFact(t *testing.T) {
+	t.Parallel()
+	parse := func(metrics string) metrics {
+		parser := expfmt.NewTextParser(model.UTF8Validation)
+		families, err := parser.TextToMetricFamilies(strings.NewReader(metrics))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return families
+	}
+	reported, known := parse("lastseen_store_info{version=\"26.7\",schema=\"\",fsync=\"\",retention_days=\"\"} 1\n" +
+		"lastseen_store_disk_free_bytes 9e9\nlastseen_store_disk_size_bytes 1e10\nlastseen_store_disk_reserve_bytes NaN\n").reported()
+	if !known {
+		t.Fatal("a service that knows its ClickHouse's version is said to know nothing")
+	}
+	asked := schema.Condition{Version: "26.7", DiskFree: 9e9, DiskSize: 1e10, Gaps: []schema.Gap{
+		{What: schema.OfSchema, Err: errors.New("no right")}, {What: schema.OfSettings, Err: errors.New("no right")},
+	}}
+	for _, condition := range []schema.Condition{reported, asked} {
+		e := &examination{}
+		e.judgeStore(&condition)
+		said := map[string]Finding{}
+		for _, finding := range e.findings {
+			said[finding.Subject] = finding
+		}
+		for _, subject := range []string{schema.OfSchema, schema.OfSettings} {
+			if said[subject].Status != Warn || !strings.Contains(said[subject].Says, "could not be found out") {
+				t.Errorf("of the %s it says %+v", subject, said[subject])
+			}
+		}
+		if len(said) != 4 || strings.Contains(said["disk"].Says, "below") {
+			t.Errorf("it says what it cannot know: %+v", e.findings)
+		}
+	}
 }
 
 func TestADiskIsJudgedByWhatIsLeftUntilItsReserve(t *testing.T) {

@@ -3,6 +3,7 @@ package doctor
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -83,9 +84,26 @@ func (e *examination) examineMetrics(ctx context.Context) {
 	if ahead, known := e.metrics.value("store_clock_difference_seconds", nil); known {
 		e.judgeClock("ClickHouse", "the service's", time.Duration(ahead*float64(time.Second)), 0)
 	}
-	if writes, known := e.metrics.value("writer", nil); known && writes == 0 {
+	if serving, several := e.metrics.value("node_serving", nil); several {
+		e.judgeNode(serving == 1)
+	} else if writes, known := e.metrics.value("writer", nil); known && writes == 0 {
 		e.add(Fail, "writer", "Look whether ClickHouse is in reach and whether another lastseen writes.", "the service may not write to the database")
 	}
+}
+
+// judgeNode judges a node of several, one of which writes.
+func (e *examination) judgeNode(serves bool) {
+	members, _ := e.metrics.value("node_members", nil)
+	role := "a follower"
+	if leads, _ := e.metrics.value("node_leading", nil); leads == 1 {
+		role = "the leader"
+	}
+	if !serves {
+		e.add(Fail, "nodes", "Ask `lastseen nodes --admin` and look at its log: the network between the nodes, ClickHouse, another issuer.key, another version.",
+			"the node is not in touch with the others, and answers 503")
+		return
+	}
+	e.ok("nodes", "the node is %s of %g", role, members)
 }
 
 func (e *examination) judgeVersion() {
@@ -105,6 +123,11 @@ func (m metrics) reported() (c schema.Condition, known bool) {
 	number := func(name string) float64 {
 		value, _ := m.value(name, nil)
 		return value
+	}
+	for _, of := range []struct{ what, label string }{{schema.OfSchema, "schema"}, {schema.OfSettings, "fsync"}} {
+		if m.label("store_info", of.label) == "" {
+			c.Gaps = append(c.Gaps, schema.Gap{What: of.what, Err: errors.New("the service does not know it; its log says why")})
+		}
 	}
 	c.Version, c.Synced = m.label("store_info", "version"), m.label("store_info", "fsync") == "on"
 	migrated, _ := strconv.ParseUint(m.label("store_info", "schema"), 10, 32)

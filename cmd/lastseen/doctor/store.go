@@ -51,7 +51,7 @@ func (e *examination) examineStore(ctx context.Context) {
 		e.examineRights(ctx, db)
 		e.examineWriter(ctx, db)
 	}
-	if condition.Migrated > 0 {
+	if condition.Migrated > 0 || !condition.Knows(schema.OfSchema) {
 		e.examineKeys(ctx, db)
 	}
 }
@@ -83,6 +83,7 @@ const mendDamage = "Restore them from a backup, or start the service with --acce
 func (e *examination) judgeStore(c *schema.Condition) {
 	e.ok("store", "it is ClickHouse %s", c.Version)
 	switch {
+	case !c.Knows(schema.OfSchema): // it is among the gaps
 	case c.Migrated == 0:
 		e.add(Warn, "schema", "The next start of the service makes them.", "there are no tables")
 	case c.Migrated > c.Known:
@@ -97,11 +98,11 @@ func (e *examination) judgeStore(c *schema.Condition) {
 	for _, part := range c.Damaged {
 		e.add(Fail, "damage", mendDamage, "ClickHouse has set the damaged part %s aside", part)
 	}
-	if c.Migrated > 0 {
+	if c.Migrated > 0 && c.Knows(schema.OfSettings) {
 		e.judgePromises(c)
 	}
 	for _, gap := range c.Gaps {
-		e.add(Warn, gap.What, "Grant the ClickHouse user what it names, to know.", "it could not be found out: %v", gap.Err)
+		e.add(Warn, gap.What, "Mend what it says, to know; where it is a right, grant it to the ClickHouse user.", "it could not be found out: %v", gap.Err)
 	}
 }
 
@@ -110,7 +111,10 @@ func (e *examination) judgeDisk(c *schema.Condition) {
 		return // it is among the gaps, or nobody knows
 	}
 	free, size, reserve := float64(c.DiskFree), float64(c.DiskSize), float64(c.DiskReserve)
-	says, args := "%s of %s are free, and points are refused below %s", []any{bytesText(free), bytesText(size), bytesText(reserve)}
+	says, args := "%s of %s are free", []any{bytesText(free), bytesText(size)}
+	if c.Knows(schema.OfSettings) {
+		says, args = says+", and points are refused below %s", append(args, bytesText(reserve))
+	}
 	const mend = "Make room, give it a larger disk, or keep points for less long (--retention)."
 	switch {
 	case free <= reserve:

@@ -23,6 +23,10 @@ func (e *examination) examineWriter(ctx context.Context, db *schema.DB) {
 	case err != nil:
 		e.add(Warn, "writer", "Mend what it says.", "who writes could not be found out: %v", err)
 	case holder.Node == "" || holder.Left:
+		if place, err := register.Place(ctx); err == nil && place != "" {
+			e.ok("writer", "no single node writes to the database, which is, or was, that of several: `lastseen nodes` says who leads")
+			return
+		}
 		if e.serves {
 			e.add(Warn, "writer", "Look whether --clickhouse and --database are those of the service.", "nobody writes to this database, though the service runs")
 			return

@@ -71,13 +71,15 @@ type file struct {
 	path        string // its name as it was given
 	device      string // of rows that name none
 	deviceGiven bool   // by Options
-	member      string // the name inside an archive
-	decoded     bool   // into UTF-8, whatever the text says of itself
-	options     *Options
-	resolver    *resolver
-	yield       func(Fix, error) bool
-	stopped     bool // by whoever ranges over the fixes
-	yielded     bool // anything
+	// deviceOfPath says that the path of an OwnTracks recording names the device.
+	deviceOfPath bool
+	member       string // the name inside an archive
+	decoded      bool   // into UTF-8, whatever the text says of itself
+	options      *Options
+	resolver     *resolver
+	yield        func(Fix, error) bool
+	stopped      bool // by whoever ranges over the fixes
+	yielded      bool // anything
 }
 
 // Read yields the fixes of a file in its order. An error that is a *RowError stands for one row and

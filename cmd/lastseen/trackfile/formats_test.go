@@ -70,7 +70,8 @@ func TestReadUnderstandsWhatLoggersWrite(t *testing.T) {
 			`{"point":"geo:50.1,8.1","durationMinutesOffsetFromStartTime":"30"}]},{"startTime":"x","visit":{}}]`,
 			trackfile.Options{}, []trackfile.Fix{fix(1, "location-history", nine, 50.1, 8.1, part(1))}},
 		"Overland's batch": {"batch.json", `{"locations":[{"type":"Feature","geometry":{"type":"Point","coordinates":[2,1]},"properties":{"timestamp":"2026-01-15T09:30:00Z","speed":12,"course":274,"horizontal_accuracy":5,"battery_level":0.83,"battery_state":"unplugged","device_id":"van7"}},` +
-			`{"type":"Feature","geometry":{"type":"Point","coordinates":[2,1]},"properties":{"timestamp":"2026-01-15T09:34:00Z","action":"visit","battery_state":"unplugged","device_id":"van7"}}]}`,
+			`{"type":"Feature","geometry":{"type":"Point","coordinates":[2,1]},"properties":{"timestamp":"2026-01-15T09:34:00Z","action":"visit","battery_state":"unplugged","device_id":"van7"}},` +
+			`{"type":"Feature","properties":{"timestamp":"2026-01-15T09:35:00Z","action":"paused_location_updates","battery_state":"unplugged","device_id":"van7"}}]}`,
 			trackfile.Options{},
 			[]trackfile.Fix{fix(1, "van7", nine, 1, 2, change(func(f *trackfile.Fix) { f.Speed, f.Heading, f.Accuracy, f.Battery = 12, 274, 5, 0.83 }))}},
 		"our own ingest body": {"body.json", `{"points": [{"timestamp": "2026-01-15T09:30:00Z", "latitude": 50, "longitude": 8}, {"timestamp": "2026-01-15T09:30:05Z", "latitude": 50.1, "longitude": 8}]}`,

@@ -36,7 +36,11 @@ func (f *file) emitFeatures(place Place, raw json.RawMessage) bool {
 func (f *file) emitFeature(place Place, raw json.RawMessage) bool {
 	reject := func(detail string) bool { return f.reject(place, detail) }
 	var feat feature
-	if err := json.Unmarshal(raw, &feat); err != nil || feat.Type != "Feature" || feat.Geometry == nil {
+	err := json.Unmarshal(raw, &feat)
+	if err == nil && feat.Type == "Feature" && isOverlandsEvent(&feat) {
+		return true // its geometry, if it has one, is the last known place under another time
+	}
+	if err != nil || feat.Type != "Feature" || feat.Geometry == nil {
 		return reject("this is not a GeoJSON Feature with a geometry")
 	}
 	switch feat.Geometry.Type {
@@ -46,9 +50,6 @@ func (f *file) emitFeature(place Place, raw json.RawMessage) bool {
 			return reject("the Point's coordinates are not [longitude, latitude]")
 		}
 		rec := record{place: place, logger: loggerOfFeature(&feat)}
-		if rec.logger == overland && (feat.Properties["action"] != nil || valueText(feat.Properties["type"]) == "trip") {
-			return true // its geometry is the last known place under another time
-		}
 		rec.addObject(feat.Properties)
 		f.addPosition(&rec, position)
 		return f.emit(&rec)
@@ -60,6 +61,11 @@ func (f *file) emitFeature(place Place, raw json.RawMessage) bool {
 		return f.emitLine(place, &feat, positions)
 	}
 	return reject("the geometry " + quote(feat.Geometry.Type) + " is not a Point, a LineString or a MultiLineString")
+}
+
+// isOverlandsEvent reports whether a feature is one of Overland's that is no position: a visit, a trip, that it paused.
+func isOverlandsEvent(feat *feature) bool {
+	return loggerOfFeature(feat) == overland && (feat.Properties["action"] != nil || valueText(feat.Properties["type"]) == "trip")
 }
 
 // loggerOfFeature recognises a feature by its properties.

@@ -11,11 +11,12 @@ import (
 // readRec yields the locations of a file of the OwnTracks recorder: a time, a kind and the message as
 // JSON, with tabs between them. Who it was says the message or the path, rec/USER/DEVICE/2026-05.rec.
 func (f *file) readRec(in *bufio.Reader) error {
+	f.deviceOfPath = false // which that of another file in the archive may have been
 	if !f.deviceGiven {
 		if name := recDevice(f.path); name != "" && f.member == "" {
-			f.device = name
+			f.device, f.deviceOfPath = name, true
 		} else if name := recDevice(f.member); name != "" {
-			f.device = name
+			f.device, f.deviceOfPath = name, true
 		}
 	}
 	lines := bufio.NewScanner(in)
@@ -64,10 +65,14 @@ func (f *file) emitOwnTracks(place Place, object map[string]json.RawMessage) boo
 		return true
 	}
 	rec := record{place: place, logger: ownTracks}
+	device := ownTracksDevice(object, f)
 	for name, raw := range object {
+		if name == "topic" && device != f.device || name == "tid" && (device != f.device || f.deviceOfPath) {
+			continue // whose it is, is known
+		}
 		rec.add(name, valueText(raw))
 	}
-	return f.emitAs(&rec, ownTracksDevice(object, f))
+	return f.emitAs(&rec, device)
 }
 
 // ownTracksDevice is the device of a message: its topic without what OwnTracks puts around the names of

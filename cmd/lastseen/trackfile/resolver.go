@@ -144,6 +144,9 @@ func (r *resolver) checkColumns(by *logger, columns []string) error {
 		names[i] = printable(column)
 		if t := r.target(by, column); t.ok {
 			found[t.field] = true
+			if slices.Contains(columns[:i], column) {
+				return fmt.Errorf("the column %s stands there twice, and nobody knows which one is the %s: give one another name", names[i], fieldSpecs[t.field].name)
+			}
 		}
 	}
 	list := strings.Join(names, ", ")

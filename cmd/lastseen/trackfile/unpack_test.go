@@ -216,6 +216,41 @@ func TestNumbersAndTimesThatCannotBeTrustedAreRefused(t *testing.T) {
 	}
 }
 
+// TestOfAnOwnTracksRecordingOnlyWhatNamesNobodyIsTold: the topic, or the path, says whose it is.
+func TestOfAnOwnTracksRecordingOnlyWhatNamesNobodyIsTold(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		path, more string
+		want       []string
+	}{
+		"by the topic": {"2026-01.rec", `,"topic":"owntracks/anna/phone"`, nil},
+		"by the path":  {"rec/anna/phone/2026-01.rec", "", nil},
+		"by nothing":   {"2026-01.rec", "", []string{"column tid is not used; --map device=tid?"}},
+	} {
+		var notes []string
+		line := "2026-01-15T09:30:00Z\t*\t" + `{"_type":"location","tst":1768469400,"lat":1,"lon":2,"tid":"ab"` + test.more + "}\n"
+		for _, err := range trackfile.Read(strings.NewReader(line), test.path, trackfile.Options{Note: func(s string) { notes = append(notes, s) }}) {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		if diff := cmp.Diff(test.want, notes); diff != "" {
+			t.Errorf("%s: notes differ (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestAColumnThatStandsThereTwiceIsRefused(t *testing.T) {
+	t.Parallel()
+	_, _, err := readAll("time,lat,lon,lat,note,note\n2026-05-01T10:00:00Z,47,8,48,a,b\n", "x.csv", trackfile.Options{})
+	if err == nil || err.Error() != "the column lat stands there twice, and nobody knows which one is the latitude: give one another name" {
+		t.Errorf("the error is %v", err)
+	}
+	if fixes, _, err := readAll("time,lat,lon,note,note\n2026-05-01T10:00:00Z,47,8,a,b\n", "x.csv", trackfile.Options{}); err != nil || len(fixes) != 1 {
+		t.Errorf("of a column twice that is not used: %v, %v", fixes, err)
+	}
+}
+
 func TestColumnsThatLookLikeAnIdentityAreTold(t *testing.T) {
 	t.Parallel()
 	for header, want := range map[string][]string{

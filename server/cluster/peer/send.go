@@ -132,12 +132,12 @@ func (l *link) greet(conn net.Conn) error {
 	}
 	own := l.peers.hello()
 	if err := writeHello(conn, own); err != nil {
-		return fmt.Errorf("greet the node at %s: %w", l.address, err)
+		return fmt.Errorf("greet the node at %s: %w", l.address, withoutPorts(err))
 	}
 	other, err := readHello(conn)
 	switch {
 	case err != nil:
-		return fmt.Errorf("the node at %s does not return a greeting: %w", l.address, err)
+		return fmt.Errorf("the node at %s does not return a greeting: %w", l.address, withoutPorts(err))
 	case other.Refused != "":
 		return fmt.Errorf("the node at %s refuses this one: %s", l.address, other.Refused)
 	}
@@ -148,10 +148,10 @@ func (l *link) greet(conn net.Conn) error {
 var errIdle = errors.New("nothing was sent for a while")
 
 // stream sends what comes until something fails. It closes the connection.
-func (l *link) stream(ctx context.Context, conn net.Conn) (err error) {
+func (l *link) stream(ctx context.Context, conn net.Conn) error {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	defer func() { err = errors.Join(err, conn.Close()) }()
+	defer conn.Close() // why it ended is known by then
 	gone := l.watch(conn)
 	defer gone.wait()
 	out := bufio.NewWriterSize(conn, 64<<10)
@@ -175,11 +175,11 @@ func (l *link) stream(ctx context.Context, conn net.Conn) (err error) {
 			return err
 		}
 		if err := writeFrame(out, frame); err != nil {
-			return fmt.Errorf("send to the node at %s: %w", l.address, err)
+			return fmt.Errorf("send to the node at %s: %w", l.address, withoutPorts(err))
 		}
 		if len(l.queue) == 0 {
 			if err := out.Flush(); err != nil {
-				return fmt.Errorf("send to the node at %s: %w", l.address, err)
+				return fmt.Errorf("send to the node at %s: %w", l.address, withoutPorts(err))
 			}
 		}
 		if frame != nil {
@@ -211,6 +211,15 @@ func (r *reading) wait() {
 	r.done.Wait()
 }
 
+// withoutPorts is what is wrong with a connection without the two addresses of it, one of which is another one with each attempt: what is
+// the same each time is logged once.
+func withoutPorts(err error) error {
+	if failed, is := errors.AsType[*net.OpError](err); is && failed.Source != nil {
+		return failed.Err
+	}
+	return err
+}
+
 // dial makes a connection for a protocol to a node with the same key.
 func (p *Peers) dial(ctx context.Context, address, protocol string) (*tls.Conn, error) {
 	raw, err := new(net.Dialer).DialContext(ctx, "tcp", address)
@@ -219,7 +228,7 @@ func (p *Peers) dial(ctx context.Context, address, protocol string) (*tls.Conn, 
 	}
 	conn := tls.Client(raw, p.config.Identity.config(protocol))
 	if err := conn.HandshakeContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("what listens at %s is no node of lastseen: %w", address, err), raw.Close())
+		return nil, errors.Join(fmt.Errorf("what listens at %s is no node of lastseen: %w", address, withoutPorts(err)), raw.Close())
 	}
 	if err := p.config.Identity.check(conn.ConnectionState(), address); err != nil {
 		// What it has to say goes out before the end.

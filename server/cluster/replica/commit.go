@@ -31,7 +31,7 @@ type commits struct {
 type putting struct {
 	put
 	proposals []uint64
-	acks      []string // of the followers, in this epoch
+	acks      []string // of the followers
 	sentAt    Instant
 }
 
@@ -166,7 +166,9 @@ func (c *core) onPut(from Member, m *put) {
 	}
 }
 
-// onAck says that a follower, or a node that joins, has applied a PUT.
+// onAck says that a follower, or a node that joins, has applied a PUT. Of a follower it counts whatever the epoch in which it was
+// sent: a sequence is put once in all reigns, nobody is taken in while a PUT is under way, and a member keeps what it has
+// applied as long as it is one. So who has acknowledged in an earlier view of this reign, and is a member of this one, has it.
 func (c *core) onAck(from Member, m *ack) {
 	if c.lead == nil {
 		return
@@ -175,7 +177,7 @@ func (c *core) onAck(from Member, m *ack) {
 		j.synced, j.heard = m.Sequence, c.now
 	}
 	f, p := c.follower(from), c.lead.put
-	if f != nil && p != nil && p.Sequence == m.Sequence && (m.Epoch == c.view.Epoch || !c.broken.keeps(ackInEpoch)) && !slices.Contains(p.acks, f.ID) {
+	if f != nil && p != nil && p.Sequence == m.Sequence && !slices.Contains(p.acks, f.ID) {
 		p.acks = append(p.acks, f.ID)
 		f.heard = c.now
 	}

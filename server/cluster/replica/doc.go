@@ -18,7 +18,7 @@
 // every wait for another's right is longer by three times that error. Without its right a node serves nothing.
 //
 // Commits. What is to be committed is in the store already. The leader sends it to all members (PUT), which apply it, keep it
-// pending and acknowledge it (ACK). When all have, in this epoch, and the leader has its right, it applies it itself,
+// pending and acknowledge it (ACK). When all have, and the leader has its right, it applies it itself,
 // acknowledges it to its client, and says by the next BEAT up to what is opened; there it is pending no more. So nobody shows
 // what another could still answer without.
 //

@@ -71,9 +71,6 @@ func (c *core) becomeLeader(v View, began Instant, waits []wait, whole bool) {
 	l.waits, l.lookedAt, l.change = waits, began, nil
 	c.view, c.left, c.lead, c.follow, c.out = v, v.Epoch-1, l, nil, nil
 	c.dropJoiners(func(j *joiner) bool { return v.Has(j.Member) })
-	if l.put != nil && c.broken.keeps(ackInEpoch) {
-		l.put.acks = nil
-	}
 	c.note("leads epoch %d with %s", v.Epoch, names(v.Members))
 	c.beatAll()
 	c.resendPut(0)

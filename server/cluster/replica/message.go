@@ -1,7 +1,7 @@
 package replica
 
 // The messages of the protocol. Each carries the epoch of its sender's view; who receives one of another epoch than it
-// takes part in ignores it (JOIN, SNAPSHOT and LEAVE have rules of their own).
+// takes part in ignores it (ACK, JOIN, SNAPSHOT and LEAVE have rules of their own).
 type (
 	// beat (BEAT) is the leader's sign of life, and carries the view to who has not adopted it.
 	beat struct {

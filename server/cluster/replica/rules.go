@@ -34,8 +34,6 @@ const (
 	leaveFirst
 	// leftStays: in a view that a node has left it neither echoes nor acknowledges.
 	leftStays
-	// ackInEpoch: an acknowledgement of an earlier epoch does not count.
-	ackInEpoch
 	// ackAll: a change is committed when every member has it.
 	ackAll
 	// sequenceByTerm: the sequences of a reign are above all of the reigns before.

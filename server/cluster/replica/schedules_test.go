@@ -321,3 +321,47 @@ func aLateWrite() simulation {
 		},
 	}
 }
+
+// aStunnedSuccessor: the first follower is cut from the leader, takes over, and is stopped as soon as it has said so; that comes
+// late to the second follower, which has had the old leader's promises until then. Its ECHO comes when the new leader's
+// first right has ended, so that it is answered by no promise, and then the two are cut from each other. The old leader need not
+// be waited for: it dies, and its next process joins.
+func aStunnedSuccessor() simulation {
+	var successor, second *machine
+	var said *letter
+	return simulation{
+		meddle: func(w *world, from, to *machine, m message, l letter) bool {
+			b, is := m.(*beat)
+			if !is || from != successor || to != second || b.View.Leader != from.id {
+				return false
+			}
+			if said == nil {
+				said = &l
+				from.pause(2600 * time.Millisecond)
+			}
+			return true
+		},
+		script: func(w *world) {
+			w.settled(func(leader *machine, followers []*machine) {
+				successor, second = followers[0], followers[1]
+				second.cutRegister(long)
+				leader.cutRegister(2500 * time.Millisecond)
+				leader.cutFrom(successor, 2500*time.Millisecond)
+				var when func()
+				when = func() {
+					if said == nil {
+						w.at(time.Millisecond, when)
+						return
+					}
+					w.at(1200*time.Millisecond, func() {
+						w.deliver(*said, 0)
+						w.at(50*time.Millisecond, func() { successor.cutFrom(second, long) })
+						leader.crash()
+						w.at(300*time.Millisecond, leader.start)
+					})
+				}
+				when()
+			})
+		},
+	}
+}

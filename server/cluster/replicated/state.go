@@ -46,7 +46,8 @@ type State struct {
 	keys  apikey.LocalChannel // to the caches of this process
 	node  Node
 
-	received atomic.Int64 // through when the feed is settled, as all know
+	received atomic.Int64 // through when the feed is settled, as this node knows
+	told     atomic.Int64 // and as all know
 	marked   atomic.Uint64
 	lastSeen atomic.Int64 // the newest time of receipt of a point that was shared
 
@@ -179,6 +180,7 @@ func (s *State) mergePoints(c *change) {
 	_ = s.parts.LastSeen.Publish(c.points)
 	raise(&s.lastSeen, newest)
 	raise(&s.received, c.received)
+	raise(&s.told, c.received)
 }
 
 // raise sets a number unless it is higher.

@@ -2,11 +2,11 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -157,11 +157,13 @@ func add(owned map[string][]string, owner, text string) {
 // write writes all notices, ordered by their first owner.
 func write(owned map[string][]string) []byte {
 	var all []notice
-	for text, owners := range maps.All(owned) {
+	for text, owners := range owned {
 		slices.Sort(owners)
 		all = append(all, notice{owners, text})
 	}
-	slices.SortFunc(all, func(a, b notice) int { return strings.Compare(a.owners[0], b.owners[0]) })
+	slices.SortFunc(all, func(a, b notice) int { // one owner may have several texts
+		return cmp.Or(strings.Compare(a.owners[0], b.owners[0]), strings.Compare(a.text, b.text))
+	})
 	var out bytes.Buffer
 	for _, n := range all {
 		for _, owner := range n.owners {

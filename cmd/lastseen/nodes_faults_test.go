@@ -1,0 +1,230 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"syscall"
+	"time"
+
+	"lastseen/schema/clickhousetest"
+)
+
+// nodesFault is something that goes wrong with a node, or around it, and ends by itself. It returns what is to be said of it.
+type nodesFault struct {
+	weight int
+	do     func(k *nodesTrial, n *trialNode) string
+}
+
+// nodesFaults are all of them. Those of the network are half of what happens.
+var nodesFaults = []nodesFault{
+	{4, (*nodesTrial).kill},
+	{2, func(k *nodesTrial, _ *trialNode) string { return k.kill(k.leader()) }},
+	{1, (*nodesTrial).killAll},
+	{2, (*nodesTrial).stop},
+	{2, func(k *nodesTrial, _ *trialNode) string { return k.stop(k.leader()) }},
+	{2, (*nodesTrial).restart},
+	{2, (*nodesTrial).cutPair},
+	{2, (*nodesTrial).cutOneWay},
+	{2, (*nodesTrial).isolate},
+	{2, func(k *nodesTrial, _ *trialNode) string { return k.isolate(k.leader()) }},
+	{1, (*nodesTrial).isolateAndKill},
+	{2, (*nodesTrial).slow},
+	{2, (*nodesTrial).late},
+	{1, (*nodesTrial).reset},
+	{1, (*nodesTrial).cutStore},
+	{1, func(k *nodesTrial, _ *trialNode) string { return k.cutStore(k.leader()) }},
+	{1, (*nodesTrial).cutRegister},
+	{1, (*nodesTrial).noRegister},
+	{1, (*nodesTrial).slowStore},
+	{1, (*nodesTrial).killStore},
+}
+
+// fault lets something go wrong, and returns when all nodes are ready again.
+func (k *nodesTrial) fault(cycle int) {
+	all := 0
+	for _, f := range nodesFaults {
+		all += f.weight
+	}
+	chosen := rand.IntN(all)
+	for _, f := range nodesFaults {
+		if chosen -= f.weight; chosen < 0 {
+			began := time.Now()
+			said := f.do(k, k.aNode())
+			after := time.Now()
+			for _, n := range k.nodes {
+				k.awaitReady(n)
+			}
+			k.t.Logf("cycle %d: %s; all are ready %s after that, which took %s", cycle, said, time.Since(after).Round(time.Millisecond), after.Sub(began).Round(time.Millisecond))
+			return
+		}
+	}
+}
+
+// span is for how long something goes wrong: mostly for what the protocol does not notice up to what makes it go on without a node, and
+// now and then, where there is time for it, for up to 30 s.
+func (k *nodesTrial) span() time.Duration {
+	if k.long && rand.IntN(8) == 0 {
+		return time.Duration(5000+rand.IntN(25000)) * time.Millisecond
+	}
+	return time.Duration(100+rand.IntN(5000)) * time.Millisecond
+}
+
+func (k *nodesTrial) kill(n *trialNode) string {
+	n.signal(syscall.SIGKILL)
+	time.Sleep(time.Duration(rand.IntN(3000)) * time.Millisecond)
+	k.start(n)
+	return fmt.Sprintf("node %d was killed", n.number)
+}
+
+func (k *nodesTrial) killAll(*trialNode) string {
+	for _, n := range k.nodes {
+		n.signal(syscall.SIGKILL)
+	}
+	for _, n := range k.nodes {
+		k.start(n)
+	}
+	return "all nodes were killed"
+}
+
+func (k *nodesTrial) stop(n *trialNode) string {
+	span := k.span()
+	n.signal(syscall.SIGSTOP)
+	time.Sleep(span)
+	n.signal(syscall.SIGCONT)
+	return fmt.Sprintf("node %d was stopped for %s", n.number, span)
+}
+
+func (k *nodesTrial) restart(n *trialNode) string {
+	n.signal(syscall.SIGTERM)
+	k.start(n)
+	return fmt.Sprintf("node %d was restarted", n.number)
+}
+
+// another is a node that is not n.
+func (k *nodesTrial) another(n *trialNode) *trialNode {
+	return k.nodes[(n.number+1+rand.IntN(len(k.nodes)-1))%len(k.nodes)]
+}
+
+// during breaks ways for a span and mends them.
+func (k *nodesTrial) during(ways []*clickhousetest.Proxy, what string) string {
+	span := k.span()
+	k.network.cut(ways)
+	time.Sleep(span)
+	k.network.mend(ways)
+	return fmt.Sprintf("%s for %s", what, span)
+}
+
+func (k *nodesTrial) cutPair(n *trialNode) string {
+	other := k.another(n)
+	return k.during(k.network.both(n.number, other.number), fmt.Sprintf("nodes %d and %d were cut from each other", n.number, other.number))
+}
+
+func (k *nodesTrial) cutOneWay(n *trialNode) string {
+	span := k.span()
+	other := k.another(n)
+	k.network.lose(n.number, other.number)
+	time.Sleep(span)
+	k.network.mend(k.network.both(n.number, other.number))
+	return fmt.Sprintf("node %d did not hear node %d for %s", other.number, n.number, span)
+}
+
+// isolate cuts a node from all others, but not from ClickHouse.
+func (k *nodesTrial) isolate(n *trialNode) string {
+	return k.during(k.network.around(n.number), fmt.Sprintf("node %d, which reaches ClickHouse, was cut from all others", n.number))
+}
+
+// isolateAndKill cuts a node from all others and kills another one.
+func (k *nodesTrial) isolateAndKill(n *trialNode) string {
+	ways := k.network.around(n.number)
+	k.network.cut(ways)
+	time.Sleep(time.Duration(rand.IntN(3000)) * time.Millisecond)
+	said := k.kill(k.another(n))
+	k.network.mend(ways)
+	return fmt.Sprintf("node %d was cut from all others, and meanwhile %s", n.number, said)
+}
+
+// slow delays what passes between two nodes, each way by another time.
+func (k *nodesTrial) slow(n *trialNode) string {
+	other := k.another(n)
+	by := [2]time.Duration{}
+	for i := range by {
+		by[i] = time.Duration(10+rand.IntN(200)) * time.Millisecond
+		if rand.IntN(3) == 0 {
+			by[i] *= 10
+		}
+	}
+	k.network.delay(n.number, other.number, by[0], by[0]/2)
+	k.network.delay(other.number, n.number, by[1], by[1]/2)
+	span := k.span()
+	time.Sleep(span)
+	k.network.release(k.network.both(n.number, other.number))
+	return fmt.Sprintf("what node %d sent node %d came some %s late, and back %s, for %s", n.number, other.number, by[0], by[1], span)
+}
+
+// late keeps back all that one node sends another one, and then lets all of it arrive at once.
+func (k *nodesTrial) late(n *trialNode) string {
+	other := k.another(n)
+	k.network.delay(n.number, other.number, time.Hour, 0)
+	span := k.span()
+	time.Sleep(span)
+	k.network.release(k.network.both(n.number, other.number))
+	return fmt.Sprintf("what node %d sent node %d was kept back for %s and then arrived", n.number, other.number, span)
+}
+
+func (k *nodesTrial) reset(n *trialNode) string {
+	for range 3 {
+		k.network.mend(k.network.around(n.number))
+		time.Sleep(time.Duration(rand.IntN(700)) * time.Millisecond)
+	}
+	return fmt.Sprintf("the connections of node %d with the others were reset three times", n.number)
+}
+
+func (k *nodesTrial) cutStore(n *trialNode) string {
+	return k.during(k.network.store[n.number], fmt.Sprintf("node %d was cut from ClickHouse", n.number))
+}
+
+func (k *nodesTrial) cutRegister(n *trialNode) string {
+	return k.during(k.network.registerOf(n.number), fmt.Sprintf("node %d was cut from the register", n.number))
+}
+
+// noRegister cuts all nodes from the register, and kills one meanwhile now and then.
+func (k *nodesTrial) noRegister(n *trialNode) string {
+	var ways []*clickhousetest.Proxy
+	for _, each := range k.nodes {
+		ways = append(ways, k.network.registerOf(each.number)...)
+	}
+	k.network.cut(ways)
+	said := "the register was away"
+	if rand.IntN(2) == 0 {
+		time.Sleep(time.Duration(rand.IntN(1000)) * time.Millisecond)
+		said += ", and " + k.kill(n)
+	} else {
+		time.Sleep(k.span())
+	}
+	k.network.mend(ways)
+	return said
+}
+
+// slowStore delays what passes between the leader and ClickHouse.
+func (k *nodesTrial) slowStore(*trialNode) string {
+	n, by, span := k.leader(), time.Duration(10+rand.IntN(800))*time.Millisecond, k.span()
+	for _, way := range k.network.store[n.number] {
+		way.Delay(clickhousetest.ToServer, by, by/2)
+	}
+	time.Sleep(span)
+	k.network.release(k.network.store[n.number])
+	return fmt.Sprintf("what node %d, the leader, asked ClickHouse came some %s late for %s", n.number, by, span)
+}
+
+func (k *nodesTrial) killStore(*trialNode) string {
+	server := k.servers[rand.IntN(len(k.servers))]
+	err := server.Kill()
+	time.Sleep(time.Duration(rand.IntN(2000)) * time.Millisecond)
+	if err == nil {
+		err = server.Start()
+	}
+	if err != nil {
+		k.t.Error(err)
+	}
+	return "ClickHouse was killed"
+}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"lastseen/keys/people"
+	"lastseen/schema/clickhousetest"
+	"lastseen/schema/schematest"
+)
+
+// stranger is a process that must not take part in a trial.
+type stranger struct {
+	name string
+	// dir is its data directory, flags what it is started with besides.
+	dir   string
+	flags []string
+	says  string // in its log
+	ends  bool   // by itself, with that as its error
+}
+
+// TestWhoMustNotTakePartIsRefusedInASentence starts what must not take part in a service that runs, and looks that it never serves, that
+// it is told why, and that the service goes on.
+func TestWhoMustNotTakePartIsRefusedInASentence(t *testing.T) {
+	schematest.OnlyOn(t, schematest.Embedded, "it has a server of its own")
+	if os.Getenv("LASTSEEN_TEST_NODES") == "" {
+		t.Skip("make test-nodes")
+	}
+	k := newNodesTrial(t, nodesOptions{keeper: true})
+	k.begin(1)
+	leader := k.leader()
+	ofLeader, ofFollower, other := t.TempDir(), t.TempDir(), t.TempDir()
+	leader.copy(t, ofLeader, "node", people.IssuerFile)
+	k.another(leader).copy(t, ofFollower, "node", people.IssuerFile)
+	leader.copy(t, other, people.IssuerFile)
+	keeper := "--keeper=" + k.network.register[0].Address()
+	another := "--keeper=" + clickhousetest.StartKeeper(t).Address()
+	peer := func() string { return "--peer-addr=" + freeAddress(t) }
+	for _, s := range []stranger{
+		{name: "the data directory of a node that runs", dir: k.nodes[0].dir, flags: []string{peer(), keeper}, says: "is in use by process", ends: true},
+		{name: "a copy of the leader's data directory", dir: ofLeader, flags: []string{peer(), keeper}, says: "has the same ID and leads: was its data directory copied?"},
+		{name: "a copy of a follower's data directory", dir: ofFollower, flags: []string{peer(), keeper}, says: "its data directory is a copy"},
+		{name: "another issuer key", dir: t.TempDir(), flags: []string{peer(), keeper}, says: "the register is that of nodes with another key"},
+		{name: "another Keeper", dir: other, flags: []string{peer(), another}, says: "have their register in the Keeper's register", ends: true},
+		{name: "no Keeper", dir: other, flags: []string{peer()}, says: "have their register in the Keeper's register", ends: true},
+		{name: "a node that is alone", dir: other, says: "have their register in a Keeper", ends: true},
+		{name: "a node that is alone and knows the Keeper", dir: other, flags: []string{keeper}, says: "several nodes use this database", ends: true},
+	} {
+		t.Run(s.name, func(t *testing.T) { k.refuse(t, s) })
+	}
+	for _, n := range k.nodes {
+		n.signal(syscall.SIGTERM)
+	}
+	t.Run("nodes that have stopped", func(t *testing.T) { k.goOnAlone(t, other, keeper) })
+	t.Run("a register that is away at the start", k.startWithoutRegister)
+}
+
+// copy copies files of the node's data directory.
+func (n *trialNode) copy(t *testing.T, to string, files ...string) {
+	t.Helper()
+	for _, f := range files {
+		content, err := os.ReadFile(filepath.Join(n.dir, f))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(to, f), content, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// refuse starts a stranger.
+func (k *nodesTrial) refuse(t *testing.T, s stranger) {
+	flags := append([]string{"--clickhouse=" + k.servers[0].URL("lastseen"), "--no-fsync", "--admin-addr="}, s.flags...)
+	if s.ends {
+		_, stderr, code := command(t, storeEnv, append([]string{"serve", "--addr=127.0.0.1:0", "--data-dir=" + s.dir}, flags...)...)
+		if code == 0 || !strings.Contains(stderr, s.says) {
+			t.Errorf("exit code %d, and what is said is not %q:\n%s", code, s.says, stderr)
+		}
+		k.goesOn(t)
+		return
+	}
+	process, lines, err := launchServiceIn(storeEnv, s.dir, flags...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer process.kill()
+	var log strings.Builder
+	said, late := false, time.After(20*time.Second)
+	for quiet := 0; quiet < 3; {
+		select {
+		case line := <-lines:
+			if log.WriteString(line + "\n"); strings.Contains(line, `"msg":"listening"`) {
+				t.Errorf("it serves:\n%s", log.String())
+			}
+			said = said || strings.Contains(line, s.says)
+		case <-late:
+			t.Fatalf("it does not say %q:\n%s", s.says, log.String())
+		case <-time.After(time.Second):
+			if said {
+				quiet++
+			}
+			k.goesOn(t)
+		}
+	}
+	go func() {
+		for range lines { // until it has ended
+		}
+	}()
+}
+
+// goesOn has a point acknowledged by one node and asks all for it.
+func (k *nodesTrial) goesOn(t *testing.T) {
+	t.Helper()
+	of := k.tracks[0]
+	of.floor = max(of.floor+1000, time.Now().Add(-time.Hour).UnixMilli())
+	latitude, longitude := valuesAt(of.floor)
+	status, answer := k.ask(k.aNode(), http.MethodPost, "/tracking/timeseries/session_by_device/ingest/v1", nil, k.token,
+		fmt.Sprintf(`{"points":[{"session_id":%q,"timestamp":%q,"latitude":%v,"longitude":%v}]}`, of.session, wireTime(of.floor), latitude, longitude))
+	if status != http.StatusOK {
+		t.Errorf("a point is answered %d %s", status, answer)
+		return
+	}
+	of.sent[of.floor] = true
+	for _, n := range k.nodes {
+		if status, answer := k.ask(n, http.MethodGet, lastSeenPath, url.Values{"session_id": {of.session}}, k.key, ""); status != http.StatusOK || !strings.Contains(string(answer), wireTime(of.floor)) {
+			t.Errorf("the node at %s answers %d %s, want %s", n.base, status, answer, wireTime(of.floor))
+		}
+	}
+}
+
+// goOnAlone has one node take the place of several that have stopped, and then these the place of that one.
+func (k *nodesTrial) goOnAlone(t *testing.T, dir, keeper string) {
+	for _, flags := range [][]string{{keeper}, nil} { // the Keeper is asked once
+		alone := startOnStore(t, storeEnv, dir, k.servers[0].URL("lastseen"), append(flags, "--no-fsync", "--admin-addr=")...)
+		var point *dataPoint
+		alone.get(t, lastSeenPath, url.Values{"session_id": {k.tracks[0].session}}, k.key, &point)
+		if point == nil || point.Timestamp.UnixMilli() != k.tracks[0].floor {
+			t.Errorf("alone it shows %v, want %s", point, wireTime(k.tracks[0].floor))
+		}
+		if err := alone.terminate(); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, n := range k.nodes {
+		k.start(n)
+	}
+	for _, n := range k.nodes {
+		k.awaitReady(n)
+	}
+	k.goesOn(t)
+}
+
+// startWithoutRegister kills all nodes, and starts them while the register is out of their reach.
+func (k *nodesTrial) startWithoutRegister(t *testing.T) {
+	for _, n := range k.nodes {
+		n.signal(syscall.SIGKILL)
+	}
+	for i := range k.nodes {
+		k.network.register[i].Cut()
+	}
+	places := map[*trialNode]int{}
+	for _, n := range k.nodes {
+		places[n] = len(n.logged())
+		k.start(n)
+	}
+	const says = "waiting for the Keeper"
+	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		saying := 0
+		for _, n := range k.nodes {
+			if strings.Contains(n.logged()[places[n]:], says) {
+				saying++
+			}
+			if status, _ := k.ask(n, http.MethodGet, "/readyz", nil, "", ""); status == http.StatusOK {
+				t.Fatal("a node serves without its register")
+			}
+		}
+		if saying == len(k.nodes) && time.Since(began) > 3*time.Second {
+			break
+		}
+		if time.Since(began) > 20*time.Second {
+			t.Fatalf("%d nodes say %q", saying, says)
+		}
+	}
+	k.network.mend(k.network.register)
+	for _, n := range k.nodes {
+		k.awaitReady(n)
+	}
+	k.goesOn(t)
+}

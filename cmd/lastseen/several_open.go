@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"lastseen/schema"
+	"lastseen/schema/lease"
+	"lastseen/schema/register"
+	"lastseen/server/cluster/replica"
+	"lastseen/server/cluster/replicated"
+)
+
+// openNodes takes the data directory and opens the register of the nodes.
+func openNodes(ctx context.Context, a *App, db *schema.DB) error {
+	n, err := openNode(a.config.schema.DataDir)
+	if err != nil {
+		return err
+	}
+	a.onStop("the data directory", func(context.Context) error { return n.close() })
+	if err := refuseLease(ctx, db); err != nil {
+		return err
+	}
+	r, place, err := a.config.nodes.openRegister(ctx, a, db)
+	if err != nil {
+		return err
+	}
+	a.onStop("the register of the nodes", func(context.Context) error { return r.Close() })
+	a.nodes = &several{State: replicated.New(), node: n, register: r}
+	return claimPlace(ctx, db, place)
+}
+
+// nodesRegister is a register that can be closed.
+type nodesRegister interface {
+	register.Register
+	Close() error
+}
+
+// openRegister opens the register and says where it is.
+func (c nodesConfig) openRegister(ctx context.Context, a *App, db *schema.DB) (r nodesRegister, place string, err error) {
+	if len(c.keeper) > 0 {
+		a.config.log.Info("waiting for the Keeper, which has the register of the nodes", "keeper", strings.Join(c.keeper, ","))
+		keeper, err := register.OpenKeeper(ctx, c.keeper, db.Database(), a.config.log)
+		if err != nil {
+			return nil, "", err
+		}
+		return keeper, "the Keeper's register " + keeper.ID(), nil
+	}
+	views, err := db.OpenViewRegister(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	return views, schema.InClickHouse, nil
+}
+
+// claimPlace fails where the nodes of the database have their register elsewhere than in a place.
+func claimPlace(ctx context.Context, db *schema.DB, place string) error {
+	writers, err := db.FindWriterRegister(ctx)
+	if err != nil {
+		return err
+	}
+	defer writers.Close()
+	noted, err := writers.ClaimPlace(ctx, place)
+	if err == nil && noted != place {
+		err = otherPlace(noted, place)
+	}
+	return err
+}
+
+func otherPlace(noted, place string) error {
+	return fmt.Errorf("the nodes of this database have their register in %s, and this node looks in %s: give all nodes the same --keeper, or none; to move the register, stop all nodes and drop the table nodes_register",
+		noted, place)
+}
+
+// refuseNodes fails where several nodes use the database, and closes the doors of those that did. It is for a node that is alone.
+func refuseNodes(ctx context.Context, a *App, db *schema.DB) error {
+	writers, err := db.FindWriterRegister(ctx)
+	if err != nil {
+		return err
+	}
+	defer writers.Close()
+	noted, err := writers.Place(ctx)
+	if err != nil || noted == "" {
+		return err
+	}
+	if noted != schema.InClickHouse && len(a.config.nodes.keeper) == 0 {
+		return errors.New("several nodes use this database, or did, and have their register in a Keeper: give --peer-addr and --keeper to be one of them, or stop them first and give --keeper once, to go on alone")
+	}
+	r, place, err := a.config.nodes.openRegister(ctx, a, db)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if place != noted {
+		return otherPlace(noted, place)
+	}
+	if err := refuseBeats(ctx, r); err != nil {
+		return err
+	}
+	if err := db.CloseDoors(ctx, math.MaxUint64); err != nil {
+		return err
+	}
+	return writers.ForgetPlace(ctx)
+}
+
+// refuseBeats fails where somebody leads several nodes.
+func refuseBeats(ctx context.Context, views register.Register) error {
+	before, err := views.Look(ctx)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-time.After(2 * replica.DefaultTiming().RegisterBeat):
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	now, err := views.Look(ctx)
+	if err != nil {
+		return err
+	}
+	if now.Epoch != before.Epoch || now.Beat != before.Beat {
+		return errors.New("several nodes use this database: give --peer-addr to be one of them, or stop them first")
+	}
+	return nil
+}
+
+// refuseLease fails where a node that is alone writes to the database, or did so until a moment ago.
+func refuseLease(ctx context.Context, db *schema.DB) error {
+	writers, err := db.FindWriterRegister(ctx)
+	if err != nil {
+		return err
+	}
+	defer writers.Close()
+	for began := time.Now(); ; {
+		seen, err := writers.Look(ctx)
+		if err != nil {
+			return fmt.Errorf("find out whether a single node writes to the database: %w", err)
+		}
+		if seen.Holder.Node == "" || seen.Holder.Left || time.Since(began) > lease.Length {
+			return nil
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		again, err := writers.Look(ctx)
+		if err == nil && again.Holder != seen.Holder {
+			return &lease.HeldError{Holder: again.Holder, Ends: time.Now().Add(lease.Length)}
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package registry
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"lastseen/schema"
+	"lastseen/schema/schematest"
+)
+
+// stored is a device of TestALoadKnowsWhatIsStored, with what its rows mean.
+type stored struct {
+	id       schema.ID
+	mac      string
+	made     int
+	session  schema.ID // the one that counts, if there is any
+	active   bool
+	began    int
+	sessions []schema.ID
+}
+
+// TestALoadKnowsWhatIsStored loads many more rows than are taken over together: devices of two organisations, some of which
+// have an address that an older or a younger one has too, with up to four sessions made in any order; and sessions of
+// devices that have no row.
+func TestALoadKnowsWhatIsStored(t *testing.T) {
+	t.Parallel()
+	d := newDirectory(t)
+	random := rand.New(rand.NewPCG(16, 1))
+	all := storeRegistered(t, d, random)
+	d.restart()
+
+	byMAC := map[string]*stored{}
+	for i := range all {
+		if s := &all[i]; s.made >= 0 && (byMAC[s.mac] == nil || s.made < byMAC[s.mac].made) {
+			byMAC[s.mac] = s
+		}
+	}
+	for i := range all {
+		s := &all[i]
+		orgID := orgOf(i)
+		for _, id := range s.sessions {
+			if device, ok := d.registry.DeviceOf(orgID, id); !ok || device != s.id {
+				t.Errorf("the session %v is of the device %v (%t), want %v", id, device, ok, s.id)
+			}
+			if told, ok := d.watcher.sessions[id]; !ok || told.DeviceID != s.id || told.OrgID != orgID {
+				t.Errorf("the watcher was told of %+v (%t), want a session of %v", told, ok, s.id)
+			}
+		}
+		if got := d.owner(orgID, Target{HasDevice: true, Device: s.id}); got.Session != s.session || got.DeviceID != s.id && s.active {
+			t.Errorf("device %d has the session %v (%q), want %v", i, got.Session, got.Detail, s.session)
+		}
+		if s.made < 0 {
+			continue
+		}
+		found := byMAC[s.mac]
+		if got := d.owner(orgID, Target{HasMAC: true, MAC: strings.ToLower(strings.ReplaceAll(s.mac, ":", ""))}); got.Session != found.session {
+			t.Errorf("the address %s of device %d has the session %v (%q), want %v", s.mac, i, got.Session, got.Detail, found.session)
+		}
+	}
+}
+
+// owner resolves one target at the clock's time.
+func (d *directory) owner(orgID string, target Target) Owner {
+	targets := []Target{target}
+	d.registry.Resolve(Caller{OrgID: orgID}, targets, d.clock.Now().UnixMilli())
+	return targets[0].Owner
+}
+
+func orgOf(i int) string { return []string{us, them}[i%2] }
+
+// storeRegistered writes 900 devices, of which 100 have addresses of others, and 40 that have sessions and no row.
+func storeRegistered(t *testing.T, d *directory, random *rand.Rand) []stored {
+	const registered, doubled, absent = 900, 100, 40
+	at := func(second int) string {
+		return fmt.Sprint(noon.Add(time.Duration(second-1_000_000) * time.Second).Unix())
+	}
+	all := make([]stored, registered+absent)
+	order := random.Perm(4 * len(all))
+	var devices, sessions []string
+	for i := range all {
+		s := &all[i]
+		s.id, s.made, s.mac = schema.NewID(), order[i], fmt.Sprintf("AA:BB:CC:00:%02X:%02X", i>>8, i&0xff)
+		if i >= registered-doubled && i < registered {
+			s.mac = all[i-registered+doubled].mac
+		}
+		if i < registered {
+			devices = append(devices, fmt.Sprintf("('%v','%s','%s',fromUnixTimestamp(%s),1)", s.id, orgOf(i), s.mac, at(s.made)))
+		} else {
+			s.made = -1
+		}
+		for n := range random.IntN(4) + i/registered {
+			id, made, ended, end := schema.NewID(), order[len(all)+3*i/2+n], random.IntN(2) == 0, "NULL"
+			if ended {
+				end = "fromUnixTimestamp(" + at(made+1) + ")"
+			}
+			sessions = append(sessions, fmt.Sprintf("('%v','%s','%v','%s',fromUnixTimestamp(%s),%s,1)", id, orgOf(i), s.id, s.mac, at(made), end))
+			s.sessions = append(s.sessions, id)
+			if !ended && (!s.active || made > s.began) {
+				s.session, s.active, s.began = id, true, made
+			}
+		}
+	}
+	random.Shuffle(len(sessions), func(i, j int) { sessions[i], sessions[j] = sessions[j], sessions[i] })
+	schematest.Exec(t, d.db, "INSERT INTO devices (device_id, org_id, device_mac_address, created_at, version) VALUES "+strings.Join(devices, ","))
+	schematest.Exec(t, d.db, "INSERT INTO sessions (session_id, org_id, device_id, device_mac_address, created_at, terminated_at, version) VALUES "+strings.Join(sessions, ","))
+	return all
+}

@@ -60,7 +60,7 @@ func (s *Server) serve(r *route, ctx *fasthttp.RequestCtx) {
 	switch {
 	case err != nil:
 	case c.isForLeader():
-		err = c.server.leader.hand(c)
+		err = c.server.others.hand(c)
 	default:
 		err = c.run()
 	}

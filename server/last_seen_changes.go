@@ -1,12 +1,14 @@
 package server
 
 import (
+	"errors"
 	"strconv"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
 	"lastseen/query/changes"
+	"lastseen/schema"
 	"lastseen/server/input"
 	"lastseen/server/limit"
 )
@@ -40,6 +42,11 @@ func lastSeenChanges(c *call) error {
 	if last := c.http.Request.Header.Peek("Last-Event-ID"); events && len(last) > 0 {
 		cursor = string(last) // where a client broke off that began with the cursor
 	}
+	if !events {
+		if handed, err := c.leadOn(scope, cursor); handed {
+			return err
+		}
+	}
 	if err := c.server.slots.Enter(c.connection().Slot(), c.principal.OrgID, c.entry.began); err != nil {
 		return err
 	}
@@ -61,6 +68,28 @@ func lastSeenChanges(c *call) error {
 	c.scratch = body
 	c.reply(fasthttp.StatusOK, body)
 	return nil
+}
+
+// leadOn has the node answer that gave a cursor out, which alone knows where that leads on, and reports whether it did: a
+// client without sticky sessions would otherwise begin anew at every node. A stream begins anew where it is.
+func (c *call) leadOn(scope schema.OrgScope, cursor string) (handed bool, err error) {
+	nodes := c.server.services.Nodes
+	if nodes == nil || cursor == "" || c.fromNode() {
+		return false, nil
+	}
+	process, elsewhere := c.server.services.Changes.Elsewhere(c.principal.OrgID, scope, cursor)
+	if !elsewhere {
+		return false, nil
+	}
+	address, known := nodes.Process(process)
+	if !known {
+		return false, nil
+	}
+	patience := waitPreference(c.http.Request.Header.PeekAll(headerPrefer))
+	if err := c.server.others.handTo(c, address, c.route.timeout+patience); !errors.Is(err, errNoOther) {
+		return true, err
+	}
+	return false, nil
 }
 
 // wantsEvents reports whether the caller would rather have events than JSON.

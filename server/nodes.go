@@ -20,26 +20,44 @@ const (
 	handTimeout = 5 * time.Second
 	// handConnections bounds the requests that are with the leader at a time, and handIdle how long a connection is kept.
 	handConnections, handIdle = 1024, 5 * time.Second
-	// handResponse bounds an answer of the leader, in bytes.
-	handResponse = 8 << 20
+	// handResponse bounds an answer of another node, in bytes.
+	handResponse = 32 << 20
+	// mostNodes is how many nodes are remembered.
+	mostNodes = 16
 )
 
-// leaderClient hands requests to the node that takes changes. It is safe for concurrent use.
-type leaderClient struct {
+// nodeClients hand requests to other nodes, most of them to the one that takes changes. They are safe for concurrent use.
+type nodeClients struct {
 	nodes cluster.Nodes
 	work  context.Context // ends with the server
 	log   *slog.Logger
 
-	mu     sync.Mutex
-	client *fasthttp.HostClient // of the leader that was asked last; nil for none
+	mu      sync.Mutex
+	clients map[string]*fasthttp.HostClient // by the node's address
 }
 
-// hand hands a request over and passes the answer on. One that came from another node stays here: that one was mistaken, and asks again.
-func (l *leaderClient) hand(c *call) error {
+// errNoOther says that no other node can be asked.
+var errNoOther = errors.New("no other node can be asked")
+
+// hand hands a request to the leader and passes the answer on. One that came from another node stays here: that one was mistaken, and
+// asks again.
+func (l *nodeClients) hand(c *call) error {
 	address, known := l.nodes.Leader()
-	if !known || c.connection().IP() == transport.PeerAddress {
+	if !known || c.fromNode() {
 		return problem.NoLeader
 	}
+	err := l.handTo(c, address, c.route.timeout)
+	if errors.Is(err, errNoOther) {
+		return problem.NoLeader
+	}
+	return err
+}
+
+// fromNode reports whether another node hands the request over.
+func (c *call) fromNode() bool { return c.connection().IP() == transport.PeerAddress }
+
+// handTo hands a request to the node at an address, which may work on it for a time. It fails with errNoOther where that does not answer.
+func (l *nodeClients) handTo(c *call, address string, timeout time.Duration) error {
 	request := fasthttp.AcquireRequest()
 	defer fasthttp.ReleaseRequest(request)
 	c.http.Request.Header.CopyTo(&request.Header)
@@ -52,12 +70,12 @@ func (l *leaderClient) hand(c *call) error {
 	}
 	response := fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseResponse(response)
-	if err := l.of(address).DoTimeout(request, response, c.route.timeout+handTimeout); err != nil {
+	if err := l.of(address).DoTimeout(request, response, timeout+handTimeout); err != nil {
 		if cut, is := errors.AsType[*problem.Problem](err); is {
 			return cut // the body could not be read
 		}
-		l.log.Debug("the leader does not answer", "address", address, "error", err)
-		return problem.NoLeader
+		l.log.Debug("another node does not answer", "address", address, "error", err)
+		return errNoOther
 	}
 	response.Header.ResetConnectionClose() // it is about the connection with the leader
 	response.CopyTo(&c.http.Response)
@@ -65,16 +83,19 @@ func (l *leaderClient) hand(c *call) error {
 }
 
 // of is who hands requests to the node at an address.
-func (l *leaderClient) of(address string) *fasthttp.HostClient {
+func (l *nodeClients) of(address string) *fasthttp.HostClient {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.client != nil && l.client.Addr == address {
-		return l.client
+	if client := l.clients[address]; client != nil {
+		return client
 	}
-	if l.client != nil {
-		l.client.CloseIdleConnections()
+	if len(l.clients) >= mostNodes { // some are of nodes that are gone; connections of the others are made anew
+		for _, client := range l.clients {
+			client.CloseIdleConnections()
+		}
+		clear(l.clients)
 	}
-	l.client = &fasthttp.HostClient{
+	client := &fasthttp.HostClient{
 		Addr: address, MaxConns: handConnections, MaxConnWaitTimeout: time.Second, MaxIdleConnDuration: handIdle, MaxIdemponentCallAttempts: 1,
 		MaxResponseBodySize: handResponse, ReadBufferSize: 16 << 10, NoDefaultUserAgentHeader: true, DisablePathNormalizing: true,
 		Dial: func(address string) (net.Conn, error) {
@@ -83,7 +104,8 @@ func (l *leaderClient) of(address string) *fasthttp.HostClient {
 			return l.nodes.Dial(ctx, address)
 		},
 	}
-	return l.client
+	l.clients[address] = client
+	return client
 }
 
 // peerListener is a listener of connections with other nodes.

@@ -212,7 +212,7 @@ type Server struct {
 	readiness    readiness
 	arrivals     arrivals // what came with device credentials
 	draining     atomic.Bool
-	leader       leaderClient
+	others       nodeClients
 
 	work     context.Context // ends when a shutdown's time is up
 	stopWork context.CancelFunc
@@ -257,7 +257,7 @@ func New(config Config, services Services) *Server {
 	s.proxies, s.browsers = config.TrustedProxies, caller.NewBrowsers(services.SignIn, config.PublicURL, config.TLS != nil)
 	s.identifier = caller.NewIdentifier(services.Authenticator, s.browsers, s.rates, s.proxies)
 	s.work, s.stopWork = context.WithCancel(context.Background())
-	s.leader = leaderClient{nodes: services.Nodes, work: s.work, log: config.Logger}
+	s.others = nodeClients{nodes: services.Nodes, work: s.work, log: config.Logger, clients: map[string]*fasthttp.HostClient{}}
 	s.calls.New = func() any { return &call{server: s} }
 	s.http = &fasthttp.Server{
 		Handler:            s.router().Handler,

@@ -397,6 +397,7 @@ func (a *App) watchLease() {
 func (a *App) load(ctx context.Context, lastSeen *latest.Table, registry *registry.Registry) error {
 	if a.nodes != nil {
 		registry.ShareBy(a.nodes)
+		lastSeen.SetRun(a.nodes.process)
 		lastSeen.SaveWhile(func() bool { return a.nodes.member != nil && a.nodes.Leads() })
 		return nil
 	}

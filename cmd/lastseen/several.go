@@ -69,6 +69,7 @@ func (c nodesConfig) check(clickhouse string) error {
 type several struct {
 	*replicated.State
 	node     *node
+	process  uint64 // tells this process from others of the same node
 	register register.Register
 	member   *member.Member // nil until it has joined
 }
@@ -84,6 +85,16 @@ func (s *several) Leader() (address string, known bool) {
 	status := s.member.Status()
 	leader := status.View.Lead()
 	return leader.Addr, leader.Addr != "" && leader.ID != s.node.id
+}
+
+// Process implements cluster.Nodes.
+func (s *several) Process(number uint64) (address string, known bool) {
+	members := s.member.Status().View.Members
+	i := slices.IndexFunc(members, func(m replica.Member) bool { return m.Incarnation == number })
+	if i < 0 || number == s.process {
+		return "", false
+	}
+	return members[i].Addr, true
 }
 
 // Dial implements cluster.Nodes.
@@ -114,7 +125,7 @@ func joinNodes(ctx context.Context, a *App, db *schema.DB, issuer *people.Issuer
 	}
 	a.nodes.Build(parts)
 	a.nodes.member, err = member.Join(ctx, member.Config{
-		ID: a.nodes.node.id, Listen: cmp.Or(a.config.nodes.peerListen, a.config.nodes.peerAddr), Advertised: advertised(a.config.nodes.peerAddr), Identity: identity, Register: a.nodes.register,
+		ID: a.nodes.node.id, Incarnation: a.nodes.process, Listen: cmp.Or(a.config.nodes.peerListen, a.config.nodes.peerAddr), Advertised: advertised(a.config.nodes.peerAddr), Identity: identity, Register: a.nodes.register,
 		Store: store, Build: version(), State: a.nodes.State, Log: a.config.log,
 	})
 	if err != nil {

@@ -38,6 +38,13 @@ type Changes struct {
 	reset  bool
 }
 
+// Elsewhere reports whether a cursor is of the table of another process, which is named: see latest.Table.SetRun. Only there
+// does it lead on.
+func (r *Reader) Elsewhere(orgID string, scope schema.OrgScope, cursor string) (run uint64, elsewhere bool) {
+	place, ok := r.cursors.parse(cursor, orgID, scope)
+	return place.Run, ok && !r.table.Holds(place)
+}
+
 // Follow begins to follow: from a cursor, or from the beginning, where every session is given first, if that is empty.
 // A text that is no cursor of the same organisation and scope is a schema.Invalid about cursor. It must be stopped if it
 // is told to watch.

@@ -130,6 +130,13 @@ func (w *Watch) tell() {
 	}
 }
 
+// SetRun says what tells places in this table from those in tables of other processes, where others must know it too. It is
+// called before anybody follows.
+func (t *Table) SetRun(run uint64) { t.run = run }
+
+// Holds reports whether a place is one in this table.
+func (t *Table) Holds(place Place) bool { return place.Run == t.run }
+
 // Follow begins to follow what an organisation sees within a scope: from a place of an earlier Follower of the same
 // organisation and scope, or, without one, from where every session is given first. Where the table does not remember
 // what has happened since that place it begins anew too, and reset is set.
@@ -142,7 +149,7 @@ func (t *Table) Follow(orgID string, scope schema.OrgScope, from *Place) (f *Fol
 		f.parts = append(f.parts, followed{t.changes.followShared(orgID), &f.place.Shared})
 	}
 	t.endDue()
-	if from != nil && from.Run == t.run {
+	if from != nil && t.Holds(*from) {
 		f.place = *from
 		held := true
 		for _, part := range f.parts {

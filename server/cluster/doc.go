@@ -39,6 +39,8 @@ type Nodes interface {
 	Leads() bool
 	// Leader returns where to reach the one that does, as far as is known here.
 	Leader() (address string, known bool)
+	// Process returns where to reach the node whose process has a number, unless it is this one or is no node any more.
+	Process(number uint64) (address string, known bool)
 	// Dial makes a connection to a node for HTTP requests that are handed to it.
 	Dial(ctx context.Context, address string) (net.Conn, error)
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 
 	"lastseen/schema/register"
 	"lastseen/server/cluster/peer"
@@ -19,6 +18,8 @@ import (
 type Config struct {
 	// ID lies in the node's data directory, of which this process has the lock.
 	ID string
+	// Incarnation tells this process from others of the same ID. It is random.
+	Incarnation uint64
 	// Listen is where to listen for peers, HOST:PORT. Advertised is where they reach it, unless that is the same.
 	Listen, Advertised string
 	// Identity is what all nodes have in common.
@@ -46,9 +47,8 @@ type Member struct {
 func Join(ctx context.Context, config Config) (*Member, error) {
 	m := new(Member)
 	started := make(chan struct{})
-	incarnation := rand.Uint64()
 	peers, err := peer.Listen(ctx, config.Listen, peer.Config{
-		Identity: config.Identity, Self: peer.Node{ID: config.ID, Incarnation: incarnation, Address: config.Advertised},
+		Identity: config.Identity, Self: peer.Node{ID: config.ID, Incarnation: config.Incarnation, Address: config.Advertised},
 		Store: config.Store, Build: config.Build, Log: config.Log,
 		Receive: func(frame []byte) error {
 			<-started
@@ -60,7 +60,7 @@ func Join(ctx context.Context, config Config) (*Member, error) {
 	}
 	m.Peers = peers
 	m.Node = replica.Start(replica.Options{
-		Self:    replica.Member{ID: config.ID, Incarnation: incarnation, Addr: peers.Self().Address},
+		Self:    replica.Member{ID: config.ID, Incarnation: config.Incarnation, Addr: peers.Self().Address},
 		Cluster: config.Identity.Fingerprint(), Network: network{peers}, Register: views{config.Register}, State: config.State,
 		Timing: config.Timing, Log: config.Log,
 	})

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"sync"
 	"testing"
@@ -160,7 +161,7 @@ func (f *fleet) start(id string) *node {
 	n := &node{state: &numbers{store: f.store}}
 	n.state.Reset()
 	n.Member, err = member.Join(f.t.Context(), member.Config{
-		ID: id, Listen: "127.0.0.1:0", Identity: identity, Register: f.open(), Store: "store", Build: "test", State: n.state,
+		Incarnation: rand.Uint64(), ID: id, Listen: "127.0.0.1:0", Identity: identity, Register: f.open(), Store: "store", Build: "test", State: n.state,
 		Log: slog.New(slog.NewTextHandler(f.t.Output(), nil)).With("node", id),
 	})
 	if err != nil {

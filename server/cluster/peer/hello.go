@@ -8,12 +8,6 @@ import (
 	"io"
 )
 
-// The versions of the messages that this node speaks. Two nodes speak the newest that both do.
-const (
-	oldestVersion = 1
-	newestVersion = 1
-)
-
 const (
 	// MaxFrame is how long a frame may be, in bytes.
 	MaxFrame = 32 << 20

@@ -18,7 +18,7 @@ var errFrame = errors.New("not a message of a peer")
 func encode(from Member, m message) []byte {
 	frame := []byte{Format, m.kind()}
 	frame = appendMember(frame, from)
-	return m.append(frame)
+	return appendLater(m.append(frame))
 }
 
 // decode returns the sender and the message of a frame. Their slices lie in the frame.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -137,7 +138,9 @@ func joinNodes(ctx context.Context, a *App, db *schema.DB, issuer *people.Issuer
 		if err := a.nodes.member.Leave(ctx); err != nil {
 			a.config.log.Warn("the other nodes find out by this one's silence that it has left", "error", err)
 		}
-		return a.nodes.member.Close()
+		err := a.nodes.member.Close()
+		a.nodes.Close()
+		return err
 	})
 	a.nodes.Begin(a.nodes.member)
 	settling, settled := context.WithCancel(context.Background())
@@ -149,7 +152,9 @@ func joinNodes(ctx context.Context, a *App, db *schema.DB, issuer *people.Issuer
 		return nil
 	})
 	a.config.log.Info("waiting for the other nodes", "peer_address", a.nodes.member.Peers.Self().Address, "node", a.nodes.node.id)
-	return a.nodes, a.nodes.awaitServing(ctx)
+	err = a.nodes.awaitServing(ctx)
+	debug.FreeOSMemory() // what came was decoded: as much again as what stays
+	return a.nodes, err
 }
 
 // awaitServing waits until the node may answer.

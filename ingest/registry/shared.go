@@ -131,6 +131,7 @@ type SessionVersion struct {
 func (r *Registry) Everything() (devices []schema.DeviceOwner, sessions []SessionVersion) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
+	devices, sessions = make([]schema.DeviceOwner, 0, len(r.known.devices.slots)), make([]SessionVersion, 0, len(r.known.sessions.slots))
 	for _, d := range r.known.devices.slots {
 		if d != nil {
 			devices = append(devices, schema.DeviceOwner{ID: d.id, OrgID: d.org.id, MACAddress: d.mac})

@@ -2,6 +2,7 @@ package replicated
 
 import (
 	"encoding/binary"
+	"time"
 
 	"lastseen/ingest/registry"
 	"lastseen/schema"
@@ -14,20 +15,38 @@ const pieceBytes = replica.MaxPiece * 3 / 4
 // snapshot reads the state: of each session what is known when its turn comes.
 type snapshot struct {
 	state    *State
+	listed   chan struct{} // closed when there are the next three
 	spent    []schema.SpentToken
 	devices  []schema.DeviceOwner
 	sessions []registry.SessionVersion
 }
 
-// Snapshot implements replica.State.
+// listPatience is how long a piece waits for the list of what there is. Whoever asks for it must not be silent meanwhile.
+const listPatience = 2 * time.Millisecond
+
+// Snapshot implements replica.State. To list a million sessions takes some tenths of a second, on a busy machine more, in which a leader
+// would be silent, so that it is done beside: until then pieces are empty.
 func (s *State) Snapshot() replica.Snapshot {
-	devices, sessions := s.parts.Registry.Everything()
-	return &snapshot{state: s, spent: s.parts.SignIn.Spent(), devices: devices, sessions: sessions}
+	n := &snapshot{state: s, listed: make(chan struct{})}
+	s.listing.Go(func() {
+		n.spent = s.parts.SignIn.Spent()
+		n.devices, n.sessions = s.parts.Registry.Everything()
+		close(n.listed)
+	})
+	return n
 }
+
+// Close waits until nothing reads the state any more.
+func (s *State) Close() { s.listing.Wait() }
 
 // Next implements replica.Snapshot.
 func (n *snapshot) Next() (piece []byte, more bool, err error) {
 	piece = appendChange(piece, pointsChange(nil, n.state.received.Load()))
+	select {
+	case <-n.listed:
+	case <-time.After(listPatience):
+		return piece, true, nil
+	}
 	for len(piece) < pieceBytes && n.more() {
 		var changes []replica.Change
 		if changes, err = n.next(); err != nil {
@@ -73,7 +92,13 @@ func (n *snapshot) next() (changes []replica.Change, err error) {
 }
 
 // Close implements replica.Snapshot.
-func (n *snapshot) Close() { n.spent, n.devices, n.sessions = nil, nil, nil }
+func (n *snapshot) Close() {
+	select {
+	case <-n.listed:
+		n.spent, n.devices, n.sessions = nil, nil, nil
+	default: // nobody asks for a piece any more
+	}
+}
 
 func appendChange(piece []byte, c replica.Change) []byte {
 	piece = binary.AppendUvarint(append(piece, c.Kind), uint64(len(c.Data)))

@@ -56,6 +56,8 @@ type State struct {
 	pending []group
 	touched map[schema.ID]int // by session, in how many groups that are pending
 	opened  chan struct{}     // closed when something is opened
+
+	listing sync.WaitGroup // of what there is, for nodes that join
 }
 
 // group is what one PUT brought and is pending.

@@ -31,7 +31,7 @@ func openNodes(ctx context.Context, a *App, db *schema.DB) error {
 		return err
 	}
 	a.onStop("the register of the nodes", func(context.Context) error { return r.Close() })
-	a.nodes = &several{State: replicated.New(), node: n, register: r}
+	a.nodes = &several{State: replicated.New(), node: n, process: rand.Uint64(), register: r}
 	return claimPlace(ctx, db, place)
 }
 

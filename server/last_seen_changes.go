@@ -43,7 +43,7 @@ func lastSeenChanges(c *call) error {
 		cursor = string(last) // where a client broke off that began with the cursor
 	}
 	if !events {
-		if handed, err := c.leadOn(scope, cursor); handed {
+		if handed, err := leadOn(c, scope, cursor); handed {
 			return err
 		}
 	}
@@ -72,9 +72,9 @@ func lastSeenChanges(c *call) error {
 
 // leadOn has the node answer that gave a cursor out, which alone knows where that leads on, and reports whether it did: a
 // client without sticky sessions would otherwise begin anew at every node. A stream begins anew where it is.
-func (c *call) leadOn(scope schema.OrgScope, cursor string) (handed bool, err error) {
+func leadOn(c *call, scope schema.OrgScope, cursor string) (handed bool, err error) {
 	nodes := c.server.services.Nodes
-	if nodes == nil || cursor == "" || c.fromNode() {
+	if nodes == nil || cursor == "" || fromNode(c) {
 		return false, nil
 	}
 	process, elsewhere := c.server.services.Changes.Elsewhere(c.principal.OrgID, scope, cursor)

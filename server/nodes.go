@@ -43,7 +43,7 @@ var errNoOther = errors.New("no other node can be asked")
 // asks again.
 func (l *nodeClients) hand(c *call) error {
 	address, known := l.nodes.Leader()
-	if !known || c.fromNode() {
+	if !known || fromNode(c) {
 		return problem.NoLeader
 	}
 	err := l.handTo(c, address, c.route.timeout)
@@ -54,7 +54,7 @@ func (l *nodeClients) hand(c *call) error {
 }
 
 // fromNode reports whether another node hands the request over.
-func (c *call) fromNode() bool { return c.connection().IP() == transport.PeerAddress }
+func fromNode(c *call) bool { return c.connection().IP() == transport.PeerAddress }
 
 // handTo hands a request to the node at an address, which may work on it for a time. It fails with errNoOther where that does not answer.
 func (l *nodeClients) handTo(c *call, address string, timeout time.Duration) error {

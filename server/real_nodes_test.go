@@ -163,14 +163,14 @@ func (n *realNodes) await(node *realNode) {
 	})
 }
 
-// patience is how long something may take: the feed of a server waits for a minute after a start.
-const patience = 2 * time.Minute
+// nodesPatience is how long something may take: the feed of a server waits for a minute after a start.
+const nodesPatience = 2 * time.Minute
 
 // until waits until something holds.
 func (n *realNodes) until(what string, holds func() bool) {
 	n.Helper()
 	for began := time.Now(); !holds(); time.Sleep(20 * time.Millisecond) {
-		if time.Since(began) > patience {
+		if time.Since(began) > nodesPatience {
 			n.Fatalf("it is not so in time that %s", what)
 		}
 	}

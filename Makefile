@@ -116,10 +116,10 @@ test-nodes: engine
 	LASTSEEN_TEST_NODES=1 go test ./bench -run '^TestNodes' -count=1 -v -timeout 10m
 	LASTSEEN_TEST_NODES=1 go test ./cmd/lastseen -run '^TestWhoMustNotTakePart' -count=1 -v -timeout 10m
 
-## test-tls: the tests of the server over TLS, which their clients speak through a tunnel
+## test-tls: the tests of the server over TLS, which their clients speak through a tunnel, and the renewal of a certificate
 .PHONY: test-tls
 test-tls: engine
-	LASTSEEN_TEST_TLS=1 go test ./server -count=1 -timeout 20m
+	LASTSEEN_TEST_TLS=1 go test ./server ./server/certificate -count=1 -timeout 20m
 
 ## test-doctor: lastseen doctor on an engine and on a server, running, stopped and with troubles that are really made
 .PHONY: test-doctor

@@ -116,7 +116,11 @@ func (db *DB) Migrate(ctx context.Context) error {
 		if step.version <= current {
 			continue
 		}
-		if err := db.apply(ctx, step); err != nil {
+		err := db.apply(ctx, step)
+		if diskFull(err) {
+			return fmt.Errorf("ClickHouse's disk has no room for the tables: make room and start again; what is there stays as it is (schema version %d: %w)", step.version, reason(err))
+		}
+		if err != nil {
 			return fmt.Errorf("migrate to schema version %d (%s): %w", step.version, step.name, err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -120,5 +121,20 @@ func fillDisk(t *testing.T, path string) {
 		case err != nil:
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestAStartWithoutRoomForTheTablesGetsASentence: one line, after which there is nothing that a later start would stumble over.
+func TestAStartWithoutRoomForTheTablesGetsASentence(t *testing.T) {
+	t.Parallel()
+	schematest.OnlyOn(t, schematest.Embedded, "the disk is the embedded engine's")
+	requireSmallDisks(t)
+	dir := t.TempDir()
+	process := exec.Command(binary, "serve", "--addr=127.0.0.1:0", "--admin-addr=", "--data-dir", dir)
+	smallDisk(process, dir, 1)
+	output, err := process.CombinedOutput()
+	lines := strings.Split(strings.TrimSpace(string(output)), "\n")
+	if last := lines[len(lines)-1]; err == nil || !strings.HasPrefix(last, "lastseen: ") || !strings.Contains(last, "ClickHouse's disk has no room for the tables: make room and start again") {
+		t.Errorf("%v: %s", err, output)
 	}
 }

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"debug/elf"
 	"errors"
 	"fmt"
 	"os"
@@ -72,6 +73,9 @@ var loadLibrary = sync.OnceValues(func() (*library, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkWhole(path); err != nil {
+		return nil, err
+	}
 	handle, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
 	if err != nil {
 		return nil, fmt.Errorf("%w: loading %s failed: %w", ErrNoEngine, path, err)
@@ -140,6 +144,30 @@ func findLibrary() (string, error) {
 		return "", fmt.Errorf("%w: run `make engine`, or %s", ErrNoEngine, advice)
 	}
 	return path, nil
+}
+
+// checkWhole refuses a library that was cut short, as by a full disk or a copy that broke off: what the loader maps of it beyond the
+// file's end would end the process with a signal. The headers of the sections lie at the end.
+func checkWhole(path string) error {
+	if runtime.GOOS != "linux" {
+		return nil
+	}
+	const mend = "install it again, with room on the disk"
+	library, err := elf.Open(path)
+	if err != nil {
+		return fmt.Errorf("%w: %s is cut short, or is no library: %s (%w)", ErrNoEngine, path, mend, err)
+	}
+	defer library.Close()
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNoEngine, err)
+	}
+	for _, part := range library.Progs {
+		if part.Off+part.Filesz > uint64(info.Size()) {
+			return fmt.Errorf("%w: %s is cut short: %s", ErrNoEngine, path, mend)
+		}
+	}
+	return nil
 }
 
 // installedWith returns the libchdb of the package or the tarball that a program came with, PREFIX/lib/lastseen/libchdb.so

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"io"
 	"io/fs"
@@ -28,16 +29,19 @@ import (
 // name is the domain of the tests; their resolver says that every name is this machine.
 const name = "tracking.example"
 
-// authority starts an ACME authority that looks for challenges at a port of this machine. It returns where it is, and the file
-// with the certificate that it shows there.
-func authority(t *testing.T, port int) (directory, file string, stop func()) {
+// usual is how long Let's Encrypt's certificates are good.
+const usual = 90 * 24 * time.Hour
+
+// authority starts an ACME authority whose certificates are good for some whole seconds, and that looks for challenges at a port of
+// this machine. It returns where it is, and the file with the certificate that it shows there.
+func authority(t *testing.T, port int, good time.Duration) (directory, file string, stop func()) {
 	t.Helper()
 	for variable, value := range map[string]string{"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"} {
 		t.Setenv(variable, value)
 	}
 	silent := log.New(io.Discard, "", 0)
 	store := db.NewMemoryStore()
-	issuer := ca.New(silent, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {ValidityPeriod: 90 * 24 * 3600}})
+	issuer := ca.New(silent, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {ValidityPeriod: uint64(good.Seconds())}})
 	front := wfe.New(silent, store, va.New(silent, 0, port, false, resolver(t), store), issuer, nil, false, false, 1, 1)
 	server := httptest.NewTLSServer(front.Handler())
 	t.Cleanup(server.Close)
@@ -130,14 +134,23 @@ func serve(t *testing.T, listener net.Listener, options ACMEOptions) (s *site, s
 	return s, stop
 }
 
+// certificate is what a site shows.
+func (s *site) certificate(server string) (*x509.Certificate, error) {
+	c, err := tls.Dial("tcp", s.address, &tls.Config{ServerName: server, InsecureSkipVerify: true}) // the authority of a test is nobody's
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	return c.ConnectionState().PeerCertificates[0], nil
+}
+
 // issuer is who has signed the certificate that a site shows.
 func (s *site) issuer(server string) (string, error) {
-	c, err := tls.Dial("tcp", s.address, &tls.Config{ServerName: server, InsecureSkipVerify: true}) // the authority of a test is nobody's
+	shown, err := s.certificate(server)
 	if err != nil {
 		return "", err
 	}
-	defer c.Close()
-	return c.ConnectionState().PeerCertificates[0].Issuer.CommonName, nil
+	return shown.Issuer.CommonName, nil
 }
 
 // awaitIssuer waits for a certificate.
@@ -166,7 +179,7 @@ func listen(t *testing.T) (listener net.Listener, port int) {
 // TestACMEGetsACertificateAndKeepsIt: by a challenge that is answered where connections are accepted, and for the next start.
 func TestACMEGetsACertificateAndKeepsIt(t *testing.T) {
 	listener, port := listen(t)
-	directory, file, stopAuthority := authority(t, port)
+	directory, file, stopAuthority := authority(t, port, usual)
 	options := ACMEOptions{Directory: directory, CA: file, Dir: filepath.Join(t.TempDir(), "acme"), Email: "ops@tracking.example"}
 	s, stop := serve(t, listener, options)
 	if issuer := s.awaitIssuer(t); !strings.HasPrefix(issuer, "Pebble ") {
@@ -185,6 +198,30 @@ func TestACMEGetsACertificateAndKeepsIt(t *testing.T) {
 	again, _ := serve(t, next, options)
 	if issuer := again.awaitIssuer(t); !strings.HasPrefix(issuer, "Pebble ") {
 		t.Errorf("after a restart the certificate is from %q", issuer)
+	}
+}
+
+// TestACMERenewsACertificateBeforeItExpires: when a third of its life is left, under way, and nobody sees an expired one.
+func TestACMERenewsACertificateBeforeItExpires(t *testing.T) {
+	if os.Getenv("LASTSEEN_TEST_TLS") == "" {
+		t.Skip("make test-tls runs it, for it waits")
+	}
+	listener, port := listen(t)
+	directory, file, _ := authority(t, port, 12*time.Second)
+	s, _ := serve(t, listener, ACMEOptions{Directory: directory, CA: file, Dir: t.TempDir()})
+	s.awaitIssuer(t)
+	first, err := s.certificate(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		shown, err := s.certificate(name)
+		if err != nil || time.Now().After(shown.NotAfter) {
+			t.Fatalf("%s after the first certificate another one is not shown: %v, %+v\n%s", time.Since(began), err, shown, s.log)
+		}
+		if shown.SerialNumber.Cmp(first.SerialNumber) != 0 {
+			return
+		}
 	}
 }
 
@@ -215,7 +252,7 @@ func TestACMEThatFailsIsSaidAndTriedAgainSeldom(t *testing.T) {
 	listener, _ := listen(t)
 	nobody, elsewhere := listen(t)
 	nobody.Close()
-	directory, file, _ := authority(t, elsewhere) // looks where nobody answers
+	directory, file, _ := authority(t, elsewhere, usual) // looks where nobody answers
 	s, stop := serve(t, listener, ACMEOptions{Directory: directory, CA: file, Dir: t.TempDir()})
 	for began := time.Now(); !strings.Contains(s.log.String(), "no certificate could be had"); time.Sleep(10 * time.Millisecond) {
 		if time.Since(began) > time.Minute {

@@ -82,7 +82,7 @@ check_units() {
 check_links() { # FOLDER
 	local page link
 	find "$1" -name '*.md' | while read -r page; do
-		grep -oE '\]\([^)#:]+[)#]' "$page" | tr -d '])(#' | sort -u | while read -r link; do
+		sed 's/](/\n](/g' "$page" | sed -nE 's/^\]\(([^)#:]+)[)#].*/\1/p' | sort -u | while read -r link; do
 			[ -e "$(dirname "$page")/$link" ] || fail "$page points to $link, which is not in the package"
 		done
 	done

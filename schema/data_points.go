@@ -36,7 +36,8 @@ var dataPointsTable = table{
 
 // pointColumns are the columns that make up a DataPoint, in the order of its Native blocks.
 type pointColumns struct {
-	session                       proto.ColStr
+	ids                           idColumn     // of sessions, in results
+	session                       proto.ColStr // inserts only
 	timestamp, receivedAt         proto.ColDateTime64
 	latitude, longitude, altitude proto.ColInt32
 	accuracy                      proto.ColUInt32
@@ -54,7 +55,7 @@ const pointSelect = "session_id, timestamp, received_at, latitude, longitude, al
 func (c *pointColumns) results() proto.Results {
 	c.setPrecision()
 	return proto.Results{
-		{Name: "session_id", Data: &c.session},
+		{Name: "session_id", Data: &c.ids},
 		{Name: "timestamp", Data: &c.timestamp}, {Name: "received_at", Data: &c.receivedAt},
 		{Name: "latitude", Data: &c.latitude}, {Name: "longitude", Data: &c.longitude}, {Name: "altitude", Data: &c.altitude},
 		{Name: "accuracy", Data: &c.accuracy}, {Name: "speed", Data: &c.speed}, {Name: "heading", Data: &c.heading},
@@ -95,16 +96,6 @@ func (c *pointColumns) append(p *DataPoint) {
 	c.battery.Append(p.Battery)
 	c.outlier.Append(uint8(p.Outlier))
 	c.version.Append(p.Version)
-}
-
-// row copies row i into p.
-func (c *pointColumns) row(i int, p *DataPoint) error {
-	id, ok := ParseID(c.session.RowBytes(i))
-	if !ok {
-		return fmt.Errorf("read a data point: the session id %q is not 24 hexadecimal digits", c.session.Row(i))
-	}
-	c.fill(i, id, p)
-	return nil
 }
 
 // fill reads a row of a session.

@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -89,12 +88,12 @@ func (r *PointReader) Next() bool {
 	if !r.fill() {
 		return false
 	}
-	r.err = r.value(r.row, &r.current)
+	r.value(r.row, &r.current)
 	r.row++
 	// Rows of this identity that follow are older or newer versions of it.
-	for r.err == nil && r.fill() && r.continues() {
+	for r.fill() && r.continues() {
 		other := r.current
-		if r.err = r.value(r.row, &other); r.err == nil && other.Supersedes(&r.current) {
+		if r.value(r.row, &other); other.Supersedes(&r.current) {
 			r.current = other
 		}
 		r.row++
@@ -132,24 +131,16 @@ func (r *PointReader) continues() bool {
 	if int64(r.columns.timestamp.Data[r.row]) != r.current.Timestamp || r.places && int64(r.columns.receivedAt.Data[r.row]) != r.current.ReceivedAt {
 		return false
 	}
-	if r.wanted != identityColumns {
-		return true
-	}
-	id, ok := ParseID(r.columns.session.RowBytes(r.row))
-	return ok && id == r.current.SessionID
+	return r.wanted != identityColumns || r.columns.ids.ids[r.row] == r.current.SessionID
 }
 
 // value fills p from a row of the block.
-func (r *PointReader) value(i int, p *DataPoint) error {
+func (r *PointReader) value(i int, p *DataPoint) {
 	c := r.columns
 	switch r.wanted {
 	case identityColumns:
-		session := r.current.SessionID // that of the row before
-		if i == 0 || !bytes.Equal(c.session.RowBytes(i), c.session.RowBytes(i-1)) {
-			return c.row(i, p)
-		}
-		c.fill(i, session, p)
-		return nil
+		c.fill(i, c.ids.ids[i], p)
+		return
 	case allColumns:
 		p.Altitude, p.Accuracy, p.Temperature = c.altitude[i], c.accuracy[i], c.temperature[i]
 		p.Speed, p.Heading, p.Battery = c.speed[i], c.heading[i], c.battery[i]
@@ -158,7 +149,6 @@ func (r *PointReader) value(i int, p *DataPoint) error {
 	p.Timestamp, p.ReceivedAt = int64(c.timestamp.Data[i]), int64(c.receivedAt.Data[i])
 	p.Latitude, p.Longitude = c.latitude[i], c.longitude[i]
 	p.Outlier, p.Version = Outlier(c.outlier[i]), c.version[i]
-	return nil
 }
 
 // Supersedes reports whether p rather than q counts, which has the same identity: the higher version

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/ClickHouse/ch-go/proto"
@@ -35,8 +36,14 @@ func (c *idColumn) DecodeColumn(r *proto.Reader, rows int) error {
 	if err := r.ReadFull(encoded); err != nil {
 		return fmt.Errorf("read a column of ids: %w", err)
 	}
+	var last []byte
 	for i := range c.ids {
 		text := encoded[i*encodedID:][:encodedID]
+		if bytes.Equal(text, last) { // neighbours in the order of a table often are
+			c.ids[i] = c.ids[i-1]
+			continue
+		}
+		last = text
 		id, ok := ParseID(text[1:])
 		if !ok || int(text[0]) != encodedID-1 {
 			return fmt.Errorf("the id in row %d is not 24 hexadecimal digits", i)

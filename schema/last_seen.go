@@ -134,10 +134,9 @@ FROM session_by_device_last_seen FINAL`
 // LoadCheckpoints calls each for every session's newest checkpoint, in no particular order.
 func (db *CheckpointTable) LoadCheckpoints(ctx context.Context, each func(Checkpoint)) error {
 	var columns checkpointColumns
-	var session idColumn
 	columns.newest.WithPrecision(proto.PrecisionMilli)
 	results := columns.point.results()
-	results[0].Data, results[len(results)-1].Name = &session, "point_version"
+	results[len(results)-1].Name = "point_version"
 	results = append(results,
 		proto.ResultColumn{Name: "newest_timestamp", Data: &columns.newest}, proto.ResultColumn{Name: "stale", Data: &columns.stale})
 	native, err := db.queryNative(ctx, results, selectCheckpoints)
@@ -147,7 +146,7 @@ func (db *CheckpointTable) LoadCheckpoints(ctx context.Context, each func(Checkp
 	defer native.close()
 	return native.eachRow(func(i int) error {
 		row := Checkpoint{NewestTimestamp: int64(columns.newest.Data[i]), Stale: columns.stale[i] != 0}
-		columns.point.fill(i, session.ids[i], &row.Point)
+		columns.point.fill(i, columns.point.ids.ids[i], &row.Point)
 		each(row)
 		return nil
 	})

@@ -74,13 +74,27 @@ func (c *call) run() error {
 	if err := c.enter(); err != nil {
 		return err
 	}
-	if c.route.queue != memoryQueue {
+	turns := c.turnsOf()
+	if turns == nil || turns == c.server.shortTurns {
 		return c.route.handle(c)
 	}
 	entered := time.Now()
 	err := c.route.handle(c)
-	c.server.listTurns.Took(c.turnOwner(), time.Since(entered))
+	turns.Took(c.turnOwner(), time.Since(entered))
 	return err
+}
+
+// turnsOf returns in which turns the route's requests are answered, nil for none.
+func (c *call) turnsOf() *limit.Turns {
+	switch c.route.queue {
+	case memoryQueue:
+		return c.server.listTurns
+	case turnQueue:
+		return c.server.shortTurns
+	case changeQueue:
+		return c.server.changeTurns
+	}
+	return nil
 }
 
 // begin sets up a call and the headers that every answer has.
@@ -108,17 +122,17 @@ var (
 // enter takes the request through the gates of its route, where it may have to wait.
 func (c *call) enter() (err error) {
 	request := limit.Request{Owner: c.owner(), Weight: 1, Urgent: c.route.urgent}
+	if turns := c.turnsOf(); turns != nil {
+		turns.Ask(c.turnOwner(), c.entry.began)
+		if _, err := c.turn(turns, c.server.config.QueueWait); err != nil {
+			return err
+		}
+	}
 	switch c.route.queue {
-	case queryQueue:
+	case queryQueue, changeQueue:
 		c.entered, err = c.server.queries.Enter(c.context(), request)
 	case memoryQueue:
-		c.server.listTurns.Ask(c.turnOwner(), c.entry.began)
-		if _, err = c.turn(c.server.listTurns, c.server.config.QueueWait); err == nil {
-			c.entered, err = c.server.lists.Enter(c.context(), request)
-		}
-	case turnQueue:
-		c.server.shortTurns.Ask(c.turnOwner(), c.entry.began)
-		_, err = c.turn(c.server.shortTurns, c.server.config.QueueWait)
+		c.entered, err = c.server.lists.Enter(c.context(), request)
 	case streamQueue:
 		c.watchDeparture()
 		if c.opened, err = c.server.open.TryEnter(request); err == nil {
@@ -206,7 +220,7 @@ func (c *call) fail(err error) {
 	p.Write(&c.writer, c.id.bytes())
 	response.SetBody(c.writer.Buf)
 	c.abandonBody()
-	if p == problem.Busy || p == problem.Slots {
+	if p == problem.Busy || p == problem.Slots || p == problem.Share {
 		c.hold()
 	}
 }

@@ -6,10 +6,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"lastseen/keys"
+	"lastseen/schema"
+	"lastseen/server/limit"
 	"lastseen/server/transport"
 )
 
@@ -71,5 +74,63 @@ func TestAConnectionWhosePointsWereRefusedIsNotReadForAWhile(t *testing.T) {
 	began := time.Now()
 	if status := connection.ask("GET", target, owner, ""); status != 200 || time.Since(began) < transport.HoldTime/2 {
 		t.Errorf("who does not wait as told is answered %d after %v, want 200 after %v or more", status, time.Since(began), transport.HoldTime/2)
+	}
+}
+
+// TestAConnectionThatAskedForMoreThanItsShareIsNotReadForAWhile: refusing would cost nearly what answering does, if its client
+// asked again at once.
+func TestAConnectionThatAskedForMoreThanItsShareIsNotReadForAWhile(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(with *setup) {
+		with.handle = func(*call) error { return limit.ErrShare }
+	})
+	connection := s.keepOpen()
+	if status := connection.poll("/", "none"); status != 429 {
+		t.Fatalf("what is more than a share is answered %d", status)
+	}
+	began := time.Now()
+	if connection.poll("/", "none"); time.Since(began) < transport.HoldTime/2 {
+		t.Errorf("who does not wait as told is answered after %v, want %v or more", time.Since(began), transport.HoldTime/2)
+	}
+}
+
+// TestAnOrganisationThatMakesKeysAllTheTimeWaitsForItsTurns: of an organisation that has made as much as it may while others have
+// requests the next key is refused, of others it is made, and a revocation waits for no turn.
+func TestAnOrganisationThatMakesKeysAllTheTimeWaitsForItsTurns(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(with *setup) { with.config.QueueWait = 100 * time.Millisecond })
+	_, id := s.key("org_many", schema.KindAPIKey)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() { // requests of others
+		defer close(stopped)
+		for tick := time.NewTicker(time.Millisecond); ; {
+			select {
+			case <-tick.C:
+				s.ids.count.Add(10)
+			case <-stop:
+				return
+			}
+		}
+	}()
+	defer func() { close(stop); <-stopped }()
+	create := `{"name":"a key","expires_at_timestamp":"` + time.Now().Add(time.Hour).UTC().Format(time.RFC3339) + `"}`
+	asks := func(org, target, body string, status int) bool {
+		r, err := s.try("POST", target, s.token(org, keys.RoleOwner), strings.NewReader(body), header{"Content-Type", "application/json"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.StatusCode == status
+	}
+	s.until(func() bool {
+		for range 20_000 { // while others are seen to have requests, these are seconds of turns
+			_, _ = s.changeTurns.Take("org_many", time.Now(), time.Minute)
+		}
+		return asks("org_many", pathAPIKeys+"/create/v1", create, 429)
+	})
+	if !asks("org_other", pathAPIKeys+"/create/v1", create, 201) {
+		t.Error("another organisation makes no key")
+	}
+	if !asks("org_many", pathAPIKeys+"/revoke/v1?api_key_id="+id.String(), "", 200) {
+		t.Error("a revocation waits for a turn")
 	}
 }

@@ -22,6 +22,7 @@ func ingestPoints(c *call) error {
 		return err
 	}
 	c.span.note("decoded")
+	c.watchDeparture() // what nobody waits for need not be written, and who sends it again would wait for it
 	caller := registry.Caller{OrgID: c.principal.OrgID, DeviceID: c.principal.DeviceID}
 	result, err := c.server.services.Writer.Ingest(c.context(), caller, batch)
 	if err != nil {
@@ -78,6 +79,7 @@ func markOutliers(c *call) error {
 	case body.IDs == nil:
 		return input.MissingField("tracking_session_by_device_data_point_ids")
 	}
+	c.watchDeparture()
 	successful, failed, err := c.server.services.Writer.MarkOutliers(c.context(), c.principal.OrgID, body.IDs, *body.Outlier)
 	if err != nil {
 		return err

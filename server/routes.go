@@ -60,6 +60,7 @@ type queue uint8
 const (
 	noQueue     queue = iota // answered from memory, or with a limit of its own
 	queryQueue               // asks ClickHouse for little
+	changeQueue              // makes something in ClickHouse, in turns
 	memoryQueue              // answered from memory, which may take some time, in turns
 	turnQueue                // answered at once, in turns
 	streamQueue              // streams a history
@@ -111,8 +112,8 @@ func routes() []route {
 		quiet(public(pathLastSeenPublic, "The newest data point of a public session", noQueue, 5*time.Second, lastSeen)),
 		public(pathPointsPublic, "The data points of a public session in a range of time, and its stationary clusters", streamQueue, 10*time.Minute, dataPointsPublic),
 
-		write(pathRegister, "Register a device to the organisation", keys.RoleOperator, registerDevice),
-		write(pathCreateSession, "Begin a session of a device", keys.RoleOperator, createSession),
+		making(write(pathRegister, "Register a device to the organisation", keys.RoleOperator, registerDevice)),
+		making(write(pathCreateSession, "Begin a session of a device", keys.RoleOperator, createSession)),
 		write(pathUpdateSession, "Change what is said of a session", keys.RoleOperator, updateSession),
 		bodiless(write(pathTerminate, "End a session", keys.RoleOperator, terminateSession)),
 		write(pathSharedOrgs, "Change which other organisations may see a session", keys.RoleAdministrator, updateSharedOrgs),
@@ -228,6 +229,12 @@ func urgent(r route) route {
 	return r
 }
 
+// making is a route that makes something which its organisation may make at any time, so that it can wait for its turn.
+func making(r route) route {
+	r.queue = changeQueue
+	return r
+}
+
 // large is a route with a body that holds a list of as many ids as ingest.MaxMarks.
 func large(r route) route {
 	r.bodyLimit = 1 << 20
@@ -244,10 +251,10 @@ func keyRoutes(prefix string, kind keyKind) []route {
 		}
 	}
 	table := []route{
-		write(prefix+"/create/v1", "Make "+kind.indefinite, admin, kind.create),
+		making(write(prefix+"/create/v1", "Make "+kind.indefinite, admin, kind.create)),
 		query("/list/v1", "The organisation's "+kind.plural, kind.list),
 		urgent(bodiless(write(prefix+"/revoke/v1", "Revoke "+kind.indefinite, admin, kind.revoke))),
-		write(prefix+"/rotate/v1", "Replace "+kind.indefinite+" by a new one", admin, kind.rotate),
+		making(write(prefix+"/rotate/v1", "Replace "+kind.indefinite+" by a new one", admin, kind.rotate)),
 		query("/events/v1", "Who made, rotated and revoked "+kind.plural, kind.events),
 	}
 	if kind.kind == schema.KindAPIKey {

@@ -166,6 +166,9 @@ const (
 	openHistories = 8
 	// waitingLists is how many lists from memory wait for a place, which they do in turns.
 	waitingLists = 1024
+	// shortShare and changeShare are the parts of the processors' time, one in so many, in which one owner's lists, its answers
+	// that take no time, and what it makes in ClickHouse begin while others have requests.
+	shortShare, changeShare = 6, 3
 	// waitingBatches is how many large batches wait for a place: half a second's worth on a small machine.
 	waitingBatches = 1024
 )
@@ -196,6 +199,7 @@ type Server struct {
 	eventPace    *limit.EventPace
 	listTurns    *limit.Turns                 // of lists
 	shortTurns   *limit.Turns                 // of what takes no time and is asked for all the time
+	changeTurns  *limit.Turns                 // of what makes something in ClickHouse
 	slots        *limit.Slots                 // connections that poll under overload
 	thinned      map[string]*ratelimit.Bucket // by reason: refusals of which not all are logged
 	stopping     chan struct{}
@@ -248,7 +252,7 @@ func New(config Config, services Services) *Server {
 	s.counts = newServerCounts(s.routes)
 	s.slots = limit.NewSlots(config.PollWait)
 	s.eventPace = limit.NewEventPace(&s.ids.count)
-	s.listTurns, s.shortTurns = limit.NewTurns(&s.ids.count), limit.NewTurns(&s.ids.count)
+	s.listTurns, s.shortTurns, s.changeTurns = limit.NewTurns(&s.ids.count, shortShare), limit.NewTurns(&s.ids.count, shortShare), limit.NewTurns(&s.ids.count, changeShare)
 	s.rates, s.rateProblems = limit.NewRates(config.RequestRate, config.FailureRate, config.Now), newRateProblems(&config)
 	s.proxies, s.browsers = config.TrustedProxies, caller.NewBrowsers(services.SignIn, config.PublicURL, config.TLS != nil)
 	s.identifier = caller.NewIdentifier(services.Authenticator, s.browsers, s.rates, s.proxies)

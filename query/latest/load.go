@@ -3,6 +3,7 @@ package latest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"lastseen/schema"
@@ -112,22 +113,35 @@ func (l *loader) replay(ctx context.Context) error {
 		return err
 	}
 	defer reader.Close()
-	var last schema.ID
+	batch := make([]schema.DataPoint, 0, prefetchLen)
 	for reader.Next() {
-		p := reader.Point()
+		if batch = append(batch, *reader.Point()); len(batch) == prefetchLen {
+			l.takePoints(batch)
+			batch = batch[:0]
+		}
+	}
+	l.takePoints(batch)
+	return reader.Err()
+}
+
+// takePoints takes over up to prefetchLen points, those of one session one after the other.
+func (l *loader) takePoints(batch []schema.DataPoint) {
+	var ids [prefetchLen]schema.ID
+	for i := range batch {
+		ids[i] = batch[i].SessionID
+	}
+	l.records.prefetch(ids[:len(batch)])
+	for i := range batch {
+		p := &batch[i]
 		l.records.update(p.SessionID, func(r *record) {
 			r.publish(p)
 			if r.has(isStale) {
 				l.stale[p.SessionID] = struct{}{}
 			}
 		})
-		if p.SessionID != last {
-			last = p.SessionID
-			l.markDirty([]schema.ID{last})
-		}
 		l.step(&l.done.Replayed)
 	}
-	return reader.Err()
+	l.markDirty(slices.Compact(ids[:len(batch)]))
 }
 
 // recomputeChunk is how many sessions' newest points are asked of the history at a time.

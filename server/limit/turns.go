@@ -8,27 +8,27 @@ import (
 )
 
 const (
-	// turnShare says for which part of the processors' time an owner may have short work done while others have requests:
-	// one in so many, as streams. About as much again goes into reading its requests and sending the answers.
-	turnShare = 6
-	// leastTurn is what reading a request and sending its answer take beside the work.
-	leastTurn = 100 * time.Microsecond
+	// aroundTurn is what reading a request and sending its answer take beside the work.
+	aroundTurn = 150 * time.Microsecond
+	// turnTick is how often turns begin. Those of one tick begin together, and the processors are free until the next one: turns
+	// that were spread evenly would be in the way of nearly every request of others, though of each for a moment only.
+	turnTick = 10 * time.Millisecond
 	// turnLook is how often it is looked who has requests, and fewOthers below how many requests of others in that time
 	// there is nobody to be kept waiting.
 	turnLook  = 100 * time.Millisecond
 	fewOthers = 5
 	// turnDebt is how far an owner may be ahead of its share: what comes now and then is not to wait for what came before.
 	turnDebt = 20 * time.Millisecond
-	// leastWait is what is worth waiting: timers are coarse.
-	leastWait = time.Millisecond
 )
 
 // Turns keep short work that an owner asks for over many connections at once from taking the processors away from the
-// requests of others: while there are any, its pieces of work begin no closer to each other than its share allows, and
+// requests of others: while there are any, its pieces of work begin as its share allows, some at each tick, and
 // those that come sooner wait for their turns, in the order in which they came. Who asks for one piece at a time, now and
 // then, never waits. It is safe for concurrent use.
 type Turns struct {
 	begun *atomic.Uint64
+	share time.Duration // of the processors' time that an owner may have: one in so many
+	epoch time.Time     // of the ticks
 
 	mu     sync.Mutex
 	looked time.Time
@@ -44,9 +44,10 @@ type turner struct {
 	asked, before uint64        // its requests since the last look, and between the two before it
 }
 
-// NewTurns makes turns; begun counts all requests that have begun.
-func NewTurns(begun *atomic.Uint64) *Turns {
-	return &Turns{begun: begun, owners: make(map[string]*turner)}
+// NewTurns makes turns that give an owner one part of so many of the processors' time while others have requests; begun counts all
+// requests that have begun.
+func NewTurns(begun *atomic.Uint64, share int) *Turns {
+	return &Turns{begun: begun, share: time.Duration(share), epoch: time.Now(), owners: make(map[string]*turner)}
 }
 
 // Ask notes that an owner has a request for which it will take a turn, now or later.
@@ -78,14 +79,22 @@ func (t *Turns) Take(owner string, now time.Time, patience time.Duration) (wait 
 	if o.free.Before(now) || t.came < o.before+fewOthers {
 		o.free = now
 	}
-	if wait = o.free.Sub(now) - turnDebt; wait > patience {
+	if o.free.Sub(now) > turnDebt {
+		wait = t.tickAfter(o.free.Add(-turnDebt)).Sub(now)
+	}
+	if wait > patience {
 		return 0, ErrShare
 	}
-	o.free = o.free.Add(max(o.cost, leastTurn) * turnShare / processors)
-	if wait < leastWait {
-		return 0, nil
-	}
+	o.free = o.free.Add((o.cost + aroundTurn) * t.share / processors)
 	return wait, nil
+}
+
+// tickAfter returns when the first turns begin at a time or after it.
+func (t *Turns) tickAfter(at time.Time) time.Time {
+	if past := at.Sub(t.epoch) % turnTick; past > 0 {
+		return at.Add(turnTick - past)
+	}
+	return at
 }
 
 // Took notes how long a piece of an owner's work has taken, by which its next turns are counted.

@@ -53,7 +53,7 @@ demo-nodes: build
 test: engine lint
 	@if [ -z "$(RACE)" ]; then echo "No C compiler was found, which the race detector needs: the tests run without it."; fi
 	@if [ -z "$(CHROMIUM)" ]; then echo "No Chromium was found: the browser tests of the console are skipped (on Debian: apt-get install chromium)."; fi
-	go test $(RACE) -timeout 30m ./...
+	go test $(RACE) -vet=off -timeout 30m ./...
 	@if [ -n "$(RACE)" ]; then go test ./server/cluster/replica; fi
 	$(MAKE) --no-print-directory test-baselines
 

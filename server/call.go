@@ -33,7 +33,7 @@ type call struct {
 	work      context.Context // nil until somebody asks
 	cancel    context.CancelFunc
 	entered   limit.Pass           // to what the route's queue bounds; left at the end
-	opened    limit.Pass           // of a history, to those that are open; likewise
+	opened    limit.Pass           // of a history, to those that are open, or of what makes something, to those that do; likewise
 	filed     limit.Pass           // of a public file, to those that are read; likewise
 	leastRate int64                // see stream.Call
 	departure *transport.Departure // nil unless the route streams
@@ -91,8 +91,6 @@ func (c *call) turnsOf() *limit.Turns {
 		return c.server.listTurns
 	case turnQueue:
 		return c.server.shortTurns
-	case changeQueue:
-		return c.server.changeTurns
 	}
 	return nil
 }
@@ -129,7 +127,11 @@ func (c *call) enter() (err error) {
 		}
 	}
 	switch c.route.queue {
-	case queryQueue, changeQueue:
+	case changeQueue:
+		if c.opened, err = c.server.changes.Enter(c.context(), request); err == nil {
+			c.entered, err = c.server.queries.Enter(c.context(), request)
+		}
+	case queryQueue:
 		c.entered, err = c.server.queries.Enter(c.context(), request)
 	case memoryQueue:
 		c.entered, err = c.server.lists.Enter(c.context(), request)

@@ -129,7 +129,7 @@ func TestBadIngestBodiesChangeNothing(t *testing.T) {
 	s := start(t)
 	session, foreign := s.session("org_a", "00:00:00:00:00:02"), s.session("org_b", "00:00:00:00:00:03")
 	driver := s.token("org_a", keys.RoleDriver)
-	bomb := gzipped(strings.Repeat("\n", 64<<20))
+	bomb := gzipped(strings.Repeat("\n", 33<<20))
 	truncated := gzipped(points(session, 0, 100))
 	for _, test := range []struct {
 		name                  string

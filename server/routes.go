@@ -60,7 +60,7 @@ type queue uint8
 const (
 	noQueue     queue = iota // answered from memory, or with a limit of its own
 	queryQueue               // asks ClickHouse for little
-	changeQueue              // makes something in ClickHouse, in turns
+	changeQueue              // makes something in ClickHouse, one thing after the other
 	memoryQueue              // answered from memory, which may take some time, in turns
 	turnQueue                // answered at once, in turns
 	streamQueue              // streams a history

@@ -166,9 +166,9 @@ const (
 	openHistories = 8
 	// waitingLists is how many lists from memory wait for a place, which they do in turns.
 	waitingLists = 1024
-	// shortShare and changeShare are the parts of the processors' time, one in so many, in which one owner's lists, its answers
-	// that take no time, and what it makes in ClickHouse begin while others have requests.
-	shortShare, changeShare = 6, 3
+	// shortShare is the part of the processors' time, one in so many, in which one owner's lists, and its answers that take no
+	// time, begin while others have requests.
+	shortShare = 6
 	// waitingBatches is how many large batches wait for a place: half a second's worth on a small machine.
 	waitingBatches = 1024
 )
@@ -190,6 +190,7 @@ type Server struct {
 	direct       *directPolls        // nil when every request is logged
 	ids          *idSource
 	queries      *limit.Gate
+	changes      *limit.Gate // requests that make something in ClickHouse, before queries
 	lists        *limit.Gate // requests that are answered from memory and may take some time
 	streams      *limit.Gate // histories that are read
 	open         *limit.Gate // histories, those included that wait for a slow client
@@ -199,7 +200,6 @@ type Server struct {
 	eventPace    *limit.EventPace
 	listTurns    *limit.Turns                 // of lists
 	shortTurns   *limit.Turns                 // of what takes no time and is asked for all the time
-	changeTurns  *limit.Turns                 // of what makes something in ClickHouse
 	slots        *limit.Slots                 // connections that poll under overload
 	thinned      map[string]*ratelimit.Bucket // by reason: refusals of which not all are logged
 	stopping     chan struct{}
@@ -237,6 +237,7 @@ func New(config Config, services Services) *Server {
 		queries: limit.NewGate(limit.GateConfig{
 			Capacity: int64(config.Queries), OwnerShare: int64(max(1, config.Queries/4)), Reserved: reservedQueries, Waiting: 10 * config.Queries, Wait: config.QueueWait,
 		}),
+		changes: limit.NewGate(limit.GateConfig{Capacity: int64(config.Queries), OwnerShare: 1, Waiting: 10 * config.Queries, Wait: config.QueueWait}),
 		lists:   limit.NewGate(limit.GateConfig{Capacity: int64(runtime.GOMAXPROCS(0)), Waiting: waitingLists, Wait: config.QueueWait}),
 		streams: limit.NewGate(limit.GateConfig{Capacity: int64(config.Histories), Waiting: 5 * config.Histories, Wait: config.QueueWait}),
 		open:    limit.NewGate(limit.GateConfig{Capacity: openHistories * int64(config.Histories)}),
@@ -252,7 +253,7 @@ func New(config Config, services Services) *Server {
 	s.counts = newServerCounts(s.routes)
 	s.slots = limit.NewSlots(config.PollWait)
 	s.eventPace = limit.NewEventPace(&s.ids.count)
-	s.listTurns, s.shortTurns, s.changeTurns = limit.NewTurns(&s.ids.count, shortShare), limit.NewTurns(&s.ids.count, shortShare), limit.NewTurns(&s.ids.count, changeShare)
+	s.listTurns, s.shortTurns = limit.NewTurns(&s.ids.count, shortShare), limit.NewTurns(&s.ids.count, shortShare)
 	s.rates, s.rateProblems = limit.NewRates(config.RequestRate, config.FailureRate, config.Now), newRateProblems(&config)
 	s.proxies, s.browsers = config.TrustedProxies, caller.NewBrowsers(services.SignIn, config.PublicURL, config.TLS != nil)
 	s.identifier = caller.NewIdentifier(services.Authenticator, s.browsers, s.rates, s.proxies)

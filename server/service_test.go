@@ -258,7 +258,7 @@ func (s *service) get(target, credential string, status int, headers ...header) 
 	s.Helper()
 	r := s.do("GET", target, credential, nil, headers...)
 	if r.StatusCode != status {
-		s.Fatalf("GET %s: %s, want %d: %s", target, r.Status, status, r.body)
+		s.Fatalf("GET %s: %s, want %d: %.4000s", target, r.Status, status, r.body)
 	}
 	return r
 }
@@ -268,7 +268,7 @@ func (s *service) post(target, credential, body string, status int, headers ...h
 	s.Helper()
 	r := s.do("POST", target, credential, strings.NewReader(body), headers...)
 	if r.StatusCode != status {
-		s.Fatalf("POST %s: %s, want %d: %s", target, r.Status, status, r.body)
+		s.Fatalf("POST %s: %s, want %d: %.4000s", target, r.Status, status, r.body)
 	}
 	return r
 }

@@ -27,7 +27,7 @@ type coldStart struct {
 // coldRun is what a start was like.
 type coldRun struct {
 	ready, handOut time.Duration        // medians of the starts, and of ClickHouse handing out what they read
-	ratio          float64              // the median of their ratios
+	ratio          float64              // the median of their ratios; of no meaning without rounds
 	polls          *loadgen.Measurement // from the moment on at which the last one was ready
 	resident       int64                // at the end, bytes
 }
@@ -84,8 +84,8 @@ func (s *coldStart) Run(ctx context.Context) error {
 	return nil
 }
 
-// run loads data and makes keys, and then has ClickHouse hand the rows out and the service start, in turn. With rounds,
-// the service of the last one is polled.
+// run loads data and makes keys, and then has ClickHouse hand the rows out and the service start, in turn; the service of the
+// last round is polled. Without rounds the service only starts.
 func (s *coldStart) run(ctx context.Context, name string, spec dataset.Spec, rounds int) (run coldRun, err error) {
 	on, err := s.rig.StartLastseen(ctx, name, spec)
 	if err != nil {
@@ -97,16 +97,20 @@ func (s *coldStart) run(ctx context.Context, name string, spec dataset.Spec, rou
 	}
 	var starts, handOuts, ratios []float64
 	for {
-		s.rig.Say("having ClickHouse hand out what a start reads")
-		found, err := s.rig.MeasureHandOut(ctx, name)
-		if err != nil {
-			return run, err
+		var handOut float64
+		if rounds > 0 {
+			s.rig.Say("having ClickHouse hand out what a start reads")
+			found, err := s.rig.MeasureHandOut(ctx, name)
+			if err != nil {
+				return run, err
+			}
+			handOut = found.Seconds[0] * float64(time.Second)
 		}
 		began := time.Now()
 		if on, err = s.rig.Serve(ctx, name); err != nil {
 			return run, err
 		}
-		ready, handOut := float64(time.Since(began)), found.Seconds[0]*float64(time.Second)
+		ready := float64(time.Since(began))
 		starts, handOuts, ratios = append(starts, ready), append(handOuts, handOut), append(ratios, ready/handOut)
 		if len(starts) >= rounds {
 			break

@@ -141,13 +141,13 @@ func socketOf(local, remote int) string {
 	return ""
 }
 
-// lose loses what node a sends to node b, over connections of either, and so much more as two ways have.
+// lose loses what node a sends to node b, over connections of either.
 func (w *nodesNetwork) lose(a, b int) {
 	w.between[[2]int{a, b}].Lose(clickhousetest.ToServer)
 	w.between[[2]int{b, a}].Lose(clickhousetest.ToClient)
 }
 
-// hold keeps back what node a sends to node b, or delays it.
+// delay lets what node a sends to node b arrive later, over connections of either.
 func (w *nodesNetwork) delay(a, b int, by, moreOrLess time.Duration) {
 	w.between[[2]int{a, b}].Delay(clickhousetest.ToServer, by, moreOrLess)
 	w.between[[2]int{b, a}].Delay(clickhousetest.ToClient, by, moreOrLess)
@@ -194,13 +194,6 @@ func (w *nodesNetwork) cut(ways []*clickhousetest.Proxy) {
 func (w *nodesNetwork) mend(ways []*clickhousetest.Proxy) {
 	for _, way := range ways {
 		way.Mend()
-	}
-}
-
-// release passes on at once what was delayed on ways.
-func (w *nodesNetwork) release(ways []*clickhousetest.Proxy) {
-	for _, way := range ways {
-		way.Release()
 	}
 }
 

@@ -198,7 +198,7 @@ func (a *App) start(ctx context.Context) error {
 	go func() { a.served <- a.server.Serve(listener) }()
 	if a.nodes != nil {
 		go func() {
-			if err := a.server.ServePeers(a.nodes.member.Peers.Requests()); err != nil {
+			if err := a.server.ServePeers(a.nodes.member.Load().Peers.Requests()); err != nil {
 				a.served <- err
 			}
 		}()
@@ -397,7 +397,7 @@ func (a *App) watchLease() {
 func (a *App) load(ctx context.Context, lastSeen *latest.Table, registry *registry.Registry) error {
 	if a.nodes != nil {
 		registry.ShareBy(a.nodes)
-		lastSeen.SaveWhile(func() bool { return a.nodes.member != nil && a.nodes.Leads() })
+		lastSeen.SaveWhile(a.nodes.Leads)
 		return nil
 	}
 	began := time.Now()
@@ -473,7 +473,7 @@ func (a *App) ready(ctx context.Context, authenticator *apikey.Authenticator) er
 	if a.lease != nil && a.lease.Held() != nil {
 		return errNoLease
 	}
-	if a.nodes != nil && !a.nodes.member.MayServe() {
+	if a.nodes != nil && !a.nodes.member.Load().MayServe() {
 		return errNotInTouch
 	}
 	if authenticator.Denies() {

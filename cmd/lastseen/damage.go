@@ -67,7 +67,7 @@ func (w *damageWatch) look(ctx context.Context) error {
 
 // repair writes revocations again that are missing: of several nodes the one that writes, or one that is not among the others yet.
 func (w *damageWatch) repair(ctx context.Context) (keys int, err error) {
-	if nodes := w.app.nodes; nodes != nil && nodes.member != nil && !nodes.Leads() {
+	if nodes := w.app.nodes; nodes != nil && nodes.member.Load() != nil && !nodes.Leads() {
 		return 0, nil
 	}
 	return w.keys.RepairRevocations(ctx)

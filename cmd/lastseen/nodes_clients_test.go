@@ -135,13 +135,23 @@ func (k *nodesTrial) create(ctx context.Context) {
 	}
 }
 
+// askUntil asks a node until it answers: one that is ready at the end of a fault may be about to notice what that has done.
+func (k *nodesTrial) askUntil(n *trialNode, path string, query url.Values) (status int, answer []byte) {
+	for began := time.Now(); time.Since(began) < readyWithin; time.Sleep(50 * time.Millisecond) {
+		if status, answer = k.ask(n, http.MethodGet, path, query, k.key, ""); !uncertain(status) {
+			break
+		}
+	}
+	return status, answer
+}
+
 // check holds the history, as every node tells it, against what was acknowledged.
 func (k *nodesTrial) check() {
 	for _, n := range k.nodes {
 		for _, of := range k.tracks {
-			status, answer := k.ask(n, http.MethodGet, "/tracking/timeseries/session_by_device/data_points/v1", url.Values{
+			status, answer := k.askUntil(n, "/tracking/timeseries/session_by_device/data_points/v1", url.Values{
 				"session_id": {of.session}, "start_timestamp": {"2000-01-01T00:00:00Z"}, "end_timestamp": {"2100-01-01T00:00:00Z"},
-			}, k.key, "")
+			})
 			var got wireHistory
 			if err := json.Unmarshal(answer, &got); err != nil || status != http.StatusOK {
 				k.t.Fatalf("the history is answered %d: %v", status, err)

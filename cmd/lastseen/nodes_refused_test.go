@@ -122,15 +122,13 @@ func (k *nodesTrial) goesOn(t *testing.T) {
 	of := k.tracks[0]
 	of.floor = max(of.floor+1000, time.Now().Add(-time.Hour).UnixMilli())
 	latitude, longitude := valuesAt(of.floor)
-	status, answer := k.ask(k.aNode(), http.MethodPost, "/tracking/timeseries/session_by_device/ingest/v1", nil, k.token,
-		fmt.Sprintf(`{"points":[{"session_id":%q,"timestamp":%q,"latitude":%v,"longitude":%v}]}`, of.session, wireTime(of.floor), latitude, longitude))
-	if status != http.StatusOK {
-		t.Errorf("a point is answered %d %s", status, answer)
+	if !k.change("/tracking/timeseries/session_by_device/ingest/v1", nil, fmt.Sprintf(`{"points":[{"session_id":%q,"timestamp":%q,"latitude":%v,"longitude":%v}]}`,
+		of.session, wireTime(of.floor), latitude, longitude), nil) {
 		return
 	}
 	of.sent[of.floor] = true
 	for _, n := range k.nodes {
-		if status, answer := k.ask(n, http.MethodGet, lastSeenPath, url.Values{"session_id": {of.session}}, k.key, ""); status != http.StatusOK || !strings.Contains(string(answer), wireTime(of.floor)) {
+		if status, answer := k.askUntil(n, lastSeenPath, url.Values{"session_id": {of.session}}); status != http.StatusOK || !strings.Contains(string(answer), wireTime(of.floor)) {
 			t.Errorf("the node at %s answers %d %s, want %s", n.base, status, answer, wireTime(of.floor))
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lastseen/ingest"
@@ -70,25 +71,29 @@ type several struct {
 	*replicated.State
 	node     *node
 	register register.Register
-	member   *member.Member // nil until it has joined
+	member   atomic.Pointer[member.Member] // nil until it has joined, while others run already
 }
 
-// Leads implements cluster.Nodes.
+// Leads implements cluster.Nodes. A node that has not joined yet does not lead.
 func (s *several) Leads() bool {
-	_, err := s.member.Lead()
+	joined := s.member.Load()
+	if joined == nil {
+		return false
+	}
+	_, err := joined.Lead()
 	return err == nil
 }
 
 // Leader implements cluster.Nodes.
 func (s *several) Leader() (address string, known bool) {
-	status := s.member.Status()
+	status := s.member.Load().Status()
 	leader := status.View.Lead()
 	return leader.Addr, leader.Addr != "" && leader.ID != s.node.id
 }
 
 // Dial implements cluster.Nodes.
 func (s *several) Dial(ctx context.Context, address string) (net.Conn, error) {
-	return s.member.Peers.Dial(ctx, address)
+	return s.member.Load().Peers.Dial(ctx, address)
 }
 
 // seams are who hears of points, and who knows how far the feed goes: nil for the writer.
@@ -113,22 +118,23 @@ func joinNodes(ctx context.Context, a *App, db *schema.DB, issuer *people.Issuer
 		return nil, err
 	}
 	a.nodes.Build(parts)
-	a.nodes.member, err = member.Join(ctx, member.Config{
+	joined, err := member.Join(ctx, member.Config{
 		ID: a.nodes.node.id, Listen: cmp.Or(a.config.nodes.peerListen, a.config.nodes.peerAddr), Advertised: advertised(a.config.nodes.peerAddr), Identity: identity, Register: a.nodes.register,
 		Store: store, Build: version(), State: a.nodes.State, Log: a.config.log,
 	})
 	if err != nil {
 		return nil, err
 	}
+	a.nodes.member.Store(joined)
 	a.onStop("the node among the others", func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 		defer cancel()
-		if err := a.nodes.member.Leave(ctx); err != nil {
+		if err := joined.Leave(ctx); err != nil {
 			a.config.log.Warn("the other nodes find out by this one's silence that it has left", "error", err)
 		}
-		return a.nodes.member.Close()
+		return joined.Close()
 	})
-	a.nodes.Begin(a.nodes.member)
+	a.nodes.Begin(joined)
 	settling, settled := context.WithCancel(context.Background())
 	var settles sync.WaitGroup
 	settles.Go(func() { a.nodes.Settle(settling) })
@@ -137,15 +143,15 @@ func joinNodes(ctx context.Context, a *App, db *schema.DB, issuer *people.Issuer
 		settles.Wait()
 		return nil
 	})
-	a.config.log.Info("waiting for the other nodes", "peer_address", a.nodes.member.Peers.Self().Address, "node", a.nodes.node.id)
+	a.config.log.Info("waiting for the other nodes", "peer_address", joined.Peers.Self().Address, "node", a.nodes.node.id)
 	return a.nodes, a.nodes.awaitServing(ctx)
 }
 
 // awaitServing waits until the node may answer.
 func (s *several) awaitServing(ctx context.Context) error {
-	for !s.member.MayServe() {
-		changed := s.member.Changed()
-		if s.member.MayServe() {
+	for !s.member.Load().MayServe() {
+		changed := s.member.Load().Changed()
+		if s.member.Load().MayServe() {
 			break
 		}
 		select {
@@ -178,9 +184,9 @@ type nodeStatus struct {
 
 // NodeStats implements metrics.Nodes.
 func (s *several) NodeStats() metrics.NodeStats {
-	status := s.member.Status()
-	stats := metrics.NodeStats{Serving: s.member.MayServe(), Leading: s.Leads(), Epoch: status.View.Epoch, Members: len(status.View.Members)}
-	peers, received := s.member.Peers.Stats()
+	status := s.member.Load().Status()
+	stats := metrics.NodeStats{Serving: s.member.Load().MayServe(), Leading: s.Leads(), Epoch: status.View.Epoch, Members: len(status.View.Members)}
+	peers, received := s.member.Load().Peers.Stats()
 	stats.Received = received
 	for _, p := range peers {
 		stats.Peers = append(stats.Peers, metrics.PeerStats{Address: p.Address, Connected: p.Connected, Sent: p.Sent, Dropped: p.Dropped})
@@ -196,8 +202,8 @@ func (s *several) NodeStats() metrics.NodeStats {
 
 // ServeHTTP implements http.Handler.
 func (s *several) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	status := nodeStatus{Status: s.member.Status()}
-	status.Peers, status.Received = s.member.Peers.Stats()
+	status := nodeStatus{Status: s.member.Load().Status()}
+	status.Peers, status.Received = s.member.Load().Peers.Stats()
 	w.Header().Set("Content-Type", "application/json")
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")

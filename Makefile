@@ -34,13 +34,13 @@ demo: build
 .PHONY: demo-nodes
 demo-nodes: build
 	@dir=$$(mktemp -d); trap 'kill $$(jobs -p) 2>/dev/null; wait; rm -rf "$$dir"' EXIT; trap 'exit 0' INT TERM; \
-	mkdir -p "$$dir/a" "$$dir/b" "$$dir/c"; \
+	mkdir -p "$$dir"/node-{1,2,3}; \
 	./bin/lastseen clickhouse --data-dir "$$dir/clickhouse" --http-addr 127.0.0.1:8123 & \
-	token=$$(./bin/lastseen token --data-dir "$$dir/a" --org org_demo --user user_demo --role owner 2>/dev/null); \
-	cp "$$dir/a/issuer.key" "$$dir/b/"; cp "$$dir/a/issuer.key" "$$dir/c/"; \
+	token=$$(./bin/lastseen token --data-dir "$$dir/node-1" --org org_demo --user user_demo --role owner 2>/dev/null); \
+	for i in 2 3; do cp "$$dir/node-1/issuer.key" "$$dir/node-$$i/"; done; \
 	until (exec 3<>/dev/tcp/127.0.0.1/8123) 2>/dev/null; do sleep 0.2; done; \
 	for i in 1 2 3; do \
-	  ./bin/lastseen serve --data-dir "$$dir/$$(echo abc | cut -c$$i)" --clickhouse http://127.0.0.1:8123/lastseen --log-level warn \
+	  ./bin/lastseen serve --data-dir "$$dir/node-$$i" --clickhouse http://127.0.0.1:8123/lastseen --log-level warn \
 	    --addr 127.0.0.1:808$$i --peer-addr 127.0.0.1:948$$i --admin-addr 127.0.0.1:949$$i & \
 	  echo "node $$i: http://127.0.0.1:808$$i, process $$!"; \
 	done; \

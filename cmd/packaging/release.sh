@@ -49,7 +49,7 @@ lay_out() { # ARCH STAGE
 	cp cmd/packaging/lastseen.{service,socket} "$stage/lib/systemd/system/"
 	cp cmd/packaging/lastseen.sysusers "$stage/lib/sysusers.d/lastseen.conf"
 	cp cmd/packaging/lastseen.{toml,env} "$stage/etc/lastseen/"
-	cp README.md CHANGELOG.md LICENSE.md SECURITY.md docs/*.md "$work/copyright" "$stage/share/doc/lastseen/"
+	cp -r README.md CHANGELOG.md CONTRIBUTING.md LICENSE.md SECURITY.md docs "$work/copyright" "$stage/share/doc/lastseen/"
 	cp "$work/$sbom" "$stage/share/doc/lastseen/lastseen.cdx.json"
 	find "$stage" -type d -exec chmod 0755 {} +
 	find "$stage" -type f -exec chmod 0644 {} +

@@ -74,7 +74,19 @@ check_units() {
 	! grep 'lastseen\.' "$work/log" >&2 || fail "systemd-analyze verify finds fault"
 	systemd-analyze --root="$work/units" --offline=true --threshold=15 security lastseen.service >"$work/log" || fail "the sandbox is not tight: $(tail -n 1 "$work/log")"
 	tail -n 1 "$work/log"
+	check_links "$work/units/usr/share/doc/lastseen"
 	rm -rf "$work/units"
+}
+
+# What the pages point to must have come with them.
+check_links() { # FOLDER
+	local page link
+	find "$1" -name '*.md' | while read -r page; do
+		sed 's/](/\n](/g' "$page" | sed -nE 's/^\]\(([^)#:]+)[)#].*/\1/p' | sort -u | while read -r link; do
+			[ -e "$(dirname "$page")/$link" ] || fail "$page points to $link, which is not in the package"
+		done
+	done
+	[ -e "$work/units$(sed -n 's|^Documentation=file://||p' "$work/units/usr/lib/systemd/system/lastseen.service")" ] || fail "the unit's documentation is not in the package"
 }
 
 start() {

@@ -75,11 +75,18 @@ func (f *fleet) addRow(s *schema.Session, spot uint32) {
 	r := &b.rows[len(b.rows)-1]
 	b.setTexts(r, s)
 	f.set(r, number, s)
+	if len(b.rows) == blockRows {
+		b.may = newGramSet(b)
+	}
 	if len(b.rows) == blockRows && cap(b.texts)-len(b.texts) > len(b.texts)/roomLeft {
 		b.texts = slices.Clone(b.texts) // without the room for more
 	}
 	if f.rows%stretchRows == 0 {
-		f.grams = append(f.grams, newGrams(f.blocks[len(f.blocks)-stretchBlocks:]))
+		full := f.blocks[len(f.blocks)-stretchBlocks:]
+		f.grams = append(f.grams, newGrams(full))
+		for _, b := range full {
+			b.may = nil
+		}
 	}
 }
 

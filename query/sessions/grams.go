@@ -128,3 +128,34 @@ func intersect(some, others []uint16) []uint16 {
 	}
 	return kept
 }
+
+// gramSet are the grams that the texts of a block have, and perhaps some that they had. It is for full blocks of a stretch
+// that is not, so that few of up to a stretch's rows are looked through for a text that they have not.
+type gramSet [1 << gramBits / 64]uint64
+
+// newGramSet returns that of a block.
+func newGramSet(b *block) *gramSet {
+	s := new(gramSet)
+	for i := range b.rows {
+		s.add(b.folded(&b.rows[i]))
+	}
+	return s
+}
+
+// add takes over the grams of a folded text.
+func (s *gramSet) add(folded []byte) {
+	for at := 0; at+3 <= len(folded); at++ {
+		gram := gramAt(folded, at)
+		s[gram/64] |= 1 << (gram % 64)
+	}
+}
+
+// mayContain reports whether one of the texts may contain a folded text.
+func (s *gramSet) mayContain(needle []byte) bool {
+	for at := 0; at+3 <= len(needle); at++ {
+		if gram := gramAt(needle, at); s[gram/64]>>(gram%64)&1 == 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -63,7 +63,8 @@ type block struct {
 	rows  []row
 	seen  []int64 // when each was last seen, Unix milliseconds, notSeen for never; read and set atomically
 	texts []byte
-	dead  int // bytes of texts that no row has any more
+	dead  int      // bytes of texts that no row has any more
+	may   *gramSet // what a full block's texts may contain; nil for anything, and where its stretch has grams
 }
 
 // roomLeft is the part of a full block's texts up to which room for more is left there: it is less than making them anew costs.
@@ -113,6 +114,9 @@ func (b *block) setTexts(r *row, s *schema.Session) {
 	r.text = uint32(len(b.texts))
 	b.texts = binary.AppendUvarint(b.texts, uint64(len(folded)))
 	b.texts = append(b.texts, folded...)
+	if b.may != nil {
+		b.may.add(folded)
+	}
 	for _, text := range []struct {
 		value *string
 		kept  rowFlags

@@ -97,6 +97,9 @@ func (s *scan) some(f *fleet, first uint32) {
 // block looks at one block. The caller holds the fleet's lock.
 func (s *scan) block(f *fleet, number int) {
 	b, first := f.blocks[number], uint32(number)<<blockBits
+	if b.may != nil && !b.may.mayContain(s.criteria.hint) {
+		return
+	}
 	s.picked = s.picked[:0]
 	for i := range b.rows {
 		if s.criteria.everything || s.criteria.admits(f, first+uint32(i), &b.rows[i], b) {

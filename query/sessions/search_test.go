@@ -65,6 +65,17 @@ func TestSearchAmongManySessions(t *testing.T) {
 		}
 		check(fmt.Sprintf("after %d changes", changes))
 	}
+	// Texts of which nothing was anywhere before, in a row among the first ones and in one among the last.
+	for _, i := range []int{10, 66_000} {
+		reference := fmt.Sprintf("Quixotic~%d", i)
+		all[i].OffChrtReferenceID = &reference
+		all[i].Version++
+		s.put(all[i])
+		request := sessions.ListRequest{Page: 1, PageSize: 1, Filter: sessions.Filter{Search: "quixotic~" + reference[9:]}}
+		if got := s.list(t, "org_a", request); got.TotalCount != 1 || got.Items[0].ID != all[i].ID {
+			t.Errorf("row %d is not found by its new text: %+v", i, got)
+		}
+	}
 }
 
 // FuzzFolding: a text is found by itself however it is composed and in whatever case.

@@ -181,6 +181,9 @@ func (n *trialNode) signal(signal syscall.Signal) {
 func (k *nodesTrial) end() {
 	for i, n := range k.nodes {
 		n.signal(syscall.SIGKILL)
+		if strings.Contains(n.logged(), "WARNING: DATA RACE") { // which ends no process by itself
+			k.t.Errorf("the race detector has found something in node %d", i)
+		}
 		if k.t.Failed() || os.Getenv("LASTSEEN_NODE_LOGS") != "" {
 			k.t.Logf("node %d at %s:\n%s", i, n.peer, n.logged())
 		}

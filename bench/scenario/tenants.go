@@ -92,6 +92,7 @@ func (s *tenants) beside(ctx context.Context, on *rig.Service, a attack, felt *e
 	}
 	felt.polls.histogram.Merge(m.Latency)
 	felt.refused += m.Refused + m.Failed + r.refused.Load()
+	felt.service, felt.clients, felt.took = felt.service+m.ServerCPU, felt.clients+m.ClientCPU, felt.took+s.loads.Duration
 	return nil
 }
 
@@ -113,6 +114,13 @@ func (s *tenants) residentPolls(on *rig.Service) loadgen.Load {
 type experience struct {
 	polls, writes, revocations samples
 	refused                    int64
+
+	service, clients, took time.Duration // processor time of the service and of all clients, the other's too, in how long
+}
+
+// processors writes a processor time as how many processors were busy with it.
+func (e *experience) processors(spent time.Duration) string {
+	return fmt.Sprintf("%.2f", spent.Seconds()/max(e.took.Seconds(), 1e-9))
 }
 
 func newExperience() *experience {
@@ -132,7 +140,7 @@ func (s samples) at(percent float64) time.Duration { return loadgen.Quantile(s.h
 // report tabulates and judges.
 func (s *tenants) report(attacks []attack, felt []*experience) {
 	o, alone := s.o, felt[0]
-	t := record.Table{Title: "What the one organisation feels", Header: []string{"the other", "polls p50", "p99", "writes p50", "p99", "revocations p50", "p99", "worst p50", "worst p99", "refused"}}
+	t := record.Table{Title: "What the one organisation feels", Header: []string{"the other", "polls p50", "p99", "writes p50", "p99", "revocations p50", "p99", "worst p50", "worst p99", "refused", "processors of the service", "of the clients"}}
 	for i, a := range attacks {
 		f := felt[i]
 		row, median, tail := []string{a.name}, 0.0, 0.0
@@ -146,7 +154,7 @@ func (s *tenants) report(attacks []attack, felt []*experience) {
 			o.Figure(a.name+"/"+kind.name+"/p50", p50)
 			o.Figure(a.name+"/"+kind.name+"/p99", p99)
 		}
-		t.Rows = append(t.Rows, append(row, record.Times(median)+" ×", record.Times(tail)+" ×", fmt.Sprint(f.refused)))
+		t.Rows = append(t.Rows, append(row, record.Times(median)+" ×", record.Times(tail)+" ×", fmt.Sprint(f.refused), f.processors(f.service), f.processors(f.clients)))
 		if i > 0 {
 			o.Judge("beside "+a.name+": the worst of the medians and of the p99s, beside those alone, and what is refused",
 				fmt.Sprintf("at most %s ×, %s × and 0", record.Times(mostMedianBeside), record.Times(mostP99Beside)),
@@ -160,7 +168,7 @@ func (s *tenants) report(attacks []attack, felt []*experience) {
 		what = append(what, a.name+": "+a.what)
 	}
 	o.Note("The attacks. " + strings.Join(what, "; ") + ".")
-	o.Note("Everything shares this machine's processors, the attack's clients too, so some of what is felt is theirs.")
+	o.Note("Everything shares this machine's processors, the attack's clients too; the last columns say how many of them each kept busy, so whose the waits are.")
 }
 
 // awaitClosing waits until a service has no more sockets open than when it was quiet.

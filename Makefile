@@ -44,7 +44,8 @@ demo-nodes: build
 	    --addr 127.0.0.1:808$$i --peer-addr 127.0.0.1:948$$i --admin-addr 127.0.0.1:949$$i & \
 	  echo "node $$i: http://127.0.0.1:808$$i, process $$!"; \
 	done; \
-	until ./bin/lastseen nodes --admin http://127.0.0.1:9491 2>/dev/null; do sleep 0.5; done; \
+	until [ "$$(./bin/lastseen nodes --admin http://127.0.0.1:9491 2>/dev/null | grep -c ' 127.0.0.1:948[123] ')" = 3 ]; do sleep 0.5; done; \
+	./bin/lastseen nodes --admin http://127.0.0.1:9491; \
 	echo "Look again with: bin/lastseen nodes --admin http://127.0.0.1:9491 (or 9492, 9493); a user token for any node: $$token"; \
 	wait
 

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// maxConnections bounds those that others have made, whether they have shown who they are or not.
+// maxConnections bounds those that others have made for messages, or that have not shown who they are yet. Those for
+// requests are counted by who serves them.
 const maxConnections = 256
 
 // accept takes connections until the listener is closed.
@@ -42,7 +43,7 @@ func (p *Peers) accept() {
 
 // serve finds out what a connection is for.
 func (p *Peers) serve(raw net.Conn) {
-	release := sync.OnceFunc(func() { <-p.places })
+	release := func() { <-p.places }
 	ctx, cancel := context.WithTimeout(p.running, dialTimeout)
 	defer cancel()
 	conn := tls.Server(raw, p.config.Identity.config(protocolMessages, protocolRequests))
@@ -52,7 +53,8 @@ func (p *Peers) serve(raw net.Conn) {
 		err = p.config.Identity.check(conn.ConnectionState(), from)
 	}
 	if err == nil && conn.ConnectionState().NegotiatedProtocol == protocolRequests {
-		p.requests.offer(&placed{Conn: conn, release: release})
+		release()
+		p.requests.offer(conn)
 		return
 	}
 	defer release()
@@ -127,18 +129,6 @@ func (p *Peers) admit(own, other hello, from string) (*incarnation, *refusal) {
 		return nil, &refusal{err.Error(), err.Error()}
 	}
 	return place, nil
-}
-
-// placed is a connection that gives its place up when it is closed.
-type placed struct {
-	net.Conn
-	release func()
-}
-
-// Close implements net.Conn.
-func (c *placed) Close() error {
-	defer c.release()
-	return c.Conn.Close()
 }
 
 // handed is a listener of connections that have been taken elsewhere.

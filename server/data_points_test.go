@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -151,13 +152,21 @@ func TestHistoriesWaitForTheirTurnAndNotForEver(t *testing.T) {
 	})
 	target := s.long(200_000)
 	key, _ := s.key("org_a", schema.KindAPIKey)
-	other := s.session("org_b", "00:00:00:00:0f:32") // before, for who pauses for long loses the place
+	other := s.session("org_b", "00:00:00:00:0f:32")
 	otherKey, _ := s.key("org_b", schema.KindAPIKey)
 	c := dial(t, s.address)
 	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nConnection: close\r\n\r\n", target, key)
 	if _, err := io.ReadFull(c, make([]byte, 1<<10)); err != nil {
 		t.Fatal(err)
 	}
+	var reading sync.WaitGroup
+	reading.Go(func() { // slowly, but on and on
+		for range time.Tick(time.Millisecond) {
+			if _, err := c.Read(make([]byte, 8<<10)); err != nil {
+				return
+			}
+		}
+	})
 	for _, busy := range []reply{
 		s.get(target, key, 429), // its organisation has its share
 		s.get(pathDataPoints+"?session_id="+other, otherKey, 503),
@@ -171,6 +180,7 @@ func TestHistoriesWaitForTheirTurnAndNotForEver(t *testing.T) {
 	s.get(pathLastSeen+session, key, 200) // is not held up
 	s.get(pathSessionsGet+session, key, 200)
 	c.Close()
+	reading.Wait()
 	for { // the place is free again by and by
 		if r := s.do("GET", target+"&limit=1", key, nil); r.StatusCode == 200 {
 			return

@@ -76,6 +76,9 @@ func checkMetrics(t *testing.T, app *App) {
 			t.Errorf("%s names only %d metrics", file, len(names))
 		}
 		for _, name := range names {
+			if strings.HasPrefix(name, "lastseen_node_") {
+				continue // of several nodes: package metrics looks at these
+			}
 			if !regexp.MustCompile(`(?m)^` + name + `(_count)?[{ ]`).Match(text) {
 				t.Errorf("%s names %s, which the running service does not show", file, name)
 			}

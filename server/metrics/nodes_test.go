@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -39,5 +40,25 @@ func TestThePageOfNodesListsEveryMetricOfThem(t *testing.T) {
 	}
 	if more != len(allOfNodes) {
 		t.Errorf("a node of several has %d metrics more than one that is alone, want %d", more, len(allOfNodes))
+	}
+}
+
+func TestTheDashboardAndTheAlertsNameMetricsThatANodeHas(t *testing.T) {
+	t.Parallel()
+	there := families(t, NewRegistry(sourcesOfNodes()))
+	for _, file := range []string{"grafana-dashboard.json", "alerts.yml"} {
+		page, err := os.ReadFile("../../docs/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := regexp.MustCompile(`\blastseen_node_[a-z0-9_]+`).FindAllString(string(page), -1)
+		if len(names) == 0 {
+			t.Errorf("%s names no metric of several nodes", file)
+		}
+		for _, name := range names {
+			if _, is := there[name]; !is {
+				t.Errorf("%s names %s, which no node shows", file, name)
+			}
+		}
 	}
 }

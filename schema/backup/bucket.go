@@ -68,7 +68,7 @@ func (b bucket) names(ctx context.Context) (names []string, err error) {
 func (b bucket) begin(ctx context.Context, name string, _ uint64) error {
 	objects, err := b.db.Objects(ctx, b.at(name, "**"))
 	if err == nil && len(objects) > 0 {
-		err = fmt.Errorf("there is something in %s already: wait a second, and try again", b.at(name).URL)
+		return errTaken
 	}
 	return err
 }

@@ -48,7 +48,7 @@ func (f folder) begin(_ context.Context, name string, size uint64) error {
 	}
 	err := os.Mkdir(filepath.Join(f.path, name), 0o700)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("another backup began there within the same second, %s: run the command again", name)
+		return errTaken
 	}
 	if err != nil {
 		return fmt.Errorf("make the folder of the backup (who writes is the user that the service runs as): %w", err)

@@ -24,11 +24,14 @@ type Location struct {
 // IsBucket reports whether the repository is in S3.
 func (l Location) IsBucket() bool { return strings.HasPrefix(l.Address, bucketScheme) }
 
+// errTaken says that a backup began within the same second.
+var errTaken = errors.New("another backup began there within the same second: run the command again")
+
 // repository is where backups lie. Names of backups are valid ones.
 type repository interface {
 	// names returns the names of the backups that are whole, in ascending order.
 	names(ctx context.Context) ([]string, error)
-	// begin makes a new backup, and fails where there is one of that name. size is about how many bytes it will have.
+	// begin makes a new backup, and fails with errTaken where there is one of that name. size is about how many bytes it will have.
 	begin(ctx context.Context, name string, size uint64) error
 	// discard removes what there is of a backup, as far as that is possible.
 	discard(ctx context.Context, name string)

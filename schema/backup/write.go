@@ -36,11 +36,7 @@ func Write(ctx context.Context, db *schema.DB, order Order, progress Progress) (
 	if err != nil {
 		return nil, err
 	}
-	began := time.Now().UTC()
-	m = &Manifest{
-		Format: format, Name: began.Format(nameLayout), Lastseen: order.Version, Database: db.Database(),
-		Began: began, Secrets: order.Secrets,
-	}
+	m = &Manifest{Format: format, Lastseen: order.Version, Database: db.Database(), Secrets: order.Secrets}
 	if m.Schema, err = db.Version(ctx); err != nil {
 		return nil, err
 	}
@@ -65,7 +61,7 @@ func Write(ctx context.Context, db *schema.DB, order Order, progress Progress) (
 		m.Base = base.Name
 		size -= min(size, base.Whole)
 	}
-	if err := r.begin(ctx, m.Name, size); err != nil {
+	if err := begin(ctx, r, m, size); err != nil {
 		return nil, err
 	}
 	if err := writeInto(ctx, db, r, m, order, progress); err != nil {
@@ -73,6 +69,23 @@ func Write(ctx context.Context, db *schema.DB, order Order, progress Progress) (
 		return nil, err
 	}
 	return m, nil
+}
+
+// begin begins a backup under the name of this second, or of the next one where another has this one's.
+func begin(ctx context.Context, r repository, m *Manifest, size uint64) error {
+	for again := false; ; again = true {
+		m.Began = time.Now().UTC()
+		m.Name = m.Began.Format(nameLayout)
+		err := r.begin(ctx, m.Name, size)
+		if again || !errors.Is(err, errTaken) {
+			return err
+		}
+		select {
+		case <-time.After(time.Until(m.Began.Truncate(time.Second).Add(time.Second))):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // writeInto fills a backup that has begun. The manifest comes last.

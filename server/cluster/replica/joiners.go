@@ -31,11 +31,18 @@ func (c *core) onJoin(from Member, m *join) {
 		return
 	}
 	j := c.joiner(from)
-	if j == nil || m.Snapshot == 0 || m.Snapshot != j.number {
+	switch {
+	case j == nil, m.Snapshot == 0 && (j.sent.Piece > 0 || j.sent.Sequence != c.snapshotSequence()):
 		if j = c.welcome(from); j == nil {
 			return
 		}
-	} else if m.Piece == j.sent.Piece+1 && !c.nextPiece(j) {
+	case m.Snapshot != j.number:
+		// Late, and of an earlier snapshot. Were each such answered by another snapshot, two messages under way at a time
+		// would begin joining anew for ever.
+		if j.sent.Piece > 0 {
+			return
+		}
+	case m.Piece == j.sent.Piece+1 && !c.nextPiece(j):
 		return
 	}
 	j.heard = c.now
@@ -54,17 +61,21 @@ func (c *core) onJoin(from Member, m *join) {
 func (c *core) welcome(from Member) *joiner {
 	c.dropJoiners(func(j *joiner) bool { return j.ID == from.ID })
 	c.calls++
-	sequence := c.last
-	if c.lead.put != nil {
-		sequence--
-	}
 	j := &joiner{Member: from, number: c.calls, from: c.state.Snapshot(), more: true, heard: c.now}
-	j.sent = snapshot{Snapshot: j.number, Sequence: sequence}
+	j.sent = snapshot{Snapshot: j.number, Sequence: c.snapshotSequence()}
 	c.lead.joiners = append(c.lead.joiners, j)
 	if !c.read(j) {
 		return nil
 	}
 	return j
+}
+
+// snapshotSequence is up to which change a snapshot that begins now has all.
+func (c *core) snapshotSequence() uint64 {
+	if c.lead.put != nil {
+		return c.last - 1
+	}
+	return c.last
 }
 
 // nextPiece reads the piece after the one that was sent last, and says whether there is one.

@@ -17,6 +17,9 @@ type office struct {
 	seen  Seen
 	nodes map[string]*Node
 	cut   map[string]bool
+	twice bool // what is sent comes twice
+
+	started uint64
 }
 
 func (o *office) Look(context.Context) (Seen, error) {
@@ -49,10 +52,13 @@ func (o *office) node(id string) *Node {
 
 func (o *office) Send(to Member, frame []byte) {
 	o.mu.Lock()
-	n, cut := o.nodes[to.ID], o.cut[to.ID]
+	n, cut, twice := o.nodes[to.ID], o.cut[to.ID], o.twice
 	o.mu.Unlock()
 	if n != nil && !cut {
 		_ = n.Receive(frame)
+		if twice {
+			_ = n.Receive(frame)
+		}
 	}
 }
 
@@ -148,16 +154,25 @@ func (l *list) Recover(_ context.Context, _ uint64, whole bool) ([]Change, error
 func open(t *testing.T, count int) (*office, map[string]*list) {
 	o, lists, store := &office{nodes: map[string]*Node{}, cut: map[string]bool{}}, map[string]*list{}, &sync.Map{}
 	for i := range count {
-		id := string(rune('a' + i))
-		lists[id] = &list{texts: map[string]uint64{}, store: store}
-		n := Start(Options{Self: Member{ID: id, Incarnation: uint64(i + 1), Addr: id}, Cluster: "key", Network: o, Register: o, State: lists[id]})
-		t.Cleanup(n.Close)
-		o.mu.Lock()
-		o.nodes[id] = n
-		o.mu.Unlock()
-		until(t, n, "serves", n.MayServe)
+		o.join(t, string(rune('a'+i)), lists, store)
 	}
 	return o, lists
+}
+
+// join starts a node, of which there may have been an earlier process, and waits until it serves.
+func (o *office) join(t *testing.T, id string, lists map[string]*list, store *sync.Map) {
+	t.Helper()
+	lists[id] = &list{texts: map[string]uint64{}, store: store}
+	o.mu.Lock()
+	o.started++
+	self := Member{ID: id, Incarnation: o.started, Addr: id}
+	o.mu.Unlock()
+	n := Start(Options{Self: self, Cluster: "key", Network: o, Register: o, State: lists[id]})
+	t.Cleanup(n.Close)
+	o.mu.Lock()
+	o.nodes[id] = n
+	o.mu.Unlock()
+	until(t, n, "serves", n.MayServe)
 }
 
 // until waits for a node to change until something is so.
@@ -209,6 +224,26 @@ func TestWhatIsCommittedIsShownByEveryNode(t *testing.T) {
 		}
 		if v := o.node("c").Status().View; v.Epoch != 3 || v.Leader != "a" || len(v.Members) != 3 {
 			t.Errorf("the view is %+v", v)
+		}
+	})
+}
+
+// TestANodeComesBackThoughWhatItSaysComesTwice: each of two messages that ask for a snapshot must not begin another one for ever.
+func TestANodeComesBackThoughWhatItSaysComesTwice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o, lists := open(t, 3)
+		store := lists["a"].store
+		for i := range 40 { // each is a piece
+			o.commit(t, fmt.Sprint("text ", i), store)
+		}
+		o.node("c").Close()
+		o.mu.Lock()
+		o.twice = true
+		o.mu.Unlock()
+		o.join(t, "c", lists, store)
+		if !lists["c"].shows("text 39") {
+			t.Error("what was committed is not there")
 		}
 	})
 }

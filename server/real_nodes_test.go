@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -56,7 +55,7 @@ func startRealNodes(t *testing.T) (nodes *realNodes, binary string) {
 	n := &realNodes{T: t, clickhouse: clickhousetest.Start(t, clickhousetest.Options{}).URL("lastseen")}
 	dir := t.TempDir()
 	for i := range 3 {
-		node := &realNode{dir: filepath.Join(dir, fmt.Sprint(i)), base: "http://" + n.freeAddress(), peer: n.freeAddress()}
+		node := &realNode{dir: filepath.Join(dir, fmt.Sprint(i)), base: "http://" + clickhousetest.FreeAddress(n.T), peer: clickhousetest.FreeAddress(n.T)}
 		n.must(os.Mkdir(node.dir, 0o700))
 		var err error
 		node.log, err = os.Create(filepath.Join(dir, fmt.Sprint(i, ".log")))
@@ -95,13 +94,6 @@ func (n *realNodes) must(err error) {
 	if err != nil {
 		n.Fatal(err)
 	}
-}
-
-func (n *realNodes) freeAddress() string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	n.must(err)
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 // shareIssuer gives all nodes one issuer's key, and makes a token.

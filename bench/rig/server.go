@@ -56,9 +56,6 @@ func (s *Server) Start(ctx context.Context) (err error) {
 	return nil
 }
 
-// Own says that the suite runs the server itself, and may kill it.
-func (s *Server) Own() bool { return s != nil && s.process != nil }
-
 // Kill ends a server of the suite's own as it is.
 func (s *Server) Kill() error { return s.process.Kill() }
 

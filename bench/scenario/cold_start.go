@@ -80,7 +80,7 @@ func (s *coldStart) Run(ctx context.Context) error {
 		return nil
 	}
 	o.Judge("resident memory a session, all in", fmt.Sprintf("at most %d bytes", mostBytesASession), fmt.Sprintf("%.0f bytes", each), each <= mostBytesASession)
-	o.Judge("a start beside ClickHouse alone handing out what it reads", fmt.Sprintf("at most %.2f ×", mostOfHandOut), fmt.Sprintf("%.2f ×", with.ratio), with.ratio <= mostOfHandOut)
+	o.Judge("a start beside ClickHouse alone handing out what it reads", "at most "+record.Times(mostOfHandOut)+" ×", record.Times(with.ratio)+" ×", with.ratio <= mostOfHandOut)
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"lastseen/keys"
+	"lastseen/schema/clickhousetest"
 	"lastseen/schema/schematest"
 )
 
@@ -51,21 +52,10 @@ func startClickHouse(t *testing.T, dir, address string) (said string, stop func(
 	return said, stop
 }
 
-// unusedAddress is one on which nobody listens, for now.
-func unusedAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
 func TestADataDirectoryMovesToAServerAndBack(t *testing.T) {
 	t.Parallel()
 	schematest.OnlyOn(t, schematest.Embedded, "the test starts its own server")
-	dir, address := t.TempDir(), unusedAddress(t)
+	dir, address := t.TempDir(), clickhousetest.FreeAddress(t)
 	var session string
 	visit := func(points int, flags ...string) {
 		t.Helper()

@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -40,7 +39,7 @@ func newNodesNetwork(t *testing.T, nodes []*trialNode, store []*clickhousetest.S
 		if keeper != nil {
 			w.register = append(w.register, clickhousetest.StartProxy(t, keeper.Address()))
 		}
-		n.listen = freeAddress(t)
+		n.listen = clickhousetest.FreeAddress(t)
 		for j := range nodes {
 			if j != i {
 				w.between[[2]int{j, i}] = clickhousetest.StartProxy(t, n.listen)
@@ -204,15 +203,4 @@ func (w *nodesNetwork) storeAddress(node int, database string) string {
 		hosts = append(hosts, host.Address())
 	}
 	return "http://" + strings.Join(hosts, ",") + "/" + database
-}
-
-// freeAddress is one of the loopback's on which nobody listens.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(listener.Addr().(*net.TCPAddr).Port))
 }

@@ -42,7 +42,7 @@ func TestWhoMustNotTakePartIsRefusedInASentence(t *testing.T) {
 	leader.copy(t, other, people.IssuerFile)
 	keeper := "--keeper=" + k.network.register[0].Address()
 	another := "--keeper=" + clickhousetest.StartKeeper(t).Address()
-	peer := func() string { return "--peer-addr=" + freeAddress(t) }
+	peer := func() string { return "--peer-addr=" + clickhousetest.FreeAddress(t) }
 	for _, s := range []stranger{
 		{name: "the data directory of a node that runs", dir: k.nodes[0].dir, flags: []string{peer(), keeper}, says: "is in use by process", ends: true},
 		{name: "a copy of the leader's data directory", dir: ofLeader, flags: []string{peer(), keeper}, says: "has the same ID and leads: was its data directory copied?"},

@@ -102,7 +102,7 @@ func prepareNodes(t *testing.T, options nodesOptions) *nodesTrial {
 	dir := t.TempDir()
 	var err error
 	for i := range 3 {
-		n := &trialNode{number: i, dir: filepath.Join(dir, strconv.Itoa(i)), base: "http://" + freeAddress(t), admin: freeAddress(t)}
+		n := &trialNode{number: i, dir: filepath.Join(dir, strconv.Itoa(i)), base: "http://" + clickhousetest.FreeAddress(t), admin: clickhousetest.FreeAddress(t)}
 		if err := os.MkdirAll(n.dir, 0o700); err != nil {
 			t.Fatal(err)
 		}

@@ -55,13 +55,16 @@ func (r *appReader) arrivalUnless(p *position, text string) {
 	p.timestamp, p.timed = parameterTime(text)
 }
 
-// readForm makes the parameters those of the form in the body, and of the address where the form is silent. It
-// reports false, and changes nothing, for a body that is empty or JSON. No content type is asked: an app may
+// readForm makes the parameters those of the form in the body, and of the address where the form is silent. It changes
+// nothing for a body that is empty or JSON, and reports whether it is JSON. No content type is asked: an app may
 // send none, and a form that was passed over would be a position that is lost while its app takes it for stored.
-func (r *appReader) readForm() (bool, error) {
+func (r *appReader) readForm() (isJSON bool, err error) {
+	if isBlank(r.message.Body) {
+		return false, nil
+	}
 	text := strings.TrimSpace(string(r.message.Body))
 	if text == "" || text[0] == '{' || text[0] == '[' {
-		return false, nil
+		return true, nil
 	}
 	form, err := url.ParseQuery(text)
 	if err != nil || !strings.Contains(text, "=") {
@@ -74,7 +77,7 @@ func (r *appReader) readForm() (bool, error) {
 		}
 		return address(name)
 	})
-	return true, nil
+	return false, nil
 }
 
 // with makes the message's parameters those of another source.

@@ -8,10 +8,9 @@ import (
 // readGPSLogger reads what GPSLogger for Android sends to a custom address: parameters, a form, or a JSON
 // object that its user has typed, with the same names or those of our own ingest body.
 func readGPSLogger(r *appReader) error {
-	if form, err := r.readForm(); err != nil || form || isBlank(r.message.Body) {
-		if err != nil {
-			return err
-		}
+	if isJSON, err := r.readForm(); err != nil {
+		return err
+	} else if !isJSON {
 		return readGPSLoggerPoint(r)
 	}
 	var body map[string]json.RawMessage

@@ -4,9 +4,9 @@ package decode
 // metres, and 0.0 is what it says when it does not know. With speed_unit=kn it reads what a Traccar server
 // forwards with forward.type=url.
 func readOsmAnd(r *appReader) error {
-	if form, err := r.readForm(); err != nil {
+	if isJSON, err := r.readForm(); err != nil {
 		return err
-	} else if !form && !isBlank(r.message.Body) {
+	} else if isJSON {
 		return errAppJSON // which is of another app
 	}
 	p := knownNothing(r.first("id", "deviceid"))

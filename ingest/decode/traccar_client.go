@@ -24,9 +24,9 @@ type traccarMessage struct {
 // readTraccarClient reads the three generations of Traccar Client: parameters of the address (to 7), JSON
 // (9), and a form (from 10).
 func readTraccarClient(r *appReader) error {
-	if form, err := r.readForm(); err != nil {
+	if isJSON, err := r.readForm(); err != nil {
 		return err
-	} else if !form && !isBlank(r.message.Body) {
+	} else if isJSON {
 		return readTraccarJSON(r)
 	}
 	p := knownNothing(r.first("id", "deviceid"))

@@ -107,11 +107,9 @@ func (l *loader) takeDevice(row *schema.DeviceOwner, hash, hashOfMAC uint64) {
 		l.org = l.orgs.of(row.OrgID)
 	}
 	d := l.devices.next()
-	*d = device{id: row.ID, org: l.org, mac: row.MACAddress, next: l.org.first}
-	l.org.first = d
-	l.org.devices++
-	known.devices.makeRoom(func(d *device) uint64 { return known.hashOfID(d.id) })
-	known.devices.set(known.devices.search(hash, func(other *device) bool { return other.id == d.id }), hash, d)
+	*d = device{id: row.ID, mac: row.MACAddress}
+	l.org.add(d)
+	known.putDevice(d, hash)
 	known.byMAC.makeRoom(known.hashOfMAC)
 	at := known.byMAC.search(hashOfMAC, func(other *device) bool { return other.hasIdentity(d.identity()) })
 	// Two rows with one address can only come of a registration whose outcome was unknown:
@@ -188,8 +186,7 @@ func (l *loader) takeSession(s *schema.Session, hashOfDevice, hash uint64) {
 	*added = session{
 		id: s.ID, device: d, outliers: outlierSetting(s), terminatedAt: unixMilli(s.TerminatedAt), scheduledFor: unixMilli(s.TerminationScheduledFor), version: uint32(s.Version),
 	}
-	known.sessions.makeRoom(func(s *session) uint64 { return known.hashOfID(s.id) })
-	known.sessions.set(known.sessions.search(hash, func(other *session) bool { return other.id == added.id }), hash, added)
+	known.putSession(added, hash)
 	d.org.sessions++
 	if made := s.CreatedAt.UnixMilli(); d.current == nil || succeeds(added, made, d.current, known.devices.numbers[at]) {
 		d.current, known.devices.numbers[at] = added, made

@@ -103,6 +103,13 @@ const (
 	fewDevices = 1000
 )
 
+// add makes a device one of the organisation's.
+func (o *organisation) add(d *device) {
+	d.org, d.next = o, o.first
+	o.first = d
+	o.devices++
+}
+
 // recount leaves out the sessions whose termination was scheduled for a time that has come (Unix milliseconds). It does
 // nothing where there are many devices and it was done a moment ago. The caller holds mu.
 func (o *organisation) recount(now int64) {

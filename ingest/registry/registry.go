@@ -116,11 +116,9 @@ func New(db *schema.DB, watcher Watcher, quotas Quotas, now func() time.Time) *R
 
 // addDevice makes a device known by its id. The caller holds mu.
 func (r *Registry) addDevice(id schema.ID, orgID, mac string) *device {
-	o := r.orgs.of(orgID)
-	d := &device{id: id, org: o, mac: mac, next: o.first}
-	o.first = d
-	o.devices++
-	r.known.putDevice(d)
+	d := &device{id: id, mac: mac}
+	r.orgs.of(orgID).add(d)
+	r.known.putDevice(d, r.known.hashOfID(id))
 	return d
 }
 
@@ -160,7 +158,7 @@ func (r *Registry) adopt(d *device, s schema.Session) {
 	known := r.known.session(s.ID)
 	if known == nil {
 		known = &session{id: s.ID, device: d}
-		r.known.putSession(known)
+		r.known.putSession(known, r.known.hashOfID(s.ID))
 		d.org.sessions++
 		d.current, d.unsettled = known, nil
 	}

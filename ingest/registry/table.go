@@ -45,10 +45,9 @@ func (t *table[T]) get(hash uint64, is func(*T) bool) *T {
 	return t.slots[t.search(hash, is)]
 }
 
-// put adds an entry, in the place of the one that is the same, if there is one. hashOf tells the hash of each entry.
-func (t *table[T]) put(e *T, is func(*T) bool, hashOf func(*T) uint64) {
+// put adds an entry with a hash, in the place of the one that is the same, if there is one. hashOf tells the hash of each entry.
+func (t *table[T]) put(e *T, hash uint64, is func(*T) bool, hashOf func(*T) uint64) {
 	t.makeRoom(hashOf)
-	hash := hashOf(e)
 	t.set(t.search(hash, is), hash, e)
 }
 
@@ -125,8 +124,9 @@ func (k *known) device(id schema.ID) *device {
 	return k.devices.get(k.hashOfID(id), func(d *device) bool { return d.id == id })
 }
 
-func (k *known) putDevice(d *device) {
-	k.devices.put(d, func(other *device) bool { return other.id == d.id }, func(d *device) uint64 { return k.hashOfID(d.id) })
+// putDevice makes a device known, given the hash of its id.
+func (k *known) putDevice(d *device, hash uint64) {
+	k.devices.put(d, hash, func(other *device) bool { return other.id == d.id }, func(d *device) uint64 { return k.hashOfID(d.id) })
 }
 
 // session returns a session by its id, nil when there is none.
@@ -134,8 +134,9 @@ func (k *known) session(id schema.ID) *session {
 	return k.sessions.get(k.hashOfID(id), func(s *session) bool { return s.id == id })
 }
 
-func (k *known) putSession(s *session) {
-	k.sessions.put(s, func(other *session) bool { return other.id == s.id }, func(s *session) uint64 { return k.hashOfID(s.id) })
+// putSession makes a session known, given the hash of its id.
+func (k *known) putSession(s *session, hash uint64) {
+	k.sessions.put(s, hash, func(other *session) bool { return other.id == s.id }, func(s *session) uint64 { return k.hashOfID(s.id) })
 }
 
 // deviceByMAC returns the device whose address has an identity, nil when there is none.
@@ -145,7 +146,7 @@ func (k *known) deviceByMAC(identity string) *device {
 
 // putMAC makes a device the one that is found by its address, which has an identity.
 func (k *known) putMAC(d *device, identity string) {
-	k.byMAC.put(d, func(other *device) bool { return other.hasIdentity(identity) }, k.hashOfMAC)
+	k.byMAC.put(d, k.hashOfMAC(d), func(other *device) bool { return other.hasIdentity(identity) }, k.hashOfMAC)
 }
 
 func (k *known) hashOfMAC(d *device) uint64 {

@@ -20,7 +20,7 @@ func TestATableFindsWhatAMapWould(t *testing.T) {
 		for i := range 3000 {
 			e := &entry{key: rng.IntN(2000), value: i}
 			want[e.key] = e
-			got.put(e, func(other *entry) bool { return other.key == e.key }, func(e *entry) uint64 { return hashOf(e.key) })
+			got.put(e, hashOf(e.key), func(other *entry) bool { return other.key == e.key }, func(e *entry) uint64 { return hashOf(e.key) })
 		}
 		for key := range 2100 {
 			if found := got.get(hashOf(key), func(e *entry) bool { return e.key == key }); found != want[key] {

@@ -6,14 +6,25 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"testing"
 )
 
-// The ports of servers lie below those that the system gives to outgoing connections, so that none
+// The ports of servers, and the addresses that tests are given, lie below those that the system gives to outgoing connections, so that none
 // takes the port of a server that is down for a while.
 const firstPort, pastLastPort = 20_000, 32_000
 
 // taken are the ports that this process has given out.
 var taken sync.Map
+
+// FreeAddress returns a loopback address on which nobody listens, and which nobody else in this process is given.
+func FreeAddress(tb testing.TB) string {
+	tb.Helper()
+	port, err := freePort()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return net.JoinHostPort(host, strconv.Itoa(port))
+}
 
 // freePort returns a port of the loopback address on which nobody listens.
 func freePort() (int, error) {

@@ -162,6 +162,44 @@ func TestGateWaits(t *testing.T) {
 			}
 		})
 	})
+	t.Run("whoever else asks for what is urgent without end", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			const takes = 5 * time.Millisecond
+			g := limit.NewGate(limit.GateConfig{Capacity: 8, OwnerShare: 2, Reserved: 2, Waiting: 80, Wait: time.Second})
+			ctx, stop := context.WithCancel(t.Context())
+			var all sync.WaitGroup
+			for range 200 {
+				all.Go(func() {
+					for ctx.Err() == nil {
+						p, err := g.Enter(ctx, limit.Request{Owner: "org_many", Weight: 1, Urgent: true})
+						time.Sleep(takes)
+						if err == nil {
+							p.Leave()
+						}
+					}
+				})
+			}
+			for _, others := range []string{"org_b", "org_c", "org_d"} { // which fill the rest
+				for range 2 {
+					enter(t, g, limit.Request{Owner: others, Weight: 1})
+				}
+			}
+			for range 50 {
+				time.Sleep(takes + time.Microsecond)
+				began := time.Now()
+				p, err := g.Enter(t.Context(), limit.Request{Owner: "org_a", Weight: 1, Urgent: true})
+				if took := time.Since(began); err != nil || took > takes {
+					t.Errorf("what is urgent of another waited %v (%v)", took, err)
+				}
+				p.Leave()
+			}
+			stop()
+			all.Wait()
+			if got := g.Stats("g"); got.Waiting != 0 || got.InUse != 6 {
+				t.Errorf("at the end: %+v", got)
+			}
+		})
+	})
 	t.Run("until its context ends", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			g := limit.NewGate(limit.GateConfig{Capacity: 1, Waiting: 4, Wait: time.Minute})

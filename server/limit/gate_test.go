@@ -70,6 +70,13 @@ func TestGate(t *testing.T) {
 		enter(t, g, limit.Request{Owner: "org_c", Weight: 1, Urgent: true})
 		refused(t, g, limit.Request{Owner: "org_b", Weight: 1}, limit.ErrBusy)
 	})
+	t.Run("keeps half of the reserve for others than the one who uses it", func(t *testing.T) {
+		g := limit.NewGate(limit.GateConfig{Capacity: 1, Reserved: 2})
+		enter(t, g, limit.Request{Owner: "org_a", Weight: 1})
+		enter(t, g, limit.Request{Owner: "org_b", Weight: 1, Urgent: true})
+		refused(t, g, limit.Request{Owner: "org_b", Weight: 1, Urgent: true}, limit.ErrBusy)
+		enter(t, g, limit.Request{Owner: "org_c", Weight: 1, Urgent: true})
+	})
 }
 
 func TestGateWaits(t *testing.T) {
@@ -198,6 +205,41 @@ func TestGateWaits(t *testing.T) {
 			if got := g.Stats("g"); got.Waiting != 0 || got.InUse != 6 {
 				t.Errorf("at the end: %+v", got)
 			}
+		})
+	})
+	t.Run("with what is urgent of others, though one owner and what is not urgent fill all places to wait", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g := limit.NewGate(limit.GateConfig{Capacity: 1, Reserved: 1, Waiting: 4, Wait: time.Minute})
+			enter(t, g, limit.Request{Owner: "org_a", Weight: 1})
+			urgent := enter(t, g, limit.Request{Owner: "org_b", Weight: 1, Urgent: true})
+			ctx, stop := context.WithCancel(t.Context())
+			var all sync.WaitGroup
+			for i := range 8 {
+				for _, isUrgent := range []bool{false, true} {
+					all.Go(func() {
+						owner := "org_many"
+						if !isUrgent {
+							owner += strconv.Itoa(i % 2)
+						}
+						if p, err := g.Enter(ctx, limit.Request{Owner: owner, Weight: 1, Urgent: isUrgent}); err == nil {
+							defer p.Leave()
+						}
+					})
+				}
+			}
+			synctest.Wait()
+			all.Go(func() {
+				p, err := g.Enter(t.Context(), limit.Request{Owner: "org_c", Weight: 1, Urgent: true})
+				if err != nil {
+					t.Errorf("what is urgent of another is refused: %v", err)
+				}
+				p.Leave()
+			})
+			synctest.Wait()
+			urgent.Leave()
+			synctest.Wait()
+			stop()
+			all.Wait()
 		})
 	})
 	t.Run("until its context ends", func(t *testing.T) {

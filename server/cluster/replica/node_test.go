@@ -62,6 +62,8 @@ func (o *office) Send(to Member, frame []byte) {
 	}
 }
 
+func (o *office) Format(Member) byte { return Format }
+
 // list is a State: a set of texts.
 type list struct {
 	mu    sync.Mutex

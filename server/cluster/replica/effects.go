@@ -36,7 +36,7 @@ func (n *Node) carryOut(ctx context.Context, e effect) {
 		n.proposals[e.id] <- e.err
 		delete(n.proposals, e.id)
 	case noted:
-		n.note(e.text)
+		n.note(e)
 	}
 }
 

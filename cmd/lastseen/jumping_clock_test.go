@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -55,7 +54,11 @@ func wallClockJump() int64 {
 func buildWithJumpingClock(t *testing.T) (path string) {
 	t.Helper()
 	dir := t.TempDir()
-	library := filepath.Join(runtime.GOROOT(), "src", "time")
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	library := filepath.Join(strings.TrimSpace(string(root)), "src", "time")
 	source, err := os.ReadFile(filepath.Join(library, "time.go"))
 	if err != nil {
 		t.Fatal(err)

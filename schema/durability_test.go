@@ -1,7 +1,9 @@
 package schema_test
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -17,8 +19,13 @@ func TestWhetherInsertsAreSyncedFollowsTheOptions(t *testing.T) {
 	for _, step := range []struct {
 		noFsync bool
 		want    string
-	}{{true, "0"}, {false, "1"}, {true, "0"}} {
-		migrateWith(t, schema.Options{Database: db.Database(), NoFsync: step.noFsync})
+		says    string // in the log
+	}{{true, "0", "not synced"}, {false, "1", "synced from here on"}, {false, "1", ""}, {true, "0", "not synced"}} {
+		var log bytes.Buffer
+		migrateWith(t, schema.Options{Database: db.Database(), NoFsync: step.noFsync, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		if said := log.String(); !strings.Contains(said, step.says) || step.says == "" && strings.Contains(said, "synced") {
+			t.Errorf("with NoFsync %v the log says %q, want %q", step.noFsync, said, step.says)
+		}
 		conn := schematest.Connect(t, db)
 		rows, err := conn.Query(context.Background(), `SELECT name, create_table_query FROM system.tables
 WHERE database = currentDatabase() AND engine LIKE '%MergeTree' AND name NOT IN ('schema_migrations', 'schema_migrations_local') ORDER BY name`)

@@ -52,7 +52,8 @@ type Options struct {
 	Connections int
 	// Security says as whom to come to a server and how to know it.
 	Security Security
-	// Log gets what keeps ClickHouse from serving and that it is over, once each; nil for nowhere.
+	// Log gets what keeps ClickHouse from serving and that it is over, once each, and where Migrate finds that inserts are, or were,
+	// not synced; nil for nowhere.
 	Log *slog.Logger
 }
 
@@ -70,6 +71,7 @@ type DB struct {
 	engine  *embedded.Engine    // nil with a server, and where the caller owns the engine
 	hosts   []clusterHost       // where DDL is run host by host; see makeDatabase
 	options *clickhouse.Options // of the connection
+	log     *slog.Logger
 }
 
 // standardDatabase is the database of who names none. The engine's own would be another.
@@ -191,6 +193,7 @@ func open(ctx context.Context, options *clickhouse.Options, servers *health.Host
 	return &DB{
 		connection: c, PointTable: PointTable{c}, CheckpointTable: CheckpointTable{c}, SessionTable: SessionTable{c},
 		DeviceTable: DeviceTable{c}, KeyTable: KeyTable{c, newKeyCounts()}, KeyUsageTable: KeyUsageTable{c}, SpentTokenTable: SpentTokenTable{c}, hosts: hosts, options: options,
+		log: cmp.Or(layoutOptions.Log, discardLog),
 	}, nil
 }
 

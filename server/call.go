@@ -222,7 +222,7 @@ func (c *call) fail(err error) {
 	p.Write(&c.writer, c.id.bytes())
 	response.SetBody(c.writer.Buf)
 	c.abandonBody()
-	if p == problem.Busy || p == problem.Slots || p == problem.Share {
+	if p == problem.Busy || p == problem.Slots || p == problem.Share || p.Reason == problem.ReasonRate {
 		c.hold()
 	}
 }

@@ -67,12 +67,15 @@ func (c *call) admit() error {
 		return problem.SecretInURL
 	}
 	if err := c.authenticate(); err != nil {
-		return err
+		return c.refuseInTurn(err)
 	}
 	if c.decidedBefore() {
 		note.Counted = true
 	}
 	wait, err := c.server.decide(c.route, c.principal, c, c.entry.began, note)
+	if err != nil && c.principal == nil {
+		return c.refuseInTurn(err)
+	}
 	if err != nil {
 		return c.limited(err, wait)
 	}
@@ -127,6 +130,20 @@ func (c *call) authenticate() error {
 	}
 	c.principal = principal
 	return nil
+}
+
+// refuseInTurn returns why nobody is known to be calling when it is the turn of the caller's address: no rate bounds requests without a
+// credential, or with one that was good once. Whoever is past a rate waits for that.
+func (c *call) refuseInTurn(err error) error {
+	if c.retry > 0 {
+		return err
+	}
+	turns := c.server.refusalTurns
+	turns.Ask(c.turnOwner(), c.entry.began)
+	if _, late := c.turn(turns, c.server.config.QueueWait); late != nil {
+		return late
+	}
+	return err
 }
 
 // stillAllowed checks once more who is calling and whether the route is open to them: the credential of an answer that

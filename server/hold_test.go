@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lastseen/keys"
+	"lastseen/keys/ratelimit"
 	"lastseen/schema"
 	"lastseen/server/limit"
 	"lastseen/server/transport"
@@ -124,5 +125,59 @@ func TestAnOrganisationMakesOneKeyAtATime(t *testing.T) {
 	making.Leave()
 	if status := asks("org_many", pathAPIKeys+"/create/v1", create); status != 201 {
 		t.Errorf("the next key is answered %d, want 201", status)
+	}
+}
+
+// TestAConnectionThatIsPastARateIsNotReadForAWhile: of a caller's requests, of a key's own and of bad credentials, whichever way a
+// request comes.
+func TestAConnectionThatIsPastARateIsNotReadForAWhile(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(with *setup) {
+		with.config.RequestRate = ratelimit.Rate{Quota: 1, Window: time.Hour}
+		with.config.FailureRate = ratelimit.Rate{Quota: 1, Window: time.Hour}
+	})
+	session := s.session("org_a", "00:00:00:00:0f:51")
+	key, _ := s.key("org_b", schema.KindAPIKey)
+	unknown, _ := s.key("org_c", schema.KindAPIKey)
+	for what, of := range map[string]struct{ target, credential string }{
+		"a poll": {pathLastSeen + "?session_id=" + session, key}, "another request": {"/tracking/sessions/list/v1", s.token("org_d", keys.RoleOwner)},
+		"a bad credential": {"/tracking/sessions/list/v1", unknown[:len(unknown)-1]},
+	} {
+		connection := s.keepOpen()
+		for range 3 {
+			if connection.poll(of.target, of.credential) == 429 {
+				break
+			}
+		}
+		began := time.Now()
+		if status := connection.poll(of.target, of.credential); status != 429 || time.Since(began) < transport.HoldTime/2 {
+			t.Errorf("%s past the rate is answered %d after %v, want 429 after %v or more", what, status, time.Since(began), transport.HoldTime/2)
+		}
+	}
+}
+
+// TestWhoIsNotKnownIsAnsweredInTurn: no rate bounds requests without a credential, or with one that was good once, and the processors
+// are not theirs alone.
+func TestWhoIsNotKnownIsAnsweredInTurn(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(with *setup) { with.config.QueueWait = 50 * time.Millisecond })
+	revoked, id := s.key("org_a", schema.KindAPIKey)
+	s.post(pathAPIKeys+"/revoke/v1?api_key_id="+id.String(), s.token("org_a", keys.RoleOwner), "", 200)
+	for _, c := range []struct {
+		turns              *limit.Turns
+		target, credential string
+	}{
+		{s.Server.refusalTurns, "/tracking/sessions/list/v1", ""}, {s.Server.refusalTurns, "/tracking/sessions/list/v1", revoked},
+		{s.Server.shortTurns, "/none", ""}, {s.Server.shortTurns, "/healthz", ""},
+	} {
+		s.until(func() bool {
+			s.Server.ids.count.Add(100_000) // others'
+			for {
+				if _, err := c.turns.Take("127.0.0.1/32", time.Now(), time.Minute); err != nil {
+					break
+				}
+			}
+			return s.keepOpen().poll(c.target, c.credential) == 429
+		})
 	}
 }

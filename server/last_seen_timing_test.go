@@ -115,7 +115,11 @@ func TestPollsDoNotAllocate(t *testing.T) {
 			if want := fmt.Sprintf("HTTP/1.1 %d ", p.status); !bytes.HasPrefix(c.answer, []byte(want)) {
 				t.Errorf("%s, %s: %.60q, want %s", p.name, name, c.answer, want)
 			}
-			if allocations > 0.02 { // a connection's own, and what runs beside it
+			most := 0.02 // a connection's own, and what runs beside it
+			if p.status == 401 {
+				most = 6 // the name of an address that waits for its turn, and the turn
+			}
+			if allocations > most {
 				t.Errorf("%s, %s: %.2f allocations a request", p.name, name, allocations)
 			}
 		}

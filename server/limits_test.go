@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"net/url"
 	"slices"
 	"strings"
@@ -219,7 +218,7 @@ func TestARequestThatAsksFirstCountsOnce(t *testing.T) {
 	}
 }
 
-// TestLimitedPollsDoNotAllocate is TestPollsDoNotAllocate with limits, within and past them.
+// TestLimitedPollsDoNotAllocate is TestPollsDoNotAllocate within limits; past them connections rest.
 func TestLimitedPollsDoNotAllocate(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector makes sync.Pool drop what it is given")
@@ -227,11 +226,11 @@ func TestLimitedPollsDoNotAllocate(t *testing.T) {
 	s := start(t, func(with *setup) {
 		with.config.AccessLog = LogNothing
 		with.config.RequestRate = ratelimit.Rate{Quota: 1_000_000_000, Window: time.Second}
-		with.config.FailureRate = ratelimit.Rate{Quota: 10, Window: time.Hour}
+		with.config.FailureRate = ratelimit.Rate{Quota: 1_000_000_000, Window: time.Second}
 	})
 	const requests = 5000
 	for _, p := range polls(s) {
-		if p.name != "hit" && p.name != "401 for a malformed key" {
+		if p.name != "hit" {
 			continue
 		}
 		c := &replay{request: []byte(p.request), answer: make([]byte, 0, 4<<10)}
@@ -239,9 +238,6 @@ func TestLimitedPollsDoNotAllocate(t *testing.T) {
 			c.left = requests
 			s.Server.http.ServeConn(transport.Listen(nil, transport.Options{MaxConnections: 1}).Wrap(c))
 		}) / requests
-		if p.name != "hit" && !bytes.HasPrefix(c.answer, []byte("HTTP/1.1 429 ")) {
-			t.Errorf("%s: %.60q", p.name, c.answer)
-		}
 		if allocations > 0.02 {
 			t.Errorf("%s: %.2f allocations a request", p.name, allocations)
 		}

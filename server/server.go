@@ -200,6 +200,7 @@ type Server struct {
 	eventPace    *limit.EventPace
 	listTurns    *limit.Turns                 // of lists
 	shortTurns   *limit.Turns                 // of what takes no time and is asked for all the time
+	refusalTurns *limit.Turns                 // of refusals of who is not known
 	slots        *limit.Slots                 // connections that poll under overload
 	thinned      map[string]*ratelimit.Bucket // by reason: refusals of which not all are logged
 	stopping     chan struct{}
@@ -253,7 +254,9 @@ func New(config Config, services Services) *Server {
 	s.counts = newServerCounts(s.routes)
 	s.slots = limit.NewSlots(config.PollWait)
 	s.eventPace = limit.NewEventPace(&s.ids.count)
-	s.listTurns, s.shortTurns = limit.NewTurns(&s.ids.count, shortShare), limit.NewTurns(&s.ids.count, shortShare)
+	for _, turns := range []**limit.Turns{&s.listTurns, &s.shortTurns, &s.refusalTurns} {
+		*turns = limit.NewTurns(&s.ids.count, shortShare)
+	}
 	s.rates, s.rateProblems = limit.NewRates(config.RequestRate, config.FailureRate, config.Now), newRateProblems(&config)
 	s.proxies, s.browsers = config.TrustedProxies, caller.NewBrowsers(services.SignIn, config.PublicURL, config.TLS != nil)
 	s.identifier = caller.NewIdentifier(services.Authenticator, s.browsers, s.rates, s.proxies)

@@ -136,11 +136,10 @@ func TestAConnectionThatIsPastARateIsNotReadForAWhile(t *testing.T) {
 		with.config.RequestRate = ratelimit.Rate{Quota: 1, Window: time.Hour}
 		with.config.FailureRate = ratelimit.Rate{Quota: 1, Window: time.Hour}
 	})
-	session := s.session("org_a", "00:00:00:00:0f:51")
 	key, _ := s.key("org_b", schema.KindAPIKey)
 	unknown, _ := s.key("org_c", schema.KindAPIKey)
 	for what, of := range map[string]struct{ target, credential string }{
-		"a poll": {pathLastSeen + "?session_id=" + session, key}, "another request": {"/tracking/sessions/list/v1", s.token("org_d", keys.RoleOwner)},
+		"a poll": {pathLastSeen + "?session_id=0123456789abcdef01234567", key}, "another request": {"/tracking/sessions/list/v1", s.token("org_d", keys.RoleOwner)},
 		"a bad credential": {"/tracking/sessions/list/v1", unknown[:len(unknown)-1]},
 	} {
 		connection := s.keepOpen()

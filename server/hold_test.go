@@ -169,6 +169,7 @@ func TestWhoIsNotKnownIsAnsweredInTurn(t *testing.T) {
 		{s.Server.refusalTurns, "/tracking/sessions/list/v1", ""}, {s.Server.refusalTurns, "/tracking/sessions/list/v1", revoked},
 		{s.Server.shortTurns, "/none", ""}, {s.Server.shortTurns, "/healthz", ""},
 	} {
+		connection := s.keepOpen()
 		s.until(func() bool {
 			s.Server.ids.count.Add(100_000) // others'
 			for {
@@ -176,7 +177,7 @@ func TestWhoIsNotKnownIsAnsweredInTurn(t *testing.T) {
 					break
 				}
 			}
-			return s.keepOpen().poll(c.target, c.credential) == 429
+			return connection.poll(c.target, c.credential) == 429
 		})
 	}
 }

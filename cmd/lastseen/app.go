@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"syscall"
@@ -86,6 +87,9 @@ type stopStep struct {
 
 // saveTimeout bounds each write of the shutdown that follows the last request.
 const saveTimeout = 10 * time.Second
+
+// loadGCPercent is by how many percent the heap grows at least, while a start loads it, before it is collected.
+const loadGCPercent = 400
 
 // StartApp starts a service and returns when it serves. From its first moment until then it answers
 // only the probes, /healthz with 200. ctx bounds the start alone; on an error nothing is left running.
@@ -402,6 +406,8 @@ func (a *App) load(ctx context.Context, lastSeen *latest.Table, registry *regist
 		return nil
 	}
 	began := time.Now()
+	// Nearly all that is allocated meanwhile stays, so that collecting would read it again and again for little.
+	defer debug.SetGCPercent(debug.SetGCPercent(loadGCPercent))
 	var progress latest.Progress
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return registry.Load(ctx) })

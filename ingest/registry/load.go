@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"hash/maphash"
+	"strings"
 
 	"lastseen/schema"
 )
@@ -179,7 +180,7 @@ func (l *loader) takeSession(s *schema.Session, hashOfDevice, hash uint64) {
 	at := find()
 	d := known.devices.slots[at]
 	if d == nil {
-		d = l.addDevice(s.DeviceID, s.OrgID, s.DeviceMACAddress)
+		d = l.addDevice(s.DeviceID, s.OrgID, strings.Clone(s.DeviceMACAddress))
 		at = find()
 	}
 	added := l.sessions.next()

@@ -88,7 +88,7 @@ func (db *DeviceTable) EachDeviceOwner(ctx context.Context, each func(DeviceOwne
 	var createdAt proto.ColInt64
 	var version proto.ColUInt64
 	lastOrg := "" // many have the one before's
-	native, err := db.queryNative(ctx, proto.Results{
+	native, err := db.queryNative(readingAll(ctx), proto.Results{
 		{Name: "device_id", Data: &id}, {Name: "org_id", Data: &org}, {Name: "device_mac_address", Data: &mac},
 		{Name: "created_ms", Data: &createdAt}, {Name: "version", Data: &version},
 	}, selectDevices)

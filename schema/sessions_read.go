@@ -39,7 +39,7 @@ const selectSessions = "SELECT " + sessionSelect + " FROM sessions FINAL"
 // sessions take about a second. The session is each's to keep; texts of many share a piece of memory, so whoever keeps those of few clones them.
 func (db *SessionTable) EachSession(ctx context.Context, each func(Session)) error {
 	var c sessionColumns
-	native, err := db.queryNative(ctx, c.results(), selectSessions)
+	native, err := db.queryNative(readingAll(ctx), c.results(), selectSessions)
 	if err != nil {
 		return fmt.Errorf("read the sessions: %w", err)
 	}

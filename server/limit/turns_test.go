@@ -143,3 +143,53 @@ func TestTurnsBeginTogether(t *testing.T) {
 		t.Errorf("%d turns begin at %d moments in %v, want %d at most", all, len(moments), last.Sub(now), most)
 	}
 }
+
+// TestWorkThatWaitsForNoTurnCountsAllTheSame: an owner that does one piece of work without a turn after each piece with one has
+// half as many turns, and however much it does without, its next turn is near.
+func TestWorkThatWaitsForNoTurnCountsAllTheSame(t *testing.T) {
+	t.Parallel()
+	const took, most = 20 * time.Millisecond, 500 * time.Millisecond
+	turnsIn := func(beside bool) (done int) {
+		var begun atomic.Uint64
+		turns := limit.NewTurns(&begun, 6)
+		now := time.Unix(1_800_000_000, 0)
+		free := now
+		for range 10_000 { // a millisecond each
+			now = now.Add(time.Millisecond)
+			begun.Add(1) // another's
+			if free.After(now) {
+				continue
+			}
+			begun.Add(1)
+			turns.Ask("many", now)
+			wait, err := turns.Take("many", now, time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			turns.Took("many", took)
+			free = now.Add(wait + took)
+			done++
+			if beside {
+				begun.Add(1)
+				turns.Spent("many", free, took, most)
+				free = free.Add(took)
+			}
+		}
+		return done
+	}
+	if alone, both := turnsIn(false), turnsIn(true); both < alone*4/10 || both > alone*6/10 {
+		t.Errorf("%d turns in 10 s with as much work beside them, and %d without, want half", both, alone)
+	}
+	var begun atomic.Uint64
+	begun.Add(1000)
+	turns := limit.NewTurns(&begun, 6)
+	now := time.Unix(1_800_000_000, 0)
+	for range 1000 {
+		turns.Spent("many", now, took, most)
+	}
+	begun.Add(100_000)
+	now = now.Add(100 * time.Millisecond)
+	if wait, err := turns.Take("many", now, time.Hour); err != nil || wait > most || wait < most/2 {
+		t.Errorf("after a thousand pieces at once the next turn is %v away (%v), want up to %v", wait, err, most)
+	}
+}

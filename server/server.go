@@ -169,8 +169,9 @@ const (
 	// shortShare is the part of the processors' time, one in so many, in which one owner's lists, its changes, and its answers that
 	// take no time, begin while others have requests.
 	shortShare = 6
-	// mostOfChange is how long a change is taken to keep a processor busy, at most: where it takes longer it waits for the disk.
-	mostOfChange = 25 * time.Millisecond
+	// mostOfChange is how long a change is taken to be in the way of others, at most. What it waits for on the disk counts: others
+	// wait for that as well.
+	mostOfChange = 100 * time.Millisecond
 	// mostOfRevocations is how far an owner's revocations, however many, put its next change off.
 	mostOfRevocations = 500 * time.Millisecond
 	// waitingBatches is how many large batches wait for a place: half a second's worth on a small machine.

@@ -50,9 +50,6 @@ func awaitChange(c *call, id []byte, status latest.Status, point *schema.DataPoi
 	}
 	c.server.shortTurns.Ask(c.turnOwner(), c.entry.began)
 	if !upToDate(c, status, point) {
-		if len(c.http.Request.Header.Peek(fasthttp.HeaderIfNoneMatch)) == 0 {
-			return status, false, nil // its first one
-		}
 		return takeTurn(c, id, status, point)
 	}
 	outcome := waitChanged

@@ -70,7 +70,7 @@ func awaitChange(c *call, id []byte, status latest.Status, point *schema.DataPoi
 	for outcome == waitChanged && upToDate(c, status, point) {
 		outcome = w.next()
 		if status = look(c, id, point); outcome == waitChanged && !upToDate(c, status, point) {
-			if waited, err := c.awaitTurn(); err != nil {
+			if waited, err := awaitTurn(c); err != nil {
 				return status, true, err
 			} else if waited {
 				status = look(c, id, point)
@@ -88,7 +88,7 @@ func awaitChange(c *call, id []byte, status latest.Status, point *schema.DataPoi
 // takeTurn returns what there is in the caller's turn among those who wait for changes: where it comes later, it is looked
 // up and allowed again.
 func takeTurn(c *call, id []byte, status latest.Status, point *schema.DataPoint) (_ latest.Status, waited bool, err error) {
-	if waited, err := c.awaitTurn(); !waited {
+	if waited, err := awaitTurn(c); !waited {
 		return status, false, err
 	}
 	status = look(c, id, point)
@@ -97,7 +97,7 @@ func takeTurn(c *call, id []byte, status latest.Status, point *schema.DataPoint)
 
 // awaitTurn waits for the caller's turn among those who wait for changes, and reports whether it did. Thousands that wait and are
 // woken all the time would leave the processors to nobody else.
-func (c *call) awaitTurn() (waited bool, err error) {
+func awaitTurn(c *call) (waited bool, err error) {
 	began := time.Now()
 	if waited, err = c.turn(c.server.shortTurns, longestWait); waited {
 		c.waited += time.Since(began)

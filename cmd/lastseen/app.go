@@ -88,9 +88,6 @@ type stopStep struct {
 // saveTimeout bounds each write of the shutdown that follows the last request.
 const saveTimeout = 10 * time.Second
 
-// loadGCPercent is by how many percent the heap grows at least, while a start loads it, before it is collected.
-const loadGCPercent = 400
-
 // StartApp starts a service and returns when it serves. From its first moment until then it answers
 // only the probes, /healthz with 200. ctx bounds the start alone; on an error nothing is left running.
 func StartApp(ctx context.Context, config appConfig) (*App, error) {
@@ -407,7 +404,8 @@ func (a *App) load(ctx context.Context, lastSeen *latest.Table, registry *regist
 	}
 	began := time.Now()
 	// Nearly all that is allocated meanwhile stays, so that collecting would read it again and again for little.
-	defer debug.SetGCPercent(debug.SetGCPercent(loadGCPercent))
+	const growth = 400 // percent, after which there is a collection
+	defer debug.SetGCPercent(debug.SetGCPercent(growth))
 	var progress latest.Progress
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return registry.Load(ctx) })

@@ -103,20 +103,20 @@ FIRST ?= 1
 simulate:
 	SEEDS=$(SEEDS) FIRST=$(FIRST) go test ./server/cluster/replica -run '^TestThePromisesHoldUnderRandomFaults$$' -count=1 -v -timeout 10h
 
-## cycles-nodes: let NODE_CYCLES things (default 200) go wrong with a service of three nodes, with clients on each; NODE_KEEPER=1 with its register in a ZooKeeper, NODE_SHARDS=2 on a cluster besides, NODE_RACE=1 with the race detector
+## cycles-nodes: let NODE_CYCLES things (default 200) go wrong with a service of three nodes, with clients on each; NODE_KEEPER=1 with its register in a ZooKeeper, NODE_SHARDS=2 on a cluster besides, NODE_RACE=1 with the race detector, NODE_CLOCKS=1 with wall clocks that jump
 .PHONY: cycles-nodes
 NODE_CYCLES ?= 200
 cycles-nodes: engine
-	LASTSEEN_NODE_CYCLES=$(NODE_CYCLES) LASTSEEN_NODE_KEEPER=$(NODE_KEEPER) LASTSEEN_NODE_SHARDS=$(NODE_SHARDS) LASTSEEN_TEST_RACE=$(NODE_RACE) \
+	LASTSEEN_NODE_CYCLES=$(NODE_CYCLES) LASTSEEN_NODE_KEEPER=$(NODE_KEEPER) LASTSEEN_NODE_SHARDS=$(NODE_SHARDS) LASTSEEN_TEST_RACE=$(NODE_RACE) LASTSEEN_NODE_CLOCKS=$(NODE_CLOCKS) \
 	  go test ./cmd/lastseen -run '^TestNoNodeBreaksAPromise$$' -count=1 -v -timeout 240m
 
-## test-nodes: nodes find, follow and survive each other, with a register in ClickHouse and in a Keeper; are measured, upgraded one by one, and serve clients and the console without sticky sessions, and refuse who must not take part
+## test-nodes: nodes find, follow and survive each other, with a register in ClickHouse and in a Keeper; are measured, upgraded one by one, and serve clients, people, files and the console without sticky sessions, and refuse who must not take part
 .PHONY: test-nodes
 test-nodes: engine
 	LASTSEEN_TEST_NODES=1 go test ./server/cluster/member -count=1 -v -timeout 10m
 	LASTSEEN_TEST_NODES=1 go test ./bench -run '^TestNodes' -count=1 -v -timeout 10m
 	LASTSEEN_TEST_NODES=1 go test ./server -run '^(TestClientsOfNodes|TestTheConsoleWorksThroughAny|TestNodesAreUpgraded|TestANodeOfAVersion)' -count=1 -v -timeout 10m
-	LASTSEEN_TEST_NODES=1 go test ./cmd/lastseen -run '^TestWhoMustNotTakePart' -count=1 -v -timeout 10m
+	LASTSEEN_TEST_NODES=1 go test ./cmd/lastseen -run '^(TestWhoMustNotTakePart|TestPeopleAndFiles)' -count=1 -v -timeout 10m
 
 ## test-tls: the tests of the server over TLS, which their clients speak through a tunnel, and the renewal of a certificate
 .PHONY: test-tls

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"syscall"
 	"time"
 
@@ -39,14 +40,24 @@ var nodesFaults = []nodesFault{
 	{1, (*nodesTrial).killStore},
 }
 
+// clockFaults are those besides where each node has a wall clock of its own.
+var clockFaults = []nodesFault{
+	{10, (*nodesTrial).jump},
+	{10, func(k *nodesTrial, _ *trialNode) string { return k.jump(k.leader()) }},
+	{4, (*nodesTrial).jumpAndKill},
+}
+
 // fault lets something go wrong, and returns when all nodes are ready again.
 func (k *nodesTrial) fault(cycle int) {
-	all := 0
-	for _, f := range nodesFaults {
+	all, faults := 0, nodesFaults
+	if k.nodes[0].clock != nil {
+		faults = append(slices.Clone(faults), clockFaults...)
+	}
+	for _, f := range faults {
 		all += f.weight
 	}
 	chosen := rand.IntN(all)
-	for _, f := range nodesFaults {
+	for _, f := range faults {
 		if chosen -= f.weight; chosen < 0 {
 			began := time.Now()
 			said := f.do(k, k.aNode())
@@ -226,4 +237,42 @@ func (k *nodesTrial) killStore(*trialNode) string {
 		k.t.Error(err)
 	}
 	return "ClickHouse was killed"
+}
+
+// jump sets a node's wall clock forward or back, by seconds or by hours, and right again after a while or not.
+func (k *nodesTrial) jump(n *trialNode) string {
+	off, span := k.setClock(n), k.span()
+	time.Sleep(span)
+	if rand.IntN(2) == 0 {
+		return fmt.Sprintf("the wall clock of node %d was set %s off", n.number, off)
+	}
+	if err := n.clock.set(0); err != nil {
+		k.t.Error(err)
+	}
+	return fmt.Sprintf("the wall clock of node %d was set %s off for %s", n.number, off, span)
+}
+
+// jumpAndKill sets the leader's wall clock and kills it, so that another one goes on whose clock is elsewhere.
+func (k *nodesTrial) jumpAndKill(*trialNode) string {
+	n := k.leader()
+	off := k.setClock(n)
+	time.Sleep(time.Duration(rand.IntN(2000)) * time.Millisecond)
+	return fmt.Sprintf("the wall clock of the leader was set %s off, and %s", off, k.kill(n))
+}
+
+// longestJump is how far a wall clock is off: within what credentials are good for that are made at the beginning.
+const longestJump = 3 * time.Hour
+
+func (k *nodesTrial) setClock(n *trialNode) (off time.Duration) {
+	off = time.Duration(1+rand.IntN(90)) * time.Second
+	if rand.IntN(2) == 0 {
+		off = time.Duration(1+rand.IntN(int(longestJump/time.Second))) * time.Second
+	}
+	if rand.IntN(2) == 0 {
+		off = -off
+	}
+	if err := n.clock.set(off); err != nil {
+		k.t.Error(err)
+	}
+	return off
 }

@@ -37,7 +37,8 @@ type nodesTrial struct {
 	token   string
 	key     string
 	lives   lives
-	long    bool // there is time for faults of up to 30 s
+	long    bool   // there is time for faults of up to 30 s
+	binary  string // whose processes the nodes are
 
 	acknowledged, polls, refused, revoked atomic.Int64
 	longest                               atomic.Int64 // between two acknowledgements, nanoseconds
@@ -54,21 +55,23 @@ type trialNode struct {
 	mu               sync.Mutex
 	process          *exec.Cmd
 	log              *os.File
+	clock            *wallClock // nil where it is the machine's
 }
 
 // nodesOptions say what a trial is like. The zero value is one server that has the register too.
 type nodesOptions struct {
 	keeper bool // a ZooKeeper has the register
 	shards int  // of a ClickHouse cluster; 0 for one server
+	clocks bool // each node has a wall clock of its own, which jumps
 }
 
-// nodesOptionsOf is what the environment asks for by LASTSEEN_NODE_KEEPER and LASTSEEN_NODE_SHARDS.
+// nodesOptionsOf is what the environment asks for by LASTSEEN_NODE_KEEPER, LASTSEEN_NODE_SHARDS and LASTSEEN_NODE_CLOCKS.
 func nodesOptionsOf(t *testing.T) nodesOptions {
 	shards, err := strconv.Atoi(os.Getenv("LASTSEEN_NODE_SHARDS"))
 	if err != nil && os.Getenv("LASTSEEN_NODE_SHARDS") != "" {
 		t.Fatal(err)
 	}
-	return nodesOptions{keeper: shards > 0 || os.Getenv("LASTSEEN_NODE_KEEPER") != "", shards: shards}
+	return nodesOptions{keeper: shards > 0 || os.Getenv("LASTSEEN_NODE_KEEPER") != "", shards: shards, clocks: os.Getenv("LASTSEEN_NODE_CLOCKS") != ""}
 }
 
 func newNodesTrial(t *testing.T, options nodesOptions) *nodesTrial {
@@ -86,7 +89,10 @@ func newNodesTrial(t *testing.T, options nodesOptions) *nodesTrial {
 // prepareNodes makes all but the processes of the nodes.
 func prepareNodes(t *testing.T, options nodesOptions) *nodesTrial {
 	t.Helper()
-	k := &nodesTrial{t: t, flags: []string{"--no-fsync"}}
+	k := &nodesTrial{t: t, flags: []string{"--no-fsync"}, binary: binary}
+	if options.clocks {
+		k.binary = buildWithJumpingClock(t)
+	}
 	server := clickhousetest.Options{Users: storeUser("secret", "", append(neededGrants, nodesGrants...)...)}
 	var keeper *clickhousetest.Keeper
 	if options.keeper {
@@ -109,6 +115,9 @@ func prepareNodes(t *testing.T, options nodesOptions) *nodesTrial {
 		if n.log, err = os.Create(filepath.Join(dir, fmt.Sprint(i, ".log"))); err != nil {
 			t.Fatal(err)
 		}
+		if options.clocks {
+			n.clock = newWallClock(t, n.dir)
+		}
 		k.nodes = append(k.nodes, n)
 	}
 	k.network = newNodesNetwork(t, k.nodes, k.servers, keeper)
@@ -117,13 +126,13 @@ func prepareNodes(t *testing.T, options nodesOptions) *nodesTrial {
 	return k
 }
 
-// shareIssuer gives all nodes one issuer, and makes a token of it.
+// shareIssuer gives all nodes one issuer, and makes a token of it, which is good on nodes too whose clocks are back.
 func (k *nodesTrial) shareIssuer() {
-	issuer, err := people.OpenIssuer(k.nodes[0].dir, time.Now)
+	issuer, err := people.OpenIssuer(k.nodes[0].dir, func() time.Time { return time.Now().Add(-longestJump - time.Minute) })
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	if k.token, err = issuer.Sign(people.User{ID: "user_test", OrgID: "org_nodes", Role: keys.RoleOwner}, 6*time.Hour); err != nil {
+	if k.token, err = issuer.Sign(people.User{ID: "user_test", OrgID: "org_nodes", Role: keys.RoleOwner}, 12*time.Hour); err != nil {
 		k.t.Fatal(err)
 	}
 	key, err := os.ReadFile(filepath.Join(k.nodes[0].dir, people.IssuerFile))
@@ -147,8 +156,11 @@ func (k *nodesTrial) start(n *trialNode, flags ...string) {
 	if k.network.register != nil {
 		arguments = append(arguments, "--keeper", k.network.register[n.number].Address())
 	}
-	n.process = exec.Command(binary, append(append(arguments, k.flags...), flags...)...)
+	n.process = exec.Command(k.binary, append(append(arguments, k.flags...), flags...)...)
 	n.process.Stderr, n.process.Env = n.log, append(os.Environ(), storeEnv...)
+	if n.clock != nil {
+		n.process.Env = append(n.process.Env, n.clock.env())
+	}
 	if err := n.process.Start(); err != nil {
 		k.t.Fatal(err)
 	}

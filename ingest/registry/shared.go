@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"math"
+	"slices"
 
 	"lastseen/schema"
 )
@@ -17,9 +18,13 @@ type Sharer interface {
 // ShareBy makes a Sharer known, before anything is changed.
 func (r *Registry) ShareBy(sharer Sharer) { r.sharer = sharer }
 
-// save writes a session of a device and makes it known.
-func (r *Registry) save(ctx context.Context, d *device, s schema.Session) error {
-	if err := r.db.SaveSession(ctx, s); err != nil {
+// save writes a session of a device and makes it known. narrower says that fewer may see it than before.
+func (r *Registry) save(ctx context.Context, d *device, s schema.Session, narrower bool) error {
+	write := r.db.SaveSession
+	if narrower {
+		write = r.db.NarrowSession
+	}
+	if err := write(ctx, s); err != nil {
 		return err
 	}
 	return r.tell(ctx, d, s)
@@ -127,20 +132,41 @@ type SessionVersion struct {
 	Version uint64
 }
 
-// Everything returns all devices, and all sessions with their versions.
-func (r *Registry) Everything() (devices []schema.DeviceOwner, sessions []SessionVersion) {
+// stretch is how many slots of a table are listed at a time: what waits for the registry's lock waits for that many.
+const stretch = 4096
+
+// Everything returns all devices, and all sessions with their versions, that were known at the call. Others may be among them that became
+// known meanwhile. It fails when ctx ends.
+func (r *Registry) Everything(ctx context.Context) (devices []schema.DeviceOwner, sessions []SessionVersion, err error) {
 	r.mu.RLock()
-	defer r.mu.RUnlock()
-	devices, sessions = make([]schema.DeviceOwner, 0, len(r.known.devices.slots)), make([]SessionVersion, 0, len(r.known.sessions.slots))
-	for _, d := range r.known.devices.slots {
-		if d != nil {
-			devices = append(devices, schema.DeviceOwner{ID: d.id, OrgID: d.org.id, MACAddress: d.mac})
-		}
-	}
-	for _, s := range r.known.sessions.slots {
-		if s != nil {
+	// Nothing is ever taken out of a table, and one that grows leaves the slots that it had.
+	ofDevices, ofSessions := r.known.devices.slots, r.known.sessions.slots
+	devices, sessions = make([]schema.DeviceOwner, 0, r.known.devices.used), make([]SessionVersion, 0, r.known.sessions.used)
+	r.mu.RUnlock()
+	err = eachSlot(ctx, r, ofDevices, func(d *device) {
+		devices = append(devices, schema.DeviceOwner{ID: d.id, OrgID: d.org.id, MACAddress: d.mac})
+	})
+	if err == nil {
+		err = eachSlot(ctx, r, ofSessions, func(s *session) {
 			sessions = append(sessions, SessionVersion{s.id, s.device.org.id, uint64(s.version)})
-		}
+		})
 	}
-	return devices, sessions
+	return devices, sessions, err
+}
+
+// eachSlot calls do for what is in the slots of a table, stretch by stretch, each under the registry's lock.
+func eachSlot[T any](ctx context.Context, r *Registry, slots []*T, do func(*T)) error {
+	for some := range slices.Chunk(slots, stretch) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		r.mu.RLock()
+		for _, e := range some {
+			if e != nil {
+				do(e)
+			}
+		}
+		r.mu.RUnlock()
+	}
+	return nil
 }

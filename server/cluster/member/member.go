@@ -49,7 +49,7 @@ func Join(ctx context.Context, config Config) (*Member, error) {
 	started := make(chan struct{})
 	peers, err := peer.Listen(ctx, config.Listen, peer.Config{
 		Identity: config.Identity, Self: peer.Node{ID: config.ID, Incarnation: config.Incarnation, Address: config.Advertised},
-		Store: config.Store, Build: config.Build, Log: config.Log,
+		Oldest: replica.OldestFormat, Newest: replica.Format, Store: config.Store, Build: config.Build, Log: config.Log,
 		Receive: func(frame []byte) error {
 			<-started
 			return m.Receive(frame)
@@ -79,6 +79,14 @@ type network struct{ peers *peer.Peers }
 
 // Send implements replica.Network.
 func (n network) Send(to replica.Member, frame []byte) { n.peers.Send(to.Addr, frame) }
+
+// Format implements replica.Network.
+func (n network) Format(to replica.Member) byte {
+	if version := n.peers.Version(to.Addr); version != 0 {
+		return byte(version)
+	}
+	return replica.OldestFormat
+}
 
 // views is the replica.Register of a register, which holds views as JSON.
 type views struct{ register register.Register }

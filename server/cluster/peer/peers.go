@@ -22,6 +22,8 @@ type Config struct {
 	Identity *Identity
 	// Self is this node. Its address is where it listens, unless that is empty.
 	Self Node
+	// Oldest and Newest are the versions of the messages that this node speaks.
+	Oldest, Newest int
 	// Store tells the database from others; nodes that use another one are refused.
 	Store string
 	// Build is the version of lastseen, for people.
@@ -48,8 +50,6 @@ type Peers struct {
 	received     atomic.Uint64
 
 	mu         sync.Mutex
-	oldest     int // versions of the messages that are spoken
-	newest     int
 	links      map[string]*link
 	complaints map[string]time.Time // by sentence, when it was logged
 }
@@ -68,8 +68,7 @@ func Listen(ctx context.Context, address string, config Config) (*Peers, error) 
 	}
 	p := &Peers{
 		config: config, listener: listener, began: time.Now(), places: make(chan struct{}, maxConnections),
-		requests: &handed{conns: make(chan net.Conn), closed: make(chan struct{}), address: listener.Addr()},
-		oldest:   oldestVersion, newest: newestVersion,
+		requests:     &handed{conns: make(chan net.Conn), closed: make(chan struct{}), address: listener.Addr()},
 		incarnations: incarnations{known: map[string]*incarnation{}}, links: map[string]*link{}, complaints: map[string]time.Time{},
 	}
 	p.running, p.stop = context.WithCancel(context.Background())
@@ -93,6 +92,16 @@ func (p *Peers) Send(address string, frame []byte) {
 	if l := p.link(address); l != nil {
 		l.send(frame, p.since())
 	}
+}
+
+// Version returns the newest version of the messages that this node and the one at an address speak; 0 while they are not connected.
+func (p *Peers) Version(address string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l := p.links[address]; l != nil {
+		return int(l.version.Load())
+	}
+	return 0
 }
 
 // link returns the one to an address, which runs; nil where there is no room for another one.
@@ -153,9 +162,7 @@ func (p *Peers) Close() error {
 func (p *Peers) since() time.Duration { return time.Since(p.began) }
 
 func (p *Peers) hello() hello {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return hello{Node: p.config.Self, Oldest: p.oldest, Newest: p.newest, Build: p.config.Build, Store: p.config.Store}
+	return hello{Node: p.config.Self, Oldest: p.config.Oldest, Newest: p.config.Newest, Build: p.config.Build, Store: p.config.Store}
 }
 
 // complainEvery is how often the same is logged of who connects.

@@ -62,7 +62,7 @@ func start(t *testing.T, secret, id string, change func(*peer.Config)) *node {
 	}
 	n := &node{t: t, received: make(chan []byte, 4096)}
 	config := peer.Config{
-		Identity: identity, Self: peer.Node{ID: id, Incarnation: 1}, Store: "store", Build: "1.2.3", Log: slog.New(slog.NewTextHandler(&n.log, nil)),
+		Identity: identity, Self: peer.Node{ID: id, Incarnation: 1}, Oldest: 2, Newest: 2, Store: "store", Build: "1.2.3", Log: slog.New(slog.NewTextHandler(&n.log, nil)),
 		Receive: func(frame []byte) error { n.received <- frame; return nil },
 	}
 	address := "127.0.0.1:0"
@@ -166,22 +166,43 @@ func TestANodeWithAnotherKeyIsRefusedInASentenceOnBothSides(t *testing.T) {
 	}
 }
 
+// speaks has a node speak other versions of the messages than 2 alone.
+func speaks(oldest, newest int) func(*peer.Config) {
+	return func(c *peer.Config) { c.Oldest, c.Newest = oldest, newest }
+}
+
+// TestTwoNodesSpeakTheNewestVersionThatBothKnow, and none is known before they are connected and after.
+func TestTwoNodesSpeakTheNewestVersionThatBothKnow(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ oldest, newest, want int }{{1, 2, 2}, {2, 9, 3}, {3, 3, 3}} {
+		a, b := start(t, "key", "a", speaks(1, 3)), start(t, "key", "b", speaks(c.oldest, c.newest))
+		if version := a.Version(b.address()); version != 0 {
+			t.Errorf("before they are connected they speak %d", version)
+		}
+		a.Send(b.address(), []byte("message"))
+		b.Send(a.address(), []byte("message"))
+		until(t, "both know", func() bool { return a.Version(b.address()) == c.want && b.Version(a.address()) == c.want })
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "it is forgotten", func() bool { return a.Version(b.address()) == 0 })
+	}
+}
+
 // TestNodesThatDoNotBelongTogetherSaySo has, of each, what either side must say.
 func TestNodesThatDoNotBelongTogetherSaySo(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		change        func(*peer.Config)
-		old, new      int // the versions that b speaks
 		sender, taker string
 	}{
-		"another database":       {func(c *peer.Config) { c.Store = "another" }, 1, 1, "uses another database", "uses another database"},
-		"a node that is newer":   {nil, 2, 3, "upgrade this one", "too old to speak with this one"},
-		"a node that is too old": {nil, 0, 0, "too old to speak with this one", "upgrade this one"},
+		"another database":       {func(c *peer.Config) { c.Store = "another" }, "uses another database", "uses another database"},
+		"a node that is newer":   {speaks(3, 4), "upgrade this one", "too old to speak with this one"},
+		"a node that is too old": {speaks(1, 1), "too old to speak with this one", "upgrade this one"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a, b := start(t, "key", "a", nil), start(t, "key", "b", c.change)
-			b.SpeakVersions(c.old, c.new)
 			a.Send(b.address(), []byte("message"))
 			until(t, "the sender says "+c.sender, func() bool { return a.log.count(c.sender) > 0 })
 			until(t, "the other says "+c.taker, func() bool { return b.log.count(c.taker) > 0 })

@@ -36,6 +36,7 @@ type link struct {
 	sent     atomic.Uint64
 	dropped  atomic.Uint64
 	up       atomic.Bool
+	version  atomic.Int32           // of the messages, that both sides speak; 0 while it is not connected
 	trouble  atomic.Pointer[string] // why it is not connected; nil where it is, or was not tried yet
 	lastSend atomic.Int64           // since the Peers began, nanoseconds
 }
@@ -79,6 +80,7 @@ func (l *link) run(ctx context.Context) {
 			l.said(nil)
 			err = l.stream(ctx, conn)
 			l.up.Store(false)
+			l.version.Store(0)
 		}
 		l.said(err)
 		l.drain()
@@ -141,7 +143,11 @@ func (l *link) greet(conn net.Conn) error {
 	case other.Refused != "":
 		return fmt.Errorf("the node at %s refuses this one: %s", l.address, other.Refused)
 	}
-	return own.refuses(other, l.address)
+	if err := own.refuses(other, l.address); err != nil {
+		return err
+	}
+	l.version.Store(int32(min(own.Newest, other.Newest)))
+	return nil
 }
 
 // errIdle ends a connection that nobody needs.

@@ -180,4 +180,4 @@ func (c *core) send(to Member, m message) {
 	}
 }
 
-func (c *core) note(format string, args ...any) { c.do(noted{fmt.Sprintf(format, args...)}) }
+func (c *core) note(format string, args ...any) { c.do(noted{text: fmt.Sprintf(format, args...)}) }

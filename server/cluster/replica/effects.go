@@ -10,7 +10,7 @@ import (
 func (n *Node) carryOut(ctx context.Context, e effect) {
 	switch e := e.(type) {
 	case send:
-		n.options.Network.Send(e.to, encode(n.core.self, e.message))
+		n.options.Network.Send(e.to, encode(n.options.Network.Format(e.to), n.core.self, e.message))
 	case look:
 		n.call(ctx, func(ctx context.Context) event {
 			seen, err := n.options.Register.Look(ctx)
@@ -36,7 +36,7 @@ func (n *Node) carryOut(ctx context.Context, e effect) {
 		n.proposals[e.id] <- e.err
 		delete(n.proposals, e.id)
 	case noted:
-		n.note(e.text)
+		n.note(e)
 	}
 }
 

@@ -6,19 +6,14 @@ import (
 	"fmt"
 )
 
-// Format is the newest format of messages that this version writes and reads. A frame is one byte for the format, one for the
-// kind, the sender, and the message's fields. A later version may add fields at the end, which this one skips; what it could
-// not be understood without gets a new format, and is not sent while a member knows only the old one.
-const Format = 1
-
 // errFrame says that a frame is no message.
 var errFrame = errors.New("not a message of a peer")
 
-// encode returns the frame of a message.
-func encode(from Member, m message) []byte {
-	frame := []byte{Format, m.kind()}
-	frame = appendMember(frame, from)
-	return appendLater(m.append(frame))
+// encode returns the frame of a message: one byte for the format, one for the kind, the sender, and the message's fields. A later version may
+// add fields at the end, which this one skips.
+func encode(format byte, from Member, m message) []byte {
+	frame := []byte{format, m.kind()}
+	return inFormat(format, m.append(appendMember(frame, from)))
 }
 
 // decode returns the sender and the message of a frame. Their slices lie in the frame.
@@ -26,14 +21,17 @@ func decode(frame []byte) (Member, message, error) {
 	if len(frame) < 2 {
 		return Member{}, nil, errFrame
 	}
-	if frame[0] == 0 || frame[0] > Format {
-		return Member{}, nil, fmt.Errorf("the peer speaks format %d of the nodes' protocol, and this version of lastseen up to %d: upgrade this node", frame[0], Format)
+	switch format := int(frame[0]); {
+	case format > Format:
+		return Member{}, nil, fmt.Errorf("the peer speaks format %d of the nodes' protocol, and this version of lastseen up to %d: upgrade this node", format, Format)
+	case format < OldestFormat:
+		return Member{}, nil, fmt.Errorf("the peer speaks format %d of the nodes' protocol, and this version of lastseen from %d on: upgrade the peer", format, OldestFormat)
 	}
 	m := newMessage(frame[1])
 	if m == nil {
 		return Member{}, nil, fmt.Errorf("the peer sent a message of kind %d, which this version of lastseen does not know: upgrade this node", frame[1])
 	}
-	r := &reader{rest: frame[2:]}
+	r := &reader{rest: fromFormat(frame[0], frame[2:])}
 	from := r.member()
 	m.read(r)
 	if r.bad {

@@ -27,7 +27,7 @@ func TestWhatIsSentIsWhatIsReceived(t *testing.T) {
 	t.Parallel()
 	sender := someView().Members[1]
 	for _, m := range someMessages() {
-		from, got, err := decode(encode(sender, m))
+		from, got, err := decode(encode(Format, sender, m))
 		if err != nil || from != sender || !reflect.DeepEqual(got, m) {
 			t.Errorf("%#v of %v came as %#v of %v: %v", m, sender, got, from, err)
 		}
@@ -37,7 +37,7 @@ func TestWhatIsSentIsWhatIsReceived(t *testing.T) {
 func TestALaterVersionMayAddFields(t *testing.T) {
 	t.Parallel()
 	for _, m := range someMessages() {
-		if _, got, err := decode(append(encode(Member{ID: "a"}, m), "new"...)); err != nil || !reflect.DeepEqual(got, m) {
+		if _, got, err := decode(append(encode(Format, Member{ID: "a"}, m), "new"...)); err != nil || !reflect.DeepEqual(got, m) {
 			t.Errorf("%#v with a field more came as %#v: %v", m, got, err)
 		}
 	}
@@ -45,9 +45,10 @@ func TestALaterVersionMayAddFields(t *testing.T) {
 
 func TestWhatIsNotUnderstoodIsRefusedInASentence(t *testing.T) {
 	t.Parallel()
-	frame := encode(Member{ID: "a"}, &ack{})
+	frame := encode(Format, Member{ID: "a"}, &ack{})
 	newer, unknown := append([]byte{Format + 1}, frame[1:]...), append([]byte{Format, 200}, frame[2:]...)
-	for want, frame := range map[string][]byte{"format 2": newer, "kind 200": unknown, errFrame.Error(): frame[:3], "not a message": nil} {
+	older := append([]byte{OldestFormat - 1}, frame[1:]...)
+	for want, frame := range map[string][]byte{"upgrade this node": newer, "upgrade the peer": older, "kind 200": unknown, errFrame.Error(): frame[:3], "not a message": nil} {
 		if _, _, err := decode(frame); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q was refused by %v, want %q", frame, err, want)
 		}
@@ -57,14 +58,14 @@ func TestWhatIsNotUnderstoodIsRefusedInASentence(t *testing.T) {
 // FuzzDecode: what is read is what would be written of it, and nothing makes it panic.
 func FuzzDecode(f *testing.F) {
 	for _, m := range someMessages() {
-		f.Add(encode(Member{ID: "a", Addr: "h:1"}, m))
+		f.Add(encode(Format, Member{ID: "a", Addr: "h:1"}, m))
 	}
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		from, m, err := decode(frame)
 		if err != nil {
 			return
 		}
-		again, same, err := decode(encode(from, m))
+		again, same, err := decode(encode(Format, from, m))
 		if err != nil || again != from || !reflect.DeepEqual(m, same) {
 			t.Errorf("%#v came back as %#v: %v", m, same, err)
 		}

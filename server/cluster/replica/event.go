@@ -63,8 +63,11 @@ type (
 		id  uint64
 		err error
 	}
-	// noted is a transition, in words.
-	noted struct{ text string }
+	// noted is a transition, in words; wrong where somebody must do something about it.
+	noted struct {
+		text  string
+		wrong bool
+	}
 )
 
 // call is one call of the register that runs, or ran last.

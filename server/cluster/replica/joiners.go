@@ -32,7 +32,8 @@ func (c *core) onJoin(from Member, m *join) {
 	}
 	j := c.joiner(from)
 	switch {
-	case j == nil, m.Snapshot == 0 && (j.sent.Piece > 0 || j.sent.Sequence != c.snapshotSequence()):
+	case j == nil, m.Snapshot == 0 && (j.sent.Piece > 0 || j.sent.Sequence != c.snapshotSequence()),
+		m.Snapshot != j.number && !c.broken.keeps(oneSnapshot):
 		if j = c.welcome(from); j == nil {
 			return
 		}

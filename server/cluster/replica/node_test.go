@@ -1,9 +1,11 @@
 package replica
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -61,6 +63,8 @@ func (o *office) Send(to Member, frame []byte) {
 		}
 	}
 }
+
+func (o *office) Format(Member) byte { return Format }
 
 // list is a State: a set of texts.
 type list struct {
@@ -351,12 +355,18 @@ func TestANodeWithAnotherKeyTakesNoPart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o, lists := open(t, 1)
-		other := Start(Options{Self: Member{ID: "b", Incarnation: 9, Addr: "b"}, Cluster: "another key", Network: o, Register: o, State: lists["a"]})
+		var log bytes.Buffer
+		other := Start(Options{Self: Member{ID: "b", Incarnation: 9, Addr: "b"}, Cluster: "another key", Network: o, Register: o, State: lists["a"],
+			Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 		t.Cleanup(other.Close)
 		until(t, other, "says what is wrong", func() bool { return len(other.Status().Notes) > 0 })
 		time.Sleep(time.Minute)
 		if other.MayServe() || o.seen.View.Epoch != 1 {
 			t.Errorf("it takes part in %+v", o.seen.View)
+		}
+		other.Close()
+		if !strings.Contains(log.String(), "all nodes of a cluster share the issuer's key file") {
+			t.Errorf("who reads warnings only is told %q", log.String())
 		}
 	})
 }

@@ -92,7 +92,7 @@ func (c *core) usable(v View) bool {
 func (c *core) warn(why string) {
 	if why != "" && !c.out.warned {
 		c.out.warned = true
-		c.note("outside: %s", why)
+		c.do(noted{"outside: " + why, true})
 	}
 }
 

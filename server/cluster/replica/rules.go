@@ -42,6 +42,9 @@ const (
 	joinExact
 	// joinLeft: a JOIN says that a node has left only if it takes part in no view up to the one before the leader's.
 	joinLeft
+	// oneSnapshot: a JOIN that is late, and of an earlier snapshot, begins no other one. Without it no promise is broken, but a node may never
+	// come back.
+	oneSnapshot
 	// joinRecovered: a leader gives its state to others only when it has recovered.
 	joinRecovered
 	// recoverFirst: who takes over commits nothing before what the store has was brought to all.

@@ -50,6 +50,7 @@ var mutations = []mutation{
 	{name: "sequenceByTerm", breaks: off(sequenceByTerm), schedule: script(aDeafSuccessor)},
 	{name: "joinExact", breaks: off(joinExact), schedule: aJoinTwice},
 	{name: "joinLeft", breaks: off(joinLeft), schedule: anOldJoin},
+	{name: "oneSnapshot", breaks: off(oneSnapshot), schedule: aRepeatingNetwork},
 	{name: "joinRecovered", breaks: off(joinRecovered), seeds: 20},
 	{name: "recoverFirst", breaks: off(recoverFirst), seeds: 10},
 	{name: "openAtOnce", breaks: off(openAtOnce), schedule: aHalfRecovery},

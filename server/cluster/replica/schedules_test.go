@@ -365,3 +365,20 @@ func aStunnedSuccessor() simulation {
 		},
 	}
 }
+
+// aRepeatingNetwork: every message comes twice while the nodes join, and all must serve within seconds.
+func aRepeatingNetwork() simulation {
+	return simulation{
+		twice: true,
+		script: func(w *world) {
+			w.at(3*time.Second, func() {
+				for _, m := range w.machines {
+					if !m.process.mayServe() {
+						w.fail("Alive: %s has not joined", m.id)
+					}
+				}
+				w.ends = w.now
+			})
+		},
+	}
+}

@@ -31,6 +31,9 @@ type Network interface {
 	// Send queues a message to the peer at to.Addr and returns at once; a message for which there is no room is dropped.
 	// The frame is the network's from then on.
 	Send(to Member, frame []byte)
+	// Format returns the newest format of messages that this node and the peer at to.Addr know, and OldestFormat while it is not known
+	// what the peer does.
+	Format(to Member) byte
 }
 
 // Change is something that all members apply: its kind and its bytes mean something to the State alone.

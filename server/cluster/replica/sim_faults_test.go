@@ -1,12 +1,16 @@
 package replica
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // startFaults lets things go wrong, again and again until ten seconds before the end: far denser than in life.
 func (w *world) startFaults() {
 	var next func()
 	next = func() {
 		if w.now > w.options.lasts-10*time.Second {
+			w.mend()
 			return
 		}
 		w.at(time.Duration(float64(w.between(100*time.Millisecond, 3*time.Second))/w.options.faults), next)
@@ -17,7 +21,7 @@ func (w *world) startFaults() {
 
 // fault lets one thing go wrong with a machine, or with all.
 func (w *world) fault(m *machine) {
-	switch w.random.IntN(13) {
+	switch w.random.IntN(14) {
 	case 0, 1, 2:
 		if w.random.IntN(3) == 0 {
 			m.pause(w.between(time.Second, 9*time.Second))
@@ -54,7 +58,47 @@ func (w *world) fault(m *machine) {
 		}
 	case 12:
 		m.restart(w.between(time.Second, 4*time.Second))
+	case 13:
+		if other := w.random.IntN(len(w.machines)); other != m.index {
+			w.trace("what %s and %s say comes in any order, and several times", m.id, w.machines[other].id)
+			w.muddle(m.index, other, w.between(100*time.Millisecond, 9*time.Second))
+		}
 	}
+}
+
+// patience is after what time in which nothing goes wrong all must be well: longer than the longest wait of the protocol, twice,
+// since who waits may have been about to be restarted.
+const patience = time.Minute
+
+// mend ends all faults, and then waits until all nodes serve and something was acknowledged: what keeps every promise and
+// never comes back is no use.
+func (w *world) mend() {
+	w.trace("all is mended")
+	w.mended, w.register.up = true, true
+	for _, m := range w.machines {
+		m.paused = w.now
+		m.start()
+	}
+	mended, before := w.now, w.did.acknowledged
+	w.ends = mended + patience
+	var well func()
+	well = func() {
+		switch {
+		case w.did.acknowledged > before && !slices.ContainsFunc(w.machines, func(m *machine) bool { return !m.alive() || !m.process.mayServe() }):
+			w.did.recovery = w.now - mended
+			w.ends = max(w.now, w.options.lasts)
+		case w.now+100*time.Millisecond > w.ends:
+			for _, m := range w.machines {
+				if !m.alive() || !m.process.mayServe() {
+					w.fail("Alive: %s does not serve %s after the last fault", m.id, patience)
+				}
+			}
+			w.fail("Alive: nothing is acknowledged in %s after the last fault", patience)
+		default:
+			w.at(20*time.Millisecond, well)
+		}
+	}
+	well()
 }
 
 // restart asks the process to leave, ends it a while later, and starts another one.

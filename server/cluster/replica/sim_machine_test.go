@@ -106,7 +106,7 @@ func (p *process) take(e event) {
 		p.decided = at
 		p.carryOut(p.core.step(now, e))
 	}
-	if p.world.once(3000) && p.world.options.faults > 0 {
+	if p.world.once(3000) && p.world.options.faults > 0 && !p.world.mended {
 		p.pause(p.world.between(10*time.Millisecond, 4*time.Second))
 		p.later(0, step)
 		return
@@ -149,56 +149,6 @@ func (p *process) propose(term uint64, changes []Change, done func(error)) {
 	p.number++
 	p.waiting[p.number] = done
 	p.take(proposed{p.number, term, changes})
-}
-
-// transmit sends a message as a network does: with a delay, mostly in order, not across a cut, and now and then twice.
-func (p *process) transmit(s send) {
-	w, to := p.world, p.world.machines[s.to.ID[0]-'a']
-	l := letter{from: p.index, to: to.index, addressee: to.process, frame: encode(p.core.self, s.message)}
-	if !to.alive() || w.options.meddle != nil && w.options.meddle(w, p.machine, to, s.message, l) {
-		return
-	}
-	delay := w.between(100*time.Microsecond, 500*time.Microsecond)
-	switch {
-	case w.once(50):
-		delay += w.between(time.Millisecond, 60*time.Millisecond)
-	case w.once(1500):
-		delay += w.between(100*time.Millisecond, 4*time.Second)
-	}
-	if w.once(1000) {
-		w.deliver(l, w.between(0, 5*time.Second))
-	}
-	k := [2]int{l.from, l.to}
-	at := max(w.now+delay, w.arrival[k]+1)
-	w.arrival[k] = at
-	w.deliver(l, at-w.now)
-}
-
-// letter is a message on its way to a process.
-type letter struct {
-	from, to  int
-	addressee *process
-	frame     []byte
-}
-
-// deliver brings a letter, if nothing is between the two when it leaves and when it arrives.
-func (w *world) deliver(l letter, in time.Duration) {
-	if !w.reaches(l.from, l.to) {
-		return
-	}
-	w.at(in, func() {
-		if !w.reaches(l.from, l.to) {
-			return
-		}
-		l.addressee.later(0, func() {
-			sender, m, err := decode(l.frame)
-			if err != nil {
-				w.fail("a frame was not understood: %v", err)
-				return
-			}
-			l.addressee.take(received{sender, m})
-		})
-	})
 }
 
 // wake lets the polls that wait look again.

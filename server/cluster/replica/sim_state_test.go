@@ -155,38 +155,38 @@ func (r *replicated) Recover(context.Context, uint64, bool) ([]Change, error) {
 
 func (r *replicated) Snapshot() Snapshot { return &pieces{state: r} }
 
-// pieces reads the state in three pieces, each as it is when it is read.
+// pieces reads the state piece by piece, each as it is when it is read.
 type pieces struct {
 	state *replicated
 	next  int
 }
 
+const (
+	simulatedFacts = simulatedSessions + simulatedKeys + simulatedDevices
+	pieceFacts     = 4 // in a piece, at most
+)
+
 func (p *pieces) Next() ([]byte, bool, error) {
-	var facts []fact
-	half := simulatedSessions / 2
-	for i, v := range p.state.values {
-		if i/half == p.next {
-			facts = append(facts, fact{aPoint, i, v})
-		}
-	}
-	if p.next == 2 {
-		for i, is := range p.state.revoked {
-			if is && !p.state.world.options.unnamed {
-				facts = append(facts, fact{aRevocation, i, 1})
-			}
-		}
-		for i, id := range p.state.created {
-			if id != 0 {
-				facts = append(facts, fact{aCreation, i, id})
-			}
-		}
-	}
-	p.next++
 	var piece []byte
-	for _, c := range encodeFacts(facts) {
-		piece = append(append(piece, c.Kind, byte(len(c.Data))), c.Data...)
+	for end := min(p.next+pieceFacts, simulatedFacts); p.next < end; p.next++ {
+		if f, is := p.state.fact(p.next); is {
+			c := encodeFacts([]fact{f})[0]
+			piece = append(append(piece, c.Kind, byte(len(c.Data))), c.Data...)
+		}
 	}
-	return piece, p.next < 3, nil
+	return piece, p.next < simulatedFacts, nil
+}
+
+// fact returns one of all that a snapshot may have; false where there is none.
+func (r *replicated) fact(i int) (fact, bool) {
+	if i < simulatedSessions {
+		return fact{aPoint, i, r.values[i]}, true
+	}
+	if i -= simulatedSessions; i < simulatedKeys {
+		return fact{aRevocation, i, 1}, r.revoked[i] && !r.world.options.unnamed
+	}
+	i -= simulatedKeys
+	return fact{aCreation, i, r.created[i]}, r.created[i] != 0
 }
 
 func (p *pieces) Close() {}

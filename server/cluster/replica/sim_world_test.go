@@ -15,8 +15,9 @@ type world struct {
 	random   *rand.Rand
 	options  simulation
 	machines []*machine
-	cuts     map[[2]int]int // pairs of machines, the register or the store: how many faults cut them
-	arrival  map[[2]int]time.Duration
+	network
+	mended   bool          // nothing goes wrong any more but what every network does
+	ends     time.Duration // when the run does
 	register simulatedRegister
 	store    simulatedStore
 	promises promises
@@ -40,6 +41,7 @@ type simulation struct {
 	unnamed bool    // a snapshot does not have what was revoked
 	emptied bool    // polls do not notice that the state was emptied under them
 	perfect bool    // no message is ever delayed for long, no answer lost, no row late
+	twice   bool    // every message comes twice
 	script  func(*world)
 	// meddle may do with a message what the network would not, and then returns true.
 	meddle func(w *world, from, to *machine, m message, l letter) bool
@@ -74,9 +76,10 @@ func simulatedTiming() Timing {
 // statistics count what happened in a run, so that a run in which nothing happens is noticed.
 type statistics struct {
 	acknowledged, polls, refused, stalled, revoked, created, checks, accepted int
-	takeovers, alone, removed, joined, left                                   int
+	takeovers, alone, removed, joined, left, repeated                         int
 	unserved                                                                  time.Duration // in which no node served
 	longest                                                                   time.Duration // that an acknowledgement took
+	recovery                                                                  time.Duration // the longest from the last fault until all was well
 }
 
 func newWorld(o simulation) *world {
@@ -86,7 +89,7 @@ func newWorld(o simulation) *world {
 	if o.timing == (Timing{}) {
 		o.timing = simulatedTiming()
 	}
-	w := &world{options: o, random: rand.New(rand.NewPCG(o.seed, 17)), cuts: map[[2]int]int{}, arrival: map[[2]int]time.Duration{},
+	w := &world{options: o, ends: o.lasts, random: rand.New(rand.NewPCG(o.seed, 17)), network: newNetwork(),
 		reigns: map[uint64]*reign{}, trace: func(string, ...any) {}}
 	w.register.up = true
 	w.store.init()
@@ -120,7 +123,7 @@ func (w *world) run() {
 	}
 	for w.bad == "" {
 		e, any := w.events.pop()
-		if !any || e.at > w.options.lasts {
+		if !any || e.at > w.ends {
 			return
 		}
 		w.now = e.at
@@ -145,26 +148,6 @@ func (w *world) fail(format string, args ...any) {
 		w.trace("BROKEN %s", w.bad)
 	}
 }
-
-// cut separates two, for a time; several cuts of the same add up.
-func (w *world) cut(a, b int, lasts time.Duration) {
-	k := pairOf(a, b)
-	w.cuts[k]++
-	w.at(lasts, func() { w.cuts[k]-- })
-}
-
-// isolate cuts a machine off from all others, but not from the register and the store.
-func (w *world) isolate(a int, lasts time.Duration) {
-	for b := range w.machines {
-		if b != a {
-			w.cut(a, b, lasts)
-		}
-	}
-}
-
-func (w *world) reaches(a, b int) bool { return w.cuts[pairOf(a, b)] == 0 }
-
-func pairOf(a, b int) [2]int { return [2]int{min(a, b), max(a, b)} }
 
 // agenda is what will happen, by time and then in the order in which it was planned.
 type agenda struct {

@@ -21,7 +21,7 @@ func simulate(o simulation, first, seeds uint64) (broke *world, all statistics) 
 			for {
 				one := o
 				one.seed = first + next.Add(1) - 1
-				one.keeps, one.unnamed = one.seed%3 == 1, one.unnamed || one.seed%2 == 1
+				one.keeps, one.unnamed, one.twice = one.seed%3 == 1, one.unnamed || one.seed%2 == 1, one.twice || one.seed%5 == 0
 				mu.Lock()
 				done := one.seed >= first+seeds || broke != nil
 				mu.Unlock()
@@ -58,7 +58,8 @@ func (s *statistics) add(o statistics) {
 	s.joined += o.joined
 	s.left += o.left
 	s.unserved += o.unserved
-	s.longest = max(s.longest, o.longest)
+	s.repeated += o.repeated
+	s.longest, s.recovery = max(s.longest, o.longest), max(s.recovery, o.recovery)
 }
 
 // seedsOf is how many seeds the environment asks for: SEEDS, and FIRST to begin with.

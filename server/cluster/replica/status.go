@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"context"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -99,9 +101,13 @@ func (n *Node) publish() {
 }
 
 // note remembers a transition.
-func (n *Node) note(text string) {
-	n.log.Info("nodes: "+text, "epoch", n.core.view.Epoch)
-	n.notes = append(n.notes[max(0, len(n.notes)-maxNotes+1):], Note{time.Now(), text})
+func (n *Node) note(what noted) {
+	level := slog.LevelInfo
+	if what.wrong {
+		level = slog.LevelWarn
+	}
+	n.log.Log(context.Background(), level, "nodes: "+what.text, "epoch", n.core.view.Epoch)
+	n.notes = append(n.notes[max(0, len(n.notes)-maxNotes+1):], Note{time.Now(), what.text})
 	n.changed.pending = true
 }
 

@@ -1,6 +1,7 @@
 package replicated
 
 import (
+	"context"
 	"encoding/binary"
 	"time"
 
@@ -15,7 +16,8 @@ const pieceBytes = replica.MaxPiece * 3 / 4
 // snapshot reads the state: of each session what is known when its turn comes.
 type snapshot struct {
 	state    *State
-	listed   chan struct{} // closed when there are the next three
+	cancel   context.CancelFunc // of the listing
+	listed   chan struct{}      // closed when there are the next three
 	spent    []schema.SpentToken
 	devices  []schema.DeviceOwner
 	sessions []registry.SessionVersion
@@ -27,11 +29,14 @@ const listPatience = 2 * time.Millisecond
 // Snapshot implements replica.State. To list a million sessions takes some tenths of a second, on a busy machine more, in which a leader
 // would be silent, so that it is done beside: until then pieces are empty.
 func (s *State) Snapshot() replica.Snapshot {
-	n := &snapshot{state: s, listed: make(chan struct{})}
+	ctx, cancel := context.WithCancel(context.Background())
+	n := &snapshot{state: s, cancel: cancel, listed: make(chan struct{})}
 	s.listing.Go(func() {
+		var err error
 		n.spent = s.parts.SignIn.Spent()
-		n.devices, n.sessions = s.parts.Registry.Everything()
-		close(n.listed)
+		if n.devices, n.sessions, err = s.parts.Registry.Everything(ctx); err == nil { // or nobody wants it any more
+			close(n.listed)
+		}
 	})
 	return n
 }
@@ -91,14 +96,8 @@ func (n *snapshot) next() (changes []replica.Change, err error) {
 	return append(changes, c), err
 }
 
-// Close implements replica.Snapshot.
-func (n *snapshot) Close() {
-	select {
-	case <-n.listed:
-		n.spent, n.devices, n.sessions = nil, nil, nil
-	default: // nobody asks for a piece any more
-	}
-}
+// Close implements replica.Snapshot: what is not listed yet will not be.
+func (n *snapshot) Close() { n.cancel() }
 
 func appendChange(piece []byte, c replica.Change) []byte {
 	piece = binary.AppendUvarint(append(piece, c.Kind), uint64(len(c.Data)))

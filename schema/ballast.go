@@ -28,6 +28,7 @@ type ballast struct {
 	log     *slog.Logger
 
 	mu      sync.Mutex
+	given   uint64 // how often it was given up; guarded by mu
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
@@ -102,24 +103,40 @@ func (b *ballast) make() error {
 
 var errNoRoom = errors.New("there is no room on the disk")
 
-// giveUp makes room, and reports whether there was any to be made.
-func (b *ballast) giveUp() bool {
+// givenUp returns how often room was made.
+func (b *ballast) givenUp() uint64 {
+	if b == nil {
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.given
+}
+
+// giveUp makes room unless that was done since it had been done so many times, and reports whether there is more now.
+func (b *ballast) giveUp(before uint64) bool {
 	if b == nil {
 		return false
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.given != before {
+		return true
+	}
 	if os.Remove(b.path) != nil {
 		return false
 	}
+	b.given++
 	b.log.Error("the disk is full: the room that was kept for revocations is given up; make room", "file", b.path)
 	return true
 }
 
-// withRoom runs a statement that takes a right away, once more with the room that is kept for it where the disk is full.
+// withRoom runs a statement that takes a right away, once more with the room that is kept for it where the disk is full: also
+// where another statement has made that room meanwhile.
 func (db *connection) withRoom(write func() error) error {
+	before := db.ballast.givenUp()
 	err := write()
-	if diskFull(err) && db.ballast.giveUp() {
+	if diskFull(err) && db.ballast.giveUp(before) {
 		err = write()
 	}
 	return err

@@ -103,6 +103,16 @@ func (s *Session) EndedAt(now time.Time) (time.Time, bool) {
 // SaveSession writes a session; of two rows with one id the higher version counts. It is sent as data, since
 // its lists may be longer than a server lets a parameter be.
 func (db *SessionTable) SaveSession(ctx context.Context, s Session) error {
+	return db.saveSession(ctx, s)
+}
+
+// NarrowSession is SaveSession of one that fewer may see than before. On a full disk it has the room that is kept for taking rights
+// away.
+func (db *SessionTable) NarrowSession(ctx context.Context, s Session) error {
+	return db.withRoom(func() error { return db.saveSession(ctx, s) })
+}
+
+func (db *SessionTable) saveSession(ctx context.Context, s Session) error {
 	createdAt := proto.ColDateTime64{}
 	createdAt.AppendRaw(proto.DateTime64(s.CreatedAt.UnixMilli()))
 	public := new(proto.ColBool).Nullable()

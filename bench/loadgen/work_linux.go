@@ -72,7 +72,7 @@ func firstCause(errs []error) error {
 
 // worker is one thread's whole run.
 func (l *Load) worker(ctx context.Context, worker int, net *sockets, start time.Time) (*result, error) {
-	if err := takeThread(l.CPUs); err != nil {
+	if err := takeThread(l.CPUs, l.Yields); err != nil {
 		return nil, err
 	}
 	loop := &loop{

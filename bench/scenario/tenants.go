@@ -21,7 +21,7 @@ const (
 
 	tenantSessions = 4_000 // at most: the scenario is about who waits for whom
 	tenantPoints   = 200   // at least, in a session's history
-	residentPolls  = 200   // a second
+	residentPolls  = 190   // a second: not in step with the service, which does some things a hundred times a second
 	ownCalls       = 8     // connections of calls that are no loads
 
 	resident, intruder = 0, 1 // the organisations
@@ -168,7 +168,7 @@ func (s *tenants) report(attacks []attack, felt []*experience) {
 		what = append(what, a.name+": "+a.what)
 	}
 	o.Note("The attacks. " + strings.Join(what, "; ") + ".")
-	o.Note("Everything shares this machine's processors, the attack's clients too; the last columns say how many of them each kept busy, so whose the waits are.")
+	o.Note("Service, resident and intruder share this machine's processors, but an intruder would have a machine of its own. So its clients yield: they run only where neither the service nor the resident has use for a processor, and what is felt of them is what the service does for them. Where those two leave nothing idle the attack is weaker than one from elsewhere could be. The last columns say how many processors the service kept busy, and how many all clients.")
 }
 
 // awaitClosing waits until a service has no more sockets open than when it was quiet.

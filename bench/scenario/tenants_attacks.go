@@ -3,7 +3,6 @@ package scenario
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -102,40 +101,20 @@ func (i *intrusion) flood(ctx context.Context, connections int, next func(connec
 	return i.load(ctx, connections, &flood{next: next})
 }
 
+// load runs a load of the intruder. It yields, since an intruder has a machine of its own.
 func (i *intrusion) load(ctx context.Context, connections int, source loadgen.Source) error {
 	target := i.on.Target
 	if host, _, err := net.SplitHostPort(target.Address); err == nil && host == "127.0.0.1" {
 		target.SourceAddresses = []string{intruderAddress}
 	}
 	_, err := loadgen.Load{
-		Target: target, Connections: connections, Workers: 1, Duration: time.Hour, Timeout: 5 * time.Minute, Tolerant: true, CPUs: i.cpus,
+		Target: target, Connections: connections, Workers: 1, Duration: time.Hour, Timeout: 5 * time.Minute, Tolerant: true, CPUs: i.cpus, Yields: true,
 		Source: func(int) loadgen.Source { return source },
 	}.Run(ctx)
 	if ctx.Err() != nil {
 		return nil
 	}
 	return err
-}
-
-// flood is a source for which every answer is as good as any other.
-type flood struct {
-	next        func(connection int, b []byte) []byte
-	connections int
-}
-
-// Prepare implements loadgen.Source.
-func (f *flood) Prepare(x *loadgen.Exchange) bool {
-	if x.Subject == 0 {
-		f.connections++
-		x.Subject = f.connections
-	}
-	x.Request = f.next(x.Subject-1, x.Request[:0])
-	return true
-}
-
-// Check implements loadgen.Source.
-func (f *flood) Check(*loadgen.Exchange, *loadgen.Answer) (loadgen.Outcome, error) {
-	return loadgen.Served, nil
 }
 
 // get appends a request with the intruder's key.
@@ -292,36 +271,6 @@ func (i *intrusion) longPolls(ctx context.Context) error {
 	return all.Wait()
 }
 
-// patience is a source of long polls, each for what its connection has not seen.
-type patience struct {
-	i           *intrusion
-	connections int
-	etags       []string
-}
-
-// Prepare implements loadgen.Source.
-func (p *patience) Prepare(x *loadgen.Exchange) bool {
-	if x.Subject == 0 {
-		p.connections++
-		x.Subject = p.connections
-	}
-	headers := "Prefer: wait=300\r\n"
-	if etag := p.etags[x.Subject-1]; etag != "" {
-		headers += "If-None-Match: " + etag + "\r\n"
-	}
-	session := p.i.sessions[x.Subject%len(p.i.sessions)]
-	x.Request = p.i.get(x.Request[:0], fmt.Sprintf("%s?session_id=%s", traffic.PathLastSeen, p.i.on.Catalogue.ID(session)), headers)
-	return true
-}
-
-// Check implements loadgen.Source.
-func (p *patience) Check(x *loadgen.Exchange, a *loadgen.Answer) (loadgen.Outcome, error) {
-	if len(a.ETag) > 0 {
-		p.etags[x.Subject-1] = string(a.ETag)
-	}
-	return loadgen.Served, nil
-}
-
 // each keeps so many connections occupied until ctx ends, each anew when it is over.
 func (i *intrusion) each(ctx context.Context, connections int, occupy func(context.Context, net.Conn)) error {
 	dialer := net.Dialer{Timeout: 10 * time.Second}
@@ -380,18 +329,5 @@ func (i *intrusion) slowHistories(ctx context.Context) error {
 }
 
 func (i *intrusion) keyChurn(ctx context.Context) error {
-	api := i.on.API.From(intruderAddress)
-	defer api.Client.CloseIdleConnections()
-	all, ctx := errgroup.WithContext(ctx)
-	for range churners {
-		all.Go(func() error {
-			for ctx.Err() == nil {
-				if key, err := api.CreateKey(ctx, intruder); err == nil {
-					_ = api.RevokeKey(ctx, intruder, key.ID) // a refusal is no failure of the attack
-				}
-			}
-			return nil
-		})
-	}
-	return errors.Join(all.Wait())
+	return i.load(ctx, churners, &churn{i: i, made: make([]string, churners)})
 }

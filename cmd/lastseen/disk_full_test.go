@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -42,7 +43,8 @@ func requireSmallDisks(t *testing.T) {
 	}
 }
 
-// TestAKeyIsRevokedThoughTheDiskIsCompletelyFull fills the disk to the last byte.
+// TestAKeyIsRevokedThoughTheDiskIsCompletelyFull fills the disk to the last byte. Keys of several organisations are revoked at the same
+// time then, and a session is made private.
 func TestAKeyIsRevokedThoughTheDiskIsCompletelyFull(t *testing.T) {
 	t.Parallel()
 	schematest.OnlyOn(t, schematest.Embedded, "the room is kept on the embedded engine's disk")
@@ -74,12 +76,19 @@ func TestAKeyIsRevokedThoughTheDiskIsCompletelyFull(t *testing.T) {
 	if got := status(key); got != http.StatusOK {
 		t.Fatalf("the key is answered %d", got)
 	}
+	var rights []takenAway
+	for i := range 4 {
+		other := s.token(t, fmt.Sprint("org_", i), keys.RoleOwner)
+		_, id := s.newKey(t, other, "lost")
+		rights = append(rights, takenAway{"/orgs/api_keys/revoke/v1", url.Values{"api_key_id": {id}}, other, ""})
+	}
+	rights = append(rights, takenAway{"/orgs/api_keys/revoke/v1", url.Values{"api_key_id": {id}}, token, ""})
+	update := takenAway{"/tracking/sessions/update/v1", url.Values{"session_id": {s.newSession(t, token, "AA:00:00:00:00:01")}}, token, `{"public":true}`}
+	s.takeAway(t, update)
+	update.body = `{"public":false}`
 	fill := filepath.Join(s.dir, "fill")
 	fillDisk(t, fill)
-	code, answer, err := s.do(t.Context(), http.MethodPost, "/orgs/api_keys/revoke/v1", url.Values{"api_key_id": {id}}, token, "")
-	if err != nil || code != http.StatusOK {
-		t.Fatalf("a revocation on a full disk is answered %d %s (%v)", code, answer, err)
-	}
+	s.takeAway(t, append(rights, update)...)
 	if got := status(key); got != http.StatusUnauthorized {
 		t.Errorf("the revoked key is answered %d", got)
 	}
@@ -103,6 +112,29 @@ func TestAKeyIsRevokedThoughTheDiskIsCompletelyFull(t *testing.T) {
 	if err := s.terminate(); err != nil {
 		t.Error(err)
 	}
+}
+
+// takenAway is a request that takes a right away.
+type takenAway struct {
+	path       string
+	parameters url.Values
+	token      string
+	body       string
+}
+
+// takeAway makes requests at the same time, all of which must succeed.
+func (s *service) takeAway(t *testing.T, rights ...takenAway) {
+	t.Helper()
+	var all sync.WaitGroup
+	for _, r := range rights {
+		all.Go(func() {
+			code, answer, err := s.do(t.Context(), http.MethodPost, r.path, r.parameters, r.token, r.body)
+			if err != nil || code != http.StatusOK {
+				t.Errorf("%s %s is answered %d %s (%v)", r.path, r.body, code, answer, err)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // fillDisk writes a file until there is no room for another byte.

@@ -53,7 +53,7 @@ func (r *Registry) CreateSession(ctx context.Context, orgID string, deviceID sch
 		OffChrtShipperOrgDataID: wanted.OffChrtShipperOrgDataID, Public: wanted.Public, Outliers: wanted.Outliers,
 		TerminationScheduledFor: scheduled, Version: row.version,
 	}
-	if err := r.save(ctx, d, s); err != nil {
+	if err := r.save(ctx, d, s, false); err != nil {
 		d.unsettled = &attempt{row.id, row.version + 1}
 		return schema.ID{}, schema.Failure(err)
 	}
@@ -154,16 +154,24 @@ func (r *Registry) changeSession(ctx context.Context, orgID string, id schema.ID
 			return schema.Failure(err)
 		}
 	}
+	before := row
 	changed, err := change(&row, known, r.now().UTC().Truncate(time.Millisecond))
 	if err != nil || !changed {
 		return err
 	}
 	row.Version = max(row.Version, uint64(known.tried)) + 1
-	if err := r.save(ctx, d, row); err != nil {
+	if err := r.save(ctx, d, row, isNarrower(&row, &before)); err != nil {
 		r.mu.Lock()
 		r.known.session(id).tried = uint32(row.Version)
 		r.mu.Unlock()
 		return schema.Failure(err)
 	}
 	return nil
+}
+
+// isNarrower reports whether a change of a session takes it away from somebody who could see it.
+func isNarrower(s, before *schema.Session) bool {
+	isPublic := func(s *schema.Session) bool { return s.Public != nil && *s.Public }
+	lost := func(orgID string) bool { return !slices.Contains(s.SharedWithOrgIDs, orgID) }
+	return isPublic(before) && !isPublic(s) || slices.ContainsFunc(before.SharedWithOrgIDs, lost)
 }

@@ -18,9 +18,13 @@ type Sharer interface {
 // ShareBy makes a Sharer known, before anything is changed.
 func (r *Registry) ShareBy(sharer Sharer) { r.sharer = sharer }
 
-// save writes a session of a device and makes it known.
-func (r *Registry) save(ctx context.Context, d *device, s schema.Session) error {
-	if err := r.db.SaveSession(ctx, s); err != nil {
+// save writes a session of a device and makes it known. narrower says that fewer may see it than before.
+func (r *Registry) save(ctx context.Context, d *device, s schema.Session, narrower bool) error {
+	write := r.db.SaveSession
+	if narrower {
+		write = r.db.NarrowSession
+	}
+	if err := write(ctx, s); err != nil {
 		return err
 	}
 	return r.tell(ctx, d, s)

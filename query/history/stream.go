@@ -137,10 +137,6 @@ func (s *Stream) Next() ([]byte, error) {
 	if s.piece == nil {
 		s.piece = pieces.Get().(*piece)
 	}
-	// Before the points are read: who loses the right sees nothing that was stored after that.
-	if err := s.allowed(); err != nil {
-		return nil, err
-	}
 	p := s.piece
 	p.buffer = p.buffer[:0]
 	for s.stage != nil && !p.full() {
@@ -150,6 +146,10 @@ func (s *Stream) Next() ([]byte, error) {
 	}
 	if len(p.buffer) == 0 {
 		return nil, io.EOF
+	}
+	// After the points were read: who loses the right sees nothing that was stored after that.
+	if err := s.allowed(); err != nil {
+		return nil, err
 	}
 	s.made += int64(len(p.buffer))
 	if err := s.history.limits.check(s.points, s.made, s.began); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"lastseen/query/history"
 	"lastseen/query/history/format"
+	"lastseen/query/latest"
 	"lastseen/query/querytest"
 	"lastseen/schema"
 	"lastseen/schema/schematest"
@@ -142,5 +143,57 @@ func TestASuspendedHistoryThatCannotGoOnFails(t *testing.T) {
 			t.Fatalf("its place is not free: %v", err)
 		}
 		defer next.Close()
+	}
+}
+
+// fickle is access that is taken away at the moment after it was last looked at.
+type fickle struct {
+	history.Access
+	after func() // called after the next look, with which the right ends; nil for nothing
+	gone  bool
+}
+
+func (f *fickle) Exists(id schema.ID, who schema.Viewer) bool {
+	if f.gone || !f.Access.Exists(id, who) {
+		return false
+	}
+	if f.after != nil {
+		f.after()
+		f.gone = true
+	}
+	return true
+}
+
+// TestWhoLosesTheRightSeesNothingThatWasStoredAfterwards: a history that was suspended goes on just as the right is taken away and
+// another point is stored.
+func TestWhoLosesTheRightSeesNothingThatWasStoredAfterwards(t *testing.T) {
+	t.Parallel()
+	s := querytest.NewSession()
+	_, db := historyOf(t, s, manyPoints(s)...)
+	table := latest.New(db, time.Now)
+	table.PutSession(s)
+	access := &fickle{Access: table}
+	h := history.New(db, access, history.Options{})
+	stream, err := h.Open(t.Context(), wanted(s.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var late schema.OwnedPoint
+	var out bytes.Buffer
+	_, err = writeTo(stream, writerFunc(func(p []byte) (int, error) {
+		out.Write(p)
+		_, err := stream.Suspend()
+		access.after = func() { // the next point but one
+			late = querytest.At(s.ID, int64(bytes.Count(out.Bytes(), []byte(`"timestamp":`))))
+			late.Timestamp += 500
+			querytest.Insert(t, db, late)
+		}
+		return len(p), err
+	}))
+	if !errors.Is(err, schema.NotFound) {
+		t.Errorf("the history ends with %v, want that there is no such session", err)
+	}
+	if id := schema.AppendPointID(nil, s.ID, late.Timestamp); out.Len() == 0 || bytes.Contains(out.Bytes(), id) {
+		t.Errorf("what is shown, %d bytes, has a point that was stored afterwards", out.Len())
 	}
 }

@@ -19,10 +19,10 @@ type GateConfig struct {
 	// half of the capacity, and a quarter. What is heavier than a share enters when its owner has nothing
 	// inside.
 	OwnerShare, PublicShare int64
-	// Reserved is the weight beside the capacity that only Urgent requests use.
+	// Reserved is the weight beside the capacity that only Urgent requests use, those of one owner half of it.
 	Reserved int64
-	// Waiting is how many requests may wait, and of them OwnerWaiting of one owner; 0 means half.
-	// Without Waiting nobody waits.
+	// Waiting is how many requests may wait, and of them OwnerWaiting of one owner; 0 means half. As many that are Urgent
+	// may wait besides, likewise. Without Waiting nobody waits.
 	Waiting, OwnerWaiting int
 	// Wait is how long one waits, unless its request says otherwise.
 	Wait time.Duration
@@ -51,14 +51,16 @@ type Gate struct {
 	urgent  int64
 	owners  map[string]*owner // those with something inside or waiting
 	hurried []*waiter         // Urgent ones, in the order in which they came
-	waiting int
+	waiting int               // with those
 	refused uint64
 }
 
 // owner is what one owner has at a gate.
 type owner struct {
-	inside  int64
-	waiting []*waiter // in the order in which they came
+	inside  int64     // by the capacity
+	urgent  int64     // by the reserve
+	hurried int       // Urgent ones that wait
+	waiting []*waiter // the others, in the order in which they came
 }
 
 // waiter waits for room.
@@ -126,7 +128,11 @@ func (g *Gate) enterOrWait(r Request) (Pass, *waiter, error) {
 		return p, nil, nil
 	}
 	o := g.owner(r.Owner)
-	if g.waiting >= g.config.Waiting || len(o.waiting) >= g.config.OwnerWaiting {
+	all, own := g.waiting-len(g.hurried), len(o.waiting)
+	if r.Urgent {
+		all, own = len(g.hurried), o.hurried
+	}
+	if all >= g.config.Waiting || own >= g.config.OwnerWaiting {
 		err := g.refuse(r)
 		g.forget(r.Owner, o)
 		return Pass{}, nil, err
@@ -134,7 +140,7 @@ func (g *Gate) enterOrWait(r Request) (Pass, *waiter, error) {
 	w := &waiter{request: r, in: make(chan struct{})}
 	if r.Urgent {
 		g.hurried = append(g.hurried, w)
-		g.forget(r.Owner, o)
+		o.hurried++
 	} else {
 		o.waiting = append(o.waiting, w)
 	}
@@ -155,13 +161,14 @@ func (g *Gate) giveUp(w *waiter, cause error) (Pass, error) {
 		return Pass{}, cause
 	}
 	g.waiting--
+	o := g.owners[w.request.Owner]
 	if w.request.Urgent {
 		g.hurried = without(g.hurried, w)
+		o.hurried--
 	} else {
-		o := g.owners[w.request.Owner]
 		o.waiting = without(o.waiting, w)
-		defer g.forget(w.request.Owner, o)
 	}
+	defer g.forget(w.request.Owner, o)
 	if cause == nil {
 		cause = g.refuse(w.request)
 	}
@@ -187,28 +194,38 @@ func (p *Pass) Leave() {
 
 // leave is Leave for who holds the lock.
 func (g *Gate) leave(p Pass) {
+	o := g.owners[p.request.Owner]
 	if p.reserve {
 		g.urgent -= p.request.Weight
+		o.urgent -= p.request.Weight
 	} else {
 		g.inside -= p.request.Weight
-		o := g.owners[p.request.Owner]
 		o.inside -= p.request.Weight
-		g.forget(p.request.Owner, o)
 	}
+	g.forget(p.request.Owner, o)
 	for len(g.hurried) > 0 && g.admitHurried() {
 	}
 	for g.waiting > len(g.hurried) && g.admitNext() {
 	}
 }
 
-// admitHurried lets the first Urgent request in that waits, and reports whether there was room.
+// admitHurried lets an Urgent request in that waits and for which there is room, that of the owner with least inside, and
+// reports whether there was one: who revokes without end keeps nobody else's revocation waiting.
 func (g *Gate) admitHurried() bool {
-	w := g.hurried[0]
-	pass, ok := g.admit(w.request)
-	if !ok {
+	next, least := -1, int64(0)
+	for i, w := range g.hurried {
+		o := g.owners[w.request.Owner]
+		if has := o.inside + o.urgent; (next < 0 || has < least) && (g.fits(w.request) || g.fitsReserve(w.request)) {
+			next, least = i, has
+		}
+	}
+	if next < 0 {
 		return false
 	}
-	g.hurried = slices.Delete(g.hurried, 0, 1)
+	w := g.hurried[next]
+	g.hurried = slices.Delete(g.hurried, next, next+1)
+	g.owners[w.request.Owner].hurried--
+	pass, _ := g.admit(w.request)
 	g.enter(w, pass)
 	return true
 }
@@ -227,11 +244,21 @@ func (g *Gate) admit(r Request) (Pass, bool) {
 		g.take(r)
 		return Pass{gate: g, request: r}, true
 	}
-	if r.Urgent && g.urgent+r.Weight <= g.config.Reserved {
+	if r.Urgent && g.fitsReserve(r) {
 		g.urgent += r.Weight
+		g.owner(r.Owner).urgent += r.Weight
 		return Pass{gate: g, request: r, reserve: true}, true
 	}
 	return Pass{}, false
+}
+
+// fitsReserve reports whether there is room for an Urgent request beside the capacity.
+func (g *Gate) fitsReserve(r Request) bool {
+	if g.urgent+r.Weight > g.config.Reserved {
+		return false
+	}
+	o := g.owners[r.Owner]
+	return o == nil || o.urgent == 0 || o.urgent+r.Weight <= (g.config.Reserved+1)/2
 }
 
 func (g *Gate) take(r Request) {
@@ -285,7 +312,7 @@ func (g *Gate) owner(name string) *owner {
 
 // forget drops an owner that has nothing at the gate.
 func (g *Gate) forget(name string, o *owner) {
-	if o.inside == 0 && len(o.waiting) == 0 {
+	if o.inside+o.urgent == 0 && o.hurried+len(o.waiting) == 0 {
 		delete(g.owners, name)
 	}
 }

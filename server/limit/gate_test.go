@@ -70,6 +70,13 @@ func TestGate(t *testing.T) {
 		enter(t, g, limit.Request{Owner: "org_c", Weight: 1, Urgent: true})
 		refused(t, g, limit.Request{Owner: "org_b", Weight: 1}, limit.ErrBusy)
 	})
+	t.Run("keeps half of the reserve for others than the one who uses it", func(t *testing.T) {
+		g := limit.NewGate(limit.GateConfig{Capacity: 1, Reserved: 2})
+		enter(t, g, limit.Request{Owner: "org_a", Weight: 1})
+		enter(t, g, limit.Request{Owner: "org_b", Weight: 1, Urgent: true})
+		refused(t, g, limit.Request{Owner: "org_b", Weight: 1, Urgent: true}, limit.ErrBusy)
+		enter(t, g, limit.Request{Owner: "org_c", Weight: 1, Urgent: true})
+	})
 }
 
 func TestGateWaits(t *testing.T) {
@@ -160,6 +167,79 @@ func TestGateWaits(t *testing.T) {
 			if got := g.Stats("g"); got.Waiting != 0 || got.InUse != 1 || got.Refused != 0 {
 				t.Errorf("%+v", got)
 			}
+		})
+	})
+	t.Run("whoever else asks for what is urgent without end", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			const takes = 5 * time.Millisecond
+			g := limit.NewGate(limit.GateConfig{Capacity: 8, OwnerShare: 2, Reserved: 2, Waiting: 80, Wait: time.Second})
+			ctx, stop := context.WithCancel(t.Context())
+			var all sync.WaitGroup
+			for range 200 {
+				all.Go(func() {
+					for ctx.Err() == nil {
+						p, err := g.Enter(ctx, limit.Request{Owner: "org_many", Weight: 1, Urgent: true})
+						time.Sleep(takes)
+						if err == nil {
+							p.Leave()
+						}
+					}
+				})
+			}
+			for _, others := range []string{"org_b", "org_c", "org_d"} { // which fill the rest
+				for range 2 {
+					enter(t, g, limit.Request{Owner: others, Weight: 1})
+				}
+			}
+			for range 50 {
+				time.Sleep(takes + time.Microsecond)
+				began := time.Now()
+				p, err := g.Enter(t.Context(), limit.Request{Owner: "org_a", Weight: 1, Urgent: true})
+				if took := time.Since(began); err != nil || took > takes {
+					t.Errorf("what is urgent of another waited %v (%v)", took, err)
+				}
+				p.Leave()
+			}
+			stop()
+			all.Wait()
+			if got := g.Stats("g"); got.Waiting != 0 || got.InUse != 6 {
+				t.Errorf("at the end: %+v", got)
+			}
+		})
+	})
+	t.Run("with what is urgent of others, though one owner and what is not urgent fill all places to wait", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g := limit.NewGate(limit.GateConfig{Capacity: 1, Reserved: 1, Waiting: 4, Wait: time.Minute})
+			enter(t, g, limit.Request{Owner: "org_a", Weight: 1})
+			urgent := enter(t, g, limit.Request{Owner: "org_b", Weight: 1, Urgent: true})
+			ctx, stop := context.WithCancel(t.Context())
+			var all sync.WaitGroup
+			for i := range 8 {
+				for _, isUrgent := range []bool{false, true} {
+					all.Go(func() {
+						owner := "org_many"
+						if !isUrgent {
+							owner += strconv.Itoa(i % 2)
+						}
+						if p, err := g.Enter(ctx, limit.Request{Owner: owner, Weight: 1, Urgent: isUrgent}); err == nil {
+							defer p.Leave()
+						}
+					})
+				}
+			}
+			synctest.Wait()
+			all.Go(func() {
+				p, err := g.Enter(t.Context(), limit.Request{Owner: "org_c", Weight: 1, Urgent: true})
+				if err != nil {
+					t.Errorf("what is urgent of another is refused: %v", err)
+				}
+				p.Leave()
+			})
+			synctest.Wait()
+			urgent.Leave()
+			synctest.Wait()
+			stop()
+			all.Wait()
 		})
 	})
 	t.Run("until its context ends", func(t *testing.T) {

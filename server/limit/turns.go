@@ -71,7 +71,6 @@ func (t *Turns) of(owner string) *turner {
 // Take gives an owner its next turn and returns how long it waits for it. It fails with ErrShare, and gives none, when that
 // is longer than a time.
 func (t *Turns) Take(owner string, now time.Time, patience time.Duration) (wait time.Duration, _ error) {
-	processors := time.Duration(runtime.GOMAXPROCS(0))
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.look(now)
@@ -85,7 +84,7 @@ func (t *Turns) Take(owner string, now time.Time, patience time.Duration) (wait 
 	if wait > patience {
 		return 0, ErrShare
 	}
-	o.free = o.free.Add((o.cost + aroundTurn) * t.share / processors)
+	o.free = o.free.Add(t.worth(o.cost))
 	return wait, nil
 }
 
@@ -95,6 +94,26 @@ func (t *Turns) tickAfter(at time.Time) time.Time {
 		return at.Add(turnTick - past)
 	}
 	return at
+}
+
+// Spent notes work of an owner that waited for no turn, and how long it took: its next turns come later by that, up to a time from now.
+func (t *Turns) Spent(owner string, now time.Time, took, most time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.look(now)
+	o := t.of(owner)
+	o.asked++
+	if o.free.Before(now) {
+		o.free = now
+	}
+	if free := o.free.Add(t.worth(took)); free.Sub(now) <= most {
+		o.free = free
+	}
+}
+
+// worth returns how long an owner's share is worth what took some time.
+func (t *Turns) worth(took time.Duration) time.Duration {
+	return (took + aroundTurn) * t.share / time.Duration(runtime.GOMAXPROCS(0))
 }
 
 // Took notes how long a piece of an owner's work has taken, by which its next turns are counted.

@@ -3,6 +3,7 @@ package limit_test
 import (
 	"errors"
 	"runtime"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -142,4 +143,95 @@ func TestTurnsBeginTogether(t *testing.T) {
 	if most := int(last.Sub(now)/(10*time.Millisecond)) + 1; len(moments) > most {
 		t.Errorf("%d turns begin at %d moments in %v, want %d at most", all, len(moments), last.Sub(now), most)
 	}
+}
+
+// TestWorkThatWaitsForNoTurnCountsAllTheSame: an owner that does one piece of work without a turn after each piece with one has
+// half as many turns, and however much it does without, its next turn is near.
+func TestWorkThatWaitsForNoTurnCountsAllTheSame(t *testing.T) {
+	t.Parallel()
+	const took, most = 20 * time.Millisecond, 500 * time.Millisecond
+	turnsIn := func(beside bool) (done int) {
+		var begun atomic.Uint64
+		turns := limit.NewTurns(&begun, 6)
+		now := time.Unix(1_800_000_000, 0)
+		free := now
+		for range 10_000 { // a millisecond each
+			now = now.Add(time.Millisecond)
+			begun.Add(1) // another's
+			if free.After(now) {
+				continue
+			}
+			begun.Add(1)
+			turns.Ask("many", now)
+			wait, err := turns.Take("many", now, time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			turns.Took("many", took)
+			free = now.Add(wait + took)
+			done++
+			if beside {
+				begun.Add(1)
+				turns.Spent("many", free, took, most)
+				free = free.Add(took)
+			}
+		}
+		return done
+	}
+	if alone, both := turnsIn(false), turnsIn(true); both < alone*4/10 || both > alone*6/10 {
+		t.Errorf("%d turns in 10 s with as much work beside them, and %d without, want half", both, alone)
+	}
+	var begun atomic.Uint64
+	begun.Add(1000)
+	turns := limit.NewTurns(&begun, 6)
+	now := time.Unix(1_800_000_000, 0)
+	for range 1000 {
+		turns.Spent("many", now, took, most)
+	}
+	begun.Add(100_000)
+	now = now.Add(100 * time.Millisecond)
+	if wait, err := turns.Take("many", now, time.Hour); err != nil || wait > most || wait < most/2 {
+		t.Errorf("after a thousand pieces at once the next turn is %v away (%v), want up to %v", wait, err, most)
+	}
+}
+
+// TestAFewAtATimeDoNotWait: a browser that opens a page asks for several things together, and asks nobody to be patient.
+func TestAFewAtATimeDoNotWait(t *testing.T) {
+	t.Parallel()
+	var begun atomic.Uint64
+	turns := limit.NewTurns(&begun, 6)
+	now := time.Unix(1_800_000_000, 0)
+	for page := range 50 {
+		now = now.Add(100 * time.Millisecond)
+		begun.Add(1000) // others
+		for request := range 5 {
+			begun.Add(1)
+			turns.Ask("one", now)
+			if wait, err := turns.Take("one", now, time.Second); err != nil || wait > 0 {
+				t.Fatalf("request %d of page %d waits %v (%v)", request, page, wait, err)
+			}
+			turns.Took("one", 500*time.Microsecond)
+		}
+	}
+}
+
+// TestTurnsForgetWhoAsksNoMore: those without a credential are owners by their addresses, of which there are as many as somebody likes.
+func TestTurnsForgetWhoAsksNoMore(t *testing.T) {
+	var begun atomic.Uint64
+	turns := limit.NewTurns(&begun, 6)
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before, now := heap(), time.Unix(1_800_000_000, 0)
+	for i := range 300_000 {
+		now = now.Add(time.Millisecond)
+		turns.Ask(strconv.Itoa(i), now)
+	}
+	if grown := int64(heap()) - int64(before); grown > 4<<20 {
+		t.Errorf("300,000 owners that asked once, each a moment after the other, take %d KiB", grown>>10)
+	}
+	runtime.KeepAlive(turns)
 }

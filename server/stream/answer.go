@@ -37,7 +37,7 @@ type Call struct {
 	Streams   *limit.Gate    // in which the answer has a place
 	Begun     *atomic.Uint64 // counts the requests that have begun
 
-	Allowed   func() error                   // says before each further piece why the caller may no longer have it
+	Allowed   func() error                   // says, when a further piece was made and is not sent yet, why the caller may no longer have it
 	Suspended func()                         // is called when the source was suspended, and gives the place up
 	Resuming  func() error                   // takes the place again, before the source is asked for more
 	Panicked  func(fault any)                // is called when the source panicked, on its stack
@@ -140,10 +140,10 @@ func (a *Answer) WriteTo(w io.Writer) (sent int64, err error) {
 		return 0, err
 	}
 	for piece := a.second; ; {
-		if err := a.send(out, w, piece); err != nil {
+		if err := a.call.Allowed(); err != nil {
 			return 0, err
 		}
-		if err := a.call.Allowed(); err != nil {
+		if err := a.send(out, w, piece); err != nil {
 			return 0, err
 		}
 		began := time.Now()

@@ -96,7 +96,7 @@ func TestRequestsThatWaitedAreNobodyElses(t *testing.T) {
 		begun.Add(1)
 		turns.Ask("many", now)
 	}
-	waited := 0
+	waited, each := 0, 5*runtime.GOMAXPROCS(0)
 	for tick := range 1000 {
 		now = now.Add(time.Millisecond)
 		if tick%5 == 0 { // another
@@ -105,14 +105,14 @@ func TestRequestsThatWaitedAreNobodyElses(t *testing.T) {
 		if tick < 500 { // they wait
 			continue
 		}
-		for range 10 {
+		for range each {
 			if wait, err := turns.Take("many", now, time.Hour); err != nil || wait > 0 {
 				waited++
 			}
 		}
 	}
-	if waited < 4000 {
-		t.Errorf("%d of 5000 turns waited, want nearly all", waited)
+	if all := 500 * each; waited < all*4/5 {
+		t.Errorf("%d of %d turns waited, want nearly all", waited, all)
 	}
 }
 
@@ -234,4 +234,47 @@ func TestTurnsForgetWhoAsksNoMore(t *testing.T) {
 		t.Errorf("300,000 owners that asked once, each a moment after the other, take %d KiB", grown>>10)
 	}
 	runtime.KeepAlive(turns)
+}
+
+// TestWhoHoldsOthersUpIsNotAloneForIt: those whose requests wait send no others meanwhile, which is no reason to let more work begin
+// that holds them up.
+func TestWhoHoldsOthersUpIsNotAloneForIt(t *testing.T) {
+	t.Parallel()
+	const took = 500 * time.Microsecond
+	var begun atomic.Uint64
+	turns := limit.NewTurns(&begun, 6)
+	now := time.Unix(1_800_000_000, 0)
+	due := make([]time.Time, 1000) // of connections, each of which asks when it was answered
+	var perSecond [8]int
+	for tick := range 1000 * len(perSecond) {
+		now = now.Add(time.Millisecond)
+		second, inSecond := tick/1000, tick%1000
+		if second < 4 && inSecond < 400 && inSecond%5 == 0 || second == 4 && inSecond == 0 { // for 0.6 s of each second they are held up
+			begun.Add(1)
+		}
+		for i := range due {
+			if due[i].After(now) {
+				continue
+			}
+			begun.Add(1)
+			turns.Ask("many", now)
+			wait, err := turns.Take("many", now, time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			turns.Took("many", took)
+			due[i] = now.Add(wait + took)
+			if wait == 0 {
+				perSecond[second]++
+			}
+		}
+	}
+	for second, atOnce := range perSecond {
+		if second > 0 && second < 4 && atOnce > 1000 {
+			t.Errorf("in second %d, %d pieces of work began at once beside others, want few", second, atOnce)
+		}
+		if second == 7 && atOnce < 100_000 {
+			t.Errorf("three seconds after the last of the others %d pieces of work began at once in a second, want all", atOnce)
+		}
+	}
 }

@@ -20,19 +20,9 @@ func (l *Load) work(ctx context.Context, m *Measurement) ([]*result, error) {
 			}
 		}
 	}()
-	dialing, cancel := connectContext(ctx)
-	defer cancel()
-	for worker := range networks {
-		n := l.Connections / l.Workers
-		if worker < l.Connections%l.Workers {
-			n++
-		}
-		var err error
-		if networks[worker], err = dial(dialing, l.Target, n); err != nil {
-			return nil, err
-		}
+	if err := l.connect(ctx, networks); err != nil {
+		return nil, err
 	}
-
 	if l.Connected != nil {
 		l.Connected()
 	}
@@ -54,6 +44,31 @@ func (l *Load) work(ctx context.Context, m *Measurement) ([]*result, error) {
 	close(over)
 	<-metered
 	return results, firstCause(errs)
+}
+
+// connect opens all connections.
+func (l *Load) connect(ctx context.Context, networks []*sockets) (err error) {
+	ctx, cancel := connectContext(ctx)
+	defer cancel()
+	var group sync.WaitGroup
+	group.Go(func() { // a thread of its own may yield
+		if l.Yields {
+			if err = takeThread(l.CPUs, true); err != nil {
+				return
+			}
+		}
+		for worker := range networks {
+			n := l.Connections / l.Workers
+			if worker < l.Connections%l.Workers {
+				n++
+			}
+			if networks[worker], err = dial(ctx, l.Target, n); err != nil {
+				return
+			}
+		}
+	})
+	group.Wait()
+	return err
 }
 
 // firstCause prefers what went wrong to the cancellations that followed from it.

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -24,8 +25,9 @@ const intruderAddress = "127.0.0.2"
 
 // attack is one thing that the intruder does.
 type attack struct {
-	name, what string
-	run        func(context.Context) error // until its context ends; what is refused is no error
+	name, what  string
+	connections int                         // that it opens at first
+	run         func(context.Context) error // until its context ends; what is refused is no error
 }
 
 // The sizes of the attacks.
@@ -52,17 +54,17 @@ const (
 // attacks are all of them.
 func (i *intrusion) attacks() []attack {
 	return []attack{
-		{"unfinished bodies", fmt.Sprintf("%d bodies of points that are begun and never finished", unfinishedBodies), i.unfinished},
-		{"late points", fmt.Sprintf("bodies of %d points, one a month, over %d connections", lateMonths, lateConnections), i.late},
-		{"jumps", fmt.Sprintf("bodies of %d late points, one a session, that jump about and are judged, over %d connections", i.jumping(), jumpConnections), i.jumps},
-		{"repeats", fmt.Sprintf("%d stored points again and again over %d connections", i.stored, repeatingBodies), i.repeats},
-		{"lists", fmt.Sprintf("searches in sessions/list over %d connections", listConnections), i.lists},
-		{"long polls", fmt.Sprintf("%d long polls, woken all the time", i.waiters), i.longPolls},
-		{"slow histories", fmt.Sprintf("%d readers of a history of %d points that hardly read", slowReaders, i.stored), i.slowHistories},
-		{"key churn", fmt.Sprintf("keys made and revoked over %d connections", churners), i.keyChurn},
-		{"marks", fmt.Sprintf("marks of %d points at a time over %d connections", markedPoints, markers), i.marks},
-		{"silent connections", fmt.Sprintf("%d connections that say nothing", i.silent), i.silence},
-		{"readiness", fmt.Sprintf("/readyz over %d connections", probers), i.readiness},
+		{"unfinished bodies", fmt.Sprintf("%d bodies of points that are begun and never finished", unfinishedBodies), unfinishedBodies, i.unfinished},
+		{"late points", fmt.Sprintf("bodies of %d points, one a month, over %d connections", lateMonths, lateConnections), lateConnections, i.late},
+		{"jumps", fmt.Sprintf("bodies of %d late points, one a session, that jump about and are judged, over %d connections", i.jumping(), jumpConnections), jumpConnections, i.jumps},
+		{"repeats", fmt.Sprintf("%d stored points again and again over %d connections", i.stored, repeatingBodies), repeatingBodies, i.repeats},
+		{"lists", fmt.Sprintf("searches in sessions/list over %d connections", listConnections), listConnections, i.lists},
+		{"long polls", fmt.Sprintf("%d long polls, woken all the time", i.waiters), i.waiters + 1, i.longPolls},
+		{"slow histories", fmt.Sprintf("%d readers of a history of %d points that hardly read", slowReaders, i.stored), slowReaders, i.slowHistories},
+		{"key churn", fmt.Sprintf("keys made and revoked over %d connections", churners), churners, i.keyChurn},
+		{"marks", fmt.Sprintf("marks of %d points at a time over %d connections", markedPoints, markers), markers, i.marks},
+		{"silent connections", fmt.Sprintf("%d connections that say nothing", i.silent), i.silent, i.silence},
+		{"readiness", fmt.Sprintf("/readyz over %d connections", probers), probers, i.readiness},
 	}
 }
 
@@ -94,6 +96,28 @@ type intrusion struct {
 
 	newest int64 // the timestamp of the newest points at first, Unix milliseconds
 	serial int64 // of late points
+
+	connected atomic.Int64 // connections that were opened for the attack at hand
+}
+
+// longestConnecting is how long an attack may take to open its connections.
+const longestConnecting = 20 * time.Second
+
+// awaitConnected returns when an attack that has begun has its connections.
+func (i *intrusion) awaitConnected(ctx context.Context, a attack) error {
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for began := time.Now(); i.connected.Load() < int64(a.connections); {
+		if time.Since(began) > longestConnecting {
+			return fmt.Errorf("only %d of %d connections could be opened", i.connected.Load(), a.connections)
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // flood keeps connections busy with requests of a source until ctx ends, whatever the answers are.
@@ -109,7 +133,8 @@ func (i *intrusion) load(ctx context.Context, connections int, source loadgen.So
 	}
 	_, err := loadgen.Load{
 		Target: target, Connections: connections, Workers: 1, Duration: time.Hour, Timeout: 5 * time.Minute, Tolerant: true, CPUs: i.cpus, Yields: true,
-		Source: func(int) loadgen.Source { return source },
+		Connected: func() { i.connected.Add(int64(connections)) },
+		Source:    func(int) loadgen.Source { return source },
 	}.Run(ctx)
 	if ctx.Err() != nil {
 		return nil
@@ -285,6 +310,7 @@ func (i *intrusion) each(ctx context.Context, connections int, occupy func(conte
 				if err != nil {
 					continue // it is as the service would have it
 				}
+				i.connected.Add(1)
 				stop := context.AfterFunc(ctx, func() { conn.Close() })
 				occupy(ctx, conn)
 				stop()

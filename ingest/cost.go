@@ -25,8 +25,10 @@ const (
 	leastFind = 3 * time.Millisecond
 	fewFinds  = 4
 	// reviewCost is for a session whose late points are judged with their neighbours, which are read. It depends on
-	// how many rows of it lie there; leastReview is what any such reading takes.
+	// how many rows of it lie there, and in how many parts; what it was lately counts for no more than mostReview, as with
+	// look-ups. leastReview is what any such reading takes.
 	reviewCost  = time.Millisecond
+	mostReview  = 2 * time.Millisecond
 	leastReview = 3 * time.Millisecond
 )
 
@@ -45,7 +47,7 @@ func learnReview(known, took time.Duration, reviews int, slowness float64) time.
 	if reviews == 0 {
 		return known
 	}
-	return (known + beside(leastReview, took, slowness)/time.Duration(reviews)) / 2
+	return min((known+beside(leastReview, took, slowness)/time.Duration(reviews))/2, mostReview)
 }
 
 // beside returns what of a time was not its constant part.

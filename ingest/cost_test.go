@@ -53,3 +53,24 @@ func TestADearLookUpIsForgotten(t *testing.T) {
 		t.Errorf("a look-up is taken to take %v, want about %v", find, findCost)
 	}
 }
+
+// TestASliceReviewsSomeSessionsWhateverTheyTook: readings that took long, for what the disk or others did, do not leave slices
+// with one session each, of which most would be the insert.
+func TestASliceReviewsSomeSessionsWhateverTheyTook(t *testing.T) {
+	t.Parallel()
+	l := lanes{limits: defaultLimits, month: monthCost}
+	review := reviewCost
+	for range 50 {
+		l.learnMonth(loaded(8).insert(), 1)
+		review = learnReview(review, 300*time.Millisecond, 4, l.slowness())
+	}
+	if got := (scaled(l.limits.slice, l.slowness()) - leastReview) / review; got < 8 {
+		t.Errorf("a slice has %d sessions to review on a loaded machine, want at least 8", got)
+	}
+	for range 20 {
+		review = learnReview(review, leastReview+4*100*time.Microsecond, 4, 1)
+	}
+	if review > reviewCost {
+		t.Errorf("a session is taken to take %v where it takes 0.1 ms again", review)
+	}
+}

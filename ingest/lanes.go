@@ -174,7 +174,7 @@ const (
 func (l *lanes) next(now time.Time) (step, time.Duration) {
 	group, slice := forever, forever
 	if len(l.usual) > 0 {
-		group = l.groups.due(now, l.load, l.hurry || l.closed)
+		group = l.dueGroup(now)
 	}
 	if len(l.turns) > 0 {
 		slice = l.sliceDue(now)
@@ -188,6 +188,14 @@ func (l *lanes) next(now time.Time) (step, time.Duration) {
 		return nothing, 0
 	}
 	return nothing, min(group, slice)
+}
+
+// dueGroup returns how long usual requests still wait for company.
+func (l *lanes) dueGroup(now time.Time) time.Duration {
+	if l.closed {
+		return 0
+	}
+	return l.groups.due(now, amount{len(l.usual), l.load}, l.hurry)
 }
 
 const forever = time.Duration(1<<63 - 1)
@@ -208,15 +216,15 @@ func (l *lanes) sliceDue(now time.Time) time.Duration {
 	if first.begun || first.marks != nil {
 		return 0
 	}
-	cost, load, alone := time.Duration(0), 0, false
+	cost, waiting, alone := time.Duration(0), 0, false
 	for _, t := range l.turns {
-		cost, load = cost+t.cost, load+weightOf(t.requests)
+		cost, waiting = cost+t.cost, waiting+weightOf(t.requests)
 		alone = alone || l.company.isAlone(t.orgID, now)
 	}
 	if cost >= l.limits.slice {
 		return 0
 	}
-	return l.slices.due(now, load, alone)
+	return l.slices.due(now, amount{points: waiting}, alone)
 }
 
 // group writes what waits of the usual requests, up to the bound, and answers it.
@@ -231,7 +239,7 @@ func (l *lanes) group() {
 	l.committer.findCost = learnFind(l.committer.findCost, l.committer.took.find, l.committer.took.finds, l.slowness())
 	l.look() // before anybody is answered, and comes again
 	l.company.wrote(l.written, l.usual)
-	l.groups.inserted(began, time.Now(), weightOf(l.written), l.load)
+	l.groups.inserted(began, time.Now(), amount{len(l.written), weightOf(l.written)}, amount{len(l.usual), l.load})
 	for _, r := range l.written {
 		l.answer(r, err)
 	}

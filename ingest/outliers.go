@@ -124,7 +124,7 @@ func (o *outliers) remember(g *group) {
 
 // flagChanges are stored points whose flags change because of others, with their new flags.
 type flagChanges struct {
-	// shown are older than points that are written with them and count, so that nobody is shown an older one.
+	// shown are older than points that count, on show or written with them, so that nobody is shown an older one.
 	shown []schema.OwnedPoint
 	// others are of the sessions marked, in which last_seen must follow the history, as after a person's mark.
 	others []schema.OwnedPoint
@@ -154,7 +154,7 @@ func (c *committer) judge(g *group, fresh []schema.OwnedPoint) (flagChanges, err
 	}
 	changed = append(changed, more...)
 	o.count(fresh, changed)
-	return arrange(fresh, changed), nil
+	return c.arrange(fresh, changed), nil
 }
 
 // judgeInOrder judges the sessions whose points come one after the other.
@@ -268,14 +268,23 @@ func appendChange(changed []schema.OwnedPoint, p schema.DataPoint, owner *schema
 	return append(changed, schema.OwnedPoint{DataPoint: p, OrgID: owner.OrgID, DeviceID: owner.DeviceID})
 }
 
-// arrange tells the changed points that are older than a fresh one of their session which counts from the others.
-func arrange(fresh, changed []schema.OwnedPoint) (all flagChanges) {
+// arrange tells the changed points that are older than one of their session which counts from the others: than a fresh one, or
+// the one on show. To read what is the newest then, and to say beforehand that it may change, takes several times as
+// long as to write them.
+func (c *committer) arrange(fresh, changed []schema.OwnedPoint) (all flagChanges) {
 	if len(changed) == 0 {
 		return all
 	}
 	oldest := make(map[schema.ID]int64) // that is certainly shown, or a newer one
 	for i := range changed {
-		oldest[changed[i].SessionID] = math.MinInt64
+		session := changed[i].SessionID
+		if _, there := oldest[session]; there {
+			continue
+		}
+		oldest[session] = math.MinInt64
+		if _, known := c.newest.LastKnown(session, &c.shown); known && c.shown.Outlier == schema.NotOutlier {
+			oldest[session] = c.shown.Timestamp
+		}
 	}
 	for i := range fresh {
 		if newest, wanted := oldest[fresh[i].SessionID]; wanted && fresh[i].Outlier == schema.NotOutlier {

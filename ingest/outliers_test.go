@@ -315,6 +315,22 @@ func TestPointsThatJumpAreJudgedInSlices(t *testing.T) {
 	}
 }
 
+// TestFlagsOfOlderPointsLeaveTheNewestAlone: what is on show is not looked for where late points change flags of stored
+// ones that are older than it.
+func TestFlagsOfOlderPointsLeaveTheNewestAlone(t *testing.T) {
+	t.Parallel()
+	s := newService(t, WriterOptions{FlagOutliers: true})
+	_, session := s.session(ours, "van-1")
+	s.send(fix{session, 1, 10}, fix{session, 2, 10}, fix{session, 310, 60}, fix{session, 320, 60})
+	s.send(fix{session, 600, 10}, fix{session, 610, 10}, fix{session, 620, 10})
+	s.wantFlags("two that agree with nobody else", session, "..SS...")
+	s.reader.endErr = errors.New("last_seen was told")
+	s.send(fix{session, 300, 60})
+	s.wantFlags("a late one that agrees with both", session, "........")
+	s.restart()
+	s.wantFlags("after a restart", session, "........")
+}
+
 // TestMarksOfOlderPointsLeaveTheNewestAlone: what is on show is not looked for where a mark cannot change it.
 func TestMarksOfOlderPointsLeaveTheNewestAlone(t *testing.T) {
 	t.Parallel()

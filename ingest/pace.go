@@ -9,6 +9,8 @@ const (
 	DefaultInterval = 100 * time.Millisecond
 	// smallGroup is how many points make an insert worth its fixed costs.
 	smallGroup = 2_000
+	// returnTime is how long those who were just answered take to write again, mostly.
+	returnTime = 2 * time.Millisecond
 )
 
 // pace decides when the next insert begins, which is a trade of the time to an acknowledgement for the
@@ -17,30 +19,37 @@ type pace struct {
 	interval time.Duration
 	began    time.Time // of the last insert
 	ended    time.Time // of the last insert
-	expected int       // points that wait when all who were answered come again
+	expected amount    // that waits when all who were answered come again
 }
 
-// inserted notes that an insert of so many points is over, and how many wait by now.
-func (p *pace) inserted(began, ended time.Time, points, waiting int) {
+// amount is what waits for an insert, or was in it.
+type amount struct{ requests, points int }
+
+// inserted notes that an insert is over, what was in it and what waits by now.
+func (p *pace) inserted(began, ended time.Time, written, waiting amount) {
 	p.began, p.ended = began, ended
-	p.expected = points + waiting
+	p.expected = amount{written.requests + waiting.requests, written.points + waiting.points}
 }
 
-// due returns how long the next insert should still wait for company, given the points that wait and whether
+// due returns how long the next insert should still wait for company, given what waits and whether
 // a request of somebody who writes alone is among them (see company.isAlone).
 //
-// Who writes alone never waits, nor who comes after a pause. A small group waits for the interval. A larger one waits for those who were just answered, who mostly
+// Who writes alone waits for nobody but those who were just answered, and for a moment: otherwise two who write one request after the
+// other would take turns, and each wait for the other's insert as well. Who comes after a pause does not wait. A small group waits for the interval. A larger one waits for those who were just answered, who mostly
 // write again at once, but at most as long as the last insert took: whoever misses a group waits for the whole
 // of the next, and without it two halves of the writers would take turns.
-func (p *pace) due(now time.Time, waiting int, alone bool) time.Duration {
-	if alone {
+func (p *pace) due(now time.Time, waiting amount, alone bool) time.Duration {
+	if alone && waiting.requests >= p.expected.requests {
 		return 0
+	}
+	if alone {
+		return max(0, p.ended.Add(returnTime).Sub(now))
 	}
 	atInterval := p.began.Add(p.interval).Sub(now)
 	switch {
-	case waiting < smallGroup:
+	case waiting.points < smallGroup:
 		return atInterval
-	case waiting < p.expected:
+	case waiting.points < p.expected.points:
 		return min(atInterval, p.ended.Add(p.ended.Sub(p.began)).Sub(now))
 	}
 	return 0

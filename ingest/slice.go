@@ -32,7 +32,7 @@ func (l *lanes) slice() {
 	}
 	l.company.wrote(nil, inLanes)
 	points := weightOf(l.written)
-	l.slices.inserted(began, time.Now(), points, weightOf(inLanes)-points)
+	l.slices.inserted(began, time.Now(), amount{points: points}, amount{points: weightOf(inLanes) - points})
 	for _, t := range slices.Clone(of) {
 		l.settle(t, err)
 	}

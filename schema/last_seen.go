@@ -139,7 +139,7 @@ func (db *CheckpointTable) LoadCheckpoints(ctx context.Context, each func(Checkp
 	results[len(results)-1].Name = "point_version"
 	results = append(results,
 		proto.ResultColumn{Name: "newest_timestamp", Data: &columns.newest}, proto.ResultColumn{Name: "stale", Data: &columns.stale})
-	native, err := db.queryNative(ctx, results, selectCheckpoints)
+	native, err := db.queryNative(readingAll(ctx), results, selectCheckpoints)
 	if err != nil {
 		return fmt.Errorf("load the last_seen checkpoints: %w", err)
 	}

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -62,7 +63,13 @@ func (db *connection) queryNative(ctx context.Context, results proto.Results, qu
 	if err != nil {
 		return nil, err
 	}
-	return &nativeReader{body: body, reader: proto.NewReader(body), results: results, revision: db.revision, conn: db.conn}, nil
+	buffer := bufio.NewReaderSize(body, nativeBuffer)
+	for _, column := range results {
+		if column, ok := column.Data.(buffered); ok {
+			column.readFrom(buffer)
+		}
+	}
+	return &nativeReader{body: body, reader: proto.NewReader(buffer), results: results, revision: db.revision, conn: db.conn}, nil
 }
 
 // next decodes the next block and returns its number of rows, or io.EOF after the last one.

@@ -3,6 +3,7 @@ package schema
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
@@ -35,10 +36,10 @@ func (db *DB) CountRegistered(ctx context.Context) (devices, sessions int, err e
 const selectSessions = "SELECT " + sessionSelect + " FROM sessions FINAL"
 
 // EachSession calls each for every session, in no particular order. It decodes columns, so that a million
-// sessions take about a second. The session is each's to keep.
+// sessions take about a second. The session is each's to keep; texts of many share a piece of memory, so whoever keeps those of few clones them.
 func (db *SessionTable) EachSession(ctx context.Context, each func(Session)) error {
 	var c sessionColumns
-	native, err := db.queryNative(ctx, c.results(), selectSessions)
+	native, err := db.queryNative(readingAll(ctx), c.results(), selectSessions)
 	if err != nil {
 		return fmt.Errorf("read the sessions: %w", err)
 	}
@@ -56,11 +57,11 @@ func (db *SessionTable) EachSession(ctx context.Context, each func(Session)) err
 // sessionColumns are the columns that make up a Session.
 type sessionColumns struct {
 	id, device                      idColumn
-	org, mac                        proto.ColStr
+	org, mac                        sharedTexts
 	createdAt                       *proto.ColDateTime64
-	comments, reference, shipper    *proto.ColNullable[string]
+	comments, reference, shipper    *nullableTexts
 	public                          *proto.ColNullable[bool]
-	outliers                        *proto.ColNullable[string]
+	outliers                        *nullableTexts
 	shared, flights, statuses, legs *proto.ColArr[string]
 	scheduled, terminated           *proto.ColNullable[time.Time]
 	version                         proto.ColUInt64
@@ -71,8 +72,8 @@ type sessionColumns struct {
 func (c *sessionColumns) results() proto.Results {
 	moment := func() *proto.ColDateTime64 { return new(proto.ColDateTime64).WithPrecision(proto.PrecisionMilli) }
 	c.createdAt = moment()
-	c.comments, c.reference, c.shipper = new(proto.ColStr).Nullable(), new(proto.ColStr).Nullable(), new(proto.ColStr).Nullable()
-	c.public, c.outliers = new(proto.ColBool).Nullable(), new(proto.ColStr).Nullable()
+	c.comments, c.reference, c.shipper, c.outliers = newNullableTexts(), newNullableTexts(), newNullableTexts(), newNullableTexts()
+	c.public = new(proto.ColBool).Nullable()
 	c.shared, c.flights, c.statuses, c.legs = new(proto.ColStr).Array(), new(proto.ColStr).Array(), new(proto.ColStr).Array(), new(proto.ColStr).Array()
 	c.scheduled, c.terminated = moment().Nullable(), moment().Nullable()
 	return proto.Results{
@@ -87,16 +88,16 @@ func (c *sessionColumns) results() proto.Results {
 }
 
 func (c *sessionColumns) row(i int) Session {
-	if text := c.org.RowBytes(i); string(text) != c.lastOrg {
-		c.lastOrg = string(text)
+	if text := c.org.Row(i); text != c.lastOrg {
+		c.lastOrg = strings.Clone(text)
 	}
 	return Session{
 		ID: c.id.ids[i], OrgID: c.lastOrg, DeviceID: c.device.ids[i], DeviceMACAddress: c.mac.Row(i), CreatedAt: c.createdAt.Row(i).UTC(),
-		Comments: pointer(c.comments, i), OffChrtReferenceID: pointer(c.reference, i), OffChrtShipperOrgDataID: pointer(c.shipper, i),
+		Comments: c.comments.at(i), OffChrtReferenceID: c.reference.at(i), OffChrtShipperOrgDataID: c.shipper.at(i),
 		Public: pointer(c.public, i), SharedWithOrgIDs: c.shared.Row(i),
 		TerminationScheduledFor: utc(pointer(c.scheduled, i)), TerminatedAt: utc(pointer(c.terminated, i)),
 		FlightNumbers: c.flights.Row(i), FlightLoadedStatuses: c.statuses.Row(i), FlightLegIDs: c.legs.Row(i),
-		Outliers: pointer(c.outliers, i), Version: c.version[i],
+		Outliers: c.outliers.at(i), Version: c.version[i],
 	}
 }
 

@@ -75,18 +75,27 @@ func (c *call) run() error {
 		return err
 	}
 	turns := c.turnsOf()
-	if turns == nil || turns == c.server.shortTurns {
+	if !c.route.urgent && (turns == nil || turns == c.server.shortTurns) {
 		return c.route.handle(c)
 	}
 	entered := time.Now()
 	err := c.route.handle(c)
-	turns.Took(c.turnOwner(), time.Since(entered))
+	switch took := time.Since(entered); {
+	case c.route.urgent: // it has waited for no turn
+		c.server.changeTurns.Spent(c.turnOwner(), entered, min(took, mostOfChange), mostOfRevocations)
+	case turns == c.server.changeTurns:
+		turns.Took(c.turnOwner(), min(took, mostOfChange))
+	default:
+		turns.Took(c.turnOwner(), took)
+	}
 	return err
 }
 
 // turnsOf returns in which turns the route's requests are answered, nil for none.
 func (c *call) turnsOf() *limit.Turns {
 	switch c.route.queue {
+	case changeQueue:
+		return c.server.changeTurns
 	case memoryQueue:
 		return c.server.listTurns
 	case turnQueue:

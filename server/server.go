@@ -166,9 +166,14 @@ const (
 	openHistories = 8
 	// waitingLists is how many lists from memory wait for a place, which they do in turns.
 	waitingLists = 1024
-	// shortShare is the part of the processors' time, one in so many, in which one owner's lists, and its answers that take no
-	// time, begin while others have requests.
+	// shortShare is the part of the processors' time, one in so many, in which one owner's lists, its changes, and its answers that
+	// take no time, begin while others have requests.
 	shortShare = 6
+	// mostOfChange is how long a change is taken to be in the way of others, at most. What it waits for on the disk counts: others
+	// wait for that as well.
+	mostOfChange = 100 * time.Millisecond
+	// mostOfRevocations is how far an owner's revocations, however many, put its next change off.
+	mostOfRevocations = 500 * time.Millisecond
 	// waitingBatches is how many large batches wait for a place: half a second's worth on a small machine.
 	waitingBatches = 1024
 )
@@ -199,6 +204,7 @@ type Server struct {
 	batches      *limit.Gate // requests for many newest points that are looked up
 	eventPace    *limit.EventPace
 	listTurns    *limit.Turns                 // of lists
+	changeTurns  *limit.Turns                 // of what makes something in ClickHouse, and of revocations, which wait for none
 	shortTurns   *limit.Turns                 // of what takes no time and is asked for all the time
 	refusalTurns *limit.Turns                 // of refusals of who is not known
 	slots        *limit.Slots                 // connections that poll under overload
@@ -254,7 +260,7 @@ func New(config Config, services Services) *Server {
 	s.counts = newServerCounts(s.routes)
 	s.slots = limit.NewSlots(config.PollWait)
 	s.eventPace = limit.NewEventPace(&s.ids.count)
-	for _, turns := range []**limit.Turns{&s.listTurns, &s.shortTurns, &s.refusalTurns} {
+	for _, turns := range []**limit.Turns{&s.listTurns, &s.changeTurns, &s.shortTurns, &s.refusalTurns} {
 		*turns = limit.NewTurns(&s.ids.count, shortShare)
 	}
 	s.rates, s.rateProblems = limit.NewRates(config.RequestRate, config.FailureRate, config.Now), newRateProblems(&config)

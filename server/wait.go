@@ -50,9 +50,6 @@ func awaitChange(c *call, id []byte, status latest.Status, point *schema.DataPoi
 	}
 	c.server.shortTurns.Ask(c.turnOwner(), c.entry.began)
 	if !upToDate(c, status, point) {
-		if len(c.http.Request.Header.Peek(fasthttp.HeaderIfNoneMatch)) == 0 {
-			return status, false, nil // its first one
-		}
 		return takeTurn(c, id, status, point)
 	}
 	outcome := waitChanged
@@ -72,29 +69,40 @@ func awaitChange(c *call, id []byte, status latest.Status, point *schema.DataPoi
 	status = look(c, id, point)
 	for outcome == waitChanged && upToDate(c, status, point) {
 		outcome = w.next()
-		// The credential is checked after the look-up, so that what is shown is older than the check.
-		status = look(c, id, point)
+		if status = look(c, id, point); outcome == waitChanged && !upToDate(c, status, point) {
+			if waited, err := awaitTurn(c); err != nil {
+				return status, true, err
+			} else if waited {
+				status = look(c, id, point)
+			}
+		}
+		// The credential is checked after the last look-up, so that what is shown is older than the check.
 		if err := c.stillAllowed(); err != nil {
 			outcome = waitRefused
 			return status, true, err
 		}
 	}
-	if outcome == waitChanged {
-		status, _, err = takeTurn(c, id, status, point)
-	}
-	return status, true, err
+	return status, true, nil
 }
 
 // takeTurn returns what there is in the caller's turn among those who wait for changes: where it comes later, it is looked
-// up and allowed again. Thousands that wait and are woken all the time would leave the processors to nobody else.
+// up and allowed again.
 func takeTurn(c *call, id []byte, status latest.Status, point *schema.DataPoint) (_ latest.Status, waited bool, err error) {
-	began := time.Now()
-	if waited, err := c.turn(c.server.shortTurns, longestWait); !waited {
+	if waited, err := awaitTurn(c); !waited {
 		return status, false, err
 	}
-	c.waited += time.Since(began)
 	status = look(c, id, point)
 	return status, true, c.stillAllowed()
+}
+
+// awaitTurn waits for the caller's turn among those who wait for changes, and reports whether it did. Thousands that wait and are
+// woken all the time would leave the processors to nobody else.
+func awaitTurn(c *call) (waited bool, err error) {
+	began := time.Now()
+	if waited, err = c.turn(c.server.shortTurns, longestWait); waited {
+		c.waited += time.Since(began)
+	}
+	return waited, err
 }
 
 // upToDate reports whether the caller has what a look-up found.

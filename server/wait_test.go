@@ -11,6 +11,7 @@ import (
 
 	"lastseen/keys"
 	"lastseen/schema"
+	"lastseen/server/limit"
 )
 
 // longPoll begins a long poll and returns its answer to come, when it waits.
@@ -190,6 +191,42 @@ func TestAShutdownAnswersLongPolls(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.answers(waits, 304, "")
+}
+
+// TestALongPollIsAllowedAgainInItsTurn: where an organisation asks for much, each answer to a request that prefers to wait comes in
+// its turn, the first one too, and shows nothing to a credential that was revoked before.
+func TestALongPollIsAllowedAgainInItsTurn(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	owner := s.token("org_a", keys.RoleOwner)
+	_, key, target, tag := s.polled("00:00:00:00:0f:0b")
+	revoked, id := s.key("org_a", schema.KindAPIKey)
+	s.shortTurns = limit.NewTurns(&s.ids.count, 1<<20) // the second turn is minutes away
+	s.ids.count.Add(1000)                              // others
+	s.get(target, key, 200, header{"Prefer", "wait=20"})
+	var inTheirTurns []<-chan reply
+	for _, sent := range []string{`"none"`, ""} {
+		answer, before := make(chan reply, 1), s.Stats().InFlight
+		go func() {
+			r, err := s.try("GET", target, revoked, nil, header{"If-None-Match", sent}, header{"Prefer", "wait=20"})
+			if err != nil {
+				t.Error(err)
+			}
+			answer <- r
+		}()
+		s.until(func() bool { return s.Stats().InFlight > before || len(answer) > 0 })
+		inTheirTurns = append(inTheirTurns, answer)
+	}
+	s.get(target, key, 304, header{"If-None-Match", tag}) // a plain poll has no turns
+	s.post(pathAPIKeys+"/revoke/v1?api_key_id="+id.String(), owner, "", 200)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for _, answer := range inTheirTurns {
+		s.answers(answer, 401, "revoked")
+	}
 }
 
 func TestLongPollsAreCountedByTheirOutcome(t *testing.T) {

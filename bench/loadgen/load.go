@@ -53,6 +53,11 @@ type Load struct {
 	Tolerant bool
 	// CPUs pins the workers; empty leaves them to the kernel.
 	CPUs []int
+	// Yields has the workers run only on processors for which nobody else has use. It is for the clients of one caller while what
+	// another caller feels is measured on the same machine: in truth they have machines of their own, so what a server needs
+	// to answer them should be in the way of others, and what they need themselves should not. The latency of a load that yields
+	// says nothing, and where nothing is left it asks for less than a client elsewhere could.
+	Yields bool
 	// ServerCPU, when set, returns the processor time that the server has spent so far.
 	ServerCPU func() time.Duration
 	// Connected, when set, is called when all connections are open, before the first request.

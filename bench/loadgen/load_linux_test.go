@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // echoes asks a server to say a number back.
@@ -176,4 +178,37 @@ func (c cancelAfter) Prepare(x *Exchange) bool {
 		c.cancel()
 	}
 	return c.Source.Prepare(x)
+}
+
+// policies notes by which policy its worker's thread is scheduled.
+type policies struct {
+	Source
+	seen *atomic.Uint32
+}
+
+func (p policies) Prepare(x *Exchange) bool {
+	if own, err := unix.SchedGetAttr(0, 0); err == nil {
+		p.seen.Store(own.Policy + 1)
+	}
+	return p.Source.Prepare(x)
+}
+
+func TestAWorkerThatYieldsIsIdleToTheSchedulerAndLeavesNobodyElseSo(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(echo))
+	defer server.Close()
+	for yields, want := range map[bool]uint32{true: unix.SCHED_IDLE, false: unix.SCHED_NORMAL} {
+		var seen atomic.Uint32
+		m, err := runEchoes(t, Target{Address: server.Listener.Addr().String()}, 20, 0, 0, func(l *Load) {
+			l.Yields = yields
+			source := l.Source
+			l.Source = func(worker int) Source { return policies{source(worker), &seen} }
+		})
+		if err != nil || m.Served != 20 {
+			t.Fatalf("a load that yields (%v) was served %v, %v", yields, m, err)
+		}
+		if got := seen.Load() - 1; got != want {
+			t.Errorf("a worker that yields (%v) has the policy %d, want %d", yields, got, want)
+		}
+	}
 }

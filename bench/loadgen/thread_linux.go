@@ -9,12 +9,20 @@ import (
 )
 
 // takeThread ties the goroutine to a thread of its own for good: the thread ends with the
-// goroutine, so its settings reach nobody else. cpus pins it unless it is empty.
-func takeThread(cpus []int) error {
+// goroutine, so its settings reach nobody else. cpus pins it unless it is empty; one that yields runs only where nobody else
+// would.
+func takeThread(cpus []int, yields bool) error {
 	runtime.LockOSThread()
 	// The kernel may let a sleeper sleep 50 µs longer to save wake-ups, which is as long as an answer takes.
 	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("ask for exact timers: %w", err)
+	}
+	if yields {
+		// A nice value would not do: a thread that is least favoured still runs its time slice of some milliseconds to the end
+		// when another becomes ready. One that is idle gives its processor up at once.
+		if err := unix.SchedSetAttr(0, &unix.SchedAttr{Policy: unix.SCHED_IDLE}, 0); err != nil {
+			return fmt.Errorf("have a worker yield to others: %w", err)
+		}
 	}
 	if len(cpus) == 0 {
 		return nil

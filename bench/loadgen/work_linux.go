@@ -20,19 +20,9 @@ func (l *Load) work(ctx context.Context, m *Measurement) ([]*result, error) {
 			}
 		}
 	}()
-	dialing, cancel := connectContext(ctx)
-	defer cancel()
-	for worker := range networks {
-		n := l.Connections / l.Workers
-		if worker < l.Connections%l.Workers {
-			n++
-		}
-		var err error
-		if networks[worker], err = dial(dialing, l.Target, n); err != nil {
-			return nil, err
-		}
+	if err := l.connect(ctx, networks); err != nil {
+		return nil, err
 	}
-
 	if l.Connected != nil {
 		l.Connected()
 	}
@@ -56,6 +46,31 @@ func (l *Load) work(ctx context.Context, m *Measurement) ([]*result, error) {
 	return results, firstCause(errs)
 }
 
+// connect opens all connections.
+func (l *Load) connect(ctx context.Context, networks []*sockets) (err error) {
+	ctx, cancel := connectContext(ctx)
+	defer cancel()
+	var group sync.WaitGroup
+	group.Go(func() { // a thread of its own may yield
+		if l.Yields {
+			if err = takeThread(l.CPUs, true); err != nil {
+				return
+			}
+		}
+		for worker := range networks {
+			n := l.Connections / l.Workers
+			if worker < l.Connections%l.Workers {
+				n++
+			}
+			if networks[worker], err = dial(ctx, l.Target, n); err != nil {
+				return
+			}
+		}
+	})
+	group.Wait()
+	return err
+}
+
 // firstCause prefers what went wrong to the cancellations that followed from it.
 func firstCause(errs []error) error {
 	var canceled error
@@ -72,7 +87,7 @@ func firstCause(errs []error) error {
 
 // worker is one thread's whole run.
 func (l *Load) worker(ctx context.Context, worker int, net *sockets, start time.Time) (*result, error) {
-	if err := takeThread(l.CPUs); err != nil {
+	if err := takeThread(l.CPUs, l.Yields); err != nil {
 		return nil, err
 	}
 	loop := &loop{

@@ -6,10 +6,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"time"
+)
+
+// The routes of API keys.
+const (
+	PathCreateKey = "/orgs/api_keys/create/v1"
+	PathRevokeKey = "/orgs/api_keys/revoke/v1"
 )
 
 // API calls the routes of a service that a load is not made of: keys, sessions, tokens.
@@ -27,15 +32,6 @@ func NewAPI(base string) *API {
 	return &API{Base: base, Client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 32}}}
 }
 
-// From returns one that calls the same routes from a local address.
-func (a *API) From(address string) *API {
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
-	from := NewAPI(a.Base)
-	from.Client.Transport = &http.Transport{MaxIdleConnsPerHost: 32, DialContext: dialer.DialContext}
-	from.tokens = a.tokens
-	return from
-}
-
 // Token is an organisation's user token.
 func (a *API) Token(organisation int) string { return a.tokens[organisation] }
 
@@ -48,7 +44,7 @@ type Secret struct {
 
 // CreateKey makes an API key of an organisation.
 func (a *API) CreateKey(ctx context.Context, organisation int) (s Secret, err error) {
-	return s, a.create(ctx, "/orgs/api_keys/create/v1", organisation, &s)
+	return s, a.create(ctx, PathCreateKey, organisation, &s)
 }
 
 // CreateCredential makes a device credential of an organisation.
@@ -63,7 +59,7 @@ func (a *API) create(ctx context.Context, path string, organisation int, into *S
 
 // RevokeKey revokes an API key of an organisation.
 func (a *API) RevokeKey(ctx context.Context, organisation int, id string) error {
-	return a.Call(ctx, http.MethodPost, "/orgs/api_keys/revoke/v1", url.Values{"api_key_id": {id}}, a.tokens[organisation], nil, nil)
+	return a.Call(ctx, http.MethodPost, PathRevokeKey, url.Values{"api_key_id": {id}}, a.tokens[organisation], nil, nil)
 }
 
 // Call sends a request and decodes a successful answer into answer, unless that is nil.

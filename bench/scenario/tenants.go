@@ -21,7 +21,7 @@ const (
 
 	tenantSessions = 4_000 // at most: the scenario is about who waits for whom
 	tenantPoints   = 200   // at least, in a session's history
-	residentPolls  = 200   // a second
+	residentPolls  = 190   // a second: not in step with the service, which does some things a hundred times a second
 	ownCalls       = 8     // connections of calls that are no loads
 
 	resident, intruder = 0, 1 // the organisations
@@ -45,7 +45,8 @@ func (s *tenants) Run(ctx context.Context) (err error) {
 	o := s.o
 	o.Describe(fmt.Sprintf("one organisation, over connections of its own: %d polls/s, points written one at a time in a closed loop, and keys made and revoked every %v; beside it another, from another address", residentPolls, revokeEvery),
 		fmt.Sprintf("%s sessions of %d points, of %d organisations; %d rounds, in each %v alone and %v beside each attack, after %v of warm-up; the samples of all rounds together",
-			record.Thousands(float64(spec.Sessions)), spec.PointsPerSession, spec.Organisations, s.Rounds, s.loads.Duration, s.loads.Duration, s.loads.WarmUp))
+			record.Thousands(float64(spec.Sessions)), spec.PointsPerSession, spec.Organisations, s.Rounds, s.loads.Duration, s.loads.Duration, s.loads.WarmUp),
+		"an attack has opened its connections before")
 	quiet := on.Sockets()
 	in := &intrusion{
 		on: on, cpus: s.loads.CPUs, sessions: on.Catalogue.Own[intruder], key: on.Catalogue.Keys[intruder][0], newest: on.Catalogue.Newest(on.Catalogue.Own[intruder][0]),
@@ -68,7 +69,7 @@ func (s *tenants) Run(ctx context.Context) (err error) {
 			return err
 		}
 		for i, a := range attacks {
-			if err := errors.Join(awaitClosing(ctx, on, quiet+ownCalls), in.recover(ctx), s.beside(ctx, on, a, felt[i])); err != nil {
+			if err := errors.Join(awaitClosing(ctx, on, quiet+ownCalls), in.recover(ctx), s.beside(ctx, in, a, felt[i])); err != nil {
 				return fmt.Errorf("%s: %w", a.name, err)
 			}
 			s.rig.Say("round %d: %-24s polls p50 %v p99 %v, writes p50 %v p99 %v, revocations p50 %v p99 %v (so far), %d refused", round+1, a.name,
@@ -79,13 +80,24 @@ func (s *tenants) Run(ctx context.Context) (err error) {
 	return nil
 }
 
-// beside has the resident at work beside an attack, and adds what it felt.
-func (s *tenants) beside(ctx context.Context, on *rig.Service, a attack, felt *experience) error {
+// beside has the resident at work beside an attack that has opened its connections, and adds what it felt.
+func (s *tenants) beside(ctx context.Context, in *intrusion, a attack, felt *experience) (err error) {
+	on := in.on
+	if a.run != nil {
+		attacking, end := context.WithCancel(ctx)
+		ended := make(chan error, 1)
+		in.connected.Store(0)
+		go func() { ended <- a.run(attacking) }()
+		defer func() {
+			end()
+			err = errors.Join(err, <-ended)
+		}()
+		if err := in.awaitConnected(ctx, a); err != nil {
+			return err
+		}
+	}
 	r := &residence{on: on, felt: felt, warm: time.Now().Add(s.loads.WarmUp), until: time.Now().Add(s.loads.WarmUp + s.loads.Duration)}
 	turn := lane{name: a.name, load: func() loadgen.Load { return s.residentPolls(on) }, beside: []func(context.Context) error{r.write, r.revoke}}
-	if a.run != nil {
-		turn.background = append(turn.background, a.run)
-	}
 	m, err := turn.run(ctx)
 	if err != nil {
 		return err
@@ -168,7 +180,7 @@ func (s *tenants) report(attacks []attack, felt []*experience) {
 		what = append(what, a.name+": "+a.what)
 	}
 	o.Note("The attacks. " + strings.Join(what, "; ") + ".")
-	o.Note("Everything shares this machine's processors, the attack's clients too; the last columns say how many of them each kept busy, so whose the waits are.")
+	o.Note("Service, resident and intruder share this machine's processors, but an intruder would have a machine of its own. So its clients yield: they run only where neither the service nor the resident has use for a processor, and what is felt of them is what the service does for them. Where those two leave nothing idle the attack is weaker than one from elsewhere could be. The last columns say how many processors the service kept busy, and how many all clients.")
 }
 
 // awaitClosing waits until a service has no more sockets open than when it was quiet.

@@ -3,7 +3,6 @@ package scenario
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,8 +25,9 @@ const intruderAddress = "127.0.0.2"
 
 // attack is one thing that the intruder does.
 type attack struct {
-	name, what string
-	run        func(context.Context) error // until its context ends; what is refused is no error
+	name, what  string
+	connections int                         // that it opens at first
+	run         func(context.Context) error // until its context ends; what is refused is no error
 }
 
 // The sizes of the attacks.
@@ -53,17 +54,17 @@ const (
 // attacks are all of them.
 func (i *intrusion) attacks() []attack {
 	return []attack{
-		{"unfinished bodies", fmt.Sprintf("%d bodies of points that are begun and never finished", unfinishedBodies), i.unfinished},
-		{"late points", fmt.Sprintf("bodies of %d points, one a month, over %d connections", lateMonths, lateConnections), i.late},
-		{"jumps", fmt.Sprintf("bodies of %d late points, one a session, that jump about and are judged, over %d connections", i.jumping(), jumpConnections), i.jumps},
-		{"repeats", fmt.Sprintf("%d stored points again and again over %d connections", i.stored, repeatingBodies), i.repeats},
-		{"lists", fmt.Sprintf("searches in sessions/list over %d connections", listConnections), i.lists},
-		{"long polls", fmt.Sprintf("%d long polls, woken all the time", i.waiters), i.longPolls},
-		{"slow histories", fmt.Sprintf("%d readers of a history of %d points that hardly read", slowReaders, i.stored), i.slowHistories},
-		{"key churn", fmt.Sprintf("keys made and revoked over %d connections", churners), i.keyChurn},
-		{"marks", fmt.Sprintf("marks of %d points at a time over %d connections", markedPoints, markers), i.marks},
-		{"silent connections", fmt.Sprintf("%d connections that say nothing", i.silent), i.silence},
-		{"readiness", fmt.Sprintf("/readyz over %d connections", probers), i.readiness},
+		{"unfinished bodies", fmt.Sprintf("%d bodies of points that are begun and never finished", unfinishedBodies), unfinishedBodies, i.unfinished},
+		{"late points", fmt.Sprintf("bodies of %d points, one a month, over %d connections", lateMonths, lateConnections), lateConnections, i.late},
+		{"jumps", fmt.Sprintf("bodies of %d late points, one a session, that jump about and are judged, over %d connections", i.jumping(), jumpConnections), jumpConnections, i.jumps},
+		{"repeats", fmt.Sprintf("%d stored points again and again over %d connections", i.stored, repeatingBodies), repeatingBodies, i.repeats},
+		{"lists", fmt.Sprintf("searches in sessions/list over %d connections", listConnections), listConnections, i.lists},
+		{"long polls", fmt.Sprintf("%d long polls, woken all the time", i.waiters), i.waiters + 1, i.longPolls},
+		{"slow histories", fmt.Sprintf("%d readers of a history of %d points that hardly read", slowReaders, i.stored), slowReaders, i.slowHistories},
+		{"key churn", fmt.Sprintf("keys made and revoked over %d connections", churners), churners, i.keyChurn},
+		{"marks", fmt.Sprintf("marks of %d points at a time over %d connections", markedPoints, markers), markers, i.marks},
+		{"silent connections", fmt.Sprintf("%d connections that say nothing", i.silent), i.silent, i.silence},
+		{"readiness", fmt.Sprintf("/readyz over %d connections", probers), probers, i.readiness},
 	}
 }
 
@@ -95,6 +96,28 @@ type intrusion struct {
 
 	newest int64 // the timestamp of the newest points at first, Unix milliseconds
 	serial int64 // of late points
+
+	connected atomic.Int64 // connections that were opened for the attack at hand
+}
+
+// longestConnecting is how long an attack may take to open its connections.
+const longestConnecting = 20 * time.Second
+
+// awaitConnected returns when an attack that has begun has its connections.
+func (i *intrusion) awaitConnected(ctx context.Context, a attack) error {
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for began := time.Now(); i.connected.Load() < int64(a.connections); {
+		if time.Since(began) > longestConnecting {
+			return fmt.Errorf("only %d of %d connections could be opened", i.connected.Load(), a.connections)
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // flood keeps connections busy with requests of a source until ctx ends, whatever the answers are.
@@ -102,40 +125,21 @@ func (i *intrusion) flood(ctx context.Context, connections int, next func(connec
 	return i.load(ctx, connections, &flood{next: next})
 }
 
+// load runs a load of the intruder. It yields, since an intruder has a machine of its own.
 func (i *intrusion) load(ctx context.Context, connections int, source loadgen.Source) error {
 	target := i.on.Target
 	if host, _, err := net.SplitHostPort(target.Address); err == nil && host == "127.0.0.1" {
 		target.SourceAddresses = []string{intruderAddress}
 	}
 	_, err := loadgen.Load{
-		Target: target, Connections: connections, Workers: 1, Duration: time.Hour, Timeout: 5 * time.Minute, Tolerant: true, CPUs: i.cpus,
-		Source: func(int) loadgen.Source { return source },
+		Target: target, Connections: connections, Workers: 1, Duration: time.Hour, Timeout: 5 * time.Minute, Tolerant: true, CPUs: i.cpus, Yields: true,
+		Connected: func() { i.connected.Add(int64(connections)) },
+		Source:    func(int) loadgen.Source { return source },
 	}.Run(ctx)
 	if ctx.Err() != nil {
 		return nil
 	}
 	return err
-}
-
-// flood is a source for which every answer is as good as any other.
-type flood struct {
-	next        func(connection int, b []byte) []byte
-	connections int
-}
-
-// Prepare implements loadgen.Source.
-func (f *flood) Prepare(x *loadgen.Exchange) bool {
-	if x.Subject == 0 {
-		f.connections++
-		x.Subject = f.connections
-	}
-	x.Request = f.next(x.Subject-1, x.Request[:0])
-	return true
-}
-
-// Check implements loadgen.Source.
-func (f *flood) Check(*loadgen.Exchange, *loadgen.Answer) (loadgen.Outcome, error) {
-	return loadgen.Served, nil
 }
 
 // get appends a request with the intruder's key.
@@ -292,36 +296,6 @@ func (i *intrusion) longPolls(ctx context.Context) error {
 	return all.Wait()
 }
 
-// patience is a source of long polls, each for what its connection has not seen.
-type patience struct {
-	i           *intrusion
-	connections int
-	etags       []string
-}
-
-// Prepare implements loadgen.Source.
-func (p *patience) Prepare(x *loadgen.Exchange) bool {
-	if x.Subject == 0 {
-		p.connections++
-		x.Subject = p.connections
-	}
-	headers := "Prefer: wait=300\r\n"
-	if etag := p.etags[x.Subject-1]; etag != "" {
-		headers += "If-None-Match: " + etag + "\r\n"
-	}
-	session := p.i.sessions[x.Subject%len(p.i.sessions)]
-	x.Request = p.i.get(x.Request[:0], fmt.Sprintf("%s?session_id=%s", traffic.PathLastSeen, p.i.on.Catalogue.ID(session)), headers)
-	return true
-}
-
-// Check implements loadgen.Source.
-func (p *patience) Check(x *loadgen.Exchange, a *loadgen.Answer) (loadgen.Outcome, error) {
-	if len(a.ETag) > 0 {
-		p.etags[x.Subject-1] = string(a.ETag)
-	}
-	return loadgen.Served, nil
-}
-
 // each keeps so many connections occupied until ctx ends, each anew when it is over.
 func (i *intrusion) each(ctx context.Context, connections int, occupy func(context.Context, net.Conn)) error {
 	dialer := net.Dialer{Timeout: 10 * time.Second}
@@ -336,6 +310,7 @@ func (i *intrusion) each(ctx context.Context, connections int, occupy func(conte
 				if err != nil {
 					continue // it is as the service would have it
 				}
+				i.connected.Add(1)
 				stop := context.AfterFunc(ctx, func() { conn.Close() })
 				occupy(ctx, conn)
 				stop()
@@ -380,18 +355,5 @@ func (i *intrusion) slowHistories(ctx context.Context) error {
 }
 
 func (i *intrusion) keyChurn(ctx context.Context) error {
-	api := i.on.API.From(intruderAddress)
-	defer api.Client.CloseIdleConnections()
-	all, ctx := errgroup.WithContext(ctx)
-	for range churners {
-		all.Go(func() error {
-			for ctx.Err() == nil {
-				if key, err := api.CreateKey(ctx, intruder); err == nil {
-					_ = api.RevokeKey(ctx, intruder, key.ID) // a refusal is no failure of the attack
-				}
-			}
-			return nil
-		})
-	}
-	return errors.Join(all.Wait())
+	return i.load(ctx, churners, &churn{i: i, made: make([]string, churners)})
 }

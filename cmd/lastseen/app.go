@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"syscall"
@@ -402,6 +403,9 @@ func (a *App) load(ctx context.Context, lastSeen *latest.Table, registry *regist
 		return nil
 	}
 	began := time.Now()
+	// Nearly all that is allocated meanwhile stays, so that collecting would read it again and again for little.
+	const growth = 400 // percent, after which there is a collection
+	defer debug.SetGCPercent(debug.SetGCPercent(growth))
 	var progress latest.Progress
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return registry.Load(ctx) })

@@ -21,7 +21,7 @@ type benchCommand struct {
 
 // benchRunCommand runs scenarios.
 type benchRunCommand struct {
-	Scenarios []string `arg:"" optional:"" name:"scenario" help:"What to measure: last-seen, last-seen-304, mixed, long-poll, changes, revocation, ingest, overload, tenants, cold-start, history, feed, bulk, sessions, typeahead, size, nodes, soak; all but soak when none is named."`
+	Scenarios []string `arg:"" optional:"" name:"scenario" help:"What to measure: last-seen, last-seen-304, batch, mixed, long-poll, changes, revocation, ingest, overload, tenants, cold-start, history, feed, bulk, sessions, typeahead, size, nodes, soak; all but soak when none is named."`
 
 	Baselines           []string `placeholder:"NAME" help:"What to compare with: bare, redis, postgres, naive; all that are installed when none is named."`
 	Sessions            int      `default:"100000" help:"Sessions in memory (default ${default})."`

@@ -56,7 +56,7 @@ func TestNoNodeBreaksAPromise(t *testing.T) {
 	clients.Wait()
 	k.check()
 	k.lives.check(t)
-	if k.long {
+	if k.long || k.nodes[0].clock != nil { // what the feed is ordered by is stamped by clocks
 		feed.finish() // which takes a minute
 	}
 	t.Logf("%d faults: %d points acknowledged, %d polls answered and %d refused, %d keys revoked; the longest time between two acknowledgements was %s",

@@ -13,9 +13,9 @@ import (
 func TestAServiceOutlivesTheLossOfAShard(t *testing.T) {
 	t.Parallel()
 	schematest.OnlyOn(t, schematest.Embedded, "the test starts its own servers")
-	shards := clickhousetest.StartCluster(t, "fleet", 2, clickhousetest.Options{})
+	shards := clickhousetest.StartCluster(t, "fleet", 2, clickhousetest.Options{Users: storeUser("secret", "", clusterGrants...)})
 	address := "http://" + shards[0].Address() + "," + shards[1].Address() + "/lastseen"
-	f := &faultTrial{server: shards[1], storeService: startOnStore(t, nil, t.TempDir(), address, "--admin-addr=", "--cluster=fleet", "--replicated=false")}
+	f := &faultTrial{server: shards[1], storeService: startOnStore(t, storeEnv, t.TempDir(), address, "--admin-addr=", "--cluster=fleet", "--replicated=false")}
 	f.begin(t, "org_shards")
 	for _, loss := range []shardLoss{
 		{name: "killed", begin: f.server.Kill, end: f.server.Start, says: "host of the ClickHouse cluster"},

@@ -33,6 +33,9 @@ var neededGrants = []string{
 	"SELECT ON system.detached_parts",
 }
 
+// clusterGrants are those that it says lastseen needs on a cluster.
+var clusterGrants = append(slices.Clone(neededGrants), "REMOTE ON *.*", "SELECT ON system.clusters", "SELECT ON system.macros", "SELECT ON system.tables")
+
 // storeService is a service on a ClickHouse server, with an organisation's session and what it was sent.
 type storeService struct {
 	*service

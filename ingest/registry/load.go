@@ -3,6 +3,10 @@ package registry
 import (
 	"context"
 	"hash/maphash"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"lastseen/schema"
 )
@@ -11,8 +15,8 @@ import (
 // memory, of which each row needs several in large tables, are as one.
 const loadedAtOnce = 256
 
-// Load reads the devices and the sessions from ClickHouse, and tells the watcher of these. It is called once, before
-// anything else.
+// Load reads the devices and the sessions from ClickHouse, and tells the watcher of these. It is called before anything else, and
+// again after it has failed: then nothing is known but to the watcher.
 func (r *Registry) Load(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -25,27 +29,51 @@ func (r *Registry) Load(ctx context.Context) error {
 	known.byMAC.numbers = make([]int64, len(known.byMAC.slots))     // when each device was made
 	known.devices.numbers = make([]int64, len(known.devices.slots)) // when each one's current session was
 	defer func() { known.byMAC.numbers, known.devices.numbers = nil, nil }()
-	l := &loader{Registry: r, owners: make([]schema.DeviceOwner, 0, loadedAtOnce)}
-	if err := l.loadDevices(ctx); err != nil {
-		return schema.Failure(err)
-	}
-	if err := l.loadSessions(ctx); err != nil {
+	l := &loader{Registry: r, began: r.now().UnixMilli()}
+	// Neither waits for the other: a device is made of whichever of its rows comes first.
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return l.loadDevices(ctx) })
+	group.Go(func() error { return l.loadSessions(ctx) })
+	if err := group.Wait(); err != nil {
+		r.forget()
 		return schema.Failure(err)
 	}
 	return nil
 }
 
-// loader is one run of Load, which holds Registry.mu.
+// loader is one run of Load, which holds Registry.mu for those who hold the loader's.
 type loader struct {
 	*Registry
-	owners   []schema.DeviceOwner // of the batch
-	hashes   [loadedAtOnce]uint64
-	others   [loadedAtOnce]uint64 // hashes too
+	began int64 // Unix milliseconds
+
+	mu       sync.Mutex // held by who takes a batch over
 	devices  slab[device]
 	sessions slab[session]
 	org      *organisation // the one that was last looked up
 
 	touched byte // makes what is read ahead of use a use
+}
+
+// organisation returns what is known of an organisation. The caller holds mu.
+func (l *loader) organisation(id string) *organisation {
+	if l.org == nil || l.org.id != id {
+		l.org = l.orgs.of(id)
+	}
+	return l.org
+}
+
+// device returns the slot of a device, given its id's hash, and makes it with an address where there is none. The caller holds mu.
+func (l *loader) device(id schema.ID, hash uint64, orgID, mac string) (at int, made bool) {
+	known := &l.known
+	at = known.slotOfDevice(id, hash)
+	if known.devices.slots[at] != nil {
+		return at, false
+	}
+	d := l.devices.next()
+	*d = device{id: id, mac: mac}
+	l.organisation(orgID).add(d)
+	known.devices.set(at, hash, d)
+	return at, true
 }
 
 // slab makes objects that are kept for good, many in one piece of memory. The pieces are so large that they are whole pages
@@ -63,55 +91,62 @@ func (s *slab[T]) next() *T {
 	return e
 }
 
+// deviceBatch are devices that are taken over together.
+type deviceBatch struct {
+	owners        []schema.DeviceOwner
+	hashes, ofMAC [loadedAtOnce]uint64
+}
+
 func (l *loader) loadDevices(ctx context.Context) error {
+	batch := &deviceBatch{owners: make([]schema.DeviceOwner, 0, loadedAtOnce)}
 	err := l.db.EachDeviceOwner(ctx, func(d schema.DeviceOwner) {
-		if l.owners = append(l.owners, d); len(l.owners) == loadedAtOnce {
-			l.takeDevices()
+		if batch.owners = append(batch.owners, d); len(batch.owners) == loadedAtOnce {
+			l.takeDevices(batch)
 		}
 	})
-	l.takeDevices()
+	l.takeDevices(batch)
 	return err
 }
 
 // takeDevices takes over the batch of devices.
-func (l *loader) takeDevices() {
+func (l *loader) takeDevices(batch *deviceBatch) {
 	known := &l.known
 	var buffer [maxMACAddress]byte
-	for i := range l.owners {
-		d := &l.owners[i]
-		l.hashes[i] = known.hashOfID(d.ID)
+	for i := range batch.owners {
+		d := &batch.owners[i]
+		batch.hashes[i] = known.hashOfID(d.ID)
 		if identity, ok := AppendMACIdentity(buffer[:0], d.MACAddress); ok {
-			l.others[i] = maphash.Bytes(known.seed, identity)
+			batch.ofMAC[i] = maphash.Bytes(known.seed, identity)
 		} else {
-			l.others[i] = maphash.String(known.seed, d.MACAddress)
+			batch.ofMAC[i] = maphash.String(known.seed, d.MACAddress)
 		}
 	}
-	for i := range l.owners {
-		if known.devices.first(l.hashes[i]) != nil {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range batch.owners {
+		if known.devices.first(batch.hashes[i]) != nil {
 			l.touched++
 		}
-		if known.byMAC.first(l.others[i]) != nil {
+		if known.byMAC.first(batch.ofMAC[i]) != nil {
 			l.touched++
 		}
 	}
-	for i := range l.owners {
-		l.takeDevice(&l.owners[i], l.hashes[i], l.others[i])
+	for i := range batch.owners {
+		l.takeDevice(&batch.owners[i], batch.hashes[i], batch.ofMAC[i])
 	}
-	l.owners = l.owners[:0]
+	batch.owners = batch.owners[:0]
 }
 
 // takeDevice takes over a device, given the hashes of its id and of its address's identity.
 func (l *loader) takeDevice(row *schema.DeviceOwner, hash, hashOfMAC uint64) {
 	known := &l.known
-	if l.org == nil || l.org.id != row.OrgID {
-		l.org = l.orgs.of(row.OrgID)
+	at, made := l.device(row.ID, hash, row.OrgID, row.MACAddress)
+	d := known.devices.slots[at]
+	if !made { // by a session of it, whose text of the address is forgotten for the one of all devices
+		d.mac = row.MACAddress
 	}
-	d := l.devices.next()
-	*d = device{id: row.ID, mac: row.MACAddress}
-	l.org.add(d)
-	known.putDevice(d, hash)
 	known.byMAC.makeRoom(known.hashOfMAC)
-	at := known.byMAC.search(hashOfMAC, func(other *device) bool { return other.hasIdentity(d.identity()) })
+	at = known.byMAC.search(hashOfMAC, func(other *device) bool { return other.hasIdentity(d.identity()) })
 	// Two rows with one address can only come of a registration whose outcome was unknown:
 	// the older is the one that was acknowledged.
 	if known.byMAC.slots[at] == nil || row.CreatedAt < known.byMAC.numbers[at] {
@@ -132,31 +167,23 @@ func (l *loader) loadSessions(ctx context.Context) error {
 	})
 	l.takeSessions(batch)
 	told.tell(batch)
-	l.noteActive()
 	told.finish()
 	return err
-}
-
-// noteActive counts the active sessions.
-func (l *loader) noteActive() {
-	now := l.now().UnixMilli()
-	for _, o := range l.orgs.byID {
-		for d := o.first; d != nil; d = d.next {
-			o.note(d, now)
-		}
-	}
 }
 
 // takeSessions takes over a batch of sessions.
 func (l *loader) takeSessions(batch []schema.Session) {
 	known := &l.known
+	var hashes, ofDevice [loadedAtOnce]uint64
 	for i := range batch {
-		l.hashes[i], l.others[i] = known.hashOfID(batch[i].DeviceID), known.hashOfID(batch[i].ID)
+		ofDevice[i], hashes[i] = known.hashOfID(batch[i].DeviceID), known.hashOfID(batch[i].ID)
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	var devices [loadedAtOnce]*device
 	for i := range batch {
-		devices[i] = known.devices.first(l.hashes[i])
-		if known.sessions.first(l.others[i]) != nil {
+		devices[i] = known.devices.first(ofDevice[i])
+		if known.sessions.first(hashes[i]) != nil {
 			l.touched++
 		}
 	}
@@ -166,21 +193,17 @@ func (l *loader) takeSessions(batch []schema.Session) {
 		}
 	}
 	for i := range batch {
-		l.takeSession(&batch[i], l.hashes[i], l.others[i])
+		l.takeSession(&batch[i], ofDevice[i], hashes[i])
 	}
 }
 
 // takeSession takes over a session, given the hashes of its device's id and of its own.
 func (l *loader) takeSession(s *schema.Session, hashOfDevice, hash uint64) {
 	known := &l.known
-	find := func() int {
-		return known.devices.search(hashOfDevice, func(d *device) bool { return d.id == s.DeviceID })
-	}
-	at := find()
+	at, made := l.device(s.DeviceID, hashOfDevice, s.OrgID, s.DeviceMACAddress)
 	d := known.devices.slots[at]
-	if d == nil {
-		d = l.addDevice(s.DeviceID, s.OrgID, s.DeviceMACAddress)
-		at = find()
+	if made {
+		d.mac = strings.Clone(d.mac)
 	}
 	added := l.sessions.next()
 	*added = session{
@@ -188,8 +211,9 @@ func (l *loader) takeSession(s *schema.Session, hashOfDevice, hash uint64) {
 	}
 	known.putSession(added, hash)
 	d.org.sessions++
-	if made := s.CreatedAt.UnixMilli(); d.current == nil || succeeds(added, made, d.current, known.devices.numbers[at]) {
-		d.current, known.devices.numbers[at] = added, made
+	if created := s.CreatedAt.UnixMilli(); d.current == nil || succeeds(added, created, d.current, known.devices.numbers[at]) {
+		d.current, known.devices.numbers[at] = added, created
+		d.org.note(d, l.began)
 	}
 }
 

@@ -108,3 +108,91 @@ func storeRegistered(t *testing.T, d *directory, random *rand.Rand) []stored {
 	schematest.Exec(t, d.db, "INSERT INTO sessions (session_id, org_id, device_id, device_mac_address, created_at, terminated_at, version) VALUES "+strings.Join(sessions, ","))
 	return all
 }
+
+// TestADeviceIsMadeOfWhicheverOfItsRowsComesFirst loads a device and its session in either order.
+func TestADeviceIsMadeOfWhicheverOfItsRowsComesFirst(t *testing.T) {
+	t.Parallel()
+	device := schema.DeviceOwner{ID: schema.NewID(), OrgID: us, MACAddress: "AA:BB:CC:00:00:01", CreatedAt: noon.UnixMilli()}
+	session := schema.Session{ID: schema.NewID(), OrgID: us, DeviceID: device.ID, DeviceMACAddress: "aabbcc000001", CreatedAt: noon}
+	for _, sessionFirst := range []bool{false, true} {
+		r := New(nil, &watcher{sessions: map[schema.ID]schema.Session{}}, Quotas{}, time.Now)
+		r.known.reserve(1, 1)
+		r.known.byMAC.numbers, r.known.devices.numbers = make([]int64, len(r.known.byMAC.slots)), make([]int64, len(r.known.devices.slots))
+		l := &loader{Registry: r, began: noon.UnixMilli()}
+		if sessionFirst {
+			l.takeSessions([]schema.Session{session})
+		}
+		l.takeDevices(&deviceBatch{owners: []schema.DeviceOwner{device}})
+		if !sessionFirst {
+			l.takeSessions([]schema.Session{session})
+		}
+		d := r.known.device(device.ID)
+		if d == nil || d.mac != device.MACAddress || d.current == nil || d.current.id != session.ID || r.known.deviceByMAC(d.identity()) != d {
+			t.Errorf("session first %t: the device is %+v", sessionFirst, d)
+		}
+		if o := r.orgs.of(us); o.devices != 1 || o.sessions != 1 || o.active != 1 {
+			t.Errorf("session first %t: the organisation has %d devices, %d sessions, %d active, want one of each", sessionFirst, o.devices, o.sessions, o.active)
+		}
+	}
+}
+
+// TestALoadThatFailedIsDoneAgainFromTheBeginning has the sessions be away for the first one.
+func TestALoadThatFailedIsDoneAgainFromTheBeginning(t *testing.T) {
+	t.Parallel()
+	d := newDirectory(t)
+	all := storeRegistered(t, d, rand.New(rand.NewPCG(16, 2)))
+	r := New(d.db, d.watcher, Quotas{}, d.clock.Now)
+	mend := schematest.BreakTable(t, d.db, "sessions")
+	if err := r.Load(t.Context()); err == nil {
+		t.Error("a load without a table succeeds")
+	}
+	mend()
+	if r.known.devices.used+len(r.orgs.byID) > 0 {
+		t.Errorf("%d devices of %d organisations are left of a load that failed", r.known.devices.used, len(r.orgs.byID))
+	}
+	if err := r.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.known.devices.used; got != len(all) {
+		t.Errorf("%d devices are known, want %d", got, len(all))
+	}
+}
+
+// second is a watcher that must be told after another one.
+type second struct {
+	t     *testing.T
+	first *watcher
+	told  int
+}
+
+func (s *second) PutSession(schema.Session) {}
+
+func (s *second) PutSessions(sessions []schema.Session) {
+	s.first.mu.Lock()
+	defer s.first.mu.Unlock()
+	for i := range sessions {
+		if _, told := s.first.sessions[sessions[i].ID]; !told {
+			s.t.Errorf("the second watcher is told of %v before the first", sessions[i].ID)
+		}
+	}
+	s.told += len(sessions)
+}
+
+func TestWatchersAreToldOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	first := &watcher{sessions: map[schema.ID]schema.Session{}}
+	after := &second{t: t, first: first}
+	told := startTeller(Watchers{first, after})
+	const batches = 200
+	for range batches {
+		batch := told.batch()
+		for range loadedAtOnce {
+			batch = append(batch, schema.Session{ID: schema.NewID()})
+		}
+		told.tell(batch)
+	}
+	told.finish()
+	if len(first.sessions) != batches*loadedAtOnce || after.told != batches*loadedAtOnce {
+		t.Errorf("the watchers were told of %d and %d sessions, want %d each", len(first.sessions), after.told, batches*loadedAtOnce)
+	}
+}

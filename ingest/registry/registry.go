@@ -114,6 +114,12 @@ func New(db *schema.DB, watcher Watcher, quotas Quotas, now func() time.Time) *R
 	return r
 }
 
+// forget makes the registry what it was before Load. The caller holds mu.
+func (r *Registry) forget() {
+	r.known = known{seed: r.known.seed}
+	r.orgs.byID = make(map[string]*organisation)
+}
+
 // addDevice makes a device known by its id. The caller holds mu.
 func (r *Registry) addDevice(id schema.ID, orgID, mac string) *device {
 	d := &device{id: id, mac: mac}

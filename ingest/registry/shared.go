@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"strings"
 
 	"lastseen/schema"
 )
@@ -88,6 +89,7 @@ func (r *Registry) Missing(ctx context.Context) (devices []schema.DeviceOwner, s
 		r.mu.RLock()
 		defer r.mu.RUnlock()
 		if r.known.device(d.ID) == nil {
+			d.MACAddress = strings.Clone(d.MACAddress)
 			devices = append(devices, d)
 		}
 	})
@@ -98,6 +100,7 @@ func (r *Registry) Missing(ctx context.Context) (devices []schema.DeviceOwner, s
 		r.mu.RLock()
 		defer r.mu.RUnlock()
 		if known := r.known.session(s.ID); known == nil || uint64(known.version) < s.Version {
+			s.DeviceMACAddress = strings.Clone(s.DeviceMACAddress) // the rest is not kept, or cloned where it is
 			sessions = append(sessions, s)
 		}
 	})

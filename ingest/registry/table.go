@@ -124,6 +124,12 @@ func (k *known) device(id schema.ID) *device {
 	return k.devices.get(k.hashOfID(id), func(d *device) bool { return d.id == id })
 }
 
+// slotOfDevice returns the slot of a device, or the free one where it belongs, given the hash of its id.
+func (k *known) slotOfDevice(id schema.ID, hash uint64) int {
+	k.devices.makeRoom(func(d *device) uint64 { return k.hashOfID(d.id) })
+	return k.devices.search(hash, func(d *device) bool { return d.id == id })
+}
+
 // putDevice makes a device known, given the hash of its id.
 func (k *known) putDevice(d *device, hash uint64) {
 	k.devices.put(d, hash, func(other *device) bool { return other.id == d.id }, func(d *device) uint64 { return k.hashOfID(d.id) })

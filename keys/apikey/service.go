@@ -50,6 +50,7 @@ type Service struct {
 	changing *keyedlock.Locks // by key id
 	creating *keyedlock.Locks // by organisation
 	cursors  cursors
+	quotas   quotas
 
 	propagation *measure.Histogram // of revocations
 	unannounced atomic.Uint64      // revocations that did not reach everybody
@@ -117,9 +118,11 @@ func (s *Service) Create(ctx context.Context, actor *keys.Principal, wanted NewK
 	return recordOf(key, s.config.Now()), text, nil
 }
 
-// checkQuota fails with schema.Conflict when an organisation has so many good keys of a kind; 0 is no bound.
+// checkQuota fails with schema.Conflict when an organisation has so many good keys of a kind; 0 is no bound. Otherwise one more
+// is taken to be made.
 func (s *Service) checkQuota(ctx context.Context, orgID string, kind schema.KeyKind, most int) error {
-	if most == 0 {
+	of := quotaOf{orgID, kind}
+	if most == 0 || s.quotas.take(of, most, time.Now()) {
 		return nil
 	}
 	live, err := s.config.DB.CountAPIKeys(ctx, schema.KeyList{OrgID: orgID, Kind: kind, Filter: schema.KeysActive, Now: s.config.Now()})
@@ -129,6 +132,7 @@ func (s *Service) checkQuota(ctx context.Context, orgID string, kind schema.KeyK
 	case live >= most:
 		return schema.Conflict.Say(fmt.Sprintf("Your organisation has %d that are good, which is as many as it may have: revoke one that is no longer used.", live))
 	}
+	s.quotas.count(of, live+1, time.Now())
 	return nil
 }
 

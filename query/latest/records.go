@@ -73,14 +73,40 @@ func (t *records) find(id schema.ID) *entry {
 	return e
 }
 
+// findOrAnother returns the entry of a session, or that of another one where it is not there: reading that takes as long, so that
+// who asks cannot tell by the time whether a session that is not his is there. It returns nil where there is no other.
+func (t *records) findOrAnother(id schema.ID) (e *entry, is bool) {
+	hash := maphash.Bytes(t.seed, id[:])
+	x := t.shards[hash>>(64-shardBits)].index.Load()
+	if x == nil {
+		return nil, false
+	}
+	if e, _ := x.find(id, hash); e != nil {
+		return e, true
+	}
+	return x.another(hash), false
+}
+
+// another returns a record by a hash that leads to none, nil where there is none.
+func (x *index) another(hash uint64) *entry {
+	chunk := x.chunks[int(tag(hash))%len(x.chunks)].Load()
+	if chunk == nil {
+		chunk = x.chunks[0].Load()
+	}
+	if chunk == nil {
+		return nil
+	}
+	return &chunk[hash%chunkLen]
+}
+
 // prefetchLen is how many sessions prefetch looks for at a time: more than the misses that a processor
 // works on at once, and few enough to stay in its nearest cache.
 const prefetchLen = 16
 
 // prefetch brings the records of up to prefetchLen sessions into the processor's cache. Each look-up in a
 // large table waits for memory twice, for the slot and for the record; here no wait depends on another's
-// end, so they run side by side.
-func (t *records) prefetch(ids []schema.ID) {
+// end, so they run side by side. others says that findOrAnother will be asked for them.
+func (t *records) prefetch(ids []schema.ID, others bool) {
 	var hashes [prefetchLen]uint64
 	var indexes [prefetchLen]*index
 	for i := range ids {
@@ -91,27 +117,33 @@ func (t *records) prefetch(ids []schema.ID) {
 		}
 	}
 	for i := range ids {
-		if x := indexes[i]; x != nil {
-			x.touch(hashes[i])
+		if x := indexes[i]; x != nil && !x.touch(hashes[i]) && others {
+			if e := x.another(hashes[i]); e != nil {
+				e.touch()
+			}
 		}
 	}
 }
 
-// touch loads the ends of the first record whose slot has a hash's tag.
-func (x *index) touch(hash uint64) {
+// touch loads the ends of the first record whose slot has a hash's tag, and reports whether there is one.
+func (x *index) touch(hash uint64) bool {
 	mask := uint64(len(x.slots) - 1)
 	for at := hash & mask; ; at = (at + 1) & mask {
 		slot := x.slots[at].Load()
 		if slot == 0 {
-			return
+			return false
 		}
 		if slot>>32 == tag(hash) {
-			e := x.entry(uint32(slot) - 1)
-			e.words[0].Load()
-			e.words[recordWords-1].Load()
-			return
+			x.entry(uint32(slot) - 1).touch()
+			return true
 		}
 	}
+}
+
+// touch loads the ends of the record.
+func (e *entry) touch() {
+	e.words[0].Load()
+	e.words[recordWords-1].Load()
 }
 
 // find returns the entry of a session and its slot, or nil and the free slot where it belongs.

@@ -85,7 +85,7 @@ func (t *Table) PutSessions(sessions []schema.Session) {
 		for i := range some {
 			ids[i] = some[i].ID
 		}
-		t.records.prefetch(ids[:len(some)])
+		t.records.prefetch(ids[:len(some)], false)
 		for i := range some {
 			t.PutSession(some[i])
 		}
@@ -184,14 +184,14 @@ func (t *Table) prefetch(points []schema.OwnedPoint) {
 	for i := range points {
 		ids[i] = points[i].SessionID
 	}
-	t.records.prefetch(ids[:len(points)])
+	t.records.prefetch(ids[:len(points)], false)
 }
 
-// Prefetch is a hint that LastKnown will be asked about the sessions next: fetching many from
+// Prefetch is a hint that Peek or LastKnown will be asked about the sessions next: fetching many from
 // memory at once takes a fraction of the time that one after the other does.
 func (t *Table) Prefetch(sessions []schema.ID) {
 	for some := range slices.Chunk(sessions, prefetchLen) {
-		t.records.prefetch(some)
+		t.records.prefetch(some, true)
 	}
 }
 
@@ -247,7 +247,7 @@ func (t *Table) lookup(sessionID []byte, who schema.Viewer, p *schema.DataPoint)
 
 // look is lookup by a parsed id.
 func (t *Table) look(id schema.ID, who schema.Viewer, p *schema.DataPoint) Status {
-	e := t.records.find(id)
+	e, is := t.records.findOrAnother(id)
 	if e == nil {
 		return NotFound
 	}
@@ -255,7 +255,7 @@ func (t *Table) look(id schema.ID, who schema.Viewer, p *schema.DataPoint) Statu
 	e.load(&words)
 	var r record
 	r.unpackAccess(&words)
-	if !t.maySee(id, who, &r) {
+	if !t.maySee(id, who, &r) || !is {
 		return NotFound
 	}
 	unpackPoint(&words, p)
@@ -286,8 +286,15 @@ func (t *Table) Exists(id schema.ID, who schema.Viewer) bool {
 
 // Owner returns the organisation of a session, and false unless who may see it.
 func (t *Table) Owner(id schema.ID, who schema.Viewer) (orgID string, ok bool) {
+	e, is := t.records.findOrAnother(id)
+	if e == nil {
+		return "", false
+	}
+	var words [recordWords]uint64
+	e.load(&words)
 	var r record
-	if !t.records.get(id, &r) || !t.maySee(id, who, &r) {
+	r.unpackAccess(&words)
+	if !t.maySee(id, who, &r) || !is {
 		return "", false
 	}
 	return t.orgs.name(r.owner), true
@@ -317,7 +324,7 @@ func (t *Table) Newest(id schema.ID) *schema.DataPoint {
 func (t *Table) Spots(ids []schema.ID, spots []uint32) {
 	for len(ids) > 0 {
 		n := min(len(ids), prefetchLen)
-		t.records.prefetch(ids[:n])
+		t.records.prefetch(ids[:n], false)
 		for i, id := range ids[:n] {
 			ref, ok := t.records.ref(id)
 			if !ok {

@@ -281,3 +281,22 @@ func TestPublishedPointsAreCopied(t *testing.T) {
 		t.Errorf("the point was not copied (- want, + got):\n%s", diff)
 	}
 }
+
+func TestASessionThatIsNotThereIsNotFoundBesideThoseThatAre(t *testing.T) {
+	t.Parallel()
+	table := latest.New(nil, time.Now)
+	for range 2000 {
+		s := querytest.NewSession()
+		s.Public = new(true)
+		table.PutSession(s)
+		table.Publish([]schema.OwnedPoint{querytest.At(s.ID, 1)})
+	}
+	for range 2000 {
+		id := schema.NewID()
+		var p schema.DataPoint
+		own, public := schema.Viewer{OrgID: "org_a"}, schema.Viewer{Public: true}
+		if table.Peek(id, "org_a", &p) != latest.NotFound || table.LookupPublic([]byte(id.String()), &p) != latest.NotFound || table.Exists(id, own) || table.Exists(id, public) {
+			t.Fatalf("session %s is found, and was never put", id)
+		}
+	}
+}

@@ -66,6 +66,32 @@ func BenchmarkLookup(b *testing.B) {
 	b.ReportMetric(m.bytes, "heap-bytes/session")
 }
 
+// BenchmarkNotYours is a batch of look-ups of sessions that are there but not the caller's, and of ones that are not there: they take as
+// long.
+func BenchmarkNotYours(b *testing.B) {
+	m := million()
+	for _, name := range []string{"foreign", "absent"} {
+		b.Run(name, func(b *testing.B) {
+			ids := make([]schema.ID, 16)
+			var p schema.DataPoint
+			for b.Loop() {
+				for i := range ids {
+					ids[i], _ = schema.ParseID(m.texts[rand.IntN(len(m.texts))])
+					if name == "absent" {
+						ids[i][0] = 1
+					}
+				}
+				m.table.Prefetch(ids)
+				for _, id := range ids {
+					if m.table.Peek(id, "org_b", &p) != latest.NotFound {
+						b.Error("found")
+					}
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkLookupWhilePublishing is BenchmarkLookup with one writer at work without pause.
 func BenchmarkLookupWhilePublishing(b *testing.B) {
 	m := million()

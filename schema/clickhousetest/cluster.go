@@ -8,11 +8,12 @@ import (
 )
 
 // NewCluster makes servers, all down, that are the shards of one cluster, without replicas. Each has the
-// macros shard, from 1, and replica.
+// macros shard, from 1, and replica. They share a secret, so that what one asks of another it asks as the user
+// who has asked it, and not as the other's user default.
 func NewCluster(name string, shards int, options Options) ([]*Server, error) {
 	var servers []*Server
 	var definition strings.Builder
-	fmt.Fprintf(&definition, "<remote_servers><%s>", name)
+	fmt.Fprintf(&definition, "<remote_servers><%s><secret>sesame</secret>", name)
 	for range shards {
 		server, err := New(options)
 		if err != nil {

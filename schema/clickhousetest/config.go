@@ -8,7 +8,7 @@ import (
 
 // writeConfig writes what the options add to the server's configuration.
 func (s *Server) writeConfig(path string) error {
-	config := s.options.Config
+	config := usualRights + s.options.Config
 	if s.options.Users != "" {
 		users := filepath.Join(s.dir, "users.xml")
 		if err := writeXML(users, defaultUser); err != nil {
@@ -25,6 +25,9 @@ func (s *Server) writeConfig(path string) error {
 	}
 	return writeXML(path, config)
 }
+
+// usualRights is what the config.xml of ClickHouse's packages says of rights and the engine by itself does not.
+const usualRights = "<access_control_improvements><table_engines_require_grant>true</table_engines_require_grant></access_control_improvements>"
 
 // defaultUser is the user as which the process itself runs its statements.
 const defaultUser = `<profiles><default/></profiles><quotas><default/></quotas>

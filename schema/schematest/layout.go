@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"lastseen/schema"
 	"lastseen/schema/clickhousetest"
 	"lastseen/schema/embedded"
 )
@@ -107,7 +108,11 @@ func ServeFlags(dataDir string) ([]string, error) {
 	if err := started(); err != nil {
 		return nil, err
 	}
-	flags := []string{"--clickhouse", address(running.servers), "--database", fmt.Sprintf("test_%x", sha256.Sum256([]byte(dataDir)))[:30]}
+	at := address(running.servers)
+	if Cluster() != "" {
+		at = strings.Replace(at, "http://", "http://service@", 1) // as serviceUser says
+	}
+	flags := []string{"--clickhouse", at, "--database", fmt.Sprintf("test_%x", sha256.Sum256([]byte(dataDir)))[:30]}
 	if Cluster() != "" {
 		flags = append(flags, "--cluster", Cluster())
 	}
@@ -130,7 +135,7 @@ func servers(tb testing.TB) []*clickhousetest.Server {
 
 func startServers() (err error) {
 	if Layout() == Sharded {
-		running.servers, err = clickhousetest.NewCluster(Cluster(), 2, clickhousetest.Options{})
+		running.servers, err = clickhousetest.NewCluster(Cluster(), 2, clickhousetest.Options{Users: serviceUser()})
 	} else {
 		var server *clickhousetest.Server
 		server, err = clickhousetest.New(clickhousetest.Options{Config: "<backups><allowed_path>/</allowed_path></backups>"})
@@ -159,4 +164,15 @@ func Stop() (err error) {
 		err = errors.Join(err, server.Close())
 	}
 	return err
+}
+
+// serviceUser is the user of ServeFlags on a cluster. It has the rights that the service needs and no others, in the
+// databases of tests.
+func serviceUser() string {
+	var grants strings.Builder
+	for _, right := range append(schema.NeededRights("test_*", true), "CREATE DATABASE ON test_*.*") {
+		fmt.Fprintf(&grants, "<query>GRANT %s</query>", right)
+	}
+	return "<users><service><password></password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota><grants>" +
+		grants.String() + "</grants></service></users>"
 }

@@ -10,7 +10,7 @@ import (
 const (
 	// eventShare says for which part of the processors' time streams of events may tell what changes while many short
 	// requests come: one in so many.
-	eventShare = 10
+	eventShare = 14
 	// manyRequests is how many requests a second and processor are many.
 	manyRequests = 1000
 	// eventLook is how often the requests are counted.
@@ -22,7 +22,7 @@ const (
 )
 
 // EventPace keeps streams of events from taking the processors away from short requests: while many of these come, all
-// streams together get a tenth of the processors' time, each its turn when it has waited for what it has told. What
+// streams together get a fourteenth of the processors' time, each its turn when it has waited for what it has told. What
 // changes meanwhile a stream tells once. It is safe for concurrent use.
 type EventPace struct {
 	begun *atomic.Uint64

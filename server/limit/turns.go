@@ -17,6 +17,9 @@ const (
 	// there is nobody to be kept waiting.
 	turnLook  = 100 * time.Millisecond
 	fewOthers = 5
+	// othersGone is for how long there must have been so few: whoever is held up by an owner's work sends no request meanwhile, and
+	// is not to make room for more of it by that.
+	othersGone = time.Second
 	// turnDebt is how far an owner may be ahead of its share: what comes now and then is not to wait for what came before.
 	turnDebt = 20 * time.Millisecond
 )
@@ -42,6 +45,7 @@ type turner struct {
 	free          time.Time     // when its share is worth what it had
 	cost          time.Duration // of its work lately
 	asked, before uint64        // its requests since the last look, and between the two before it
+	beside        time.Time     // when others were last seen
 }
 
 // NewTurns makes turns that give an owner one part of so many of the processors' time while others have requests; begun counts all
@@ -63,6 +67,9 @@ func (t *Turns) of(owner string) *turner {
 	o := t.owners[owner]
 	if o == nil {
 		o = new(turner)
+		if t.came >= fewOthers { // perhaps its own: the next look tells
+			o.beside = t.looked.Add(2*turnLook - othersGone)
+		}
 		t.owners[owner] = o
 	}
 	return o
@@ -71,12 +78,11 @@ func (t *Turns) of(owner string) *turner {
 // Take gives an owner its next turn and returns how long it waits for it. It fails with ErrShare, and gives none, when that
 // is longer than a time.
 func (t *Turns) Take(owner string, now time.Time, patience time.Duration) (wait time.Duration, _ error) {
-	processors := time.Duration(runtime.GOMAXPROCS(0))
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.look(now)
 	o := t.of(owner)
-	if o.free.Before(now) || t.came < o.before+fewOthers {
+	if o.free.Before(now) || now.Sub(o.beside) > othersGone {
 		o.free = now
 	}
 	if o.free.Sub(now) > turnDebt {
@@ -85,7 +91,7 @@ func (t *Turns) Take(owner string, now time.Time, patience time.Duration) (wait 
 	if wait > patience {
 		return 0, ErrShare
 	}
-	o.free = o.free.Add((o.cost + aroundTurn) * t.share / processors)
+	o.free = o.free.Add(t.worth(o.cost))
 	return wait, nil
 }
 
@@ -95,6 +101,26 @@ func (t *Turns) tickAfter(at time.Time) time.Time {
 		return at.Add(turnTick - past)
 	}
 	return at
+}
+
+// Spent notes work of an owner that waited for no turn, and how long it took: its next turns come later by that, up to a time from now.
+func (t *Turns) Spent(owner string, now time.Time, took, most time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.look(now)
+	o := t.of(owner)
+	o.asked++
+	if o.free.Before(now) {
+		o.free = now
+	}
+	if free := o.free.Add(t.worth(took)); free.Sub(now) <= most {
+		o.free = free
+	}
+}
+
+// worth returns how long an owner's share is worth what took some time.
+func (t *Turns) worth(took time.Duration) time.Duration {
+	return (took + aroundTurn) * t.share / time.Duration(runtime.GOMAXPROCS(0))
 }
 
 // Took notes how long a piece of an owner's work has taken, by which its next turns are counted.
@@ -118,6 +144,9 @@ func (t *Turns) look(now time.Time) {
 		if o.asked+o.before == 0 && o.free.Before(now) {
 			delete(t.owners, name)
 			continue
+		}
+		if t.came >= o.asked+fewOthers {
+			o.beside = now
 		}
 		o.asked, o.before = 0, o.asked
 	}

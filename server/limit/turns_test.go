@@ -96,7 +96,7 @@ func TestRequestsThatWaitedAreNobodyElses(t *testing.T) {
 		begun.Add(1)
 		turns.Ask("many", now)
 	}
-	waited := 0
+	waited, each := 0, 5*runtime.GOMAXPROCS(0)
 	for tick := range 1000 {
 		now = now.Add(time.Millisecond)
 		if tick%5 == 0 { // another
@@ -105,14 +105,14 @@ func TestRequestsThatWaitedAreNobodyElses(t *testing.T) {
 		if tick < 500 { // they wait
 			continue
 		}
-		for range 10 {
+		for range each {
 			if wait, err := turns.Take("many", now, time.Hour); err != nil || wait > 0 {
 				waited++
 			}
 		}
 	}
-	if waited < 4000 {
-		t.Errorf("%d of 5000 turns waited, want nearly all", waited)
+	if all := 500 * each; waited < all*4/5 {
+		t.Errorf("%d of %d turns waited, want nearly all", waited, all)
 	}
 }
 
@@ -142,6 +142,56 @@ func TestTurnsBeginTogether(t *testing.T) {
 	}
 	if most := int(last.Sub(now)/(10*time.Millisecond)) + 1; len(moments) > most {
 		t.Errorf("%d turns begin at %d moments in %v, want %d at most", all, len(moments), last.Sub(now), most)
+	}
+}
+
+// TestWorkThatWaitsForNoTurnCountsAllTheSame: an owner that does one piece of work without a turn after each piece with one has
+// half as many turns, and however much it does without, its next turn is near.
+func TestWorkThatWaitsForNoTurnCountsAllTheSame(t *testing.T) {
+	t.Parallel()
+	const took, most = 20 * time.Millisecond, 500 * time.Millisecond
+	turnsIn := func(beside bool) (done int) {
+		var begun atomic.Uint64
+		turns := limit.NewTurns(&begun, 6)
+		now := time.Unix(1_800_000_000, 0)
+		free := now
+		for range 10_000 { // a millisecond each
+			now = now.Add(time.Millisecond)
+			begun.Add(1) // another's
+			if free.After(now) {
+				continue
+			}
+			begun.Add(1)
+			turns.Ask("many", now)
+			wait, err := turns.Take("many", now, time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			turns.Took("many", took)
+			free = now.Add(wait + took)
+			done++
+			if beside {
+				begun.Add(1)
+				turns.Spent("many", free, took, most)
+				free = free.Add(took)
+			}
+		}
+		return done
+	}
+	if alone, both := turnsIn(false), turnsIn(true); both < alone*4/10 || both > alone*6/10 {
+		t.Errorf("%d turns in 10 s with as much work beside them, and %d without, want half", both, alone)
+	}
+	var begun atomic.Uint64
+	begun.Add(1000)
+	turns := limit.NewTurns(&begun, 6)
+	now := time.Unix(1_800_000_000, 0)
+	for range 1000 {
+		turns.Spent("many", now, took, most)
+	}
+	begun.Add(100_000)
+	now = now.Add(100 * time.Millisecond)
+	if wait, err := turns.Take("many", now, time.Hour); err != nil || wait > most || wait < most/2 {
+		t.Errorf("after a thousand pieces at once the next turn is %v away (%v), want up to %v", wait, err, most)
 	}
 }
 
@@ -184,4 +234,47 @@ func TestTurnsForgetWhoAsksNoMore(t *testing.T) {
 		t.Errorf("300,000 owners that asked once, each a moment after the other, take %d KiB", grown>>10)
 	}
 	runtime.KeepAlive(turns)
+}
+
+// TestWhoHoldsOthersUpIsNotAloneForIt: those whose requests wait send no others meanwhile, which is no reason to let more work begin
+// that holds them up.
+func TestWhoHoldsOthersUpIsNotAloneForIt(t *testing.T) {
+	t.Parallel()
+	const took = 500 * time.Microsecond
+	var begun atomic.Uint64
+	turns := limit.NewTurns(&begun, 6)
+	now := time.Unix(1_800_000_000, 0)
+	due := make([]time.Time, 1000) // of connections, each of which asks when it was answered
+	var perSecond [8]int
+	for tick := range 1000 * len(perSecond) {
+		now = now.Add(time.Millisecond)
+		second, inSecond := tick/1000, tick%1000
+		if second < 4 && inSecond < 400 && inSecond%5 == 0 || second == 4 && inSecond == 0 { // for 0.6 s of each second they are held up
+			begun.Add(1)
+		}
+		for i := range due {
+			if due[i].After(now) {
+				continue
+			}
+			begun.Add(1)
+			turns.Ask("many", now)
+			wait, err := turns.Take("many", now, time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			turns.Took("many", took)
+			due[i] = now.Add(wait + took)
+			if wait == 0 {
+				perSecond[second]++
+			}
+		}
+	}
+	for second, atOnce := range perSecond {
+		if second > 0 && second < 4 && atOnce > 1000 {
+			t.Errorf("in second %d, %d pieces of work began at once beside others, want few", second, atOnce)
+		}
+		if second == 7 && atOnce < 100_000 {
+			t.Errorf("three seconds after the last of the others %d pieces of work began at once in a second, want all", atOnce)
+		}
+	}
 }

@@ -70,6 +70,11 @@ func (c *core) promised(echo uint64) {
 // of which has committed anything without its ECHO; or as one that has joined. It returns false otherwise; then the
 // node will never take part in that view.
 func (c *core) adopt(v View) bool {
+	if c.out != nil && c.out.leaving {
+		c.left = v.Epoch
+		c.send(v.Lead(), &leave{Left: c.left}) // who made the view had not heard it yet
+		return false
+	}
 	me, _ := v.Member(c.self.ID)
 	continues := c.follow != nil && me.Since <= c.view.Epoch
 	joins := c.out != nil && me.Since == v.Epoch && c.hasJoined(me.Joined)

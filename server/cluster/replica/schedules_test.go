@@ -1,6 +1,9 @@
 package replica
 
-import "time"
+import (
+	"testing"
+	"time"
+)
 
 // Schedules are for what random faults do not bring about: each breaks the promises if the rule that it is for is switched
 // off, and does not if it holds. Nothing else goes wrong in them.
@@ -363,6 +366,33 @@ func aStunnedSuccessor() simulation {
 				when()
 			})
 		},
+	}
+}
+
+// TestTwoWhoLeaveAtOnceStayOutside: the view without the first one, which has the second, comes to that when it has left.
+func TestTwoWhoLeaveAtOnceStayOutside(t *testing.T) {
+	t.Parallel()
+	o := simulation{nodes: 3, lasts: 10 * time.Second, perfect: true}
+	o.script = func(w *world) {
+		w.settled(func(leader *machine, followers []*machine) {
+			for _, m := range followers {
+				m.process.take(leaveAsked{})
+			}
+			w.at(2*time.Second, func() {
+				for _, m := range followers {
+					if out := m.process.core.out; out == nil || !out.leaving || !out.gone {
+						w.fail("Left: %s has not left: %+v", m.id, out)
+					}
+				}
+				if alone := leader.process.core.view; len(alone.Members) != 1 {
+					w.fail("Left: the view is still %+v", alone)
+				}
+			})
+		})
+	}
+	w := newWorld(o)
+	if w.run(); w.bad != "" {
+		t.Error(w.bad)
 	}
 }
 

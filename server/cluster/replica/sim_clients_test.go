@@ -319,10 +319,24 @@ func (w *world) committed(term uint64, decided time.Duration) {
 	}
 }
 
+// staysOutside looks that who has left does not take part again.
+func (p *process) staysOutside() {
+	leaves := p.core.out != nil && p.core.out.leaving
+	if p.leaves && !leaves {
+		p.world.fail("Left: %s takes part again after it has left", p.id)
+	}
+	p.leaves = leaves
+}
+
 // probe measures for how long nobody serves, and looks whether a device was made twice.
 func (w *world) probe() {
 	if !slices.ContainsFunc(w.machines, func(m *machine) bool { return m.alive() && w.now >= m.paused && m.process.mayServe() }) {
 		w.did.unserved += 10 * time.Millisecond
+	}
+	for _, m := range w.machines {
+		if m.alive() {
+			m.process.staysOutside()
+		}
 	}
 	for device, rows := range w.store.created {
 		if len(rows) > 1 {

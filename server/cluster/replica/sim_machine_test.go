@@ -29,6 +29,7 @@ type process struct {
 	waiters []func() // polls that wait for something to change
 	writer  writer
 	decided time.Duration // when the clock was read for the step that runs
+	leaves  bool          // it was asked to leave, and is outside
 }
 
 var errNoAnswer = errors.New("no answer")

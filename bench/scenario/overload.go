@@ -35,7 +35,7 @@ func (s *overload) Run(ctx context.Context) error {
 		return err
 	}
 	o.Describe(fmt.Sprintf("capacity by a closed loop; then an open loop at %d times that over %d times as many connections, arrivals without a free connection dropped; then half the capacity, to see it recover", overloadFactor, overloadConnections),
-		"latency is from when a request was sent; refused are 429 and 503")
+		"latency is from when a request was sent; refused are 429 and 503; each connection polls with the keys of one organisation")
 	t := record.Table{Title: "At three times the capacity", Header: []string{"", "capacity", "p99 there", "served", "p99 then", "refused", "p99 of refusals", "broken off", "no connection", "memory before → after", "recovered after"}}
 	for _, kind := range s.kinds(main) {
 		if err := s.pause(); err != nil {
@@ -68,7 +68,7 @@ type overloadKind struct {
 
 func (s *overload) kinds(main *rig.Service) []overloadKind {
 	polls := traffic.NewPolls(main.Catalogue, main.Host, main.Prefix)
-	polls.Probes, polls.Refusals = true, true
+	polls.Probes, polls.Refusals, polls.Apart = true, true, true
 	hours := traffic.LastHours(main.Catalogue, main.Host, s.spec.NewestAt)
 	from := func(start traffic.Start) func(worker int) loadgen.Source {
 		return func(worker int) loadgen.Source { return start(s.loads.Draws, worker*104729%len(s.loads.Draws)) }

@@ -3,6 +3,7 @@ package traffic
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"lastseen/bench/loadgen"
 )
@@ -54,6 +55,9 @@ type Polls struct {
 	Conditional bool
 	// Refusals allows for 429 and 503.
 	Refusals bool
+	// Apart has each connection ask with the keys of one organisation, as integrations do, the organisations in turn. Otherwise each
+	// request may be another one's, as behind a proxy.
+	Apart bool
 
 	catalogue *Catalogue
 	templates *pollTemplates
@@ -68,7 +72,13 @@ func NewPolls(c *Catalogue, host, prefix string) *Polls {
 // Start makes one worker's source, which asks for the drawn sessions from one of them on. It is a Start.
 func (p *Polls) Start(d Draws, at int) loadgen.Source { return p.poller(d, at) }
 
-func (p *Polls) poller(d Draws, at int) *poller { return &poller{Polls: *p, draws: d, at: at} }
+func (p *Polls) poller(d Draws, at int) *poller {
+	made := &poller{Polls: *p, draws: d, at: at}
+	if p.Apart {
+		made.own, made.of = ownersOf(p.catalogue, d[at:], d[:at]), make(map[*loadgen.Exchange]int)
+	}
+	return made
+}
 
 // poller asks for last_seen of sessions by popularity, with the keys of their organisation in turn.
 type poller struct {
@@ -76,6 +86,52 @@ type poller struct {
 	draws Draws
 	at    int
 	sent  int
+
+	own []ownDraws                // of each organisation that has any, where connections are apart
+	of  map[*loadgen.Exchange]int // whose draws a connection has, by the exchange that it has for good
+}
+
+// ownDraws are draws of one organisation, and where they go on.
+type ownDraws struct {
+	draws Draws
+	at    int
+}
+
+// ownersOf returns the draws of each organisation that has any.
+func ownersOf(c *Catalogue, parts ...Draws) (all []ownDraws) {
+	by := make([]ownDraws, len(c.Keys))
+	for _, draws := range parts {
+		for _, session := range draws {
+			own := &by[c.Orgs[session]]
+			own.draws = append(own.draws, session)
+		}
+	}
+	return slices.DeleteFunc(by, func(d ownDraws) bool { return len(d.draws) == 0 })
+}
+
+func (d *ownDraws) next() int {
+	session := int(d.draws[d.at])
+	if d.at++; d.at == len(d.draws) {
+		d.at = 0
+	}
+	return session
+}
+
+// next returns the session that a connection asks for next.
+func (p *poller) next(x *loadgen.Exchange) int {
+	if !p.Apart {
+		session := int(p.draws[p.at])
+		if p.at++; p.at == len(p.draws) {
+			p.at = 0
+		}
+		return session
+	}
+	own, known := p.of[x]
+	if !known {
+		own = len(p.of) % len(p.own)
+		p.of[x] = own
+	}
+	return p.own[own].next()
 }
 
 var (
@@ -85,17 +141,15 @@ var (
 
 // Prepare implements loadgen.Source.
 func (p *poller) Prepare(x *loadgen.Exchange) bool {
-	session := int(p.draws[p.at])
-	if p.at++; p.at == len(p.draws) {
-		p.at = 0
-	}
+	session := p.next(x)
 	p.sent++
 	organisation := p.catalogue.Orgs[session]
-	x.Subject, x.Expect = session, expectPoint
+	x.Expect = expectPoint
 	if p.Probes && p.sent%ForeignEvery == 0 {
-		organisation = (organisation + 1) % len(p.catalogue.Keys)
-		x.Expect = expectNotFound
+		foreign := p.catalogue.Own[(organisation+1)%len(p.catalogue.Own)]
+		session, x.Expect = foreign[p.sent/ForeignEvery%len(foreign)], expectNotFound
 	}
+	x.Subject = session
 	keys := p.templates.requests[organisation]
 	x.Request = append(x.Request[:0], keys[p.sent%len(keys)]...)
 	copy(x.Request[p.templates.idAt:], p.catalogue.ID(session))

@@ -149,6 +149,29 @@ func TestPollsUseTheKeysOfTheSessionsOrganisation(t *testing.T) {
 	}
 }
 
+func TestConnectionsThatAreApartKeepToOneOrganisationEach(t *testing.T) {
+	t.Parallel()
+	c := testCatalogue()
+	d, err := Zipf(testSpec.Sessions, 0.9, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := testPoller(c, "host:80", "", d, Polls{Probes: true, Apart: true})
+	connections := make([]loadgen.Exchange, 4)
+	for range ForeignEvery {
+		for i := range connections {
+			x := &connections[i]
+			p.Prepare(x)
+			if key := fmt.Appendf(nil, "Bearer ak_%d_", i%2); !bytes.Contains(x.Request, key) {
+				t.Fatalf("connection %d sends %q, want the keys of organisation %d", i, x.Request, i%2)
+			}
+			if foreign := c.Orgs[x.Subject] != i%2; foreign != (x.Expect == expectNotFound) {
+				t.Fatalf("connection %d asks for a session of organisation %d and expects %d", i, c.Orgs[x.Subject], x.Expect)
+			}
+		}
+	}
+}
+
 func TestConditionalPollsWantNotModified(t *testing.T) {
 	t.Parallel()
 	c := testCatalogue()

@@ -101,7 +101,11 @@ func Exec(tb testing.TB, db *schema.DB, statement string) {
 	tb.Helper()
 	conn := Connect(tb, db)
 	defer conn.Close()
-	if err := conn.Exec(context.Background(), statement); err != nil {
+	ctx := context.Background()
+	if Cluster() != "" { // what is inserted is to be there when it returns, on whichever shard
+		ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"distributed_foreground_insert": 1}))
+	}
+	if err := conn.Exec(ctx, statement); err != nil {
 		tb.Fatalf("%s: %v", statement, err)
 	}
 }

@@ -185,11 +185,22 @@ func (s *tenants) report(attacks []attack, felt []*experience) {
 
 // awaitClosing waits until a service has no more sockets open than when it was quiet.
 func awaitClosing(ctx context.Context, on *rig.Service, quiet int) error {
+	return await(ctx, longestClosing, func() error {
+		if open := on.Sockets(); open > quiet+closingSlack {
+			return fmt.Errorf("the service has %d sockets open, and had %d before the loads", open, quiet)
+		}
+		return nil
+	})
+}
+
+// await looks again and again until nothing is missing any more, and fails with what is missing after the longest time.
+func await(ctx context.Context, longest time.Duration, missing func() error) error {
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
-	for began := time.Now(); on.Sockets() > quiet+closingSlack; {
-		if time.Since(began) > longestClosing {
-			return fmt.Errorf("the service has %d sockets open, and had %d before the loads", on.Sockets(), quiet)
+	for began := time.Now(); ; {
+		err := missing()
+		if err == nil || time.Since(began) > longest {
+			return err
 		}
 		select {
 		case <-look.C:
@@ -197,5 +208,4 @@ func awaitClosing(ctx context.Context, on *rig.Service, quiet int) error {
 			return ctx.Err()
 		}
 	}
-	return nil
 }

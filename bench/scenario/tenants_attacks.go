@@ -105,19 +105,12 @@ const longestConnecting = 20 * time.Second
 
 // awaitConnected returns when an attack that has begun has its connections.
 func (i *intrusion) awaitConnected(ctx context.Context, a attack) error {
-	look := time.NewTicker(10 * time.Millisecond)
-	defer look.Stop()
-	for began := time.Now(); i.connected.Load() < int64(a.connections); {
-		if time.Since(began) > longestConnecting {
-			return fmt.Errorf("only %d of %d connections could be opened", i.connected.Load(), a.connections)
+	return await(ctx, longestConnecting, func() error {
+		if opened := i.connected.Load(); opened < int64(a.connections) {
+			return fmt.Errorf("only %d of %d connections could be opened", opened, a.connections)
 		}
-		select {
-		case <-look.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // flood keeps connections busy with requests of a source until ctx ends, whatever the answers are.
@@ -145,6 +138,12 @@ func (i *intrusion) load(ctx context.Context, connections int, source loadgen.So
 // get appends a request with the intruder's key.
 func (i *intrusion) get(b []byte, path string, headers string) []byte {
 	return fmt.Appendf(b, "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n%s\r\n", path, i.on.Host, i.key, headers)
+}
+
+// post appends a request with the intruder's user token and JSON.
+func (i *intrusion) post(b []byte, path, body string) []byte {
+	return fmt.Appendf(b, "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		path, i.on.Host, i.on.API.Token(intruder), len(body), body)
 }
 
 // head appends the head of a request that sends points.
@@ -276,8 +275,7 @@ func (i *intrusion) marks(ctx context.Context) error {
 	return i.flood(ctx, markers, func(_ int, b []byte) []byte {
 		marked = !marked
 		body := fmt.Sprintf(`{"outlier":%v,"tracking_session_by_device_data_point_ids":[%s]}`, marked, ids.Bytes()[1:])
-		return fmt.Appendf(b, "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-			traffic.PathOutlier, i.on.Host, i.on.API.Token(intruder), len(body), body)
+		return i.post(b, traffic.PathOutlier, body)
 	})
 }
 

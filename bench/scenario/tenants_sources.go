@@ -10,19 +10,27 @@ import (
 	"lastseen/bench/traffic"
 )
 
+// numbering numbers the connections of a source, which must not use Exchange.Subject otherwise.
+type numbering struct{ connections int }
+
+// of returns a connection's number, from 0.
+func (n *numbering) of(x *loadgen.Exchange) int {
+	if x.Subject == 0 {
+		n.connections++
+		x.Subject = n.connections
+	}
+	return x.Subject - 1
+}
+
 // flood is a source for which every answer is as good as any other.
 type flood struct {
-	next        func(connection int, b []byte) []byte
-	connections int
+	next   func(connection int, b []byte) []byte
+	number numbering
 }
 
 // Prepare implements loadgen.Source.
 func (f *flood) Prepare(x *loadgen.Exchange) bool {
-	if x.Subject == 0 {
-		f.connections++
-		x.Subject = f.connections
-	}
-	x.Request = f.next(x.Subject-1, x.Request[:0])
+	x.Request = f.next(f.number.of(x), x.Request[:0])
 	return true
 }
 
@@ -33,19 +41,15 @@ func (f *flood) Check(*loadgen.Exchange, *loadgen.Answer) (loadgen.Outcome, erro
 
 // patience is a source of long polls, each for what its connection has not seen.
 type patience struct {
-	i           *intrusion
-	connections int
-	etags       []string
+	i      *intrusion
+	number numbering
+	etags  []string
 }
 
 // Prepare implements loadgen.Source.
 func (p *patience) Prepare(x *loadgen.Exchange) bool {
-	if x.Subject == 0 {
-		p.connections++
-		x.Subject = p.connections
-	}
 	headers := "Prefer: wait=300\r\n"
-	if etag := p.etags[x.Subject-1]; etag != "" {
+	if etag := p.etags[p.number.of(x)]; etag != "" {
 		headers += "If-None-Match: " + etag + "\r\n"
 	}
 	session := p.i.sessions[x.Subject%len(p.i.sessions)]
@@ -56,39 +60,34 @@ func (p *patience) Prepare(x *loadgen.Exchange) bool {
 // Check implements loadgen.Source.
 func (p *patience) Check(x *loadgen.Exchange, a *loadgen.Answer) (loadgen.Outcome, error) {
 	if len(a.ETag) > 0 {
-		p.etags[x.Subject-1] = string(a.ETag)
+		p.etags[p.number.of(x)] = string(a.ETag)
 	}
 	return loadgen.Served, nil
 }
 
 // churn is a source of keys that are made and revoked, one after the other over each connection.
 type churn struct {
-	i           *intrusion
-	connections int
-	made        []string // the id of the key that a connection has made and is to revoke next; empty where it is to make one
+	i      *intrusion
+	number numbering
+	made   []string // the id of the key that a connection has made and is to revoke next; empty where it is to make one
 }
 
 // Prepare implements loadgen.Source.
 func (c *churn) Prepare(x *loadgen.Exchange) bool {
-	if x.Subject == 0 {
-		c.connections++
-		x.Subject = c.connections
-	}
 	api := c.i.on.API
-	if id := c.made[x.Subject-1]; id != "" {
+	if id := c.made[c.number.of(x)]; id != "" {
 		x.Request = fmt.Appendf(x.Request[:0], "POST %s?api_key_id=%s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Length: 0\r\n\r\n",
 			rig.PathRevokeKey, id, c.i.on.Host, api.Token(intruder))
 		return true
 	}
 	body := fmt.Sprintf(`{"name":"churn","expires_at_timestamp":%q}`, time.Now().Add(24*time.Hour).UTC().Format(time.RFC3339))
-	x.Request = fmt.Appendf(x.Request[:0], "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-		rig.PathCreateKey, c.i.on.Host, api.Token(intruder), len(body), body)
+	x.Request = c.i.post(x.Request[:0], rig.PathCreateKey, body)
 	return true
 }
 
 // Check implements loadgen.Source. A refusal is no failure of the attack, which tries the same again.
 func (c *churn) Check(x *loadgen.Exchange, a *loadgen.Answer) (loadgen.Outcome, error) {
-	made := &c.made[x.Subject-1]
+	made := &c.made[c.number.of(x)]
 	switch {
 	case a.Status/100 != 2:
 	case *made != "":

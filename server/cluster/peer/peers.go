@@ -140,7 +140,7 @@ func (p *Peers) Stats() (stats []Stats, received uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, l := range p.links {
-		s := Stats{Address: l.address, Connected: l.up.Load(), Sent: l.sent.Load(), Dropped: l.dropped.Load()}
+		s := Stats{Address: l.address, Connected: l.version.Load() != 0, Sent: l.sent.Load(), Dropped: l.dropped.Load()}
 		if trouble := l.trouble.Load(); trouble != nil {
 			s.Trouble = *trouble
 		}

@@ -35,7 +35,6 @@ type link struct {
 	bytes    atomic.Int64 // in the queue
 	sent     atomic.Uint64
 	dropped  atomic.Uint64
-	up       atomic.Bool
 	version  atomic.Int32           // of the messages, that both sides speak; 0 while it is not connected
 	trouble  atomic.Pointer[string] // why it is not connected; nil where it is, or was not tried yet
 	lastSend atomic.Int64           // since the Peers began, nanoseconds
@@ -79,7 +78,6 @@ func (l *link) run(ctx context.Context) {
 			pause = firstPause
 			l.said(nil)
 			err = l.stream(ctx, conn)
-			l.up.Store(false)
 			l.version.Store(0)
 		}
 		l.said(err)
@@ -99,7 +97,6 @@ func (l *link) forgotten() bool {
 // said notes what the connection is like, and logs it where that is news.
 func (l *link) said(err error) {
 	if err == nil {
-		l.up.Store(true)
 		l.trouble.Store(nil)
 		l.peers.config.Log.Info("connected to a node", "address", l.address)
 		return

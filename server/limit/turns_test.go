@@ -33,21 +33,8 @@ func TestAnOwnersWorkComesInTurnsWhileOthersHaveRequests(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			for i := range due {
-				if due[i].After(now) {
-					continue
-				}
-				begun.Add(1)
-				turns.Ask("many", now)
-				wait, err := turns.Take("many", now, time.Second)
-				if err != nil {
-					t.Fatal(err)
-				}
-				turns.Took("many", took)
-				due[i] = now.Add(wait + took)
-				if tick >= 5000 {
-					done++
-				}
+			if asked, _ := askAgain(t, turns, &begun, due, now, took, time.Second); tick >= 5000 {
+				done += asked
 			}
 		}
 		share := int(5 * time.Second * processors / 6 / (took + 150*time.Microsecond))
@@ -61,6 +48,30 @@ func TestAnOwnersWorkComesInTurnsWhileOthersHaveRequests(t *testing.T) {
 			t.Errorf("another, who asks now and then, waited %v", worst)
 		}
 	}
+}
+
+// askAgain has those of an owner's connections ask for a piece of work that have been answered by now, says when they will be next, and
+// returns how many have asked and how many of them need not wait.
+func askAgain(t *testing.T, turns *limit.Turns, begun *atomic.Uint64, due []time.Time, now time.Time, took, patience time.Duration) (asked, atOnce int) {
+	t.Helper()
+	for i := range due {
+		if due[i].After(now) {
+			continue
+		}
+		begun.Add(1)
+		turns.Ask("many", now)
+		wait, err := turns.Take("many", now, patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		turns.Took("many", took)
+		due[i] = now.Add(wait + took)
+		asked++
+		if wait == 0 {
+			atOnce++
+		}
+	}
+	return asked, atOnce
 }
 
 // TestATurnThatIsTooFarAwayIsNone: whoever is refused does not push those behind it further away.
@@ -252,22 +263,8 @@ func TestWhoHoldsOthersUpIsNotAloneForIt(t *testing.T) {
 		if second < 4 && inSecond < 400 && inSecond%5 == 0 || second == 4 && inSecond == 0 { // for 0.6 s of each second they are held up
 			begun.Add(1)
 		}
-		for i := range due {
-			if due[i].After(now) {
-				continue
-			}
-			begun.Add(1)
-			turns.Ask("many", now)
-			wait, err := turns.Take("many", now, time.Minute)
-			if err != nil {
-				t.Fatal(err)
-			}
-			turns.Took("many", took)
-			due[i] = now.Add(wait + took)
-			if wait == 0 {
-				perSecond[second]++
-			}
-		}
+		_, atOnce := askAgain(t, turns, &begun, due, now, took, time.Minute)
+		perSecond[second] += atOnce
 	}
 	for second, atOnce := range perSecond {
 		if second > 0 && second < 4 && atOnce > 1000 {

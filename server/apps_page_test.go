@@ -17,28 +17,47 @@ import (
 	"lastseen/keys"
 )
 
-// scan reads the QR code that a tab shows, off a picture of the page as a camera would.
+// scan reads the QR code that a tab shows, off a picture of the page as a camera would: it looks again from nearer where it
+// could not read, since one picture in some hundred is beyond the reader, whichever its size.
 func (p *tab) scan() string {
 	p.Helper()
 	p.do(see("svg.qr"))
 	eval[bool](p, `(document.querySelector("svg.qr").scrollIntoView({block: "center"}), true)`)
-	picture, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
-	if err != nil {
-		p.Fatal(err)
+	looks := []chromedp.Action[[]byte]{chromedp.CaptureScreenshot()}
+	for _, nearer := range []float64{1.5, 2, 3} {
+		looks = append(looks, chromedp.ScreenshotScale("svg.qr", nearer))
 	}
+	var unread error
+	for _, look := range looks {
+		picture, err := chromedp.Run(p.ctx, look)
+		if err != nil {
+			p.Fatal(err)
+		}
+		text, err := readQR(picture)
+		if err == nil {
+			return text
+		}
+		unread = err
+	}
+	p.Fatalf("the QR code cannot be read: %v", unread)
+	return ""
+}
+
+// readQR reads the QR code in a picture, a PNG.
+func readQR(picture []byte) (string, error) {
 	img, err := png.Decode(bytes.NewReader(picture))
 	if err != nil {
-		p.Fatal(err)
+		return "", err
 	}
 	bitmap, err := gozxing.NewBinaryBitmapFromImage(img)
 	if err != nil {
-		p.Fatal(err)
+		return "", err
 	}
 	result, err := qrcode.NewQRCodeReader().Decode(bitmap, nil)
 	if err != nil {
-		p.Fatalf("the QR code cannot be read: %v", err)
+		return "", err
 	}
-	return result.GetText()
+	return result.GetText(), nil
 }
 
 // TestAnAppIsSetUpFromTheConsole: what each app is to be told stands beside the new credential, as a QR code where the app

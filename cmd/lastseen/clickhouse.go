@@ -71,6 +71,8 @@ func (c *clickhouseCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return fmt.Errorf("run a ClickHouse server: %w", err)
 	}
+	// Who finds it gone can tell this from a death.
+	fmt.Fprintln(std.err, "ClickHouse has stopped, since a signal asked for it.")
 	return nil
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -28,6 +29,8 @@ func startClickHouse(t *testing.T, dir, address string) (said string, stop func(
 	if err != nil {
 		t.Fatal(err)
 	}
+	var stderr bytes.Buffer // read after the process has ended
+	command.Stderr = &stderr
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -46,6 +49,9 @@ func startClickHouse(t *testing.T, dir, address string) (said string, stop func(
 		}
 		if err := command.Wait(); err != nil {
 			t.Errorf("after SIGTERM: %v", err)
+		}
+		if !strings.Contains(stderr.String(), "has stopped, since a signal asked for it") {
+			t.Errorf("it ends without a word of why: %q", stderr.String())
 		}
 	}
 	t.Cleanup(stop)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -106,9 +107,7 @@ func TestAnUnknownClusterIsNamed(t *testing.T) {
 
 func TestAUserWhoMayNotMakeTheDatabaseUsesTheOneThereIs(t *testing.T) {
 	t.Parallel()
-	server := clickhousetest.Start(t, clickhousetest.Options{Users: `<users>
-<service><password>secret</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
-<grants><query>GRANT SELECT, INSERT, ALTER, CREATE TABLE ON fleet.*</query><query>GRANT TABLE ENGINE ON *</query></grants></service></users>`})
+	server := clickhousetest.Start(t, clickhousetest.Options{Users: usersWith(map[string][]string{"service": schema.NeededRights("fleet", false)})})
 	server.Query(t, "CREATE DATABASE fleet")
 	db, err := schema.Open(t.Context(), schema.Options{ClickHouse: "http://service:secret@" + server.Address() + "/fleet"})
 	if err != nil {
@@ -140,6 +139,49 @@ func openFailure(t *testing.T, options schema.Options) string {
 	return err.Error()
 }
 
+// usersWith is a server's users with the password "secret", who have rights.
+func usersWith(rights map[string][]string) string {
+	var users strings.Builder
+	for user, granted := range rights {
+		fmt.Fprintf(&users, "<%s><password>secret</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota><grants>", user)
+		for _, right := range granted {
+			fmt.Fprintf(&users, "<query>GRANT %s</query>", right)
+		}
+		fmt.Fprintf(&users, "</grants></%s>", user)
+	}
+	return "<users>" + users.String() + "</users>"
+}
+
+// TestEachRightIsNeededAndNamedWhereItLacks opens a database as users who have all rights that the service needs on a cluster but one.
+func TestEachRightIsNeededAndNamedWhereItLacks(t *testing.T) {
+	t.Parallel()
+	needed := append(schema.NeededRights("tracking", true), "CREATE DATABASE ON tracking.*")
+	rights := map[string][]string{"complete": needed}
+	for i := range needed {
+		rights[fmt.Sprint("lacks", i)] = slices.Delete(slices.Clone(needed), i, i+1)
+	}
+	shards := clickhousetest.StartCluster(t, "fleet", 2, clickhousetest.Options{Users: usersWith(rights)})
+	start := func(user string) error {
+		db, err := schema.Open(t.Context(), schema.Options{ClickHouse: "http://" + user + ":secret@" + shards[0].Address() + "/tracking", Cluster: "fleet"})
+		if err != nil {
+			return err
+		}
+		return errors.Join(db.Migrate(t.Context()), db.Close())
+	}
+	for i, right := range needed {
+		got, want := fmt.Sprint(start(fmt.Sprint("lacks", i))), "the ClickHouse user lacks rights that lastseen needs: GRANT "+right+" TO it, and start again"
+		if strings.HasPrefix(right, "CREATE DATABASE") {
+			want = "the ClickHouse user may not create the database tracking: grant it the right, or create the database and grant it all rights there"
+		}
+		if got != want {
+			t.Errorf("without %s one is told %q, want %q", right, got, want)
+		}
+	}
+	if err := start("complete"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestBadAddressesGetASentenceThatSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	website := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "<html>Welcome</html>") }))
@@ -160,9 +202,7 @@ func TestBadAddressesGetASentenceThatSaysWhatToDo(t *testing.T) {
 	if err := closed.Close(); err != nil {
 		t.Fatal(err)
 	}
-	server := clickhousetest.Start(t, clickhousetest.Options{Users: `<users>
-<reader><password>secret</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
-<grants><query>GRANT SELECT ON system.*</query></grants></reader></users>`})
+	server := clickhousetest.Start(t, clickhousetest.Options{Users: usersWith(map[string][]string{"reader": schema.NeededRights("x", false)})})
 	for address, want := range map[string]string{
 		"htp://127.0.0.1:8123/x":           "must be \"embedded\" or begin with http:// or https://",
 		"http://127.0.0.1:port/x":          "read the ClickHouse address",

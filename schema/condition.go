@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -147,44 +146,4 @@ func said(definitions []string, pattern *regexp.Regexp) int64 {
 	}
 	number, _ := strconv.ParseInt(found[1], 10, 64) // the pattern finds digits
 	return number
-}
-
-// NeededRights returns the rights that the service needs on a database, as GRANT takes them, and where that is on a cluster those that it
-// needs there besides. docs/clickhouse.md lists them for people.
-func NeededRights(database string, cluster bool) (rights []string) {
-	needed := neededRights
-	if cluster {
-		needed = slices.Concat(needed, neededOnACluster)
-	}
-	for _, right := range needed {
-		rights = append(rights, strings.ReplaceAll(right, "{database}", database))
-	}
-	return rights
-}
-
-var (
-	neededRights = []string{
-		"CREATE TABLE ON {database}.*", "ALTER TABLE ON {database}.*", "SELECT ON {database}.*", "INSERT ON {database}.*",
-		"TABLE ENGINE ON ReplacingMergeTree", "TABLE ENGINE ON AggregatingMergeTree", "TABLE ENGINE ON SummingMergeTree",
-		"CREATE TEMPORARY TABLE ON *.*", "SELECT ON system.detached_parts",
-	}
-	neededOnACluster = []string{"REMOTE ON *.*", "SELECT ON system.clusters", "SELECT ON system.macros", "SELECT ON system.tables"}
-)
-
-// MissingRights returns the rights that the service needs and the user of the connection has not, as GRANT takes them.
-func (db *DB) MissingRights(ctx context.Context) (missing []string, err error) {
-	needed := NeededRights(db.database, db.layout.cluster != "")
-	if db.layout.onCluster() != "" {
-		needed = append(needed, "CLUSTER ON *.*")
-	}
-	for _, right := range needed {
-		var has uint8
-		if err := db.conn.QueryRow(ctx, "CHECK GRANT "+right).Scan(&has); err != nil {
-			return nil, fmt.Errorf("the server cannot tell what its user may do: %w", reason(withoutAddress(err)))
-		}
-		if has == 0 {
-			missing = append(missing, right)
-		}
-	}
-	return missing, nil
 }

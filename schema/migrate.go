@@ -153,6 +153,9 @@ func (db *DB) migrated(ctx context.Context) (version uint32, err error) {
 func (db *DB) definitions(ctx context.Context) (map[string][]string, error) {
 	rows, err := db.conn.Query(ctx, "SELECT name, create_table_query FROM "+db.layout.everywhere("system.tables")+" WHERE database = {database:String}",
 		clickhouse.Named("database", db.database))
+	if hasCode(err, accessDenied) {
+		return nil, lacks(readAllTables)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the definitions of tables: %w", err)
 	}

@@ -212,6 +212,11 @@ func prepare(ctx context.Context, options clickhouse.Options, database string, l
 	if err := requireVersion(conn); err != nil {
 		return nil, err
 	}
+	if !existing {
+		if err := requireRights(ctx, conn, layout.rights(database)); err != nil {
+			return nil, err
+		}
+	}
 	if layout.cluster != "" {
 		if err := layout.find(ctx, conn); err != nil {
 			return nil, err

@@ -29,7 +29,6 @@ func storeUser(password, settings string, grants ...string) string {
 var neededGrants = []string{
 	"CREATE DATABASE, CREATE TABLE, ALTER TABLE, SELECT, INSERT ON lastseen.*",
 	"TABLE ENGINE ON ReplacingMergeTree", "TABLE ENGINE ON AggregatingMergeTree", "TABLE ENGINE ON SummingMergeTree",
-	"CREATE TEMPORARY TABLE ON *.*",
 	"SELECT ON system.detached_parts",
 }
 

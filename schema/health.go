@@ -114,7 +114,10 @@ func (db *connection) insertAgain(ctx context.Context, statement string, block *
 		return db.conn.Conn.InsertFormat(ctx, "Native", statement, bytes.NewReader(block.Buf))
 	})
 	end(err)
-	return db.conn.done(kindInsert, err)
+	if err != nil {
+		return db.conn.done(kindInsert, err)
+	}
+	return db.conn.done(kindInsert, db.conn.mightWriteStill())
 }
 
 // namedRow is a row whose errors leave the request's address out.

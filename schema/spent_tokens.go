@@ -26,7 +26,7 @@ const spentMargin = 30 * day
 
 // SpentToken is a token that must not be accepted although it is well signed.
 type SpentToken struct {
-	ID        string
+	ID        string    // of the token, or of all sessions of a person that end until then
 	ExpiresAt time.Time // whole seconds count
 }
 
@@ -47,9 +47,11 @@ func (db *SpentTokenTable) InsertSpentTokens(ctx context.Context, tokens []Spent
 	return nil
 }
 
-// SpentTokens returns the tokens that are to be remembered at a time, each at least once.
+// SpentTokens returns the tokens that are to be remembered at a time, each once with its latest end.
 func (db *SpentTokenTable) SpentTokens(ctx context.Context, now time.Time) ([]SpentToken, error) {
-	rows, err := db.conn.Query(ctx, "SELECT token_id, expires_at FROM spent_tokens WHERE expires_at > toDateTime({since:Int64}, 'UTC')",
+	rows, err := db.conn.Query(ctx,
+		"SELECT token_id, max(spent_tokens.expires_at) AS expires_at FROM spent_tokens "+
+			"WHERE spent_tokens.expires_at > toDateTime({since:Int64}, 'UTC') GROUP BY token_id",
 		clickhouse.Named("since", max(0, now.Add(-spentMargin).Unix())))
 	if err != nil {
 		return nil, fmt.Errorf("read which sign-in tokens are spent: %w", err)

@@ -55,8 +55,21 @@ func (c *countedConn) mayWrite() error {
 	return &Error{Code: Unavailable, Sentence: "This node may not write at present, and nothing was stored; send the same request again in a few seconds.", Cause: err}
 }
 
-// GuardWrites makes every statement that writes ask first whether it may, and fail with Unavailable otherwise. It is called before
-// the DB is shared.
+// mightWriteStill is asked when a statement has succeeded. Where the right to write ended meanwhile, another process may have begun
+// before this one's statement counted, and does not know of it: so it is not said to have succeeded, and was begun all the same.
+func (c *countedConn) mightWriteStill() error {
+	if c.guard == nil {
+		return nil
+	}
+	err := c.guard()
+	if err == nil {
+		return nil
+	}
+	return &Error{Code: Unavailable, Sentence: "This node lost the right to write meanwhile, so it is not known whether this was stored; send the same request again in a few seconds.", Cause: err}
+}
+
+// GuardWrites makes every statement that writes ask first whether it may, and at its end whether it might still, and fail with
+// Unavailable otherwise. It is called before the DB is shared.
 func (db *DB) GuardWrites(may func() error) { db.conn.guard = may }
 
 type statementCounts struct {
@@ -94,7 +107,10 @@ func (c *countedConn) Exec(ctx context.Context, query string, args ...any) error
 	ctx, end := traced(ctx, kindExec)
 	err := c.Conn.Exec(ctx, query, args...)
 	end(err)
-	return c.done(kindExec, err)
+	if err != nil {
+		return c.done(kindExec, err)
+	}
+	return c.done(kindExec, c.mightWriteStill())
 }
 
 // Query counts a query.

@@ -109,6 +109,32 @@ func TestOfThoseWhoClaimAnEpochOneSucceedsAtMost(t *testing.T) {
 	}
 }
 
+// TestWhatIsWrittenPastTheLeaseIsNotAcknowledged: a statement that was under way when the lease ended may count after another
+// process has begun to write, which does not know of it.
+func TestWhatIsWrittenPastTheLeaseIsNotAcknowledged(t *testing.T) {
+	t.Parallel()
+	db := schematest.Open(t)
+	var asked atomic.Int64 // held when a statement begins, and no more when it ends
+	db.GuardWrites(func() error {
+		if asked.Add(1)%2 == 1 {
+			return nil
+		}
+		return lease.ErrLost
+	})
+	for name, write := range map[string]func() error{
+		"a point":      func() error { return db.InsertDataPoints(t.Context(), []schema.OwnedPoint{{}}) },
+		"a revocation": func() error { return db.RevokeAPIKey(t.Context(), schema.KeyHash{}, time.Now(), "user_a") },
+	} {
+		err := schema.Failure(write())
+		if said, is := errors.AsType[*schema.Error](err); !is || said.Code != schema.Unavailable || !errors.Is(err, lease.ErrLost) {
+			t.Errorf("%s, written when the lease had ended, is answered %v", name, err)
+		}
+		if schema.NeverBegun(err) {
+			t.Errorf("%s, written when the lease had ended, counts as never begun", name)
+		}
+	}
+}
+
 func TestWhoMayNotWriteWritesNothing(t *testing.T) {
 	t.Parallel()
 	db := schematest.Open(t)

@@ -222,7 +222,7 @@ func (s *SignIn) Session(token []byte) (*Session, error) {
 	switch session := known.session; {
 	case !s.issuer.now().Before(session.ExpiresAt):
 		return nil, schema.ExpiredCredential
-	case s.spent.has(session.id) || s.spent.denied(known.issuedAt):
+	case s.spent.over(session.id, session.person, session.ExpiresAt) || s.spent.denied(known.issuedAt):
 		return nil, schema.RevokedCredential
 	default:
 		return session, nil
@@ -232,10 +232,10 @@ func (s *SignIn) Session(token []byte) (*Session, error) {
 // Knows reports whether a token's signature was found good lately, so that Session has none to check.
 func (s *SignIn) Knows(token []byte) bool { return s.verified.find(token) != nil }
 
-// End ends a session for good. It fails with schema.Unavailable, and then the session may go on.
+// End ends a session for good. Of a person who has ended very many lately it ends the older ones too. It fails with
+// schema.Unavailable, and then the session may go on.
 func (s *SignIn) End(ctx context.Context, session *Session) error {
-	_, err := s.spent.add(ctx, session.id, session.ExpiresAt)
-	return err
+	return s.spent.end(ctx, session.id, session.person, session.ExpiresAt)
 }
 
 // Session is a browser's. It is shared: nobody may change it.
@@ -246,11 +246,15 @@ type Session struct {
 	CSRFToken string
 	ExpiresAt time.Time
 
-	id string
+	id     string
+	person string // what stands for all sessions of the person; see personID
 }
 
 func sessionOf(said *browserClaims, person Person) *Session {
-	return &Session{Person: person, CSRFToken: said.CSRF, ExpiresAt: said.ExpiresAt.UTC(), id: said.ID}
+	return &Session{
+		Person: person, CSRFToken: said.CSRF, ExpiresAt: said.ExpiresAt.UTC(),
+		id: said.ID, person: personID(person.UserID),
+	}
 }
 
 // CheckCSRF reports whether a token is the session's, in constant time.

@@ -65,6 +65,16 @@ func link(t *testing.T, issuer *people.Issuer, ttl time.Duration) string {
 	return token
 }
 
+// begin signs a person in.
+func begin(t *testing.T, signIn *people.SignIn, person people.Person) (token string, session *people.Session) {
+	t.Helper()
+	token, session, err := signIn.Begin(person)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token, session
+}
+
 func TestSignInLinks(t *testing.T) {
 	t.Parallel()
 
@@ -266,6 +276,42 @@ func TestSessions(t *testing.T) {
 			signIn = reopen()
 		}
 	})
+	t.Run("that one person ends without number keep nobody from signing out", func(t *testing.T) {
+		t.Parallel()
+		_, signIn, now, reopen := newSignIn(t)
+		ben := people.Person{UserID: "user_ben", Memberships: anna.Memberships}
+		var ended []string
+		for i := range 130 {
+			if i == 115 {
+				signIn.LimitSpent(104) // what is remembered by then, and a few more
+			}
+			token, session := begin(t, signIn, anna)
+			now.Advance(time.Second)
+			if err := signIn.End(t.Context(), session); err != nil {
+				t.Fatalf("sign-out %d: %v", i, err)
+			}
+			ended = append(ended, token)
+		}
+		if got := len(signIn.Spent()); got > 101 {
+			t.Errorf("%d tokens are remembered of one person, want 101 at most", got)
+		}
+		bens, session := begin(t, signIn, ben)
+		if err := signIn.End(t.Context(), session); err != nil {
+			t.Errorf("another person's sign-out: %v", err)
+		}
+		annas, _ := begin(t, signIn, anna)
+		for range 2 {
+			for i, token := range append(ended, bens) {
+				if _, err := signIn.Session([]byte(token)); !errors.Is(err, schema.RevokedCredential) {
+					t.Errorf("session %d that was ended: %v, want ErrRevoked", i, err)
+				}
+			}
+			if _, err := signIn.Session([]byte(annas)); err != nil {
+				t.Errorf("a later session: %v", err)
+			}
+			signIn = reopen()
+		}
+	})
 	t.Run("expire", func(t *testing.T) {
 		t.Parallel()
 		_, signIn, now, _ := newSignIn(t)
@@ -355,8 +401,10 @@ func TestTheFileOfEarlierVersions(t *testing.T) {
 		content func(used, other string) string
 		other   error // what a link gets that was made before the file was written and is not in it
 	}{
-		"whole":                  {func(used, _ string) string { return used + " 4000000000\n" }, nil},
-		"half a line at its end": {func(used, other string) string { return used + " 4000000000\n" + other[:20] }, nil},
+		"whole":                    {func(used, _ string) string { return used + " 4000000000\n" }, nil},
+		"half a line at its end":   {func(used, other string) string { return used + " 4000000000\n" + other[:20] }, nil},
+		"zeros where lines were":   {func(used, _ string) string { return used + " 4000000000\n" + strings.Repeat("\x00", 100) }, people.ErrLinkUsed},
+		"nothing but a part of it": {func(used, _ string) string { return strings.Repeat("A", 60) + used + " 4000000000" }, people.ErrLinkUsed},
 		"a line glued to half a one": {func(used, other string) string {
 			return used + " 4000000000\n" + strings.Repeat("A", 20) + other + " 4000000000\n"
 		}, people.ErrLinkUsed},

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -56,7 +57,8 @@ func adoptSpentFile(ctx context.Context, dir string, store SpentStore) (deniedBe
 }
 
 // parseSpentFile reads the lines of the file and reports whether all could be read. Half a line at the end
-// is whole enough: that token's use was never acknowledged.
+// is whole enough: that token's use was never acknowledged. Anything else there, such as the zeros that a loss of
+// power leaves, may stand where acknowledged lines were.
 func parseSpentFile(content []byte) (spent []schema.SpentToken, whole bool) {
 	whole = true
 	for line := range bytes.Lines(content) {
@@ -66,9 +68,12 @@ func parseSpentFile(content []byte) (spent []schema.SpentToken, whole bool) {
 		switch {
 		case err == nil && validTokenID(string(id)):
 			spent = append(spent, schema.SpentToken{ID: string(id), ExpiresAt: time.Unix(int64(until), 0).UTC()})
-		case ended:
+		case ended || !halfALine.Match(text):
 			whole = false
 		}
 	}
 	return spent, whole
 }
+
+// halfALine is how a line may begin: with an id in base64url, and then perhaps a time.
+var halfALine = regexp.MustCompile(`^([A-Za-z0-9_-]{0,43}|[A-Za-z0-9_-]{43} [0-9]{0,10})$`)

@@ -8,7 +8,8 @@
 // look and that is seen by another look, and its time waited for. No clock is compared with another
 // machine's; clocks are only taken to run at nearly the same rate.
 //
-// A write that was sent before its lease ended may still arrive after it: what must not is for the store to refuse.
+// A write that was sent before its lease ended may still arrive after it: who holds the lease asks again when a write has
+// succeeded, and does not say that it has where the lease has ended. What must not arrive is for the store to refuse.
 package lease
 
 import (

@@ -264,6 +264,15 @@ func (c *call) reply(status int, body []byte) {
 	c.http.Response.SetBody(body)
 }
 
+// replyLong answers with JSON that may be long: the answer takes the body over, without a copy, and leaves other memory in its place.
+// The connection sends it together with its head.
+func (c *call) replyLong(status int, body *[]byte) {
+	c.http.SetStatusCode(status)
+	c.http.Response.Header.SetContentTypeBytes(contentTypeJSON)
+	*body = c.http.Response.SwapBody(*body)
+	c.connection().Join()
+}
+
 // redirect sends a browser on by a GET. The address is one of ours or the identity provider's, never
 // one that a request brought.
 func (c *call) redirect(address string) error {

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/go-faster/jx"
@@ -41,19 +42,14 @@ var (
 
 // batch is the memory of one request for many newest points: however many sessions it names, it makes no garbage.
 type batch struct {
-	body   bytes.Buffer
-	answer []byte
-	ids    []byte // of all, one after the other
-	asked  []askedSession
-	parsed []schema.ID // of a few sessions that are looked up side by side
-}
-
-// askedSession is one session of a batch, and what was found of it.
-type askedSession struct {
-	idEnd  int // of its text in batch.ids, which begins where the one before ends
-	isID   bool
-	status latest.Status
-	point  schema.DataPoint
+	body    bytes.Buffer
+	answer  []byte
+	texts   []byte // of the ids, one after the other
+	ends    []int  // of each text, which begins where the one before ends
+	ids     []schema.ID
+	strange []int // of the texts, those that are no ids
+	sights  []latest.Sight
+	encoder wire.PointEncoder
 }
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
@@ -67,14 +63,14 @@ func lastSeenBatch(c *call) error {
 		return err
 	}
 	// One was taken for the request itself.
-	more := (len(b.asked)+idsPerRequest-1)/idsPerRequest - 1
+	more := (len(b.ends)+idsPerRequest-1)/idsPerRequest - 1
 	if wait := c.server.rates.TakeRequests(c.principal, c.entry.began, more); wait > 0 {
 		return c.limited(errRequests, wait)
 	}
 	if err := c.server.slots.Enter(c.connection().Slot(), c.principal.OrgID, c.entry.began); err != nil {
 		return err
 	}
-	if len(b.asked) > batchOfFew {
+	if len(b.ends) > batchOfFew {
 		// Half of the processors stay for those who poll one session at a time.
 		pass, err := c.server.batches.Enter(c.context(), limit.Request{Owner: c.owner(), Weight: 1})
 		if err != nil {
@@ -94,13 +90,14 @@ func lastSeenBatch(c *call) error {
 		response.SetStatusCode(fasthttp.StatusNotModified)
 		return nil
 	}
-	c.reply(fasthttp.StatusOK, b.appendAnswer())
+	b.appendAnswer()
+	c.replyLong(fasthttp.StatusOK, &b.answer)
 	return nil
 }
 
 // read reads {"session_ids": […]}; members that it does not know are ignored.
 func (b *batch) read(body io.Reader) (err error) {
-	b.ids, b.asked = b.ids[:0], b.asked[:0]
+	b.texts, b.ends = b.texts[:0], b.ends[:0]
 	b.body.Reset()
 	if _, err = b.body.ReadFrom(body); err != nil {
 		return err
@@ -133,7 +130,7 @@ func (b *batch) read(body io.Reader) (err error) {
 		return refusal
 	case err != nil || d.Next() != jx.Invalid:
 		return problem.Invalid(problem.InBody("", "Send well-formed JSON; this one cannot be read to its end."))
-	case len(b.asked) == 0:
+	case len(b.ends) == 0:
 		return problemNoSessionIDs
 	}
 	return nil
@@ -145,16 +142,16 @@ func (b *batch) readIDs(d *jx.Decoder) error {
 	}
 	tooMany := false
 	err := d.Arr(func(d *jx.Decoder) error {
-		if tooMany = len(b.asked) == batchSessions; tooMany || d.Next() != jx.String {
+		if tooMany = len(b.ends) == batchSessions; tooMany || d.Next() != jx.String {
 			return errBatch
 		}
-		begin := len(b.ids)
-		ids, err := d.StrAppend(b.ids)
-		if err != nil || len(ids)-begin > longestAsked {
+		begin := len(b.texts)
+		texts, err := d.StrAppend(b.texts)
+		if err != nil || len(texts)-begin > longestAsked {
 			return errBatch
 		}
-		b.ids = ids
-		b.asked = append(b.asked, askedSession{idEnd: len(ids)})
+		b.texts = texts
+		b.ends = append(b.ends, len(texts))
 		return nil
 	})
 	switch {
@@ -166,62 +163,51 @@ func (b *batch) readIDs(d *jx.Decoder) error {
 	return nil
 }
 
-// each calls f for every session with the text of its id.
-func (b *batch) each(f func(id []byte, s *askedSession)) {
+// each calls f for every session with the text of its id and what was found of it.
+func (b *batch) each(f func(text []byte, s *latest.Sight)) {
 	begin := 0
-	for i := range b.asked {
-		s := &b.asked[i]
-		f(b.ids[begin:s.idEnd], s)
-		begin = s.idEnd
+	for i, end := range b.ends {
+		f(b.texts[begin:end], &b.sights[i])
+		begin = end
 	}
 }
 
-// sideBySide is how many sessions are looked up at a time: fetched from memory together, they wait for it once.
-const sideBySide = 64
-
 // lookUp finds the newest points, and fails when another node owns one of the sessions.
 func (b *batch) lookUp(c *call) error {
-	table := c.server.services.LastSeen
-	begin, rest := 0, b.asked
-	for len(rest) > 0 {
-		some := rest[:min(len(rest), sideBySide)]
-		rest = rest[len(some):]
-		b.parsed = b.parsed[:0]
-		for i := range some {
-			var id schema.ID
-			if id, some[i].isID = schema.ParseID(b.ids[begin:some[i].idEnd]); some[i].isID {
-				if err := c.own(id); err != nil {
-					return err
-				}
-			}
-			b.parsed = append(b.parsed, id)
-			begin = some[i].idEnd
+	b.ids, b.strange, b.sights = b.ids[:0], b.strange[:0], slices.Grow(b.sights[:0], len(b.ends))[:len(b.ends)]
+	begin := 0
+	for i, end := range b.ends {
+		id, is := schema.ParseID(b.texts[begin:end])
+		if !is {
+			b.strange = append(b.strange, i)
+		} else if err := c.own(id); err != nil {
+			return err
 		}
-		table.Prefetch(b.parsed)
-		for i := range some {
-			s := &some[i]
-			if s.status = latest.NotFound; s.isID {
-				s.status = table.Peek(b.parsed[i], c.principal.OrgID, &s.point)
-			}
-			table.CountLookup(s.status)
-		}
+		b.ids = append(b.ids, id)
+		begin = end
+	}
+	c.server.services.LastSeen.LookupEach(b.ids, c.principal.OrgID, b.sights)
+	for _, i := range b.strange {
+		b.sights[i].Status = latest.NotFound // whatever the id of zeros would show
 	}
 	return nil
 }
 
-// appendTag appends the entity tag of the answer: of what was asked, and of what the tag of each point is made of, which
-// differs whenever a byte of the point does (wire.AppendETag).
+// appendTag appends the entity tag of the answer: of what the tag of each point is made of (wire.AppendETag), which differs whenever
+// a byte of the point does, and of what was asked where there is none.
 func (b *batch) appendTag(dst []byte) []byte {
 	b.answer = b.answer[:0]
-	b.each(func(id []byte, s *askedSession) {
-		b.answer = binary.AppendUvarint(b.answer, uint64(len(id)))
-		b.answer = append(b.answer, id...)
-		b.answer = append(b.answer, byte(s.status))
-		if s.status == latest.Found {
-			b.answer = binary.LittleEndian.AppendUint64(b.answer, uint64(s.point.Timestamp))
-			b.answer = binary.LittleEndian.AppendUint64(b.answer, uint64(s.point.ReceivedAt))
-			b.answer = binary.LittleEndian.AppendUint32(b.answer, s.point.Version)
+	b.each(func(text []byte, s *latest.Sight) {
+		b.answer = append(b.answer, byte(s.Status))
+		if s.Status != latest.Found {
+			b.answer = append(append(b.answer, byte(len(text))), text...)
+			return
 		}
+		p := &s.Point
+		b.answer = append(b.answer, p.SessionID[:]...)
+		b.answer = binary.LittleEndian.AppendUint64(b.answer, uint64(p.Timestamp))
+		b.answer = binary.LittleEndian.AppendUint64(b.answer, uint64(p.ReceivedAt))
+		b.answer = binary.LittleEndian.AppendUint32(b.answer, p.Version)
 	})
 	sum := sha256.Sum256(b.answer)
 	dst = append(dst, '"')
@@ -229,37 +215,38 @@ func (b *batch) appendTag(dst []byte) []byte {
 	return append(dst, '"')
 }
 
-// appendAnswer returns the answer, which lives as long as the batch.
-func (b *batch) appendAnswer() []byte {
+// appendAnswer makes the answer.
+func (b *batch) appendAnswer() {
 	dst := append(b.answer[:0], `{"data_points":[`...)
 	missing := false
-	b.each(func(_ []byte, s *askedSession) {
-		if dst[len(dst)-1] != '[' {
+	for i := range b.sights {
+		if i > 0 {
 			dst = append(dst, ',')
 		}
-		if s.status == latest.Found {
-			dst = wire.AppendDataPoint(dst, &s.point)
+		s := &b.sights[i]
+		if s.Status == latest.Found {
+			b.encoder.Of(s.Point.SessionID)
+			dst = b.encoder.Append(dst, &s.Point)
 		} else {
 			dst = append(dst, jsonNull...)
 		}
-		missing = missing || s.status == latest.NotFound
-	})
+		missing = missing || s.Status == latest.NotFound
+	}
 	dst = append(dst, `],"not_found":[`...)
 	if missing {
 		e := jx.GetEncoder()
 		defer jx.PutEncoder(e)
-		b.each(func(id []byte, s *askedSession) {
-			if s.status != latest.NotFound {
+		b.each(func(text []byte, s *latest.Sight) {
+			if s.Status != latest.NotFound {
 				return
 			}
 			if dst[len(dst)-1] != '[' {
 				dst = append(dst, ',')
 			}
 			e.Reset()
-			e.ByteStr(id)
+			e.ByteStr(text)
 			dst = append(dst, e.Bytes()...)
 		})
 	}
 	b.answer = append(dst, `]}`...)
-	return b.answer
 }

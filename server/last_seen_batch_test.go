@@ -1,13 +1,18 @@
 package server
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"lastseen/keys/ratelimit"
+	"lastseen/query/latest"
 	"lastseen/schema"
 )
 
@@ -92,6 +97,54 @@ func TestLastSeenBatch(t *testing.T) {
 	})
 }
 
+// TestAnswersOfEverySizeArriveWhole sweeps the sizes of answers over that of the buffer through which they go, each alone and with the
+// next request behind it.
+func TestAnswersOfEverySizeArriveWhole(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	key, _ := s.key("org_a", schema.KindAPIKey)
+	c := dial(t, s.address)
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	answers := bufio.NewReader(c)
+	request := func(size int) (text, want string) {
+		ids := slices.Repeat([]string{strings.Repeat("x", longestAsked)}, size/longestAsked)
+		ids = append(ids, strings.Repeat("y", 1+size%longestAsked))
+		body, _ := json.Marshal(map[string]any{"session_ids": ids})
+		missing, _ := json.Marshal(ids)
+		want = `{"data_points":[` + strings.Repeat("null,", len(ids)-1) + `null],"not_found":` + string(missing) + `}`
+		return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s", pathLastSeenBatch, key, len(body), body), want
+	}
+	check := func(size int, want string) {
+		t.Helper()
+		response, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatalf("%d bytes asked: %v", size, err)
+		}
+		got, err := io.ReadAll(response.Body)
+		if err != nil || response.StatusCode != 200 || string(got) != want {
+			t.Fatalf("%d bytes asked: %d %v, %d bytes for %d: %.100s", size, response.StatusCode, err, len(got), len(want), got)
+		}
+	}
+	for size := 2800; size < 3900; size++ { // with the nulls and the head around one buffer
+		text, want := request(size)
+		if _, err := io.WriteString(c, text); err != nil {
+			t.Fatal(err)
+		}
+		check(size, want)
+	}
+	for size := 2800; size < 9000; size += 97 {
+		first, firstWant := request(size)
+		second, secondWant := request(8000 - size/2)
+		if _, err := io.WriteString(c, first+second); err != nil {
+			t.Fatal(err)
+		}
+		check(size, firstWant)
+		check(8000-size/2, secondWant)
+	}
+}
+
 func TestLastSeenBatchCostsOneRequestForTenSessions(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(with *setup) { with.config.RequestRate = ratelimit.Rate{Quota: 5, Window: 1e12} })
@@ -119,6 +172,7 @@ func TestLastSeenBatchMakesNoGarbageASession(t *testing.T) {
 			if err := b.read(strings.NewReader(body)); err != nil {
 				t.Fatal(err)
 			}
+			b.sights = slices.Grow(b.sights[:0], len(b.ends))[:len(b.ends)]
 			b.appendTag(nil)
 			b.appendAnswer()
 		}
@@ -146,7 +200,8 @@ func FuzzLastSeenBatch(f *testing.F) {
 			t.Skip() // encoding/json takes names of any case, and refuses more
 		}
 		i := 0
-		b.each(func(id []byte, _ *askedSession) {
+		b.sights = make([]latest.Sight, len(b.ends))
+		b.each(func(id []byte, _ *latest.Sight) {
 			if i < len(want.SessionIDs) && string(id) != want.SessionIDs[i] && !strings.ContainsRune(want.SessionIDs[i], '\ufffd') {
 				t.Fatalf("the id %q was read as %q", want.SessionIDs[i], id)
 			}

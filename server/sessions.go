@@ -36,7 +36,7 @@ func listSessions(c *call) error {
 		return err
 	}
 	c.scratch = sessions.AppendPage(c.scratch[:0], &page)
-	c.reply(fasthttp.StatusOK, c.scratch)
+	c.replyLong(fasthttp.StatusOK, &c.scratch)
 	return nil
 }
 

@@ -27,6 +27,15 @@ func (c *counts) look(status Status) Status {
 	return status
 }
 
+// lookedAt counts look-ups by their outcome.
+func (c *counts) lookedAt(outcomes *[Found + 1]int64) {
+	for status, n := range outcomes {
+		if n > 0 {
+			c.lookups[status].Add(n)
+		}
+	}
+}
+
 func (c *counts) save(err error) {
 	if err != nil {
 		c.saves[1].Add(1)

@@ -231,6 +231,31 @@ func (t *Table) CountLookup(found Status) {
 	t.counts.look(found)
 }
 
+// Sight is what a look-up has found of a session: Point is of no meaning unless Status is Found.
+type Sight struct {
+	Status Status
+	Point  schema.DataPoint
+}
+
+// LookupEach is Lookup of many sessions by their ids, in a fraction of the time: fetched from memory together, they wait for it once.
+// sights is as long as sessions.
+func (t *Table) LookupEach(sessions []schema.ID, orgID string, sights []Sight) {
+	who := schema.Viewer{OrgID: orgID}
+	var entries [prefetchLen]*entry
+	var outcomes [Found + 1]int64
+	for len(sessions) > 0 {
+		n := min(len(sessions), prefetchLen)
+		theirs := t.records.findEach(sessions[:n], &entries)
+		for i := range n {
+			s := &sights[i]
+			s.Status = t.lookAt(entries[i], theirs>>i&1 != 0, sessions[i], who, &s.Point)
+			outcomes[s.Status]++
+		}
+		sessions, sights = sessions[n:], sights[n:]
+	}
+	t.counts.lookedAt(&outcomes)
+}
+
 // LookupPublic is Lookup for a caller without a credential, who sees sessions that are public.
 func (t *Table) LookupPublic(sessionID []byte, p *schema.DataPoint) Status {
 	return t.counts.look(t.lookup(sessionID, schema.Viewer{Public: true}, p))
@@ -248,6 +273,11 @@ func (t *Table) lookup(sessionID []byte, who schema.Viewer, p *schema.DataPoint)
 // look is lookup by a parsed id.
 func (t *Table) look(id schema.ID, who schema.Viewer, p *schema.DataPoint) Status {
 	e, is := t.records.findOrAnother(id)
+	return t.lookAt(e, is, id, who, p)
+}
+
+// lookAt is look for whoever has found the session's entry, or another one.
+func (t *Table) lookAt(e *entry, is bool, id schema.ID, who schema.Viewer, p *schema.DataPoint) Status {
 	if e == nil {
 		return NotFound
 	}

@@ -15,6 +15,48 @@ import (
 	"lastseen/schema"
 )
 
+// TestManyAreLookedUpLikeOne asks for sessions of all kinds at once, doubled and in any order, and compares with one after the other.
+func TestManyAreLookedUpLikeOne(t *testing.T) {
+	t.Parallel()
+	table := latest.New(nil, time.Now)
+	var ids []schema.ID
+	for i := range 500 {
+		s := querytest.NewSession()
+		if i%3 == 0 {
+			s.SharedWithOrgIDs = []string{"org_b"}
+		}
+		if i%5 != 0 {
+			table.PutSession(s)
+		}
+		if i%7 != 0 {
+			p := querytest.At(s.ID, int64(i))
+			p.Temperature = 21 // which, unlike none, is equal to itself
+			table.Publish([]schema.OwnedPoint{p})
+		}
+		ids = append(ids, s.ID, schema.NewID())
+	}
+	rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	ids = append(ids, ids[:100]...)
+	for _, org := range []string{"org_a", "org_b", "org_c"} {
+		before, sights := table.Stats(), make([]latest.Sight, len(ids))
+		table.LookupEach(ids, org, sights)
+		after := table.Stats()
+		var found [latest.Found + 1]uint64
+		for i, id := range ids {
+			var p schema.DataPoint
+			status := table.Lookup([]byte(id.String()), org, &p)
+			found[status]++
+			if sights[i].Status != status || status == latest.Found && sights[i].Point != p {
+				t.Fatalf("%s sees %+v of %s among many, and %v, %+v alone", org, sights[i], id, status, p)
+			}
+		}
+		counted := [...]uint64{after.Misses - before.Misses, after.Empty - before.Empty, after.Hits - before.Hits}
+		if counted != found {
+			t.Errorf("%s: %v were counted of %v", org, counted, found)
+		}
+	}
+}
+
 func TestLookup(t *testing.T) {
 	t.Parallel()
 	table := latest.New(nil, time.Now)

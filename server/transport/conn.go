@@ -39,6 +39,8 @@ type Conn struct {
 	secure *secure // TLS; nil without
 
 	vector *vector // what is written goes here while an Answer collects
+	joins  bool    // see Join
+	joined *vector // the beginning of an answer of which more is to come
 	answer *Answer // that is being sent, until the next request begins
 
 	reading, writing deadline
@@ -139,12 +141,14 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 // Idle notes that a connection is between two requests, the one before read to its end and answered, or is no longer.
 func Idle(accepted net.Conn, idle bool) {
 	if c := Of(accepted); c != nil {
-		c.between, c.answer = idle, nil
+		_ = c.flush() // an answer that was one full buffer; an error shows at the next read
+		c.between, c.answer, c.joins = idle, nil, false
 	}
 }
 
 // Close closes the connection and gives its place to the next.
 func (c *Conn) Close() error {
+	_ = c.flush() // the connection ends in any case
 	c.secure.bye()
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.linger && half.CloseWrite() == nil {
 		if c.Conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {

@@ -77,7 +77,10 @@ func (c *Conn) Write(p []byte) (written int, err error) {
 		c.vector.add(p)
 		return len(p), nil
 	}
-	if c.secure == nil {
+	switch {
+	case c.joins:
+		return c.join(p)
+	case c.secure == nil:
 		return c.send(p)
 	}
 	out, err := c.secure.seal(p)

@@ -30,6 +30,52 @@ func (v *vector) add(part []byte) {
 	v.parts = append(v.parts, part)
 }
 
+// Join has the connection send the beginning of the next answer, a full buffer of the general server, together with what follows it,
+// which would otherwise wake its client twice. It may be called on nil.
+func (c *Conn) Join() {
+	if c != nil && c.secure == nil {
+		c.joins = true
+	}
+}
+
+// join keeps a full buffer until more is written, and then sends both. Others send nothing until flush.
+func (c *Conn) join(p []byte) (written int, err error) {
+	if c.joined == nil && len(p) == ShortPart {
+		c.joined = vectors.Get().(*vector)
+		c.joined.add(p)
+		return len(p), nil
+	}
+	c.joins = false
+	if c.joined == nil {
+		return c.send(p)
+	}
+	c.joined.parts = append(c.joined.parts, p)
+	return len(p), c.flush()
+}
+
+// flush sends what was kept.
+func (c *Conn) flush() error {
+	v := c.joined
+	if v == nil {
+		return nil
+	}
+	c.joins, c.joined = false, nil
+	v.all = v.parts
+	defer v.release()
+	if c.answer != nil {
+		return c.answer.write(&v.parts, false)
+	}
+	for {
+		_, err := v.parts.WriteTo(c.Conn)
+		if err == nil || !c.writing.early(err) {
+			return err
+		}
+		if err = c.writing.rearm(c.Conn.SetWriteDeadline); err != nil {
+			return err
+		}
+	}
+}
+
 // leastAccepted is how many bytes a client must accept in the time for a piece, or it counts as gone. The kernel lets a
 // writer go on only when a third of what it may buffer is free, megabytes: the piece itself may not move for long though
 // the client reads.
@@ -127,6 +173,11 @@ func (a *Answer) SendBy(until time.Time) error {
 func (a *Answer) release() {
 	v := a.vector
 	a.vector = nil
+	v.release()
+}
+
+// release gives the memory to the next one.
+func (v *vector) release() {
 	clear(v.all)
 	v.parts, v.all, v.small = v.all[:0], nil, v.small[:0]
 	vectors.Put(v)

@@ -34,6 +34,7 @@ type call struct {
 	cancel    context.CancelFunc
 	entered   limit.Pass           // to what the route's queue bounds; left at the end
 	opened    limit.Pass           // of a history, to those that are open, or of what makes something, to those that do; likewise
+	shown     limit.Pass           // of a public history, to those of its organisation; likewise
 	filed     limit.Pass           // of a public file, to those that are read; likewise
 	leastRate int64                // see stream.Call
 	departure *transport.Departure // nil unless the route streams
@@ -146,6 +147,7 @@ func (c *call) enter() (err error) {
 		c.entered, err = c.server.lists.Enter(c.context(), request)
 	case streamQueue:
 		c.watchDeparture()
+		request.From = c.from()
 		if c.opened, err = c.server.open.TryEnter(request); err == nil {
 			c.entered, err = c.server.streams.Enter(c.context(), request)
 		}
@@ -159,10 +161,13 @@ func (c *call) enter() (err error) {
 // turnOwner is who has turns: an organisation or, without a credential, an address.
 func (c *call) turnOwner() string {
 	if c.principal == nil {
-		return c.server.proxies.Client(c.http).String()
+		return c.from()
 	}
 	return c.principal.OrgID
 }
+
+// from is the address that the request comes from.
+func (c *call) from() string { return c.server.proxies.Client(c.http).String() }
 
 // turn waits for the next turn of who has asked for one and reports whether it did, or fails with limit.ErrShare when that would
 // be longer than a time.
@@ -197,7 +202,7 @@ func (c *call) pause() {
 
 // resume takes the place again, for which it waits as long as the history may take.
 func (c *call) resume() (err error) {
-	c.entered, err = c.server.streams.Enter(c.context(), limit.Request{Owner: c.owner(), Weight: 1, Wait: c.route.timeout})
+	c.entered, err = c.server.streams.Enter(c.context(), limit.Request{Owner: c.owner(), From: c.from(), Weight: 1, Wait: c.route.timeout})
 	return err
 }
 
@@ -319,6 +324,7 @@ func (c *call) end() {
 	c.departure.Stop()
 	c.entered.Leave()
 	c.opened.Leave()
+	c.shown.Leave()
 	c.filed.Leave()
 	if c.cancel != nil {
 		c.cancel()

@@ -8,6 +8,7 @@ import (
 	"lastseen/query/history"
 	"lastseen/query/history/format"
 	"lastseen/query/history/stays"
+	"lastseen/schema"
 	"lastseen/server/input"
 	"lastseen/server/limit"
 	"lastseen/server/stream"
@@ -50,7 +51,7 @@ func streamHistory(c *call, request history.Request) error {
 
 // streamPage streams what a request asks for.
 func streamPage(c *call, request history.Request) error {
-	if err := enterFile(c, &request); err != nil {
+	if err := enterPublic(c, &request); err != nil {
 		return err
 	}
 	points, err := c.server.services.History.Open(c.context(), request)
@@ -83,10 +84,20 @@ func arrowCompression(p *input.Parameters) string {
 // leastPublicRate is how many bytes a second those without a credential must accept of a file.
 const leastPublicRate = 64 << 10
 
-// enterFile bounds the files of those without a credential. Their query cannot be suspended while a client is slow to read,
-// so they keep their place: a part of the public's places is left to other formats, and slow readers are cut.
-func enterFile(c *call, request *history.Request) (err error) {
-	if !request.Public || request.Format.Export() == "" {
+// enterPublic bounds the histories of those without a credential: by whose session they show, so that slow readers of one
+// organisation's leave room to the others', and files. A file's query cannot be suspended while a client is slow to read,
+// so it keeps its place: a part of the public's places is left to other formats, and slow readers are cut.
+func enterPublic(c *call, request *history.Request) (err error) {
+	if !request.Public {
+		return nil
+	}
+	id, _ := schema.ParseID(request.SessionID)
+	if owner, public := c.server.services.LastSeen.Owner(id, schema.Viewer{Public: true}); public {
+		if c.shown, err = c.server.openOf.TryEnter(limit.Request{Owner: owner, Weight: 1}); err != nil {
+			return err
+		}
+	}
+	if request.Format.Export() == "" {
 		return nil
 	}
 	c.leastRate = leastPublicRate

@@ -164,6 +164,9 @@ const (
 	// openHistories is how many histories may be open for each that may be read: the others wait for clients that
 	// are slow to read, and hold no query.
 	openHistories = 8
+	// openToPublic is how many of these those without a credential may have together, half of which from one address, and three
+	// eighths of sessions of one organisation: slow readers of one leave room even to others at their own address.
+	openToPublic = 3
 	// waitingLists is how many lists from memory wait for a place, which they do in turns.
 	waitingLists = 1024
 	// shortShare is the part of the processors' time, one in so many, in which one owner's lists, its changes, and its answers that
@@ -184,6 +187,13 @@ func publicFiles(histories int) limit.GateConfig {
 	return limit.GateConfig{Capacity: places, PublicShare: places}
 }
 
+// openGates are for the histories that are open and, by whose session is shown, for those of them without a credential.
+func openGates(histories int) (open, ofPublic *limit.Gate) {
+	public := openToPublic * int64(histories)
+	open = limit.NewGate(limit.GateConfig{Capacity: openHistories * int64(histories), PublicShare: public, FromShare: (public + 1) / 2})
+	return open, limit.NewGate(limit.GateConfig{Capacity: public, OwnerShare: public * 3 / 8})
+}
+
 // Server answers HTTP requests. Its methods are safe for concurrent use.
 type Server struct {
 	config       Config
@@ -199,6 +209,7 @@ type Server struct {
 	lists        *limit.Gate // requests that are answered from memory and may take some time
 	streams      *limit.Gate // histories that are read
 	open         *limit.Gate // histories, those included that wait for a slow client
+	openOf       *limit.Gate // of open, those without a credential, by whose session they show
 	publicFiles  *limit.Gate // histories without a credential that keep their place while a client is slow
 	waiting      *limit.Gate // requests that wait for a change
 	batches      *limit.Gate // requests for many newest points that are looked up
@@ -247,7 +258,6 @@ func New(config Config, services Services) *Server {
 		changes: limit.NewGate(limit.GateConfig{Capacity: int64(config.Queries), OwnerShare: 1, Waiting: 10 * config.Queries, Wait: config.QueueWait}),
 		lists:   limit.NewGate(limit.GateConfig{Capacity: int64(runtime.GOMAXPROCS(0)), Waiting: waitingLists, Wait: config.QueueWait}),
 		streams: limit.NewGate(limit.GateConfig{Capacity: int64(config.Histories), Waiting: 5 * config.Histories, Wait: config.QueueWait}),
-		open:    limit.NewGate(limit.GateConfig{Capacity: openHistories * int64(config.Histories)}),
 		batches: limit.NewGate(limit.GateConfig{
 			Capacity: int64(max(1, runtime.GOMAXPROCS(0)/2)), OwnerShare: int64(max(1, runtime.GOMAXPROCS(0)/2)), Waiting: waitingBatches, Wait: config.QueueWait,
 		}),
@@ -256,6 +266,7 @@ func New(config Config, services Services) *Server {
 			problem.ReasonBusy: {}, problem.ReasonRate: {}, problem.ReasonUnavailable: {}, problem.ReasonDiskFull: {},
 		},
 	}
+	s.open, s.openOf = openGates(config.Histories)
 	s.publicFiles = limit.NewGate(publicFiles(config.Histories))
 	s.counts = newServerCounts(s.routes)
 	s.slots = limit.NewSlots(config.PollWait)

@@ -144,7 +144,7 @@ func (s *Server) Stats() Stats {
 		Introduced:  s.services.Registry.Introduced(),
 		Admissions: []limit.Stats{
 			s.queries.Stats("queries"), s.streams.Stats("histories"), s.connectionStats(), s.waiting.Stats("long_polls"), s.batches.Stats("batches"), s.slots.Stats(time.Now()),
-			s.open.Stats("open_histories"), s.publicFiles.Stats("public_files"), s.lists.Stats("lists"), s.changes.Stats("changes"),
+			s.open.Stats("open_histories"), s.openOf.Stats("public_histories"), s.publicFiles.Stats("public_files"), s.lists.Stats("lists"), s.changes.Stats("changes"),
 		},
 	}
 	for _, r := range s.counts.routes {

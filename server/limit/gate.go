@@ -17,8 +17,8 @@ type GateConfig struct {
 	Capacity int64
 	// OwnerShare is what one organisation may have of it, and PublicShare what Public may have; 0 means
 	// half of the capacity, and a quarter. What is heavier than a share enters when its owner has nothing
-	// inside.
-	OwnerShare, PublicShare int64
+	// inside. FromShare is what of PublicShare those may have who come from one place; 0 means all.
+	OwnerShare, PublicShare, FromShare int64
 	// Reserved is the weight beside the capacity that only Urgent requests use, those of one owner half of it.
 	Reserved int64
 	// Waiting is how many requests may wait, and of them OwnerWaiting of one owner; 0 means half. As many that are Urgent
@@ -31,6 +31,7 @@ type GateConfig struct {
 // Request is what somebody wants to bring through a gate.
 type Request struct {
 	Owner  string // an organisation, or Public
+	From   string // where one of Public comes from, such as an address: those of each place count as an owner of their own too
 	Weight int64  // at least 1
 	// Urgent requests use the reserve too, and do not line up behind those of their owner that wait. Where
 	// there is no room for one in either, it waits for the capacity like any other.
@@ -49,10 +50,22 @@ type Gate struct {
 	mu      sync.Mutex
 	inside  int64 // by the capacity; Urgent requests beyond it are in urgent
 	urgent  int64
-	owners  map[string]*owner // those with something inside or waiting
-	hurried []*waiter         // Urgent ones, in the order in which they came
-	waiting int               // with those
+	public  int64            // of inside, Public's
+	owners  map[party]*owner // those with something inside or waiting
+	hurried []*waiter        // Urgent ones, in the order in which they came
+	waiting int              // with those
+	lined   int              // of waiting, Public's that are not Urgent
 	refused uint64
+}
+
+// party is an owner or, of Public, those who come from one place.
+type party struct{ owner, from string }
+
+func (r *Request) party() party {
+	if r.Owner == Public {
+		return party{from: r.From}
+	}
+	return party{owner: r.Owner}
 }
 
 // owner is what one owner has at a gate.
@@ -82,7 +95,10 @@ func NewGate(config GateConfig) *Gate {
 	if config.OwnerWaiting <= 0 {
 		config.OwnerWaiting = (config.Waiting + 1) / 2
 	}
-	return &Gate{config: config, owners: map[string]*owner{}}
+	if config.FromShare <= 0 {
+		config.FromShare = config.PublicShare
+	}
+	return &Gate{config: config, owners: map[party]*owner{}}
 }
 
 // Pass is the right to be inside. Its zero value is none.
@@ -127,14 +143,14 @@ func (g *Gate) enterOrWait(r Request) (Pass, *waiter, error) {
 	if p, ok := g.admit(r); ok {
 		return p, nil, nil
 	}
-	o := g.owner(r.Owner)
+	o := g.owner(r.party())
 	all, own := g.waiting-len(g.hurried), len(o.waiting)
 	if r.Urgent {
 		all, own = len(g.hurried), o.hurried
 	}
-	if all >= g.config.Waiting || own >= g.config.OwnerWaiting {
+	if all >= g.config.Waiting || own >= g.config.OwnerWaiting || g.crowded(r, own) {
 		err := g.refuse(r)
-		g.forget(r.Owner, o)
+		g.forget(r.party(), o)
 		return Pass{}, nil, err
 	}
 	w := &waiter{request: r, in: make(chan struct{})}
@@ -143,9 +159,23 @@ func (g *Gate) enterOrWait(r Request) (Pass, *waiter, error) {
 		o.hurried++
 	} else {
 		o.waiting = append(o.waiting, w)
+		g.lined += w.public()
 	}
 	g.waiting++
 	return Pass{}, w, nil
+}
+
+// crowded reports whether as many of Public wait as may, or from a request's place, of which own wait, half as many.
+func (g *Gate) crowded(r Request, own int) bool {
+	return r.Owner == Public && !r.Urgent && (g.lined >= g.config.OwnerWaiting || r.From != "" && own >= (g.config.OwnerWaiting+1)/2)
+}
+
+// public is how many of Public's requests a waiter is.
+func (w *waiter) public() int {
+	if w.request.Owner == Public {
+		return 1
+	}
+	return 0
 }
 
 // giveUp ends a wait, unless it was over already: then the waiter has room, which it gives back where it
@@ -161,14 +191,15 @@ func (g *Gate) giveUp(w *waiter, cause error) (Pass, error) {
 		return Pass{}, cause
 	}
 	g.waiting--
-	o := g.owners[w.request.Owner]
+	o := g.owners[w.request.party()]
 	if w.request.Urgent {
 		g.hurried = without(g.hurried, w)
 		o.hurried--
 	} else {
 		o.waiting = without(o.waiting, w)
+		g.lined -= w.public()
 	}
-	defer g.forget(w.request.Owner, o)
+	defer g.forget(w.request.party(), o)
 	if cause == nil {
 		cause = g.refuse(w.request)
 	}
@@ -194,15 +225,14 @@ func (p *Pass) Leave() {
 
 // leave is Leave for who holds the lock.
 func (g *Gate) leave(p Pass) {
-	o := g.owners[p.request.Owner]
+	o := g.owners[p.request.party()]
 	if p.reserve {
 		g.urgent -= p.request.Weight
 		o.urgent -= p.request.Weight
 	} else {
-		g.inside -= p.request.Weight
-		o.inside -= p.request.Weight
+		g.take(p.request, -p.request.Weight)
 	}
-	g.forget(p.request.Owner, o)
+	g.forget(p.request.party(), o)
 	for len(g.hurried) > 0 && g.admitHurried() {
 	}
 	for g.waiting > len(g.hurried) && g.admitNext() {
@@ -214,7 +244,7 @@ func (g *Gate) leave(p Pass) {
 func (g *Gate) admitHurried() bool {
 	next, least := -1, int64(0)
 	for i, w := range g.hurried {
-		o := g.owners[w.request.Owner]
+		o := g.owners[w.request.party()]
 		if has := o.inside + o.urgent; (next < 0 || has < least) && (g.fits(w.request) || g.fitsReserve(w.request)) {
 			next, least = i, has
 		}
@@ -224,7 +254,7 @@ func (g *Gate) admitHurried() bool {
 	}
 	w := g.hurried[next]
 	g.hurried = slices.Delete(g.hurried, next, next+1)
-	g.owners[w.request.Owner].hurried--
+	g.owners[w.request.party()].hurried--
 	pass, _ := g.admit(w.request)
 	g.enter(w, pass)
 	return true
@@ -240,13 +270,13 @@ func (g *Gate) enter(w *waiter, pass Pass) {
 // admit gives room to a request if there is some for its owner and none of its owner has waited longer. The
 // caller holds the lock, as for all that follows up to InUse.
 func (g *Gate) admit(r Request) (Pass, bool) {
-	if g.fits(r) && (r.Urgent || len(g.owner(r.Owner).waiting) == 0) {
-		g.take(r)
+	if g.fits(r) && (r.Urgent || len(g.owner(r.party()).waiting) == 0) {
+		g.take(r, r.Weight)
 		return Pass{gate: g, request: r}, true
 	}
 	if r.Urgent && g.fitsReserve(r) {
 		g.urgent += r.Weight
-		g.owner(r.Owner).urgent += r.Weight
+		g.owner(r.party()).urgent += r.Weight
 		return Pass{gate: g, request: r, reserve: true}, true
 	}
 	return Pass{}, false
@@ -257,13 +287,17 @@ func (g *Gate) fitsReserve(r Request) bool {
 	if g.urgent+r.Weight > g.config.Reserved {
 		return false
 	}
-	o := g.owners[r.Owner]
+	o := g.owners[r.party()]
 	return o == nil || o.urgent == 0 || o.urgent+r.Weight <= (g.config.Reserved+1)/2
 }
 
-func (g *Gate) take(r Request) {
-	g.inside += r.Weight
-	g.owner(r.Owner).inside += r.Weight
+// take counts a weight, negative where it leaves, as a request's.
+func (g *Gate) take(r Request, weight int64) {
+	g.inside += weight
+	g.owner(r.party()).inside += weight
+	if r.Owner == Public {
+		g.public += weight
+	}
 }
 
 // fits reports whether there is room for a request. What weighs more than all there is enters alone.
@@ -271,8 +305,19 @@ func (g *Gate) fits(r Request) bool {
 	if g.inside > 0 && g.inside+r.Weight > g.config.Capacity {
 		return false
 	}
-	o := g.owners[r.Owner]
-	return o == nil || o.inside == 0 || o.inside+r.Weight <= g.share(r.Owner)
+	return !g.pastShare(r)
+}
+
+// pastShare reports whether a request is more than its owner may have. One enters where its owner has nothing inside.
+func (g *Gate) pastShare(r Request) bool {
+	o, share := g.owners[r.party()], g.config.OwnerShare
+	if r.Owner == Public {
+		if g.public > 0 && g.public+r.Weight > g.config.PublicShare {
+			return true
+		}
+		share = g.config.FromShare
+	}
+	return o != nil && o.inside > 0 && o.inside+r.Weight > share
 }
 
 // admitNext lets in the first request of one owner, the one with least inside of those whose first request
@@ -289,38 +334,32 @@ func (g *Gate) admitNext() bool {
 	}
 	w := next.waiting[0]
 	next.waiting = slices.Delete(next.waiting, 0, 1)
-	g.take(w.request)
+	g.lined -= w.public()
+	g.take(w.request, w.request.Weight)
 	g.enter(w, Pass{gate: g, request: w.request})
 	return true
 }
 
-func (g *Gate) share(name string) int64 {
-	if name == Public {
-		return g.config.PublicShare
-	}
-	return g.config.OwnerShare
-}
-
-func (g *Gate) owner(name string) *owner {
-	o := g.owners[name]
+func (g *Gate) owner(of party) *owner {
+	o := g.owners[of]
 	if o == nil {
 		o = &owner{}
-		g.owners[name] = o
+		g.owners[of] = o
 	}
 	return o
 }
 
 // forget drops an owner that has nothing at the gate.
-func (g *Gate) forget(name string, o *owner) {
+func (g *Gate) forget(of party, o *owner) {
 	if o.inside+o.urgent == 0 && o.hurried+len(o.waiting) == 0 {
-		delete(g.owners, name)
+		delete(g.owners, of)
 	}
 }
 
 // refuse counts a refusal and says why it is one.
 func (g *Gate) refuse(r Request) error {
 	g.refused++
-	if o := g.owners[r.Owner]; o != nil && o.inside > 0 && o.inside+r.Weight > g.share(r.Owner) {
+	if g.pastShare(r) {
 		return ErrShare
 	}
 	return ErrBusy

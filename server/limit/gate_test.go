@@ -49,6 +49,52 @@ func TestGate(t *testing.T) {
 			t.Errorf("%+v, want %+v", got, want)
 		}
 	})
+	t.Run("gives those of the public from one place their part of its share, and the others the rest", func(t *testing.T) {
+		g := limit.NewGate(limit.GateConfig{Capacity: 32, FromShare: 4})
+		here, there := limit.Request{From: "192.0.2.1/32", Weight: 1}, limit.Request{From: "192.0.2.2/32", Weight: 1}
+		places := []*limit.Pass{enter(t, g, here), enter(t, g, here), enter(t, g, here), enter(t, g, here)}
+		refused(t, g, here, limit.ErrShare)
+		for range 4 {
+			enter(t, g, there)
+		}
+		refused(t, g, limit.Request{From: "192.0.2.3/32", Weight: 1}, limit.ErrShare) // the public's share is a quarter
+		enter(t, g, limit.Request{Owner: "org_a", Weight: 1})
+		places[0].Leave()
+		enter(t, g, limit.Request{From: "192.0.2.3/32", Weight: 1})
+	})
+	t.Run("lets those of the public in by turns, whoever of them came first", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g := limit.NewGate(limit.GateConfig{Capacity: 8, Waiting: 16, Wait: time.Minute})
+			here, there := limit.Request{From: "192.0.2.1/32", Weight: 1}, limit.Request{From: "192.0.2.2/32", Weight: 1}
+			places := []*limit.Pass{enter(t, g, here), enter(t, g, here)}
+			var entered []string
+			wait := func(r limit.Request) {
+				go func() {
+					if _, err := g.Enter(t.Context(), r); err == nil {
+						entered = append(entered, r.From)
+					}
+				}()
+				synctest.Wait()
+			}
+			for range 4 {
+				wait(here)
+			}
+			if _, err := g.Enter(t.Context(), here); !errors.Is(err, limit.ErrShare) {
+				t.Errorf("a fifth of one place, of the eight of the public that may wait: %v, want ErrShare", err)
+			}
+			wait(there)
+			places[0].Leave()
+			synctest.Wait()
+			if want := []string{there.From}; !slices.Equal(entered, want) {
+				t.Errorf("%v entered first, want %v", entered, want)
+			}
+			places[1].Leave()
+			synctest.Wait()
+			if want := []string{there.From, here.From}; !slices.Equal(entered, want) {
+				t.Errorf("%v entered, want %v", entered, want)
+			}
+		})
+	})
 	t.Run("lets what is heavier than a share in when its owner has nothing inside, and what is heavier than all alone", func(t *testing.T) {
 		g := limit.NewGate(limit.GateConfig{Capacity: 8})
 		heavy := enter(t, g, limit.Request{Owner: "org_a", Weight: 6})

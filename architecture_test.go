@@ -65,6 +65,7 @@ var product = []struct {
 	{"keys/ratelimit", ""},
 
 	{"schema/backup", "schema"},
+	{"schema/witness", "schema"},
 	{"schema", "schema/embedded schema/health schema/lease schema/measure schema/register"},
 	{"schema/schematest", "schema schema/clickhousetest schema/embedded"},
 	{"schema/register/registertest", "schema/clickhousetest schema/register"},

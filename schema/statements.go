@@ -34,6 +34,7 @@ type countedConn struct {
 	monitor *health.Monitor
 	retries int          // of a statement whose connection was lost
 	guard   func() error // says why nothing may be written; nil for nothing
+	gone    func()       // is told of statements that fail as Gone says; nil for nobody
 }
 
 // errMayNotWrite is in the chain of what mayWrite returns.
@@ -72,6 +73,9 @@ func (c *countedConn) mightWriteStill() error {
 // Unavailable otherwise. It is called before the DB is shared.
 func (db *DB) GuardWrites(may func() error) { db.conn.guard = may }
 
+// TellGone makes a function be called for every statement that fails as Gone says. It is called before the DB is shared.
+func (db *DB) TellGone(tell func()) { db.conn.gone = tell }
+
 type statementCounts struct {
 	begun, failed [kindCount]measure.Counter
 }
@@ -89,6 +93,9 @@ func (c *countedConn) failure(kind statementKind, err error) error {
 	}
 	if err != nil && !errors.Is(err, context.Canceled) && !tooManyRows(err) {
 		c.monitor.Suspect(kind != kindQuery)
+		if c.gone != nil && Gone(err) {
+			c.gone()
+		}
 	}
 	return withoutAddress(err)
 }

@@ -82,11 +82,17 @@ func (c *call) admit() error {
 	return c.checkBodyHeaders()
 }
 
-// inTouch returns nil when this node may answer the request from what it knows. It comes before anything is looked up for the request,
+// inTouch returns nil when this process, of several nodes this one, may answer the request from what it knows. It comes before anything is looked up for the request,
 // its credential too.
 func (c *call) inTouch() error {
+	if c.route.anywhere {
+		return nil
+	}
+	if refusal := c.server.refusing.Load(); refusal != nil {
+		return refusal
+	}
 	nodes := c.server.services.Nodes
-	if nodes == nil || c.route.anywhere {
+	if nodes == nil {
 		return nil
 	}
 	return nodes.Enter(c.server.work)

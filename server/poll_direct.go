@@ -90,7 +90,7 @@ func (d *directPolls) answer(c *transport.Conn, poll *transport.Plain) (answered
 			d.server.config.Logger.Error("panic", "route", d.route.path, "fault", fmt.Sprint(fault), "stack", string(debug.Stack()))
 		}
 	}()
-	if d.server.draining.Load() {
+	if d.server.draining.Load() || d.server.refusing.Load() != nil {
 		return false, nil
 	}
 	began := time.Now()

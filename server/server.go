@@ -230,6 +230,7 @@ type Server struct {
 	readiness    readiness
 	arrivals     arrivals // what came with device credentials
 	draining     atomic.Bool
+	refusing     atomic.Pointer[problem.Problem] // what everything is answered that is asked of what is stored; nil while nothing is
 	others       nodeClients
 
 	work     context.Context // ends when a shutdown's time is up
@@ -414,6 +415,10 @@ func (s *Server) ServePeers(inner net.Listener) error {
 // Drain makes /readyz answer 503 from now on, so that load balancers stop sending requests. The
 // server goes on serving.
 func (s *Server) Drain() { s.draining.Store(true) }
+
+// Refuse makes the server answer every request with a problem from now on, but for those that anybody may make whatever is stored: probes and
+// pages. Who waits for a change is to be woken afterwards.
+func (s *Server) Refuse(with *problem.Problem) { s.refusing.Store(with) }
 
 // Shutdown stops accepting connections, answers the polls that wait, lets the requests that are being
 // served finish, and returns when all are done. When ctx ends first, it cancels what is left, cuts the

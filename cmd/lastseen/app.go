@@ -11,7 +11,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -28,11 +27,13 @@ import (
 	"lastseen/query/sessions"
 	"lastseen/schema"
 	"lastseen/schema/lease"
+	"lastseen/schema/witness"
 	"lastseen/server"
 	"lastseen/server/certificate"
 	"lastseen/server/cluster"
 	"lastseen/server/cluster/replicated"
 	"lastseen/server/metrics"
+	"lastseen/server/problem"
 )
 
 // appConfig says how an App is put together.
@@ -73,8 +74,9 @@ type App struct {
 	admin    net.Listener // nil without metrics
 	server   *server.Server
 	db       *schema.DB
-	lease    *lease.Lease // to write; nil with the embedded engine, and with several nodes
-	nodes    *several     // nil where the node is alone
+	lease    *lease.Lease   // to write; nil with the embedded engine, and with several nodes
+	nodes    *several       // nil where the node is alone
+	watch    *witness.Watch // of what ClickHouse must have; nil with the embedded engine, which nobody else can change
 	stops    []stopStep
 	served   chan error // what Serve returned, or why to stop
 }
@@ -128,7 +130,7 @@ func (a *App) Stop(ctx context.Context) error {
 	var failed error
 	for _, step := range slices.Backward(a.stops) {
 		began := time.Now()
-		if err := step.stop(ctx); err != nil {
+		if err := step.stop(ctx); err != nil && !errors.Is(err, witness.ErrSetBack) { // what may not be written then is lost
 			failed = errors.Join(failed, fmt.Errorf("stop %s: %w", step.name, err))
 		}
 		a.config.log.Debug("stopped", "what", step.name, "after", time.Since(began).Round(time.Millisecond))
@@ -187,6 +189,7 @@ func (a *App) start(ctx context.Context) error {
 	}
 	a.config.server.Logger = a.config.log
 	a.server = server.New(a.config.server, services)
+	watchSetBack(a, services.LastSeen)
 	store := watchStore(a)
 	sources := metrics.Sources{ // stopped after the HTTP server, to show how it drains
 		Server: a.server, Authenticator: services.Authenticator, Keys: services.Keys, Writer: services.Writer,
@@ -245,8 +248,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	}
 	lastSeen := latest.New(db, time.Now)
 	index := sessions.NewIndex(lastSeen)
-	// The index first, so that nobody may see a session that it does not know.
-	registry := registry.New(db, registry.Watchers{index, lastSeen}, a.config.quotas, time.Now)
+	registry := registry.New(db, sessionWatchers(a, index, lastSeen), a.config.quotas, time.Now)
 	if err := a.load(ctx, lastSeen, registry); err != nil {
 		return services, err
 	}
@@ -265,7 +267,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	if a.nodes != nil {
 		nodes.Notices.Keys = a.nodes.Keys()
 	}
-	received, err := db.NewestReceipt(ctx, time.Now())
+	received, err := beginWatch(ctx, a, nodes.Notices.Keys)
 	if err != nil {
 		return services, err
 	}
@@ -300,7 +302,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	})
 	a.onStop("the feeds that wait", func(context.Context) error { return histories.Close() })
 	joined, err := joinNodes(ctx, a, db, issuer, replicated.Parts{
-		DB: db, LastSeen: lastSeen, Index: index, Registry: registry, Authenticator: authenticator, SignIn: signIn, Writer: writer, Log: a.config.log,
+		DB: db, LastSeen: lastSeen, Index: index, Registry: registry, Authenticator: authenticator, SignIn: signIn, Writer: writer, Told: told(a), Log: a.config.log,
 	})
 	if err != nil {
 		return services, err
@@ -333,6 +335,7 @@ func (a *App) openStorage(ctx context.Context) (*schema.DB, error) {
 	if err := a.takeLease(ctx, db); err != nil {
 		return nil, err
 	}
+	makeWatch(a, db)
 	if err := db.Migrate(ctx); err != nil {
 		return nil, err
 	}
@@ -366,7 +369,6 @@ func (a *App) takeLease(ctx context.Context, db *schema.DB) error {
 		return err
 	}
 	a.onStop("the lease", a.lease.Close)
-	db.GuardWrites(a.lease.Held)
 	return nil
 }
 
@@ -396,10 +398,10 @@ func (a *App) watchLease() {
 
 // load fills what is kept in memory. Of several nodes the first one does so when it leads, and gives it to the others.
 func (a *App) load(ctx context.Context, lastSeen *latest.Table, registry *registry.Registry) error {
+	lastSeen.SaveWhile(func() bool { return maySave(a) })
 	if a.nodes != nil {
 		registry.ShareBy(a.nodes)
 		lastSeen.SetRun(a.nodes.process)
-		lastSeen.SaveWhile(a.nodes.Leads)
 		return nil
 	}
 	began := time.Now()
@@ -469,6 +471,9 @@ func (a *App) drain(ctx context.Context) error {
 // ready says in a sentence for the public why the service cannot serve. What is wrong is logged by the
 // storage's monitor, once.
 func (a *App) ready(ctx context.Context, authenticator *apikey.Authenticator) error {
+	if wasSetBack(a) {
+		return publicError(problem.StoreSetBack.Detail)
+	}
 	if trouble := a.db.Trouble(); trouble != nil {
 		return publicError(trouble.Sentence)
 	}
@@ -485,15 +490,4 @@ func (a *App) ready(ctx context.Context, authenticator *apikey.Authenticator) er
 		return errKeysDenied
 	}
 	return nil
-}
-
-func listen(ctx context.Context, addr string) (net.Listener, error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("the address %s is taken: stop what listens on it, or choose another one with --addr", addr)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s (--addr is HOST:PORT): %w", addr, err)
-	}
-	return listener, nil
 }

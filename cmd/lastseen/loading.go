@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -81,4 +83,16 @@ func answerLoading(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusServiceUnavailable)
 	const detail = `The service is loading; try again in a second.`
 	io.WriteString(w, `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"`+detail+`","message":"`+detail+`"}`)
+}
+
+// listen listens on an address.
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("the address %s is taken: stop what listens on it, or choose another one with --addr", addr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s (--addr is HOST:PORT): %w", addr, err)
+	}
+	return listener, nil
 }

@@ -67,12 +67,12 @@ func printNodes(out io.Writer, s nodeStatus) error {
 	for _, m := range s.View.Members {
 		heard := silent[m.ID]
 		if m.ID == s.Self.ID {
-			heard = "asked here: " + serving(s.Status)
+			heard = "asked here: " + serving(s)
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", terminal.Printable(m.ID), terminal.Printable(m.Addr), roleOf(s.Status, m), heard, terminal.Printable(trouble[m.Addr]))
 	}
 	if !s.View.Has(s.Self) {
-		fmt.Fprintf(table, "%s\t%s\t%s\tasked here: %s\t\n", terminal.Printable(s.Self.ID), terminal.Printable(s.Self.Addr), s.Role, serving(s.Status))
+		fmt.Fprintf(table, "%s\t%s\t%s\tasked here: %s\t\n", terminal.Printable(s.Self.ID), terminal.Printable(s.Self.Addr), s.Role, serving(s))
 	}
 	for _, id := range s.Joining {
 		fmt.Fprintf(table, "%s\t\tjoining\t\t\n", terminal.Printable(id))
@@ -95,8 +95,10 @@ func roleOf(s replica.Status, m replica.Member) string {
 }
 
 // serving says what the node that was asked may do.
-func serving(s replica.Status) string {
+func serving(s nodeStatus) string {
 	switch {
+	case s.SetBack:
+		return "it answers nothing: ClickHouse was set back to an earlier state; restart all nodes"
 	case s.Committing:
 		return "it answers, and takes changes"
 	case s.Serving:

@@ -21,6 +21,7 @@ import (
 	"lastseen/query/latest"
 	"lastseen/schema"
 	"lastseen/schema/register"
+	"lastseen/schema/witness"
 	"lastseen/server/cluster"
 	"lastseen/server/cluster/member"
 	"lastseen/server/cluster/peer"
@@ -73,6 +74,7 @@ type several struct {
 	node     *node
 	process  uint64 // tells this process from others of the same node
 	register register.Register
+	watch    *witness.Watch                // of what ClickHouse must have
 	member   atomic.Pointer[member.Member] // nil until it has joined, while others run already
 }
 
@@ -110,10 +112,13 @@ func (s *several) Dial(ctx context.Context, address string) (net.Conn, error) {
 
 // seams are who hears of points, and who knows how far the feed goes: nil for the writer.
 func seams(a *App, lastSeen *latest.Table) (ingest.Notices, history.Watermark) {
-	if a.nodes == nil {
-		return lastSeen, nil
+	switch {
+	case a.nodes != nil:
+		return a.nodes, a.nodes
+	case a.watch != nil:
+		return witnessed{lastSeen, a.watch}, nil
 	}
-	return a.nodes, a.nodes
+	return lastSeen, nil
 }
 
 // joinNodes makes the node take part, and waits until it may answer. It returns nil for a node that is alone.
@@ -196,6 +201,8 @@ type nodeStatus struct {
 	replica.Status
 	Peers    []peer.Stats `json:"Peers"`
 	Received uint64       `json:"Received"`
+	// SetBack says that the node answers nothing any more, since ClickHouse was set back to an earlier state.
+	SetBack bool `json:"SetBack,omitempty"`
 }
 
 // NodeStats implements metrics.Nodes.
@@ -218,7 +225,7 @@ func (s *several) NodeStats() metrics.NodeStats {
 
 // ServeHTTP implements http.Handler.
 func (s *several) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	status := nodeStatus{Status: s.member.Load().Status()}
+	status := nodeStatus{Status: s.member.Load().Status(), SetBack: s.watch.WasSetBack()}
 	status.Peers, status.Received = s.member.Load().Peers.Stats()
 	w.Header().Set("Content-Type", "application/json")
 	encoder := json.NewEncoder(w)

@@ -47,6 +47,8 @@ var (
 		Detail: "Nothing was stored, as the service's disk is nearly full; keep the points and send them again later."}
 	Timeout = &Problem{Status: fasthttp.StatusServiceUnavailable, Reason: ReasonTimeout, RetryAfter: 5,
 		Detail: "The request took too long; ask for less at a time, or try again in a few seconds."}
+	StoreSetBack = &Problem{Status: fasthttp.StatusServiceUnavailable, Reason: ReasonUnavailable, RetryAfter: 30,
+		Detail: "The data store was set back to an earlier state, perhaps from a backup, so that nothing is answered until whoever runs this service has restarted it."}
 	Stopping = &Problem{Status: fasthttp.StatusServiceUnavailable, RetryAfter: 5,
 		Detail: "The service is stopping; try again in a few seconds."}
 	Internal = &Problem{Status: fasthttp.StatusInternalServerError,

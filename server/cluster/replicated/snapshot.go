@@ -16,6 +16,7 @@ const pieceBytes = replica.MaxPiece * 3 / 4
 // snapshot reads the state: of each session what is known when its turn comes.
 type snapshot struct {
 	state    *State
+	begun    bool               // which points were stored last was said
 	cancel   context.CancelFunc // of the listing
 	listed   chan struct{}      // closed when there are the next three
 	spent    []schema.SpentToken
@@ -46,7 +47,7 @@ func (s *State) Close() { s.listing.Wait() }
 
 // Next implements replica.Snapshot.
 func (n *snapshot) Next() (piece []byte, more bool, err error) {
-	piece = appendChange(piece, pointsChange(nil, n.state.received.Load()))
+	piece = appendChange(piece, pointsChange(n.storedLast(), n.state.received.Load()))
 	select {
 	case <-n.listed:
 	case <-time.After(listPatience):
@@ -62,6 +63,21 @@ func (n *snapshot) Next() (piece []byte, more bool, err error) {
 		}
 	}
 	return piece, n.more(), nil
+}
+
+// storedLast returns, once, points that were stored last, of those that are the newest of their sessions.
+func (n *snapshot) storedLast() (points []schema.OwnedPoint) {
+	if n.begun || n.state.parts.Told == nil {
+		return nil
+	}
+	n.begun = true
+	for _, told := range n.state.parts.Told.Told() {
+		session, ok := schema.ParseID([]byte(told.ID))
+		if newest := n.state.parts.LastSeen.Newest(session); ok && newest != nil && newest.Timestamp == told.Timestamp {
+			points = append(points, schema.OwnedPoint{DataPoint: *newest})
+		}
+	}
+	return points
 }
 
 func (n *snapshot) more() bool { return len(n.spent)+len(n.devices)+len(n.sessions) > 0 }

@@ -29,7 +29,16 @@ type Parts struct {
 	Authenticator *apikey.Authenticator
 	SignIn        *people.SignIn
 	Writer        *ingest.Writer
-	Log           *slog.Logger
+	// Told is told which points are stored; nil for nobody.
+	Told Told
+	Log  *slog.Logger
+}
+
+// Told takes up which points are stored, and knows some of those that it was told of last: who joins is told of these, so that it misses
+// them too where ClickHouse has lost them. It is safe for concurrent use.
+type Told interface {
+	Points(points []schema.OwnedPoint)
+	Told() []schema.Witness
 }
 
 // Node is the part of a replica.Node that a State asks.
@@ -178,6 +187,9 @@ func (s *State) mergePoints(c *change) {
 		if c.points[i].Version > 0 {
 			s.marked.Add(1) // or was replaced: who reads the history by its order looks again
 		}
+	}
+	if s.parts.Told != nil {
+		s.parts.Told.Points(c.points)
 	}
 	_ = s.parts.LastSeen.Publish(c.points)
 	raise(&s.lastSeen, newest)

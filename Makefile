@@ -110,13 +110,13 @@ cycles-nodes: engine
 	LASTSEEN_NODE_CYCLES=$(NODE_CYCLES) LASTSEEN_NODE_KEEPER=$(NODE_KEEPER) LASTSEEN_NODE_SHARDS=$(NODE_SHARDS) LASTSEEN_TEST_RACE=$(NODE_RACE) LASTSEEN_NODE_CLOCKS=$(NODE_CLOCKS) \
 	  go test ./cmd/lastseen -run '^TestNoNodeBreaksAPromise$$' -count=1 -v -timeout 240m
 
-## test-nodes: nodes find, follow and survive each other, with a register in ClickHouse and in a Keeper; are measured, upgraded one by one, and serve clients, people, files and the console without sticky sessions, and refuse who must not take part
+## test-nodes: nodes find, follow and survive each other, with a register in ClickHouse and in a Keeper; are measured, upgraded one by one, and serve clients, people, files and the console without sticky sessions, and refuse who must not take part, and everybody once ClickHouse was set back to an earlier state
 .PHONY: test-nodes
 test-nodes: engine
 	LASTSEEN_TEST_NODES=1 go test ./server/cluster/member -count=1 -v -timeout 10m
 	LASTSEEN_TEST_NODES=1 go test ./bench -run '^TestNodes' -count=1 -v -timeout 10m
 	LASTSEEN_TEST_NODES=1 go test ./server -run '^(TestClientsOfNodes|TestTheConsoleWorksThroughAny|TestNodesAreUpgraded|TestANodeOfAVersion)' -count=1 -v -timeout 10m
-	LASTSEEN_TEST_NODES=1 go test ./cmd/lastseen -run '^(TestWhoMustNotTakePart|TestPeopleAndFiles)' -count=1 -v -timeout 10m
+	LASTSEEN_TEST_NODES=1 go test ./cmd/lastseen -run '^(TestWhoMustNotTakePart|TestPeopleAndFiles|TestNodesNotice|TestANodeAloneNotices)' -count=1 -v -timeout 10m
 
 ## test-tls: the tests of the server over TLS, which their clients speak through a tunnel, and the renewal of a certificate
 .PHONY: test-tls

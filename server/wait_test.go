@@ -12,6 +12,7 @@ import (
 	"lastseen/keys"
 	"lastseen/schema"
 	"lastseen/server/limit"
+	"lastseen/server/problem"
 )
 
 // longPoll begins a long poll and returns its answer to come, when it waits.
@@ -195,6 +196,25 @@ func TestAShutdownAnswersLongPolls(t *testing.T) {
 
 // TestALongPollIsAllowedAgainInItsTurn: where an organisation asks for much, each answer to a request that prefers to wait comes in
 // its turn, the first one too, and shows nothing to a credential that was revoked before.
+// TestNothingIsAnsweredOnceTheStoreWasSetBack has polls of both ways, one that waits and what changes something refused, and what anybody may ask
+// answered.
+func TestNothingIsAnsweredOnceTheStoreWasSetBack(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	session, key, target, tag := s.polled("00:00:00:00:00:01")
+	waiting := s.longPoll(target, key, tag)
+	s.Server.Refuse(problem.StoreSetBack)
+	s.Server.services.LastSeen.WakeAll()
+	if r := <-waiting; r.StatusCode != 503 || !strings.Contains(string(r.body), "set back") {
+		t.Errorf("a poll that waited is answered %d %s", r.StatusCode, r.body)
+	}
+	for range 2 { // the second on a connection that polls
+		s.get(target, key, 503)
+	}
+	s.post(pathIngest, s.token("org_a", keys.RoleDriver), point(session, 2), 503, header{"Content-Type", "application/x-ndjson"})
+	s.get("/healthz", "", 200)
+}
+
 func TestALongPollIsAllowedAgainInItsTurn(t *testing.T) {
 	t.Parallel()
 	s := start(t)

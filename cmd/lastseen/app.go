@@ -398,7 +398,7 @@ func (a *App) watchLease() {
 
 // load fills what is kept in memory. Of several nodes the first one does so when it leads, and gives it to the others.
 func (a *App) load(ctx context.Context, lastSeen *latest.Table, registry *registry.Registry) error {
-	lastSeen.SaveWhile(func() bool { return maySave(a) })
+	lastSeen.SaveWhile(func(ctx context.Context) (bool, error) { return maySave(ctx, a) })
 	if a.nodes != nil {
 		registry.ShareBy(a.nodes)
 		lastSeen.SetRun(a.nodes.process)

@@ -93,7 +93,7 @@ func prepareNodes(t *testing.T, options nodesOptions) *nodesTrial {
 	if options.clocks {
 		k.binary = buildWithJumpingClock(t)
 	}
-	server := clickhousetest.Options{Users: storeUser("secret", "", append(neededGrants, nodesGrants...)...)}
+	server := clickhousetest.Options{Users: storeUser("secret", "", append(neededGrants, nodesGrants...)...), Config: serverWithBackups}
 	var keeper *clickhousetest.Keeper
 	if options.keeper {
 		keeper = clickhousetest.StartKeeper(t)

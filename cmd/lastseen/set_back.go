@@ -104,8 +104,19 @@ func watchSetBack(a *App, lastSeen *latest.Table) {
 	})
 }
 
-// maySave reports whether this process saves the checkpoint of last_seen.
-func maySave(a *App) bool { return !wasSetBack(a) && (a.nodes == nil || a.nodes.Leads()) }
+// maySave reports whether this process saves the checkpoint of last_seen: what ClickHouse does not have must not get there by it.
+func maySave(ctx context.Context, a *App) (bool, error) {
+	if wasSetBack(a) || a.nodes != nil && !a.nodes.Leads() {
+		return false, nil
+	}
+	if a.watch == nil {
+		return true, nil
+	}
+	if err := a.watch.Verify(ctx); err != nil {
+		return false, schema.Failure(err)
+	}
+	return true, nil
+}
 
 // witnessed are an ingest.Notices that takes up which points are stored.
 type witnessed struct {

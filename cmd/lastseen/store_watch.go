@@ -48,7 +48,7 @@ func (w *storeWatch) look(ctx context.Context) error {
 // Stats implements metrics.Store.
 func (w *storeWatch) Stats() metrics.StoreStats {
 	return metrics.StoreStats{
-		Up: w.app.db.Trouble() == nil, Writes: mayWrite(w.app), Condition: w.last.Load(),
+		Up: w.app.db.Trouble() == nil, Writes: mayWrite(w.app), SetBack: wasSetBack(w.app), Condition: w.last.Load(),
 	}
 }
 

@@ -30,7 +30,8 @@ type saver struct {
 	interval time.Duration
 	asked    atomic.Uint64 // calls of Flush so far
 	saving   chan struct{} // a lock, which is held by who has put the one element in
-	may      func() bool   // whether this table is the one that saves; nil for always
+	// may reports whether this table is the one that saves, and fails where that cannot be told; nil for always.
+	may func(context.Context) (bool, error)
 
 	// Of whoever holds the lock:
 	served    uint64 // the calls of Flush that the last good save covers
@@ -110,8 +111,10 @@ func (t *Table) Flush(ctx context.Context) error {
 	if t.saver.served >= ticket {
 		return nil // by a save that began after this call
 	}
-	if t.saver.may != nil && !t.saver.may() {
-		return nil
+	if t.saver.may != nil && t.anyDirty() {
+		if may, err := t.saver.may(ctx); err != nil || !may {
+			return err
+		}
 	}
 	serves := t.saver.asked.Load()
 	if err := t.saveDirty(ctx); err != nil {
@@ -142,6 +145,12 @@ func (t *Table) saveDirty(ctx context.Context) error {
 		t.markDirty(unsaved)
 	}
 	return err
+}
+
+func (t *Table) anyDirty() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.dirty) > 0
 }
 
 func (t *Table) markDirty(ids []schema.ID) {
@@ -255,5 +264,5 @@ func (t *Table) Resume(ctx context.Context) error {
 	return nil
 }
 
-// SaveWhile makes the table save its checkpoint only while it may. It is called before Run.
-func (t *Table) SaveWhile(may func() bool) { t.saver.may = may }
+// SaveWhile makes the table save its checkpoint only while it may, which is asked before each save and may fail. It is called before Run.
+func (t *Table) SaveWhile(may func(context.Context) (bool, error)) { t.saver.may = may }

@@ -21,6 +21,8 @@ const (
 	tick = 100 * time.Millisecond
 	// lookTimeout bounds a look.
 	lookTimeout = 5 * time.Second
+	// verified is how many points Verify looks for.
+	verified = 4
 	// Patience is how long a row must be absent until it counts as lost, and absences is how often in a row.
 	Patience, absences = time.Second, 3
 	// PatienceWithHosts is Patience where ClickHouse has several addresses, one of which may have a row later than another.
@@ -121,6 +123,21 @@ func (w *Watch) MayWrite() error {
 		return ErrUnsure
 	}
 	return nil
+}
+
+// Verify looks at once whether ClickHouse has the newest of the points, and fails with ErrUnsure where it does not, and with ErrSetBack. It comes
+// before what memory has of points is written, which would be as if ClickHouse had them.
+func (w *Watch) Verify(ctx context.Context) error {
+	if err := w.MayWrite(); err != nil || w.config.Patience > Patience {
+		return err
+	}
+	told := w.Told()
+	lacking, _, err := w.config.DB.Lacking(ctx, told[max(0, len(told)-verified):])
+	if err == nil && len(lacking) > 0 {
+		w.Gone()
+		err = ErrUnsure
+	}
+	return err
 }
 
 // Gone says that a statement has failed as it does while ClickHouse is being set back.

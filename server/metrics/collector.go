@@ -60,6 +60,7 @@ var (
 	statementsFailed = describe("clickhouse_errors_total", "Statements that ClickHouse failed at.", "kind")
 	storeUp          = describe("store_up", "Whether nothing is known that keeps ClickHouse from serving: 1 or 0.")
 	mayWrite         = describe("writer", "Whether this process may write to the database: 1, or 0 while it has no lease.")
+	storeSetBack     = describe("store_set_back", "Whether ClickHouse was set back to an earlier state while this process ran, which answers nothing since: 1 or 0.")
 	diskFree         = describe("store_disk_free_bytes", "Free space of ClickHouse's disk.")
 	diskSize         = describe("store_disk_size_bytes", "Size of ClickHouse's disk.")
 	diskReserve      = describe("store_disk_reserve_bytes", "Free space of ClickHouse's disk below which no points are written.")
@@ -77,7 +78,7 @@ var all = []*prometheus.Desc{
 	keyChecks, keyLoads, keyLoadKeys, keyLoadFailures, keyLoadsTooFast, tokenChecks, revokedKeys, propagation, propagationFails, expiringKeys,
 	lookups, sessions, dirtySessions, loadedRows, loadTime, checkpointSaves, freshnessLag,
 	groupPoints, groupRequests, insertTime, insertFailures, pointsWritten, pointsRejected, pointsFlagged, statements, statementsFailed,
-	storeUp, mayWrite, diskFree, diskSize, diskReserve, storeParts, storePartsLimit, damagedParts, clockDifference, storeInfo, buildInfo,
+	storeUp, mayWrite, storeSetBack, diskFree, diskSize, diskReserve, storeParts, storePartsLimit, damagedParts, clockDifference, storeInfo, buildInfo,
 }
 
 // collector reads the sources whenever it is asked. It is safe for concurrent use.
@@ -187,6 +188,7 @@ func (c *collector) collectStore(out sink) {
 	stats := c.sources.Store.Stats()
 	out.gauge(storeUp, truth(stats.Up))
 	out.gauge(mayWrite, truth(stats.Writes))
+	out.gauge(storeSetBack, truth(stats.SetBack))
 	condition, unknown := stats.Condition, math.NaN()
 	if condition == nil {
 		for _, d := range []*prometheus.Desc{diskFree, diskSize, diskReserve, storeParts, storePartsLimit, damagedParts, clockDifference} {

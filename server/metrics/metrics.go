@@ -43,8 +43,9 @@ type Statements interface {
 
 // StoreStats says how the store is.
 type StoreStats struct {
-	Up     bool // nothing is known that keeps it from serving
-	Writes bool // this process may write to it
+	Up      bool // nothing is known that keeps it from serving
+	Writes  bool // this process may write to it
+	SetBack bool // it was set back to an earlier state, and this process answers nothing since
 	// Condition is what the last look found out; nil where there was none.
 	Condition *schema.Condition
 }

@@ -134,7 +134,9 @@ func (c *call) authenticate() error {
 	if err != nil {
 		return c.limited(err, wait)
 	}
-	c.principal = principal
+	if c.principal = principal; principal != nil {
+		c.connection().Carried(principal.OrgID)
+	}
 	return nil
 }
 

@@ -155,6 +155,36 @@ func TestAConnectionThatIsPastARateIsNotReadForAWhile(t *testing.T) {
 	}
 }
 
+// TestAConnectionOfSeveralOrganisationsIsReadOn: it is a proxy's that sends no X-Forwarded-For, and what one of its clients is refused
+// is no reason for the others to wait, nor for their points to be refused.
+func TestAConnectionOfSeveralOrganisationsIsReadOn(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(with *setup) { with.config.RequestRate = ratelimit.Rate{Quota: 20, Window: 100 * time.Hour} })
+	greedy, _ := s.key("org_b", schema.KindAPIKey)
+	session := s.session("org_a", "00:00:00:00:0f:32")
+	owner := s.token("org_a", keys.RoleOwner)
+	for name, refused := range map[string]string{"a poll": pathLastSeen + "?session_id=0123456789abcdef01234567", "another request": "/tracking/sessions/list/v1"} {
+		connection := s.keepOpen()
+		for connection.poll(refused, greedy) != 429 {
+		}
+		connection.poll(pathLastSeen+"?session_id="+session, owner) // the other organisation, for which it may have rested
+		least := time.Hour
+		for range 5 { // of which one at least is not held up by the machine
+			if status := connection.poll(refused, greedy); status != 429 {
+				t.Fatalf("%s past the rate is answered %d, want 429", name, status)
+			}
+			began := time.Now()
+			if status := connection.ask("POST", pathIngest, owner, point(session, 1)); status != 200 {
+				t.Errorf("points behind %s of another organisation that was refused are answered %d, want 200", name, status)
+			}
+			least = min(least, time.Since(began))
+		}
+		if least >= transport.HoldTime/2 {
+			t.Errorf("points behind %s of another organisation that was refused are answered after %v", name, least)
+		}
+	}
+}
+
 // TestWhoIsNotKnownIsAnsweredInTurn: no rate bounds requests without a credential, or with one that was good once, and the processors
 // are not theirs alone.
 func TestWhoIsNotKnownIsAnsweredInTurn(t *testing.T) {

@@ -120,6 +120,7 @@ func (d *directPolls) look(a *directAnswer, c *transport.Conn, poll *transport.P
 	if !known {
 		return 0
 	}
+	c.Carried(principal.OrgID)
 	a.from.address, a.from.forwarded[0] = c.IP(), poll.Forwarded
 	wait, refusal := s.decide(d.route, principal, &a.from, now, transport.Handover{})
 	if refusal == nil {

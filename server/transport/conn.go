@@ -36,6 +36,9 @@ type Conn struct {
 	held      bool // not to be read for a while
 	pipelined bool // sent the next request while it was held
 
+	carried string // an organisation whose requests it has brought
+	several bool   // it has brought those of others too
+
 	secure *secure // TLS; nil without
 
 	vector *vector // what is written goes here while an Answer collects

@@ -25,6 +25,20 @@ func (c *Conn) Hold() (again bool) {
 // before.
 func (c *Conn) Pipelined() bool { return c != nil && c.pipelined }
 
+// Carried notes that a request of an organisation came.
+func (c *Conn) Carried(orgID string) {
+	switch {
+	case c == nil || c.several || c.carried == orgID:
+	case c.carried == "":
+		c.carried = orgID
+	default:
+		c.several = true
+	}
+}
+
+// Several reports whether requests of several organisations have come.
+func (c *Conn) Several() bool { return c != nil && c.several }
+
 // pause waits until a connection may be read again, and notes whether its client has waited too.
 func (c *Conn) pause() {
 	c.held = false

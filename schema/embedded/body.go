@@ -2,9 +2,7 @@ package embedded
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"sync"
 )
@@ -17,7 +15,6 @@ var errAbandoned = errors.New("the body of the response was closed")
 // first.
 type body struct {
 	lease  *lease
-	tag    string
 	detach func() bool
 
 	mu     sync.Mutex
@@ -28,8 +25,8 @@ type body struct {
 
 // newBody takes over the lease and the source, whose first chunk has been
 // read; it is empty if the result is.
-func newBody(l *lease, s source, first []byte, tag string) *body {
-	b := &body{lease: l, source: s, rest: first, tag: tag}
+func newBody(l *lease, s source, first []byte) *body {
+	b := &body{lease: l, source: s, rest: first}
 	b.mu.Lock() // the hook may run before it is noted
 	defer b.mu.Unlock()
 	if len(first) == 0 {
@@ -81,7 +78,7 @@ func (b *body) finish(err error) {
 	}
 	b.rest, b.err = nil, err
 	if ex, ok := errors.AsType[*exception](err); ok {
-		b.rest, b.err = frameException(ex, b.tag), io.ErrUnexpectedEOF
+		b.err = ex.forClient()
 	}
 	b.source.close()
 	b.source = nil
@@ -90,20 +87,4 @@ func (b *body) finish(err error) {
 	} else {
 		b.lease.releaseFailed()
 	}
-}
-
-// exceptionTag makes the mark by which a client tells an exception in the body
-// from data that look like one.
-func exceptionTag() string { return rand.Text()[:16] }
-
-// maxExceptionText bounds the text, because clickhouse-go looks for the frame
-// in the last part of the body only.
-const maxExceptionText = 8 << 10
-
-// frameException is how ClickHouse reports a failure inside a body that has
-// begun.
-func frameException(ex *exception, tag string) []byte {
-	text := ex.text[:min(len(ex.text), maxExceptionText)]
-	const mark = "\r\n__exception__\r\n"
-	return fmt.Appendf(nil, "%s%s\r\n%s\n%d %s%s", mark, tag, text, len(text)+1, tag, mark)
 }

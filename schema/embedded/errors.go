@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
 // exception is an error of the engine's: ClickHouse's text and its code, 0 if
@@ -24,6 +27,27 @@ func newException(text string) *exception {
 }
 
 func (e *exception) Error() string { return e.text }
+
+// exceptionName is the name of the error, which is the last word of the text but for the version.
+var exceptionName = regexp.MustCompile(`\(([A-Z][A-Z0-9_]+)\)`)
+
+// forClient returns what clickhouse-go would make of the text, had a server
+// put it into the body.
+func (e *exception) forClient() error {
+	if e.code == 0 {
+		return e
+	}
+	const class = "DB::Exception"
+	_, message, found := strings.Cut(e.text, class+": ")
+	if !found {
+		message = e.text
+	}
+	name := ""
+	if all := exceptionName.FindAllStringSubmatch(message, -1); all != nil {
+		name = all[len(all)-1][1]
+	}
+	return &clickhouse.Exception{Code: int32(e.code), Name: class, CodeName: name, Message: message}
+}
 
 // The exceptions that this package makes itself have ClickHouse's codes and
 // form, because clickhouse-go takes them apart.

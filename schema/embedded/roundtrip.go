@@ -15,10 +15,9 @@ import (
 // engine is closed.
 //
 // A statement that fails is answered 500 with ClickHouse's text and its code;
-// a failure after the first part of the result arrives in the body, in
-// ClickHouse's own framing, and then ends it with io.ErrUnexpectedEOF. When
-// the request's context ends, its error is returned, by RoundTrip or by the
-// body.
+// after the first part of the result the body ends with a
+// *clickhouse.Exception. When the request's context ends, its error is
+// returned, by RoundTrip or by the body.
 //
 // Compression, and external tables of what does not begin with SELECT, are
 // refused with NOT_IMPLEMENTED. Users and passwords, query_id, quota_key,
@@ -70,10 +69,7 @@ func (l *lease) run(req *http.Request, s *statement) (*http.Response, error) {
 		source.close()
 		return nil, err
 	}
-	tag := exceptionTag()
-	resp := response(req, http.StatusOK, newBody(l, source, chunk, tag))
-	resp.Header.Set("X-ClickHouse-Exception-Tag", tag)
-	return resp, nil
+	return response(req, http.StatusOK, newBody(l, source, chunk)), nil
 }
 
 func response(req *http.Request, status int, body io.ReadCloser) *http.Response {

@@ -132,7 +132,7 @@ func (w *Watch) Verify(ctx context.Context) error {
 		return err
 	}
 	told := w.Told()
-	lacking, _, err := w.config.DB.Lacking(ctx, told[max(0, len(told)-verified):])
+	lacking, err := w.config.DB.LackingPoints(ctx, told[max(0, len(told)-verified):])
 	if err == nil && len(lacking) > 0 {
 		w.Gone()
 		err = ErrUnsure

@@ -59,6 +59,21 @@ func RevocationWitnessOf(hash KeyHash) Witness {
 	return Witness{Kind: RevocationWitness, ID: hex.EncodeToString(hash[:]), Least: 1}
 }
 
+// Point returns of which session and when the point is, and false for another kind.
+func (w Witness) Point() (session ID, timestamp int64, is bool) {
+	session, is = ParseID([]byte(w.ID))
+	return session, w.Timestamp, is && w.Kind == PointWitness
+}
+
+// Revoked returns which key was revoked, and false for another kind.
+func (w Witness) Revoked() (hash KeyHash, is bool) {
+	if w.Kind != RevocationWitness {
+		return hash, false
+	}
+	n, err := hex.Decode(hash[:], []byte(w.ID))
+	return hash, err == nil && n == len(hash)
+}
+
 // Lacking returns those of some witnesses that are not in ClickHouse, and the counts of what was written of keys as they are now. It is one
 // statement, which looks rows up by what their tables are ordered by.
 func (db *DB) Lacking(ctx context.Context, witnesses []Witness) (lacking, counts []Witness, err error) {

@@ -95,9 +95,11 @@ func (w *Watch) PutSessions(sessions []schema.Session) {
 // Revoked takes up a key whose revocation is stored.
 func (w *Watch) Revoked(hash schema.KeyHash) { w.rows.add(schema.RevocationWitnessOf(hash)) }
 
-// Told returns which points were taken up lately, for another process that is told of them.
+// Told returns which points and revocations were taken up lately, for another process that is told of them.
 func (w *Watch) Told() []schema.Witness {
-	return slices.DeleteFunc(w.rows.all(), func(one schema.Witness) bool { return one.Kind != schema.PointWitness })
+	return slices.DeleteFunc(w.rows.all(), func(one schema.Witness) bool {
+		return one.Kind != schema.PointWitness && one.Kind != schema.RevocationWitness
+	})
 }
 
 // SetBack is closed when ClickHouse was set back.
@@ -131,7 +133,7 @@ func (w *Watch) Verify(ctx context.Context) error {
 	if err := w.MayWrite(); err != nil || w.config.Patience > Patience {
 		return err
 	}
-	told := w.Told()
+	told := slices.DeleteFunc(w.Told(), func(one schema.Witness) bool { return one.Kind != schema.PointWitness })
 	lacking, err := w.config.DB.LackingPoints(ctx, told[max(0, len(told)-verified):])
 	if err == nil && len(lacking) > 0 {
 		w.Gone()

@@ -3,9 +3,11 @@ package replicated
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"time"
 
 	"lastseen/ingest/registry"
+	"lastseen/keys/apikey"
 	"lastseen/schema"
 	"lastseen/server/cluster/replica"
 )
@@ -16,7 +18,7 @@ const pieceBytes = replica.MaxPiece * 3 / 4
 // snapshot reads the state: of each session what is known when its turn comes.
 type snapshot struct {
 	state    *State
-	begun    bool               // which points were stored last was said
+	begun    bool               // what was stored last was said
 	cancel   context.CancelFunc // of the listing
 	listed   chan struct{}      // closed when there are the next three
 	spent    []schema.SpentToken
@@ -47,7 +49,14 @@ func (s *State) Close() { s.listing.Wait() }
 
 // Next implements replica.Snapshot.
 func (n *snapshot) Next() (piece []byte, more bool, err error) {
-	piece = appendChange(piece, pointsChange(n.storedLast(), n.state.received.Load()))
+	piece = appendChange(piece, pointsChange(nil, n.state.received.Load()))
+	last, err := n.storedLast()
+	if err != nil {
+		return nil, false, err
+	}
+	for _, c := range last {
+		piece = appendChange(piece, c)
+	}
 	select {
 	case <-n.listed:
 	case <-time.After(listPatience):
@@ -65,19 +74,27 @@ func (n *snapshot) Next() (piece []byte, more bool, err error) {
 	return piece, n.more(), nil
 }
 
-// storedLast returns, once, points that were stored last, of those that are the newest of their sessions.
-func (n *snapshot) storedLast() (points []schema.OwnedPoint) {
+// rememberedFor is for how long who joins remembers a revocation at least; what ClickHouse says of the key counts besides.
+const rememberedFor = 24 * time.Hour
+
+// storedLast returns, once, what was stored last: points, of those that are the newest of their sessions, and revocations.
+func (n *snapshot) storedLast() (changes []replica.Change, err error) {
 	if n.begun || n.state.parts.Told == nil {
-		return nil
+		return nil, nil
 	}
 	n.begun = true
+	var points []schema.OwnedPoint
 	for _, told := range n.state.parts.Told.Told() {
-		session, ok := schema.ParseID([]byte(told.ID))
-		if newest := n.state.parts.LastSeen.Newest(session); ok && newest != nil && newest.Timestamp == told.Timestamp {
+		if hash, is := told.Revoked(); is {
+			c, failed := textChange(kindKey, apikey.Notice{Kind: apikey.NoticeRevoked, Hash: hash, ExpiresAt: time.Now().Add(rememberedFor)})
+			changes, err = append(changes, c), errors.Join(err, failed)
+		}
+		session, timestamp, is := told.Point()
+		if newest := n.state.parts.LastSeen.Newest(session); is && newest != nil && newest.Timestamp == timestamp {
 			points = append(points, schema.OwnedPoint{DataPoint: *newest})
 		}
 	}
-	return points
+	return append(changes, pointsChange(points, n.state.received.Load())), err
 }
 
 func (n *snapshot) more() bool { return len(n.spent)+len(n.devices)+len(n.sessions) > 0 }

@@ -34,7 +34,7 @@ type Parts struct {
 	Log  *slog.Logger
 }
 
-// Told takes up which points are stored, and knows some of those that it was told of last: who joins is told of these, so that it misses
+// Told takes up what is stored, and knows some points and revocations that it was told of last: who joins is told of these, so that it misses
 // them too where ClickHouse has lost them. It is safe for concurrent use.
 type Told interface {
 	Points(points []schema.OwnedPoint)

@@ -42,6 +42,16 @@ func learnFind(known, took time.Duration, finds int, slowness float64) time.Dura
 	return min((known+beside(leastFind, took, slowness)/time.Duration(finds))/2, mostFind)
 }
 
+// learnMark is learnFind for points that were looked up and marked: the insert of so many rows, one each, takes about half as long
+// again as to look them up.
+func learnMark(known time.Duration, took *took, marks int, slowness float64) time.Duration {
+	find := took.find
+	if took.insert > 0 {
+		find += beside(monthCost, took.insert, slowness)
+	}
+	return learnFind(known, find, marks, slowness)
+}
+
 // learnReview is learnFind for sessions whose neighbours are read.
 func learnReview(known, took time.Duration, reviews int, slowness float64) time.Duration {
 	if reviews == 0 {

@@ -42,6 +42,20 @@ func TestSlicesOfALoadedMachineStayLong(t *testing.T) {
 	}
 }
 
+// TestASliceOfMarksCountsItsInsert: who writes a point waits for all of the slice, not only for the look-ups in it.
+func TestASliceOfMarksCountsItsInsert(t *testing.T) {
+	t.Parallel()
+	const each = 2 * time.Microsecond // to look a point up, and to insert it
+	find := findCost
+	for range 50 {
+		n := time.Duration(defaultLimits.slice / find)
+		find = learnMark(find, &took{find: leastFind + n*each, insert: monthCost + n*each}, int(n), 1)
+	}
+	if got, most := defaultLimits.slice/find*2*each, defaultLimits.slice*11/10; got > most {
+		t.Errorf("the points of a slice of marks take %v, want at most %v", got, most)
+	}
+}
+
 // TestADearLookUpIsForgotten: steps that say nothing of look-ups do not keep one that was dear once.
 func TestADearLookUpIsForgotten(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 	"unsafe"
 
 	"lastseen/schema"
@@ -109,7 +110,9 @@ func (c *committer) mark(m *marks, keys []schema.PointKey) error {
 			return schema.Failure(err)
 		}
 	}
+	began := time.Now()
 	insertErr := c.store.insert(ctx, rows)
+	c.took.insert = time.Since(began)
 	c.marked.Add(1) // also after a failure, when they may be there
 	if insertErr != nil {
 		insertErr = schema.Failure(insertErr)

@@ -142,6 +142,6 @@ func (l *lanes) mark(t *tenant, r *request) error {
 	t.pay(r, time.Duration(n)*t.find)
 	l.written = append(l.written, r)
 	err := l.committer.mark(r.marks, rest[:n])
-	t.find = learnFind(t.find, l.committer.took.find, n, l.slowness())
+	t.find = learnMark(t.find, &l.committer.took, n, l.slowness())
 	return err
 }

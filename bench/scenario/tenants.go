@@ -180,7 +180,18 @@ func (s *tenants) report(attacks []attack, felt []*experience) {
 		what = append(what, a.name+": "+a.what)
 	}
 	o.Note("The attacks. " + strings.Join(what, "; ") + ".")
+	o.Note(fmt.Sprintf("Each p99 of writes rests on at least %s of them, and each of revocations on %s: with fewer than some hundred it is the longest of them.",
+		record.Thousands(float64(fewest(felt, func(e *experience) samples { return e.writes }))), record.Thousands(float64(fewest(felt, func(e *experience) samples { return e.revocations })))))
 	o.Note("Service, resident and intruder share this machine's processors, but an intruder would have a machine of its own. So its clients yield: they run only where neither the service nor the resident has use for a processor, and what is felt of them is what the service does for them. Where those two leave nothing idle the attack is weaker than one from elsewhere could be. The last columns say how many processors the service kept busy, and how many all clients.")
+}
+
+// fewest is how many samples of a kind there are of what was felt, where there are fewest.
+func fewest(felt []*experience, kind func(*experience) samples) int64 {
+	count := kind(felt[0]).histogram.TotalCount()
+	for _, f := range felt[1:] {
+		count = min(count, kind(f).histogram.TotalCount())
+	}
+	return count
 }
 
 // awaitClosing waits until a service has no more sockets open than when it was quiet.

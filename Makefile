@@ -39,14 +39,16 @@ demo-nodes: build
 	token=$$(./bin/lastseen token --data-dir "$$dir/node-1" --org org_demo --user user_demo --role owner 2>/dev/null); \
 	for i in 2 3; do cp "$$dir/node-1/issuer.key" "$$dir/node-$$i/"; done; \
 	until (exec 3<>/dev/tcp/127.0.0.1/8123) 2>/dev/null; do sleep 0.2; done; \
+	serve() { echo "./bin/lastseen serve --data-dir $$dir/node-$$1 --clickhouse http://127.0.0.1:8123/lastseen --log-level warn --addr 127.0.0.1:808$$1 --peer-addr 127.0.0.1:948$$1 --admin-addr 127.0.0.1:949$$1"; }; \
 	for i in 1 2 3; do \
-	  ./bin/lastseen serve --data-dir "$$dir/node-$$i" --clickhouse http://127.0.0.1:8123/lastseen --log-level warn \
-	    --addr 127.0.0.1:808$$i --peer-addr 127.0.0.1:948$$i --admin-addr 127.0.0.1:949$$i & \
+	  $$(serve $$i) & \
 	  echo "node $$i: http://127.0.0.1:808$$i, process $$!"; \
 	done; \
 	until [ "$$(./bin/lastseen nodes --admin http://127.0.0.1:9491 2>/dev/null | grep -c ' 127.0.0.1:948[123] ')" = 3 ]; do sleep 0.5; done; \
 	./bin/lastseen nodes --admin http://127.0.0.1:9491; \
-	echo "Look again with: bin/lastseen nodes --admin http://127.0.0.1:9491 (or 9492, 9493); a user token for any node: $$token"; \
+	echo "Look again with: bin/lastseen nodes --admin http://127.0.0.1:9491 (or 9492, 9493)"; \
+	echo "Ask any node, with a user token: curl -H 'Authorization: Bearer $$token' http://127.0.0.1:8082/tracking/sessions/list/v1"; \
+	echo "Kill one with kill -9 and its process, look, and start it again in another terminal, the first with: $$(serve 1)"; \
 	wait
 
 ## test: fetch the engine, then vet, lint and run the tests with the race detector

@@ -32,7 +32,7 @@ func (c *nodesCommand) Run(ctx context.Context, std streams) error {
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return fmt.Errorf("ask for the nodes: %w", err)
+		return fmt.Errorf("ask for the nodes, of which one that runs must have --admin as its --admin-addr: %w", err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode == http.StatusNotFound {

@@ -66,8 +66,8 @@ func TestNodesNoticeThatClickHouseIsSetBack(t *testing.T) {
 			if status, _ := shown(n, revoked); status == http.StatusOK && n != late { // which may have begun with what ClickHouse has
 				t.Fatalf("the node at %s accepts a revoked key", n.base)
 			}
-			status, answer := k.ask(n, http.MethodGet, "/readyz", nil, "", "")
-			if status == http.StatusServiceUnavailable && bytes.Contains(answer, []byte("set back to an earlier state")) {
+			status, answer, setBack := k.readiness(n)
+			if setBack {
 				k.refusesAll(n)
 				break
 			}
@@ -88,6 +88,45 @@ func TestNodesNoticeThatClickHouseIsSetBack(t *testing.T) {
 		}
 	}
 	k.goesOn(t)
+}
+
+// TestNodesNoticeThatOneShardIsSetBack empties the table of one host of a cluster of two, on which the only points lie.
+func TestNodesNoticeThatOneShardIsSetBack(t *testing.T) {
+	schematest.OnlyOn(t, schematest.Embedded, "it has servers of its own")
+	if os.Getenv("LASTSEEN_TEST_NODES") == "" {
+		t.Skip("make test-nodes")
+	}
+	k := newNodesTrial(t, nodesOptions{keeper: true, shards: 2})
+	k.begin(1)
+	k.goesOn(t)
+	emptied := 0
+	for _, server := range k.servers {
+		if server.Query(t, "SELECT count() > 0 FROM lastseen.session_by_device_data_points_local") == "1" {
+			server.Query(t, "TRUNCATE TABLE lastseen.session_by_device_data_points_local")
+			emptied++
+		}
+	}
+	if emptied != 1 {
+		t.Fatalf("the points of one session lie on %d hosts", emptied)
+	}
+	for _, n := range k.nodes {
+		for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+			status, answer, setBack := k.readiness(n)
+			if setBack {
+				k.refusesAll(n)
+				break
+			}
+			if time.Since(began) > noticedWithin {
+				t.Fatalf("the node at %s has not noticed it after %s: %d %s", n.base, time.Since(began), status, answer)
+			}
+		}
+	}
+}
+
+// readiness is what a node answers on /readyz, and whether it says that ClickHouse was set back.
+func (k *nodesTrial) readiness(n *trialNode) (status int, answer []byte, setBack bool) {
+	status, answer = k.ask(n, http.MethodGet, "/readyz", nil, "", "")
+	return status, answer, status == http.StatusServiceUnavailable && bytes.Contains(answer, []byte("set back to an earlier state"))
 }
 
 // refusesAll looks that a node answers nothing any more, and says why to operators.

@@ -35,6 +35,9 @@ func TestSlicesOfALoadedMachineStayLong(t *testing.T) {
 		if got := run(slow, 50); got < 16 {
 			t.Errorf("a slice had %d look-ups on a machine %v times as slow as usual, want at least 16", got, slow)
 		}
+		if got := lookUps(); slow <= slowestMonth && got < 200 {
+			t.Errorf("a slice has %d look-ups on a machine %v times as slow as usual, want at least 200, as on any other", got, slow)
+		}
 		run(1, 20)
 		if got := lookUps(); got < 100 {
 			t.Errorf("a slice has %d look-ups when a machine is as fast as usual again, want at least 100", got)

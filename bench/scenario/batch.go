@@ -19,8 +19,8 @@ const (
 	leastOfSingle       = 8.0  // sessions a second, of the route of one
 	mostBesideBatches   = 1.5  // p99 of polls, of that without batches
 	batchesOfProcessors = 0.5  // that the service spends on batches then
-	mostWithClient      = 0.75 // of the processors that it and the batches' client spend on them, where they share these
-	pollsBesideBatches  = 0.10 // the rate of these polls, of the most that there can be
+	mostInAll           = 0.9  // of the processors that polls, batches and the clients of both spend, where they share these
+	pollsBesideBatches  = 0.03 // the rate of these polls, of the most that there can be: they are to leave room for the batches
 	batchConnections    = 16   // of the batches beside polls
 )
 
@@ -122,15 +122,21 @@ func (s *batch) beside(ctx context.Context, main *rig.Service, all [][]*loadgen.
 	if processors == 0 {
 		processors = runtime.NumCPU()
 	}
-	cost := over(all[len(batchSizes)], serverMicros)
-	batchRate := batchesOfProcessors * float64(processors) * 1e6 / cost
-	if len(s.rig.ServerCPUs) == 0 { // the client shares the processors
-		batchRate = min(batchRate, mostWithClient*float64(processors)*1e6/(cost+over(all[len(batchSizes)], clientMicros)))
-	}
-	spent := record.Percent(batchRate * cost / 1e6 / float64(processors))
 	polls := func(load *loadgen.Load) { load.Rate = rate }
 	alone, beside := s.lane(main, polls), s.lane(main, polls)
 	alone.name, alone.label = "polls alone", "polls alone"
+	cost := over(all[len(batchSizes)], serverMicros)
+	batchRate := batchesOfProcessors * float64(processors) * 1e6 / cost
+	if len(s.rig.ServerCPUs) == 0 { // the clients share the processors, and what nobody could serve would say nothing
+		m, err := alone.load().Run(ctx)
+		if err != nil {
+			return err
+		}
+		left := mostInAll*float64(processors)*1e6 - rate*(serverMicros(m)+clientMicros(m))
+		batchRate = min(batchRate, max(left, 0)/(cost+over(all[len(batchSizes)], clientMicros)))
+		batchRate = max(batchRate, 1) // 0 would stand for as many as possible
+	}
+	spent := record.Percent(batchRate * cost / 1e6 / float64(processors))
 	beside.name, beside.label = "polls beside batches", fmt.Sprintf("polls beside %s batches of %d a second", record.Thousands(batchRate), size)
 	var batches []*loadgen.Measurement
 	beside.beside = []func(context.Context) error{func(ctx context.Context) error {

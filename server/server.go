@@ -87,8 +87,8 @@ type Config struct {
 
 	// Queries bounds the requests that ask ClickHouse at the same time, streamed histories aside, and
 	// Histories those that stream a history. Of histories one organisation may have half, of the others a quarter, as those
-	// without a credential of either. Eight times as many histories may be open: those that are not being read
-	// wait for clients that are slow to take what was. Defaults: four times the processors, and 8.
+	// without a credential of either. Eight times as many histories may be open, of which those without a credential have three
+	// eighths: those that are not being read wait for clients that are slow to take what was. Defaults: four times the processors, and 8.
 	Queries, Histories int
 	// LongPolls bounds the requests that wait for a change (Prefer: wait, or streams of events), in the same shares;
 	// past it polls are answered at once, and streams refused. Default 50,000; each also counts as one of MaxConnections.

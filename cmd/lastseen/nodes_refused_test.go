@@ -134,16 +134,19 @@ func (k *nodesTrial) goesOn(t *testing.T) {
 	}
 }
 
-// goOnAlone has one node take the place of several that have stopped, and then these the place of that one.
+// goOnAlone has one node take the place of several that have stopped, and then these the place of that one, which is killed. The first of
+// them wait until its lease has ended, and nobody after that.
 func (k *nodesTrial) goOnAlone(t *testing.T, dir, keeper string) {
-	for _, flags := range [][]string{{keeper}, nil} { // the Keeper is asked once
+	for i, flags := range [][]string{{keeper}, nil} { // the Keeper is asked once
 		alone := startOnStore(t, storeEnv, dir, k.servers[0].URL("lastseen"), append(flags, "--no-fsync", "--admin-addr=")...)
 		var point *dataPoint
 		alone.get(t, lastSeenPath, url.Values{"session_id": {k.tracks[0].session}}, k.key, &point)
 		if point == nil || point.Timestamp.UnixMilli() != k.tracks[0].floor {
 			t.Errorf("alone it shows %v, want %s", point, wireTime(k.tracks[0].floor))
 		}
-		if err := alone.terminate(); err != nil {
+		if i == 1 {
+			alone.kill()
+		} else if err := alone.terminate(); err != nil {
 			t.Error(err)
 		}
 	}
@@ -154,6 +157,18 @@ func (k *nodesTrial) goOnAlone(t *testing.T, dir, keeper string) {
 		k.awaitReady(n)
 	}
 	k.goesOn(t)
+	const waits = "has not given its lease up; waiting until it has ended"
+	again := k.nodes[0]
+	if !strings.Contains(again.logged(), waits) {
+		t.Errorf("the node does not say %q", waits)
+	}
+	again.signal(syscall.SIGTERM)
+	place := len(again.logged())
+	k.start(again)
+	k.awaitReady(again)
+	if strings.Contains(again.logged()[place:], waits) {
+		t.Error("a node waits for the lease of a process whose end was waited for before")
+	}
 }
 
 // startWithoutRegister kills all nodes, and starts them while the register is out of their reach.

@@ -23,7 +23,7 @@ func openNodes(ctx context.Context, a *App, db *schema.DB) error {
 		return err
 	}
 	a.onStop("the data directory", func(context.Context) error { return n.close() })
-	if err := refuseLease(ctx, db); err != nil {
+	if err := refuseLease(ctx, a, db, n); err != nil {
 		return err
 	}
 	r, place, err := a.config.nodes.openRegister(ctx, a, db)
@@ -129,29 +129,12 @@ func refuseBeats(ctx context.Context, views register.Register) error {
 	return nil
 }
 
-// refuseLease fails where a node that is alone writes to the database, or did so until a moment ago.
-func refuseLease(ctx context.Context, db *schema.DB) error {
+// refuseLease fails where a node that is alone writes to the database. One that was killed is waited for once.
+func refuseLease(ctx context.Context, a *App, db *schema.DB, n *node) error {
 	writers, err := db.FindWriterRegister(ctx)
 	if err != nil {
 		return err
 	}
 	defer writers.Close()
-	for began := time.Now(); ; {
-		seen, err := writers.Look(ctx)
-		if err != nil {
-			return fmt.Errorf("find out whether a single node writes to the database: %w", err)
-		}
-		if seen.Holder.Node == "" || seen.Holder.Left || time.Since(began) > lease.Length {
-			return nil
-		}
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		again, err := writers.Look(ctx)
-		if err == nil && again.Holder != seen.Holder {
-			return &lease.HeldError{Holder: again.Holder, Ends: time.Now().Add(lease.Length)}
-		}
-	}
+	return lease.Retire(ctx, writers, n.holder(), lease.Options{Log: a.config.log})
 }

@@ -16,16 +16,22 @@ type Options struct {
 	Log    *slog.Logger  // gets what is waited for, and that the lease could not be renewed; nil for nowhere
 }
 
+// whole returns the options with what they leave open.
+func (o Options) whole() Options {
+	if o.Length == 0 {
+		o.Length = Length
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
 // Acquire takes the lease for self, of whom Node, Host, Dir and PID are given, and renews it until Close. Where another
 // process holds it and lives it fails with a *HeldError, within a third of that one's lease as a rule; where it is not known
 // to live it waits for as long as that lease lasts. The caller holds the lock of self.Dir.
 func Acquire(ctx context.Context, register Register, self Holder, options Options) (*Lease, error) {
-	if options.Length == 0 {
-		options.Length = Length
-	}
-	if options.Log == nil {
-		options.Log = slog.New(slog.DiscardHandler)
-	}
+	options = options.whole()
 	self.Since, self.Length = time.Now().UnixMilli(), options.Length.Milliseconds()
 	for {
 		l, err := attempt(ctx, register, self, options)
@@ -42,18 +48,11 @@ func Acquire(ctx context.Context, register Register, self Holder, options Option
 // attempt is Acquire for once. It fails with ErrMoved when others were there at the same time.
 func attempt(ctx context.Context, register Register, self Holder, options Options) (*Lease, error) {
 	self.Claim = cryptorand.Text()
-	seen, err := register.Look(ctx)
+	seen, err := look(ctx, register)
 	if err != nil {
-		return nil, fmt.Errorf("find out who writes to the database: %w", err)
+		return nil, err
 	}
-	if !seen.Holder.gone(self) {
-		options.Log.Warn("another lastseen wrote to this database and has not given its lease up; waiting until it has ended",
-			"host", seen.Holder.Host, "pid", seen.Holder.PID, "for", seen.Holder.length(options.Length).String())
-		if err := outwait(ctx, register, seen, options.Length); err != nil {
-			return nil, err
-		}
-	}
-	if err := follow(ctx, register, seen, self.Claim, options.Length); err != nil {
+	if err := succeed(ctx, register, seen, self, options); err != nil {
 		return nil, err
 	}
 	l := &Lease{register: register, epoch: seen.Epoch + 1, self: self, length: options.Length, log: options.Log, born: time.Now(), lost: make(chan struct{})}
@@ -62,6 +61,27 @@ func attempt(ctx context.Context, register Register, self Holder, options Option
 	}
 	l.start()
 	return l, nil
+}
+
+// succeed begins the epoch after one, as soon as its holder writes no more.
+func succeed(ctx context.Context, register Register, seen View, self Holder, options Options) error {
+	if !seen.Holder.gone(self) {
+		options.Log.Warn("another lastseen wrote to this database and has not given its lease up; waiting until it has ended",
+			"host", seen.Holder.Host, "pid", seen.Holder.PID, "for", seen.Holder.length(options.Length).String())
+		if err := outwait(ctx, register, seen, options.Length); err != nil {
+			return err
+		}
+	}
+	return follow(ctx, register, seen, self.Claim, options.Length)
+}
+
+// look reads the register.
+func look(ctx context.Context, register Register) (View, error) {
+	seen, err := register.Look(ctx)
+	if err != nil {
+		return View{}, fmt.Errorf("find out who writes to the database: %w", err)
+	}
+	return seen, nil
 }
 
 // outwait returns nil when the register has said the same for as long as the holder's lease lasts, and a *HeldError when

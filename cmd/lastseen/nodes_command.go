@@ -80,6 +80,10 @@ func printNodes(out io.Writer, s nodeStatus) error {
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("print the nodes: %w", err)
 	}
+	if s.RegisterSilent > 0 {
+		fmt.Fprintf(out, "the register of the nodes, in %s, has not answered this node for %s: until it does, no node can take the place of another one, join or start, and a leader without it stops after a minute\n",
+			terminal.Printable(s.Register), s.RegisterSilent.Round(time.Second))
+	}
 	for _, note := range s.Notes {
 		fmt.Fprintf(out, "%s  %s\n", note.At.UTC().Format(time.RFC3339), terminal.Printable(note.Text))
 	}

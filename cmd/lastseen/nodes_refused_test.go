@@ -55,6 +55,7 @@ func TestWhoMustNotTakePartIsRefusedInASentence(t *testing.T) {
 	} {
 		t.Run(s.name, func(t *testing.T) { k.refuse(t, s) })
 	}
+	t.Run("a register that is away while nodes run", k.loseRegister)
 	for _, n := range k.nodes {
 		n.signal(syscall.SIGTERM)
 	}
@@ -168,6 +169,40 @@ func (k *nodesTrial) goOnAlone(t *testing.T, dir, keeper string) {
 	k.awaitReady(again)
 	if strings.Contains(again.logged()[place:], waits) {
 		t.Error("a node waits for the lease of a process whose end was waited for before")
+	}
+}
+
+// loseRegister has the register out of reach of all nodes, which go on, say so once in the log and to operators, and once when it is back.
+func (k *nodesTrial) loseRegister(t *testing.T) {
+	for i := range k.nodes {
+		k.network.register[i].Cut()
+	}
+	k.awaitLogged(t, "the register of the nodes does not answer")
+	k.goesOn(t)
+	for _, n := range k.nodes {
+		if out, stderr, code := command(t, nil, "nodes", "--admin=http://"+n.admin); code != 0 || !strings.Contains(out, "has not answered this node for") {
+			t.Errorf("lastseen nodes exits with %d and does not say that the register is away:\n%s%s", code, out, stderr)
+		}
+		if status, _ := k.ask(n, http.MethodGet, "/readyz", nil, "", ""); status != http.StatusOK {
+			t.Errorf("a node that serves without its register is %d on /readyz", status)
+		}
+	}
+	k.network.mend(k.network.register)
+	k.awaitLogged(t, "the register of the nodes answers again")
+}
+
+// awaitLogged waits until all nodes have logged a message, which is once.
+func (k *nodesTrial) awaitLogged(t *testing.T, message string) {
+	t.Helper()
+	for _, n := range k.nodes {
+		for began := time.Now(); !strings.Contains(n.logged(), message); time.Sleep(50 * time.Millisecond) {
+			if time.Since(began) > 20*time.Second {
+				t.Fatalf("the node at %s does not say %q", n.base, message)
+			}
+		}
+		if times := strings.Count(n.logged(), message); times != 1 {
+			t.Errorf("the node at %s says %q %d times", n.base, message, times)
+		}
 	}
 }
 

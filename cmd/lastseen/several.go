@@ -73,7 +73,7 @@ type several struct {
 	*replicated.State
 	node     *node
 	process  uint64 // tells this process from others of the same node
-	register register.Register
+	register *register.Watched
 	watch    *witness.Watch                // of what ClickHouse must have
 	member   atomic.Pointer[member.Member] // nil until it has joined, while others run already
 }
@@ -203,6 +203,9 @@ type nodeStatus struct {
 	Received uint64       `json:"Received"`
 	// SetBack says that the node answers nothing any more, since ClickHouse was set back to an earlier state.
 	SetBack bool `json:"SetBack,omitempty"`
+	// Register is what has the register, RegisterSilent for how long it has not answered this node, in nanoseconds.
+	Register       string
+	RegisterSilent time.Duration `json:"RegisterSilent,omitempty"`
 }
 
 // NodeStats implements metrics.Nodes.
@@ -225,7 +228,7 @@ func (s *several) NodeStats() metrics.NodeStats {
 
 // ServeHTTP implements http.Handler.
 func (s *several) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	status := nodeStatus{Status: s.member.Load().Status(), SetBack: s.watch.WasSetBack()}
+	status := nodeStatus{Status: s.member.Load().Status(), SetBack: s.watch.WasSetBack(), Register: s.register.Name(), RegisterSilent: s.register.Silent()}
 	status.Peers, status.Received = s.member.Load().Peers.Stats()
 	w.Header().Set("Content-Type", "application/json")
 	encoder := json.NewEncoder(w)

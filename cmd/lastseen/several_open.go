@@ -31,14 +31,30 @@ func openNodes(ctx context.Context, a *App, db *schema.DB) error {
 		return err
 	}
 	a.onStop("the register of the nodes", func(context.Context) error { return r.Close() })
-	a.nodes = &several{State: replicated.New(), node: n, process: rand.Uint64(), register: r}
-	return claimPlace(ctx, db, place)
+	if err := claimPlace(ctx, db, place); err != nil {
+		return err
+	}
+	watched := register.Watch(r, a.config.nodes.registerName(), a.config.log)
+	a.onStop("watching the register of the nodes", func(context.Context) error {
+		watched.Close()
+		return nil
+	})
+	a.nodes = &several{State: replicated.New(), node: n, process: rand.Uint64(), register: watched}
+	return nil
 }
 
 // nodesRegister is a register that can be closed.
 type nodesRegister interface {
 	register.Register
 	Close() error
+}
+
+// registerName is what operators know the register by.
+func (c nodesConfig) registerName() string {
+	if len(c.keeper) > 0 {
+		return "the Keeper " + strings.Join(c.keeper, ",")
+	}
+	return schema.InClickHouse
 }
 
 // openRegister opens the register and says where it is.

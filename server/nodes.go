@@ -22,8 +22,6 @@ const (
 	handConnections, handIdle = 1024, 5 * time.Second
 	// handResponse bounds an answer of another node, in bytes.
 	handResponse = 32 << 20
-	// mostNodes is how many nodes are remembered.
-	mostNodes = 16
 )
 
 // nodeClients hand requests to other nodes, most of them to the one that takes changes. They are safe for concurrent use.
@@ -33,7 +31,14 @@ type nodeClients struct {
 	log   *slog.Logger
 
 	mu      sync.Mutex
-	clients map[string]*fasthttp.HostClient // by the node's address
+	clients map[string]*nodeClient // by the address of members, and for a moment of who was one
+}
+
+// nodeClient hands requests to one node, as long as that is a member.
+type nodeClient struct {
+	*fasthttp.HostClient
+	// end ends the requests that wait for an answer, with their connections.
+	end context.CancelFunc
 }
 
 // errNoOther says that no other node can be asked.
@@ -82,30 +87,71 @@ func (l *nodeClients) handTo(c *call, address string, timeout time.Duration) err
 	return nil
 }
 
+// watch ends requests that wait for a node which is no member any more, until ctx ends. One that was stopped with its connections open
+// would never answer; what it was asked may have been carried out.
+func (l *nodeClients) watch(ctx context.Context) {
+	for {
+		changed := l.nodes.Changed()
+		l.mu.Lock()
+		for address, client := range l.clients {
+			if !l.nodes.Member(address) {
+				client.end()
+				delete(l.clients, address)
+			}
+		}
+		l.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // of is who hands requests to the node at an address.
-func (l *nodeClients) of(address string) *fasthttp.HostClient {
+func (l *nodeClients) of(address string) *nodeClient {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if client := l.clients[address]; client != nil {
 		return client
 	}
-	if len(l.clients) >= mostNodes { // some are of nodes that are gone; connections of the others are made anew
-		for _, client := range l.clients {
-			client.CloseIdleConnections()
-		}
-		clear(l.clients)
-	}
-	client := &fasthttp.HostClient{
+	open, end := context.WithCancel(l.work)
+	client := &nodeClient{end: end, HostClient: &fasthttp.HostClient{
 		Addr: address, MaxConns: handConnections, MaxConnWaitTimeout: time.Second, MaxIdleConnDuration: handIdle, MaxIdemponentCallAttempts: 1,
 		MaxResponseBodySize: handResponse, ReadBufferSize: 16 << 10, NoDefaultUserAgentHeader: true, DisablePathNormalizing: true,
 		Dial: func(address string) (net.Conn, error) {
-			ctx, cancel := context.WithTimeout(l.work, time.Second)
+			ctx, cancel := context.WithTimeout(open, time.Second)
 			defer cancel()
-			return l.nodes.Dial(ctx, address)
+			conn, err := l.nodes.Dial(ctx, address)
+			if err != nil {
+				return nil, err
+			}
+			return newHandConn(open, conn), nil
 		},
-	}
+	}}
 	l.clients[address] = client
 	return client
+}
+
+// handConn is a connection to another node that ends with a context.
+type handConn struct {
+	net.Conn
+	forget func() bool
+}
+
+// newHandConn has a connection closed when open ends, whatever waits for it.
+func newHandConn(open context.Context, conn net.Conn) *handConn {
+	below := conn
+	if secured, is := conn.(interface{ NetConn() net.Conn }); is {
+		below = secured.NetConn() // whose end waits for nothing that the other side would have to read
+	}
+	return &handConn{conn, context.AfterFunc(open, func() { _ = below.Close() })}
+}
+
+// Close implements net.Conn.
+func (c *handConn) Close() error {
+	c.forget()
+	return c.Conn.Close()
 }
 
 // peerListener is a listener of connections with other nodes.

@@ -279,7 +279,7 @@ func New(config Config, services Services) *Server {
 	s.proxies, s.browsers = config.TrustedProxies, caller.NewBrowsers(services.SignIn, config.PublicURL, config.TLS != nil)
 	s.identifier = caller.NewIdentifier(services.Authenticator, s.browsers, s.rates, s.proxies)
 	s.work, s.stopWork = context.WithCancel(context.Background())
-	s.others = nodeClients{nodes: services.Nodes, work: s.work, log: config.Logger, clients: map[string]*fasthttp.HostClient{}}
+	s.others = nodeClients{nodes: services.Nodes, work: s.work, log: config.Logger, clients: map[string]*nodeClient{}}
 	s.calls.New = func() any { return &call{server: s} }
 	s.http = &fasthttp.Server{
 		Handler:            s.router().Handler,
@@ -385,12 +385,15 @@ func (s *Server) Serve(inner net.Listener) error {
 		Refuse: s.refuseConnection, Direct: s.direct.way(), Stopping: s.stopping, TLS: s.config.TLS, HandshakeTime: s.config.HeaderTimeout,
 	})
 	s.mu.Unlock()
+	watching, stop := context.WithCancel(s.work)
+	var watchers sync.WaitGroup
+	defer watchers.Wait()
+	defer stop()
 	if s.config.PollWait > 0 {
-		watching, stop := context.WithCancel(s.work)
-		var watcher sync.WaitGroup
-		watcher.Go(func() { s.slots.Watch(watching) })
-		defer watcher.Wait()
-		defer stop()
+		watchers.Go(func() { s.slots.Watch(watching) })
+	}
+	if s.services.Nodes != nil {
+		watchers.Go(func() { s.others.watch(watching) })
 	}
 	if err := s.http.Serve(s.listener); err != nil {
 		return fmt.Errorf("serve HTTP: %w", err)

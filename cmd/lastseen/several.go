@@ -105,6 +105,14 @@ func (s *several) Process(number uint64) (address string, known bool) {
 	return members[i].Addr, true
 }
 
+// Member implements cluster.Nodes.
+func (s *several) Member(address string) bool {
+	return slices.ContainsFunc(s.member.Load().Status().View.Members, func(m replica.Member) bool { return m.Addr == address })
+}
+
+// Changed implements cluster.Nodes.
+func (s *several) Changed() <-chan struct{} { return s.member.Load().Changed() }
+
 // Dial implements cluster.Nodes.
 func (s *several) Dial(ctx context.Context, address string) (net.Conn, error) {
 	return s.member.Load().Peers.Dial(ctx, address)

@@ -41,6 +41,10 @@ type Nodes interface {
 	Leader() (address string, known bool)
 	// Process returns where to reach the node whose process has a number, unless it is this one or is no node any more.
 	Process(number uint64) (address string, known bool)
+	// Member reports whether the node at an address is a member, as far as is known here.
+	Member(address string) bool
+	// Changed returns a channel that is closed when members or the leader may be others.
+	Changed() <-chan struct{}
 	// Dial makes a connection to a node for HTTP requests that are handed to it.
 	Dial(ctx context.Context, address string) (net.Conn, error)
 }

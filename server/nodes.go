@@ -70,7 +70,11 @@ func (l *nodeClients) handTo(c *call, address string, timeout time.Duration) err
 	request.Header.Del(fasthttp.HeaderExpect)
 	request.Header.Set(fasthttp.HeaderXForwardedFor, c.server.proxies.Address(c.Remote()).String())
 	request.Header.SetBytesV(headerRequestID, c.id.bytes())
-	if c.http.RequestBodyStream() != nil {
+	switch {
+	case c.route.body == noBody: // one that came all the same means nothing, here as there
+		request.Header.Del(fasthttp.HeaderTransferEncoding)
+		request.Header.SetContentLength(0)
+	case c.http.RequestBodyStream() != nil:
 		request.SetBodyStream(c.body(), c.http.Request.Header.ContentLength())
 	}
 	response := fasthttp.AcquireResponse()

@@ -219,7 +219,7 @@ type nodeStatus struct {
 // NodeStats implements metrics.Nodes.
 func (s *several) NodeStats() metrics.NodeStats {
 	status := s.member.Load().Status()
-	stats := metrics.NodeStats{Serving: s.member.Load().MayServe(), Leading: s.Leads(), Epoch: status.View.Epoch, Members: len(status.View.Members)}
+	stats := metrics.NodeStats{Serving: s.member.Load().MayServe(), Leading: s.Leads(), Epoch: status.View.Epoch, Members: len(status.View.Members), RegisterSilent: s.register.Silent()}
 	peers, received := s.member.Load().Peers.Stats()
 	stats.Received = received
 	for _, p := range peers {

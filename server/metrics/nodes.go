@@ -17,6 +17,7 @@ type NodeStats struct {
 	Received         uint64 // messages of other nodes
 	Peers            []PeerStats
 	Followers        []FollowerStats // of a leader
+	RegisterSilent   time.Duration   // for how long the register has not answered
 }
 
 // FollowerStats is what a leader knows of a follower.
@@ -44,10 +45,11 @@ var (
 	nodeDropped   = describe("node_messages_dropped_total", "Messages to another node for which there was no room or no connection.", "peer")
 	nodeReceived  = describe("node_messages_received_total", "Messages of other nodes.")
 	nodeSilent    = describe("node_follower_silent_seconds", "On the leader: how long ago it heard a follower.", "peer")
+	nodeRegister  = describe("node_register_silent_seconds", "For how long the register of the nodes has not answered this one; 0 while it does, or has not for less than 3 seconds.")
 	nodeBehind    = describe("node_follower_behind", "On the leader: changes that a follower has not acknowledged.", "peer")
 )
 
-var allOfNodes = []*prometheus.Desc{nodeServing, nodeLeading, nodeEpoch, nodeMembers, nodeConnected, nodeSent, nodeDropped, nodeReceived, nodeSilent, nodeBehind}
+var allOfNodes = []*prometheus.Desc{nodeServing, nodeLeading, nodeEpoch, nodeMembers, nodeConnected, nodeSent, nodeDropped, nodeReceived, nodeSilent, nodeBehind, nodeRegister}
 
 // nodesCollector reads Nodes whenever it is asked. It is safe for concurrent use.
 type nodesCollector struct{ nodes Nodes }
@@ -66,6 +68,7 @@ func (c *nodesCollector) Collect(metrics chan<- prometheus.Metric) {
 	out.gauge(nodeLeading, truth(s.Leading))
 	out.gauge(nodeEpoch, float64(s.Epoch))
 	out.gauge(nodeMembers, float64(s.Members))
+	out.gauge(nodeRegister, s.RegisterSilent.Seconds())
 	out.counter(nodeReceived, s.Received)
 	for _, f := range s.Followers {
 		out.gauge(nodeSilent, f.Silent.Seconds(), f.Address)

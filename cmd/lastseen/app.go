@@ -77,6 +77,7 @@ type App struct {
 	lease    *lease.Lease   // to write; nil with the embedded engine, and with several nodes
 	nodes    *several       // nil where the node is alone
 	watch    *witness.Watch // of what ClickHouse must have; nil with the embedded engine, which nobody else can change
+	loading  loading
 	stops    []stopStep
 	served   chan error // what Serve returned, or why to stop
 }
@@ -183,7 +184,7 @@ func (a *App) start(ctx context.Context) error {
 	if a.config.certificates != nil {
 		a.config.server.TLS = a.config.certificates.Config()
 	}
-	services, err := a.startServicesWhileAnswering(ctx, listener)
+	services, err := a.startServicesWhileAnswering(ctx, listener, admin)
 	if err != nil {
 		return err
 	}
@@ -228,14 +229,19 @@ func (a *App) listen(ctx context.Context) (*net.TCPListener, error) {
 
 // startServicesWhileAnswering starts the services while probes are answered, and others told to come again. On a socket that
 // was handed over nobody is answered yet: there they wait.
-func (a *App) startServicesWhileAnswering(ctx context.Context, listener *net.TCPListener) (server.Services, error) {
-	if a.config.listener != nil {
-		return a.startServices(ctx)
+func (a *App) startServicesWhileAnswering(ctx context.Context, listener *net.TCPListener, admin net.Listener) (server.Services, error) {
+	var answering []*loadingServer
+	if a.config.listener == nil {
+		answering = append(answering, answerWhileLoading(listener, a.config.server.TLS, a.loading.answer))
 	}
-	loading := answerWhileLoading(listener, a.config.server.TLS)
+	if tcp, is := admin.(*net.TCPListener); is {
+		answering = append(answering, answerWhileLoading(tcp, nil, a.loading.answerAdmin))
+	}
 	services, err := a.startServices(ctx)
-	if stopErr := loading.stop(); err == nil {
-		err = stopErr
+	for _, s := range answering {
+		if stopErr := s.stop(); err == nil {
+			err = stopErr
+		}
 	}
 	return services, err
 }

@@ -107,7 +107,7 @@ func TestProbesAreAnsweredWhileLoading(t *testing.T) {
 	}
 	defer listener.Close()
 	base := "http://" + listener.Addr().String()
-	loading := answerWhileLoading(listener.(*net.TCPListener), nil)
+	answering := answerWhileLoading(listener.(*net.TCPListener), nil, new(loading).answer)
 	for path, want := range map[string]int{"/healthz": 200, "/readyz": 503, "/tracking/sessions/list/v1": 503} {
 		if got := status(t, base+path); got != want {
 			t.Errorf("%s while loading: %d, want %d", path, got, want)
@@ -122,7 +122,7 @@ func TestProbesAreAnsweredWhileLoading(t *testing.T) {
 	if response.StatusCode != 503 || response.Header.Get("Retry-After") != "1" {
 		t.Errorf("last_seen while loading: %d with Retry-After %q, want 503 with 1", response.StatusCode, response.Header.Get("Retry-After"))
 	}
-	if err := loading.stop(); err != nil {
+	if err := answering.stop(); err != nil {
 		t.Fatal(err)
 	}
 	go http.Serve(listener, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))

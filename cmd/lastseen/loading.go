@@ -10,9 +10,37 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
+
+// loading is how far the start of a service has got. It is safe for concurrent use.
+type loading struct {
+	why   atomic.Pointer[publicError] // nil for errLoading
+	nodes atomic.Pointer[several]     // nil until the node asks the others to take it in
+}
+
+// waitsFor says what the start waits for from now on.
+func (l *loading) waitsFor(why publicError) { l.why.Store(&why) }
+
+// answer answers the public.
+func (l *loading) answer(w http.ResponseWriter, r *http.Request) {
+	why := errLoading
+	if is := l.why.Load(); is != nil {
+		why = *is
+	}
+	answerLoading(w, r, why)
+}
+
+// answerAdmin answers operators, who see the other nodes as soon as this one does.
+func (l *loading) answerAdmin(w http.ResponseWriter, r *http.Request) {
+	if nodes := l.nodes.Load(); nodes != nil && r.URL.Path == "/nodes" {
+		nodes.ServeHTTP(w, r)
+		return
+	}
+	l.answer(w, r)
+}
 
 // loadingServer answers while the service loads: /healthz that the process lives, everything else
 // that it cannot serve yet.
@@ -23,10 +51,10 @@ type loadingServer struct {
 }
 
 // answerWhileLoading starts answering on a listener, which it borrows until stop, with TLS where secure is not nil.
-func answerWhileLoading(listener *net.TCPListener, secure *tls.Config) *loadingServer {
+func answerWhileLoading(listener *net.TCPListener, secure *tls.Config, answer http.HandlerFunc) *loadingServer {
 	s := &loadingServer{
 		http: &http.Server{
-			Handler: http.HandlerFunc(answerLoading), ReadHeaderTimeout: 5 * time.Second,
+			Handler: answer, ReadHeaderTimeout: 5 * time.Second,
 			ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10,
 		},
 		listener: listener,
@@ -72,7 +100,7 @@ func (s *loadingServer) stop() error {
 	return nil
 }
 
-func answerLoading(w http.ResponseWriter, r *http.Request) {
+func answerLoading(w http.ResponseWriter, r *http.Request, why publicError) {
 	if r.URL.Path == "/healthz" {
 		w.Header().Set("Content-Type", "application/json")
 		io.WriteString(w, `{"status":"ok"}`)
@@ -81,8 +109,7 @@ func answerLoading(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Retry-After", "1")
 	w.WriteHeader(http.StatusServiceUnavailable)
-	const detail = `The service is loading; try again in a second.`
-	io.WriteString(w, `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"`+detail+`","message":"`+detail+`"}`)
+	io.WriteString(w, fmt.Sprintf(`{"type":"about:blank","title":"Service Unavailable","status":503,"detail":%q,"message":%[1]q}`, string(why)))
 }
 
 // listen listens on an address.

@@ -39,7 +39,9 @@ func (c *nodesCommand) Run(ctx context.Context, std streams) error {
 		return fmt.Errorf("the node at %s is alone: it was started without --peer-addr", c.Admin)
 	}
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("ask for the nodes: %s answers %s", c.Admin, response.Status)
+		var refusal struct{ Detail string }
+		_ = json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&refusal) // without one the status says it
+		return fmt.Errorf("ask for the nodes: %s answers %s. %s", c.Admin, response.Status, terminal.Printable(refusal.Detail))
 	}
 	var status nodeStatus
 	if err := json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&status); err != nil {

@@ -79,7 +79,8 @@ func (n *trialNode) copy(t *testing.T, to string, files ...string) {
 
 // refuse starts a stranger.
 func (k *nodesTrial) refuse(t *testing.T, s stranger) {
-	flags := append([]string{"--clickhouse=" + k.servers[0].URL("lastseen"), "--no-fsync", "--admin-addr="}, s.flags...)
+	admin := clickhousetest.FreeAddress(t)
+	flags := append([]string{"--clickhouse=" + k.servers[0].URL("lastseen"), "--no-fsync", "--admin-addr=" + admin}, s.flags...)
 	if s.ends {
 		_, stderr, code := command(t, storeEnv, append([]string{"serve", "--addr=127.0.0.1:0", "--data-dir=" + s.dir}, flags...)...)
 		if code == 0 || !strings.Contains(stderr, s.says) {
@@ -110,6 +111,9 @@ func (k *nodesTrial) refuse(t *testing.T, s stranger) {
 			}
 			k.goesOn(t)
 		}
+	}
+	if out, stderr, code := command(t, nil, "nodes", "--admin=http://"+admin); code != 0 || !strings.Contains(out, "it may not answer at present") || !strings.Contains(out, s.says) {
+		t.Errorf("lastseen nodes exits with %d, and does not say %q:\n%s%s", code, s.says, out, stderr)
 	}
 	go func() {
 		for range lines { // until it has ended
@@ -221,7 +225,7 @@ func (k *nodesTrial) startWithoutRegister(t *testing.T) {
 	}
 	const says = "waiting for the Keeper"
 	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
-		saying := 0
+		saying, asked := 0, 0
 		for _, n := range k.nodes {
 			if strings.Contains(n.logged()[places[n]:], says) {
 				saying++
@@ -229,12 +233,15 @@ func (k *nodesTrial) startWithoutRegister(t *testing.T) {
 			if status, _ := k.ask(n, http.MethodGet, "/readyz", nil, "", ""); status == http.StatusOK {
 				t.Fatal("a node serves without its register")
 			}
+			if _, stderr, code := command(t, nil, "nodes", "--admin=http://"+n.admin); code != 0 && strings.Contains(stderr, "waits for the Keeper") {
+				asked++
+			}
 		}
-		if saying == len(k.nodes) && time.Since(began) > 3*time.Second {
+		if saying == len(k.nodes) && asked == len(k.nodes) && time.Since(began) > 3*time.Second {
 			break
 		}
 		if time.Since(began) > 20*time.Second {
-			t.Fatalf("%d nodes say %q", saying, says)
+			t.Fatalf("%d nodes say %q in their logs, %d to operators", saying, says, asked)
 		}
 	}
 	k.network.mend(k.network.register)

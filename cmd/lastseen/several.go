@@ -151,6 +151,8 @@ func joinNodes(ctx context.Context, a *App, db *schema.DB, issuer *people.Issuer
 		return nil, err
 	}
 	a.nodes.member.Store(joined)
+	a.loading.nodes.Store(a.nodes)
+	a.loading.waitsFor(errNotJoined)
 	a.onStop("the node among the others", func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 		defer cancel()

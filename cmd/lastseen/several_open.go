@@ -23,6 +23,8 @@ func openNodes(ctx context.Context, a *App, db *schema.DB) error {
 		return err
 	}
 	a.onStop("the data directory", func(context.Context) error { return n.close() })
+	a.loading.waitsFor(errOtherLease)
+	defer a.loading.waitsFor(errLoading)
 	if err := refuseLease(ctx, a, db, n); err != nil {
 		return err
 	}
@@ -60,6 +62,7 @@ func (c nodesConfig) registerName() string {
 // openRegister opens the register and says where it is.
 func (c nodesConfig) openRegister(ctx context.Context, a *App, db *schema.DB) (r nodesRegister, place string, err error) {
 	if len(c.keeper) > 0 {
+		a.loading.waitsFor(errNoKeeper)
 		a.config.log.Info("waiting for the Keeper, which has the register of the nodes", "keeper", strings.Join(c.keeper, ","))
 		keeper, err := register.OpenKeeper(ctx, c.keeper, db.Database(), a.config.log)
 		if err != nil {

@@ -61,6 +61,11 @@ func (c *clickhouseCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
+	said := make(chan struct{})
+	context.AfterFunc(ctx, func() { // who finds it gone can tell this from a death
+		defer close(said)
+		fmt.Fprintln(std.err, "ClickHouse stops, since a signal asked for it.")
+	})
 	dir := filepath.Join(c.DataDir, "clickhouse")
 	err = embedded.Serve(ctx, dir, embedded.ServerOptions{
 		Host: c.HTTPAddr.Addr().String(), HTTPPort: int(c.HTTPAddr.Port()), TCPPort: int(c.TCPAddr.Port()), Backups: backups,
@@ -71,8 +76,7 @@ func (c *clickhouseCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return fmt.Errorf("run a ClickHouse server: %w", err)
 	}
-	// Who finds it gone can tell this from a death.
-	fmt.Fprintln(std.err, "ClickHouse has stopped, since a signal asked for it.")
+	<-said
 	return nil
 }
 

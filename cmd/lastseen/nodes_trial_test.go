@@ -54,6 +54,7 @@ type trialNode struct {
 	peer, listen     string // where others reach it, and where it listens for what reaches it
 	mu               sync.Mutex
 	process          *exec.Cmd
+	ended            bool // process
 	log              *os.File
 	clock            *wallClock // nil where it is the machine's
 }
@@ -156,6 +157,7 @@ func (k *nodesTrial) start(n *trialNode, flags ...string) {
 	if k.network.register != nil {
 		arguments = append(arguments, "--keeper", k.network.register[n.number].Address())
 	}
+	n.ended = false
 	n.process = exec.Command(k.binary, append(append(arguments, k.flags...), flags...)...)
 	n.process.Stderr, n.process.Env = n.log, append(os.Environ(), storeEnv...)
 	if n.clock != nil {
@@ -170,7 +172,7 @@ func (k *nodesTrial) start(n *trialNode, flags ...string) {
 func (n *trialNode) pid() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.process == nil || n.process.ProcessState != nil {
+	if n.process == nil || n.ended {
 		return 0
 	}
 	return n.process.Process.Pid
@@ -187,6 +189,9 @@ func (n *trialNode) signal(signal syscall.Signal) {
 	_ = process.Process.Signal(signal)
 	if signal == syscall.SIGKILL || signal == syscall.SIGTERM {
 		_ = process.Wait()
+		n.mu.Lock()
+		n.ended = n.ended || n.process == process
+		n.mu.Unlock()
 	}
 }
 

@@ -89,7 +89,7 @@ func (l *loader) take(batch []schema.Checkpoint) {
 	for i := range batch {
 		ids[i] = batch[i].Point.SessionID
 	}
-	l.records.prefetch(ids[:len(batch)], false)
+	l.records.prefetch(ids[:len(batch)])
 	for i := range batch {
 		c := &batch[i]
 		if c.Stale {
@@ -130,7 +130,7 @@ func (l *loader) takePoints(batch []schema.DataPoint) {
 	for i := range batch {
 		ids[i] = batch[i].SessionID
 	}
-	l.records.prefetch(ids[:len(batch)], false)
+	l.records.prefetch(ids[:len(batch)])
 	for i := range batch {
 		p := &batch[i]
 		l.records.update(p.SessionID, func(r *record) {

@@ -99,60 +99,55 @@ func (x *index) another(hash uint64) *entry {
 	return &chunk[hash%chunkLen]
 }
 
-// prefetchLen is how many sessions prefetch looks for at a time: more than the misses that a processor
+// prefetchLen is how many sessions are located at a time: more than the misses that a processor
 // works on at once, and few enough to stay in its nearest cache.
 const prefetchLen = 16
 
-// prefetch brings the records of up to prefetchLen sessions into the processor's cache. Each look-up in a
-// large table waits for memory twice, for the slot and for the record; here no wait depends on another's
-// end, so they run side by side. others says that findOrAnother will be asked for them.
-func (t *records) prefetch(ids []schema.ID, others bool) {
-	var hashes [prefetchLen]uint64
-	var indexes [prefetchLen]*index
+// located is where up to prefetchLen sessions are to be looked for. Each look-up in a large table waits for memory twice, for the slot
+// and for the record; here no wait depends on another's end, so they run side by side.
+type located struct {
+	hashes  [prefetchLen]uint64
+	indexes [prefetchLen]*index // nil where the shard is empty
+}
+
+// locate fills l for some sessions, and has their slots loaded.
+func (t *records) locate(ids []schema.ID, l *located) {
 	for i := range ids {
-		hashes[i] = maphash.Bytes(t.seed, ids[i][:])
-		if x := t.shards[hashes[i]>>(64-shardBits)].index.Load(); x != nil {
-			x.slots[hashes[i]&uint64(len(x.slots)-1)].Load()
-			indexes[i] = x
-		}
-	}
-	for i := range ids {
-		x := indexes[i]
-		if x == nil {
-			continue
-		}
-		e := x.tagged(hashes[i])
-		if e == nil && others {
-			e = x.another(hashes[i])
-		}
-		if e != nil {
-			e.touch()
+		l.hashes[i] = maphash.Bytes(t.seed, ids[i][:])
+		if x := t.shards[l.hashes[i]>>(64-shardBits)].index.Load(); x != nil {
+			x.slots[l.hashes[i]&uint64(len(x.slots)-1)].Load()
+			l.indexes[i] = x
 		}
 	}
 }
 
-// findEach is findOrAnother for up to prefetchLen sessions at a time, whose waits for memory run side by side as in prefetch. A bit
-// of theirs says of each whether what was found is its own.
-func (t *records) findEach(ids []schema.ID, found *[prefetchLen]*entry) (theirs uint32) {
-	var hashes [prefetchLen]uint64
-	var indexes [prefetchLen]*index
+// prefetch brings the records of up to prefetchLen sessions into the processor's cache, for who asks find for them.
+func (t *records) prefetch(ids []schema.ID) {
+	var l located
+	t.locate(ids, &l)
 	for i := range ids {
-		hashes[i] = maphash.Bytes(t.seed, ids[i][:])
-		if x := t.shards[hashes[i]>>(64-shardBits)].index.Load(); x != nil {
-			x.slots[hashes[i]&uint64(len(x.slots)-1)].Load()
-			indexes[i] = x
+		if x := l.indexes[i]; x != nil {
+			if e := x.tagged(l.hashes[i]); e != nil {
+				e.touch()
+			}
 		}
 	}
+}
+
+// findEach is findOrAnother for up to prefetchLen sessions at a time. A bit of theirs says of each whether what was found is its own.
+func (t *records) findEach(ids []schema.ID, found *[prefetchLen]*entry) (theirs uint32) {
+	var l located
+	t.locate(ids, &l)
 	for i := range ids {
 		found[i] = nil
-		x := indexes[i]
+		x := l.indexes[i]
 		if x == nil {
 			continue
 		}
-		e := x.tagged(hashes[i])
+		e := x.tagged(l.hashes[i])
 		if e != nil {
 			theirs |= 1 << i
-		} else if e = x.another(hashes[i]); e == nil {
+		} else if e = x.another(l.hashes[i]); e == nil {
 			continue
 		}
 		e.touch()

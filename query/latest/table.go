@@ -85,7 +85,7 @@ func (t *Table) PutSessions(sessions []schema.Session) {
 		for i := range some {
 			ids[i] = some[i].ID
 		}
-		t.records.prefetch(ids[:len(some)], false)
+		t.records.prefetch(ids[:len(some)])
 		for i := range some {
 			t.PutSession(some[i])
 		}
@@ -184,14 +184,14 @@ func (t *Table) prefetch(points []schema.OwnedPoint) {
 	for i := range points {
 		ids[i] = points[i].SessionID
 	}
-	t.records.prefetch(ids[:len(points)], false)
+	t.records.prefetch(ids[:len(points)])
 }
 
-// Prefetch is a hint that Peek or LastKnown will be asked about the sessions next: fetching many from
+// Prefetch is a hint that LastKnown will be asked about the sessions next: fetching many from
 // memory at once takes a fraction of the time that one after the other does.
 func (t *Table) Prefetch(sessions []schema.ID) {
 	for some := range slices.Chunk(sessions, prefetchLen) {
-		t.records.prefetch(some, true)
+		t.records.prefetch(some)
 	}
 }
 
@@ -354,7 +354,7 @@ func (t *Table) Newest(id schema.ID) *schema.DataPoint {
 func (t *Table) Spots(ids []schema.ID, spots []uint32) {
 	for len(ids) > 0 {
 		n := min(len(ids), prefetchLen)
-		t.records.prefetch(ids[:n], false)
+		t.records.prefetch(ids[:n])
 		for i, id := range ids[:n] {
 			ref, ok := t.records.ref(id)
 			if !ok {

@@ -72,8 +72,7 @@ func BenchmarkNotYours(b *testing.B) {
 	m := million()
 	for _, name := range []string{"foreign", "absent"} {
 		b.Run(name, func(b *testing.B) {
-			ids := make([]schema.ID, 16)
-			var p schema.DataPoint
+			ids, sights := make([]schema.ID, 16), make([]latest.Sight, 16)
 			for b.Loop() {
 				for i := range ids {
 					ids[i], _ = schema.ParseID(m.texts[rand.IntN(len(m.texts))])
@@ -81,9 +80,9 @@ func BenchmarkNotYours(b *testing.B) {
 						ids[i][0] = 1
 					}
 				}
-				m.table.Prefetch(ids)
-				for _, id := range ids {
-					if m.table.Peek(id, "org_b", &p) != latest.NotFound {
+				m.table.LookupEach(ids, "org_b", sights)
+				for i := range sights {
+					if sights[i].Status != latest.NotFound {
 						b.Error("found")
 					}
 				}

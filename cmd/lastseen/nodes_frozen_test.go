@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,9 +25,7 @@ const answeredWithin = 25 * time.Second
 // only it can answer, over connections that they have kept: a point, a revocation and a wait for what changes after a cursor of its own.
 func TestWhatWasHandedToAStoppedLeaderIsAnswered(t *testing.T) {
 	schematest.OnlyOn(t, schematest.Embedded, "it has a server of its own")
-	if os.Getenv("LASTSEEN_TEST_NODES") == "" {
-		t.Skip("make test-nodes")
-	}
+	requireNodes(t)
 	k := newNodesTrial(t, nodesOptions{})
 	k.begin(1)
 	_, id := k.newKey()

@@ -18,9 +18,7 @@ import (
 // node export the same files and serve the same map.
 func TestPeopleAndFilesAreServedByAnyNode(t *testing.T) {
 	schematest.OnlyOn(t, schematest.Embedded, "it has a server of its own")
-	if os.Getenv("LASTSEEN_TEST_NODES") == "" {
-		t.Skip("make test-nodes")
-	}
+	requireNodes(t)
 	const public, org = "http://console.test", "org_nodes" // which is that of the trial's token
 	at := oidctest.Start(t, public+"/auth/callback", oidctest.User{ID: "user_ana", Name: "ana", Claims: map[string]any{"o": org, "rol": "admin"}})
 	tiles, err := filepath.Abs("../../server/testdata/town.pmtiles")

@@ -30,9 +30,7 @@ type stranger struct {
 // it is told why, and that the service goes on.
 func TestWhoMustNotTakePartIsRefusedInASentence(t *testing.T) {
 	schematest.OnlyOn(t, schematest.Embedded, "it has a server of its own")
-	if os.Getenv("LASTSEEN_TEST_NODES") == "" {
-		t.Skip("make test-nodes")
-	}
+	requireNodes(t)
 	k := newNodesTrial(t, nodesOptions{keeper: true})
 	k.begin(1)
 	leader := k.leader()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -42,9 +41,7 @@ const noticedWithin = 40 * time.Second
 // is started at that moment. Every node refuses, or answers what ClickHouse has, and so do all after they were restarted one by one.
 func TestNodesNoticeThatClickHouseIsSetBack(t *testing.T) {
 	schematest.OnlyOn(t, schematest.Embedded, "it has a server of its own")
-	if os.Getenv("LASTSEEN_TEST_NODES") == "" {
-		t.Skip("make test-nodes")
-	}
+	requireNodes(t)
 	k := newNodesTrial(t, nodesOptions{})
 	k.begin(1)
 	k.goesOn(t)
@@ -93,9 +90,7 @@ func TestNodesNoticeThatClickHouseIsSetBack(t *testing.T) {
 // TestNodesNoticeThatOneShardIsSetBack empties the table of one host of a cluster of two, on which the only points lie.
 func TestNodesNoticeThatOneShardIsSetBack(t *testing.T) {
 	schematest.OnlyOn(t, schematest.Embedded, "it has servers of its own")
-	if os.Getenv("LASTSEEN_TEST_NODES") == "" {
-		t.Skip("make test-nodes")
-	}
+	requireNodes(t)
 	k := newNodesTrial(t, nodesOptions{keeper: true, shards: 2})
 	k.begin(1)
 	k.goesOn(t)
@@ -161,9 +156,7 @@ func (k *nodesTrial) refusesAll(n *trialNode) {
 // TestANodeAloneNoticesThatClickHouseIsSetBack is the same for a service of one process, which also outlives a server that is killed.
 func TestANodeAloneNoticesThatClickHouseIsSetBack(t *testing.T) {
 	schematest.OnlyOn(t, schematest.Embedded, "it has a server of its own")
-	if os.Getenv("LASTSEEN_TEST_NODES") == "" {
-		t.Skip("make test-nodes")
-	}
+	requireNodes(t)
 	trial := &setBackTrial{server: clickhousetest.Start(t, clickhousetest.Options{Users: storeUser("secret", "", neededGrants...), Config: serverWithBackups})}
 	dir := t.TempDir()
 	s := startOnStore(t, storeEnv, dir, trial.server.URL("lastseen"), "--admin-addr=")

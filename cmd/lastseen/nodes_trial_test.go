@@ -178,6 +178,14 @@ func (n *trialNode) pid() int {
 	return n.process.Process.Pid
 }
 
+// requireNodes skips what takes long with several nodes unless it is asked for.
+func requireNodes(t *testing.T) {
+	t.Helper()
+	if os.Getenv("LASTSEEN_TEST_NODES") == "" {
+		t.Skip("make test-nodes")
+	}
+}
+
 // signal sends one, and waits for the end where it ends the process.
 func (n *trialNode) signal(signal syscall.Signal) {
 	n.mu.Lock()

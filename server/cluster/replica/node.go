@@ -48,6 +48,7 @@ type Node struct {
 	proposed  uint64
 	recovery  recovery
 	notes     []Note
+	removals  removals
 }
 
 // commitRight is in which term the node may commit, and until when.

@@ -6,11 +6,16 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"time"
 )
 
-// maxStatus bounds what a node says of itself, in bytes.
-const maxStatus = 1 << 20
+const (
+	// maxStatus bounds what a node says of itself, in bytes.
+	maxStatus = 1 << 20
+	// noSuchProtocol is TLS' alert of who does not know protocolStatus, for which crypto/tls has no name.
+	noSuchProtocol = "tls: no application protocol"
+)
 
 // Status asks the node at an address what it says of itself (Config.Status). It fails where that takes longer than a second, and
 // where the node runs a version that cannot be asked.
@@ -18,6 +23,9 @@ func (p *Peers) Status(ctx context.Context, address string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	conn, err := p.dial(ctx, address, protocolStatus)
+	if err != nil && strings.Contains(err.Error(), noSuchProtocol) {
+		return nil, fmt.Errorf("the node at %s runs a version of lastseen that cannot be asked", address)
+	}
 	if err != nil {
 		return nil, err
 	}

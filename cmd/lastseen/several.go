@@ -165,7 +165,8 @@ func joinNodes(ctx context.Context, a *App, db *schema.DB, issuer *people.Issuer
 	settling, settled := context.WithCancel(context.Background())
 	var settles sync.WaitGroup
 	settles.Go(func() { a.nodes.Settle(settling) })
-	a.onStop("how far the feed goes", func(context.Context) error {
+	settles.Go(func() { a.nodes.KeepDoors(settling) })
+	a.onStop("how far the feed goes, and the doors", func(context.Context) error {
 		settled()
 		settles.Wait()
 		return nil

@@ -165,7 +165,7 @@ func joinNodes(ctx context.Context, a *App, db *schema.DB, issuer *people.Issuer
 	settling, settled := context.WithCancel(context.Background())
 	var settles sync.WaitGroup
 	settles.Go(func() { a.nodes.Settle(settling) })
-	settles.Go(func() { a.nodes.KeepDoors(settling) })
+	settles.Go(func() { replicated.KeepDoors(settling, db, joined, a.config.log) })
 	a.onStop("how far the feed goes, and the doors", func(context.Context) error {
 		settled()
 		settles.Wait()

@@ -117,8 +117,8 @@ cycles-nodes: engine
 test-nodes: engine
 	LASTSEEN_TEST_NODES=1 go test ./server/cluster/member -count=1 -v -timeout 10m
 	LASTSEEN_TEST_NODES=1 go test ./bench -run '^TestNodes' -count=1 -v -timeout 10m
-	LASTSEEN_TEST_NODES=1 go test ./server -run '^(TestClientsOfNodes|TestTheConsoleWorksThroughAny|TestNodesAreUpgraded|TestANodeOfAVersion)' -count=1 -v -timeout 10m
-	LASTSEEN_TEST_NODES=1 go test ./cmd/lastseen -run '^(TestWhoMustNotTakePart|TestPeopleAndFiles|TestNodesNotice|TestANodeAloneNotices|TestWhatWasHanded)' -count=1 -v -timeout 10m
+	LASTSEEN_TEST_NODES=1 go test ./server -run '^(TestClientsOfNodes|TestNodesTakeACrowd|TestTheConsoleWorksThroughAny|TestNodesAreUpgraded|TestANodeOfAVersion)' -count=1 -v -timeout 10m
+	LASTSEEN_TEST_NODES=1 go test ./cmd/lastseen -run '^(TestWhoMustNotTakePart|TestPeopleAndFiles|TestNodesNotice|TestANodeAloneNotices|TestWhatWasHanded|TestNodesGoOn)' -count=1 -v -timeout 10m
 
 ## test-tls: the tests of the server over TLS, which their clients speak through a tunnel, and the renewal of a certificate
 .PHONY: test-tls

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -58,6 +59,34 @@ func (db *DB) CloseDoors(ctx context.Context, before uint64) error {
 		}
 	}
 	return nil
+}
+
+// MissingDoors returns which of an epoch's doors, and of the ways from them, are not there, on some host at least.
+func (db *DB) MissingDoors(ctx context.Context, epoch uint64) (missing []string, err error) {
+	var names []string
+	for _, t := range doorTables {
+		names = append(names, doorName(t, epoch), doorName(t, epoch)+wayMark)
+	}
+	hosts := uint64(1)
+	if db.layout.cluster != "" {
+		if err := db.conn.QueryRow(ctx, "SELECT count() FROM "+db.layout.everywhere("system.one")).Scan(&hosts); err != nil {
+			return nil, fmt.Errorf("count the hosts of ClickHouse: %w", err)
+		}
+	}
+	rows, err := db.conn.Query(ctx, "SELECT name, count() AS hosts FROM "+db.layout.everywhere("system.tables")+" WHERE database = {database:String} AND name IN {names:Array(String)} GROUP BY name",
+		clickhouse.Named("database", db.database), clickhouse.Named("names", names))
+	if err != nil {
+		return nil, fmt.Errorf("look for the doors of epoch %d: %w", epoch, err)
+	}
+	err = eachStruct(rows, "look for doors", func(row struct {
+		Name  string `ch:"name"`
+		Hosts uint64 `ch:"hosts"`
+	}) {
+		if row.Hosts >= hosts {
+			names = slices.DeleteFunc(names, func(name string) bool { return name == row.Name })
+		}
+	})
+	return names, err
 }
 
 // door is a table that is a door, or the way from one.

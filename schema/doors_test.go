@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -119,6 +120,37 @@ func TestWhoWroteBeforeFindsNoDoor(t *testing.T) {
 	var doors uint64
 	if err := conn.QueryRow(t.Context(), "SELECT count() FROM system.tables WHERE database = currentDatabase() AND position(name, '_door_') > 0").Scan(&doors); err != nil || doors != 2*uint64(len(writes)) {
 		t.Errorf("there are %d doors and ways from doors, want two for each of %d tables: %v", doors, len(writes), err)
+	}
+}
+
+// TestDoorsThatSomebodyDroppedAreMissing drops a door, and the way from another.
+func TestDoorsThatSomebodyDroppedAreMissing(t *testing.T) {
+	t.Parallel()
+	db := schematest.Open(t)
+	openDoors(t, db, 3)
+	missing := func(epoch uint64) []string {
+		names, err := db.MissingDoors(t.Context(), epoch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return names
+	}
+	if names := missing(3); len(names) > 0 {
+		t.Errorf("doors that were just made are missing: %v", names)
+	}
+	if names := missing(2); len(names) != 2*len(writes) {
+		t.Errorf("of doors that were never made are missing: %v", names)
+	}
+	conn := schematest.Connect(t, db)
+	defer conn.Close()
+	want := []string{"sessions_door_3", "devices_door_3_way"}
+	for _, name := range want {
+		if err := conn.Exec(t.Context(), "DROP TABLE "+name+" SYNC"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if names := missing(3); !slices.Equal(names, want) {
+		t.Errorf("missing are %v, want %v", names, want)
 	}
 }
 

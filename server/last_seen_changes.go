@@ -86,7 +86,7 @@ func leadOn(c *call, scope schema.OrgScope, cursor string) (handed bool, err err
 		return false, nil
 	}
 	patience := waitPreference(c.http.Request.Header.PeekAll(headerPrefer))
-	if err := c.server.others.handTo(c, address, c.route.timeout+patience); !errors.Is(err, errNoOther) {
+	if err := c.server.others.handTo(c, handFor{address: address, waits: patience > 0}, c.route.timeout+patience); !errors.Is(err, errNoOther) {
 		return true, err
 	}
 	return false, nil

@@ -15,14 +15,8 @@ import (
 	"lastseen/server/transport"
 )
 
-const (
-	// handTimeout is how much longer than the route's work an answer of the leader may take.
-	handTimeout = 5 * time.Second
-	// handConnections bounds the requests that are with the leader at a time, and handIdle how long a connection is kept.
-	handConnections, handIdle = 1024, 5 * time.Second
-	// handResponse bounds an answer of another node, in bytes.
-	handResponse = 32 << 20
-)
+// handTimeout is how much longer than the route's work an answer of the leader may take.
+const handTimeout = 5 * time.Second
 
 // nodeClients hand requests to other nodes, most of them to the one that takes changes. They are safe for concurrent use.
 type nodeClients struct {
@@ -31,14 +25,7 @@ type nodeClients struct {
 	log   *slog.Logger
 
 	mu      sync.Mutex
-	clients map[string]*nodeClient // by the address of members, and for a moment of who was one
-}
-
-// nodeClient hands requests to one node, as long as that is a member.
-type nodeClient struct {
-	*fasthttp.HostClient
-	// end ends the requests that wait for an answer, with their connections.
-	end context.CancelFunc
+	clients map[handFor]*nodeClient // of members, and for a moment of who was one
 }
 
 // errNoOther says that no other node can be asked.
@@ -51,7 +38,7 @@ func (l *nodeClients) hand(c *call) error {
 	if !known || fromNode(c) {
 		return problem.NoLeader
 	}
-	err := l.handTo(c, address, c.route.timeout)
+	err := l.handTo(c, handFor{address: address}, c.route.timeout)
 	if errors.Is(err, errNoOther) {
 		return problem.NoLeader
 	}
@@ -61,8 +48,8 @@ func (l *nodeClients) hand(c *call) error {
 // fromNode reports whether another node hands the request over.
 func fromNode(c *call) bool { return c.connection().IP() == transport.PeerAddress }
 
-// handTo hands a request to the node at an address, which may work on it for a time. It fails with errNoOther where that does not answer.
-func (l *nodeClients) handTo(c *call, address string, timeout time.Duration) error {
+// handTo hands a request to another node, which may work on it for a time. It fails with errNoOther where that does not answer.
+func (l *nodeClients) handTo(c *call, to handFor, timeout time.Duration) error {
 	request := fasthttp.AcquireRequest()
 	defer fasthttp.ReleaseRequest(request)
 	c.http.Request.Header.CopyTo(&request.Header)
@@ -70,20 +57,18 @@ func (l *nodeClients) handTo(c *call, address string, timeout time.Duration) err
 	request.Header.Del(fasthttp.HeaderExpect)
 	request.Header.Set(fasthttp.HeaderXForwardedFor, c.server.proxies.Address(c.Remote()).String())
 	request.Header.SetBytesV(headerRequestID, c.id.bytes())
-	switch {
-	case c.route.body == noBody: // one that came all the same means nothing, here as there
-		request.Header.Del(fasthttp.HeaderTransferEncoding)
-		request.Header.SetContentLength(0)
-	case c.http.RequestBodyStream() != nil:
-		request.SetBodyStream(c.body(), c.http.Request.Header.ContentLength())
+	free, err := handBody(c, request)
+	if err != nil {
+		return err
 	}
+	defer free()
 	response := fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseResponse(response)
-	if err := l.of(address).DoTimeout(request, response, timeout+handTimeout); err != nil {
+	if err := l.of(to).DoTimeout(request, response, timeout+handTimeout); err != nil {
 		if cut, is := errors.AsType[*problem.Problem](err); is {
 			return cut // the body could not be read
 		}
-		l.log.Debug("another node does not answer", "address", address, "error", err)
+		l.log.Debug("another node does not answer", "address", to.address, "error", err)
 		return errNoOther
 	}
 	response.Header.ResetConnectionClose() // it is about the connection with the leader
@@ -97,10 +82,10 @@ func (l *nodeClients) watch(ctx context.Context) {
 	for {
 		changed := l.nodes.Changed()
 		l.mu.Lock()
-		for address, client := range l.clients {
-			if !l.nodes.Member(address) {
+		for to, client := range l.clients {
+			if !l.nodes.Member(to.address) {
 				client.end()
-				delete(l.clients, address)
+				delete(l.clients, to)
 			}
 		}
 		l.mu.Unlock()
@@ -110,52 +95,6 @@ func (l *nodeClients) watch(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// of is who hands requests to the node at an address.
-func (l *nodeClients) of(address string) *nodeClient {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if client := l.clients[address]; client != nil {
-		return client
-	}
-	open, end := context.WithCancel(l.work)
-	client := &nodeClient{end: end, HostClient: &fasthttp.HostClient{
-		Addr: address, MaxConns: handConnections, MaxConnWaitTimeout: time.Second, MaxIdleConnDuration: handIdle, MaxIdemponentCallAttempts: 1,
-		MaxResponseBodySize: handResponse, ReadBufferSize: 16 << 10, NoDefaultUserAgentHeader: true, DisablePathNormalizing: true,
-		Dial: func(address string) (net.Conn, error) {
-			ctx, cancel := context.WithTimeout(open, time.Second)
-			defer cancel()
-			conn, err := l.nodes.Dial(ctx, address)
-			if err != nil {
-				return nil, err
-			}
-			return newHandConn(open, conn), nil
-		},
-	}}
-	l.clients[address] = client
-	return client
-}
-
-// handConn is a connection to another node that ends with a context.
-type handConn struct {
-	net.Conn
-	forget func() bool
-}
-
-// newHandConn has a connection closed when open ends, whatever waits for it.
-func newHandConn(open context.Context, conn net.Conn) *handConn {
-	below := conn
-	if secured, is := conn.(interface{ NetConn() net.Conn }); is {
-		below = secured.NetConn() // whose end waits for nothing that the other side would have to read
-	}
-	return &handConn{conn, context.AfterFunc(open, func() { _ = below.Close() })}
-}
-
-// Close implements net.Conn.
-func (c *handConn) Close() error {
-	c.forget()
-	return c.Conn.Close()
 }
 
 // peerListener is a listener of connections with other nodes.

@@ -279,7 +279,7 @@ func New(config Config, services Services) *Server {
 	s.proxies, s.browsers = config.TrustedProxies, caller.NewBrowsers(services.SignIn, config.PublicURL, config.TLS != nil)
 	s.identifier = caller.NewIdentifier(services.Authenticator, s.browsers, s.rates, s.proxies)
 	s.work, s.stopWork = context.WithCancel(context.Background())
-	s.others = nodeClients{nodes: services.Nodes, work: s.work, log: config.Logger, clients: map[string]*nodeClient{}}
+	s.others = nodeClients{nodes: services.Nodes, work: s.work, log: config.Logger, clients: map[handFor]*nodeClient{}}
 	s.calls.New = func() any { return &call{server: s} }
 	s.http = &fasthttp.Server{
 		Handler:            s.router().Handler,

@@ -61,13 +61,15 @@ func (c *clickhouseCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	said := make(chan struct{})
-	context.AfterFunc(ctx, func() { // who finds it gone can tell this from a death
-		defer close(said)
+	serving, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	defer context.AfterFunc(ctx, func() {
+		// Before the engine hears of it, which may end the process: who finds it gone can tell this from a death.
 		fmt.Fprintln(std.err, "ClickHouse stops, since a signal asked for it.")
-	})
+		end()
+	})()
 	dir := filepath.Join(c.DataDir, "clickhouse")
-	err = embedded.Serve(ctx, dir, embedded.ServerOptions{
+	err = embedded.Serve(serving, dir, embedded.ServerOptions{
 		Host: c.HTTPAddr.Addr().String(), HTTPPort: int(c.HTTPAddr.Port()), TCPPort: int(c.TCPAddr.Port()), Backups: backups,
 	}, func() {
 		fmt.Fprintf(std.out, "ClickHouse listens on http://%s; use it with: lastseen serve --data-dir %s --clickhouse http://%s/lastseen (Ctrl-C ends it; its log is %s)\n",
@@ -76,7 +78,6 @@ func (c *clickhouseCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return fmt.Errorf("run a ClickHouse server: %w", err)
 	}
-	<-said
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,6 +25,8 @@ type stranger struct {
 	flags []string
 	says  string // in its log
 	ends  bool   // by itself, with that as its error
+	// told is what the leader says in its log; empty where it cannot know.
+	told string
 }
 
 // TestWhoMustNotTakePartIsRefusedInASentence starts what must not take part in a service that runs, and looks that it never serves, that
@@ -45,7 +48,7 @@ func TestWhoMustNotTakePartIsRefusedInASentence(t *testing.T) {
 		{name: "the data directory of a node that runs", dir: k.nodes[0].dir, flags: []string{peer(), keeper}, says: "is in use by process", ends: true},
 		{name: "a copy of the leader's data directory", dir: ofLeader, flags: []string{peer(), keeper}, says: "has the same ID and leads: was its data directory copied?"},
 		{name: "a copy of a follower's data directory", dir: ofFollower, flags: []string{peer(), keeper}, says: "its data directory is a copy"},
-		{name: "another issuer key", dir: t.TempDir(), flags: []string{peer(), keeper}, says: "the register is that of nodes with another key"},
+		{name: "another issuer key", dir: t.TempDir(), flags: []string{peer(), keeper}, says: "the register is that of nodes with another key", told: "has another issuer key"},
 		{name: "another Keeper", dir: other, flags: []string{peer(), another}, says: "have their register in the Keeper's register", ends: true},
 		{name: "no Keeper", dir: other, flags: []string{peer()}, says: "have their register in the Keeper's register", ends: true},
 		{name: "a node that is alone", dir: other, says: "have their register in a Keeper", ends: true},
@@ -54,6 +57,7 @@ func TestWhoMustNotTakePartIsRefusedInASentence(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) { k.refuse(t, s) })
 	}
 	t.Run("a register that is away while nodes run", k.loseRegister)
+	t.Run("what operators are shown", k.showsOperators)
 	for _, n := range k.nodes {
 		n.signal(syscall.SIGTERM)
 	}
@@ -113,10 +117,76 @@ func (k *nodesTrial) refuse(t *testing.T, s stranger) {
 	if out, stderr, code := command(t, nil, "nodes", "--admin=http://"+admin); code != 0 || !strings.Contains(out, "it may not answer at present") || !strings.Contains(out, s.says) {
 		t.Errorf("lastseen nodes exits with %d, and does not say %q:\n%s%s", code, s.says, out, stderr)
 	}
+	if s.told != "" && !strings.Contains(k.leader().logged(), s.told) {
+		t.Errorf("the leader does not say %q", s.told)
+	}
 	go func() {
 		for range lines { // until it has ended
 		}
 	}()
+}
+
+// showsOperators asks each node for all of them: whichever it is, since when the leader has heard each follower, how far that lags, whether
+// each answers, and who was removed and why. The node that was removed does not have it from its own memory when it is back.
+func (k *nodesTrial) showsOperators(t *testing.T) {
+	gone := k.another(k.leader())
+	id := gone.id(t)
+	gone.signal(syscall.SIGKILL)
+	removed := regexp.MustCompile(`(?m)^` + id + ` .* removed .*Z, epoch \d+: ` + id + ` did not answer for `)
+	for _, n := range k.nodes {
+		if n != gone {
+			k.awaitShown(t, n, removed)
+		}
+	}
+	k.start(gone)
+	k.awaitReady(gone)
+	k.goesOn(t)
+	leader := k.leader()
+	for _, n := range k.nodes {
+		for _, of := range k.nodes {
+			role, heard, lag := "follower", `[\d.]+m?s ago`, `(none|1 change for .*)`
+			if of == leader {
+				role, lag = "leader", ""
+			}
+			if of == leader && n == leader {
+				heard = ""
+			}
+			k.awaitShown(t, n, regexp.MustCompile(`(?m)^`+of.id(t)+` +\S+ +\S+ +`+role+` +`+heard+` +`+lag+`.*it answers`))
+		}
+		if out := k.shown(t, n); strings.Contains(out, "  removed  ") {
+			t.Errorf("who is back is still shown as removed:\n%s", out)
+		}
+	}
+}
+
+// shown is what lastseen nodes prints when a node is asked.
+func (k *nodesTrial) shown(t *testing.T, n *trialNode) string {
+	t.Helper()
+	out, stderr, code := command(t, nil, "nodes", "--admin=http://"+n.admin)
+	if code != 0 {
+		t.Fatalf("lastseen nodes exits with %d: %s", code, stderr)
+	}
+	return out
+}
+
+// awaitShown waits until it prints something.
+func (k *nodesTrial) awaitShown(t *testing.T, n *trialNode, what *regexp.Regexp) {
+	t.Helper()
+	for began := time.Now(); !what.MatchString(k.shown(t, n)); time.Sleep(50 * time.Millisecond) {
+		if time.Since(began) > 30*time.Second {
+			t.Fatalf("asked at %s, lastseen nodes never shows %s:\n%s", n.admin, what, k.shown(t, n))
+		}
+	}
+}
+
+// id is that of the node.
+func (n *trialNode) id(t *testing.T) string {
+	t.Helper()
+	id, _, err := readNode(filepath.Join(n.dir, nodeFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
 }
 
 // goesOn has a point acknowledged by one node and asks all for it.

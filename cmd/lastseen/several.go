@@ -3,11 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"runtime/debug"
 	"slices"
@@ -145,7 +143,7 @@ func joinNodes(ctx context.Context, a *App, db *schema.DB, issuer *people.Issuer
 	a.nodes.Build(parts)
 	joined, err := member.Join(ctx, member.Config{
 		ID: a.nodes.node.id, Incarnation: a.nodes.process, Listen: cmp.Or(a.config.nodes.peerListen, a.config.nodes.peerAddr), Advertised: advertised(a.config.nodes.peerAddr), Identity: identity, Register: a.nodes.register,
-		Store: store, Build: version(), State: a.nodes.State, Log: a.config.log,
+		Store: store, Build: version(), State: a.nodes.State, Status: a.nodes.encodedStatus, Log: a.config.log,
 	})
 	if err != nil {
 		return nil, err
@@ -167,7 +165,8 @@ func joinNodes(ctx context.Context, a *App, db *schema.DB, issuer *people.Issuer
 	settling, settled := context.WithCancel(context.Background())
 	var settles sync.WaitGroup
 	settles.Go(func() { a.nodes.Settle(settling) })
-	a.onStop("how far the feed goes", func(context.Context) error {
+	settles.Go(func() { replicated.KeepDoors(settling, db, joined, a.config.log) })
+	a.onStop("how far the feed goes, and the doors", func(context.Context) error {
 		settled()
 		settles.Wait()
 		return nil
@@ -206,18 +205,6 @@ func advertised(peerAddr string) string {
 	return peerAddr
 }
 
-// nodeStatus is what /nodes on the address for operators says.
-type nodeStatus struct {
-	replica.Status
-	Peers    []peer.Stats `json:"Peers"`
-	Received uint64       `json:"Received"`
-	// SetBack says that the node answers nothing any more, since ClickHouse was set back to an earlier state.
-	SetBack bool `json:"SetBack,omitempty"`
-	// Register is what has the register, RegisterSilent for how long it has not answered this node, in nanoseconds.
-	Register       string
-	RegisterSilent time.Duration `json:"RegisterSilent,omitempty"`
-}
-
 // NodeStats implements metrics.Nodes.
 func (s *several) NodeStats() metrics.NodeStats {
 	status := s.member.Load().Status()
@@ -234,14 +221,4 @@ func (s *several) NodeStats() metrics.NodeStats {
 		}
 	}
 	return stats
-}
-
-// ServeHTTP implements http.Handler.
-func (s *several) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	status := nodeStatus{Status: s.member.Load().Status(), SetBack: s.watch.WasSetBack(), Register: s.register.Name(), RegisterSilent: s.register.Silent()}
-	status.Peers, status.Received = s.member.Load().Peers.Stats()
-	w.Header().Set("Content-Type", "application/json")
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	_ = encoder.Encode(status) // the operator has left
 }

@@ -30,6 +30,8 @@ type Config struct {
 	Store, Build string
 	// State is what is the same on all nodes.
 	State replica.State
+	// Status returns what other nodes are told that ask for this one's; nil says nothing.
+	Status func(*Member) []byte
 	// Timing is the protocol's; the zero value means replica.DefaultTiming().
 	Timing replica.Timing
 	// Log gets what happens to the node.
@@ -53,6 +55,13 @@ func Join(ctx context.Context, config Config) (*Member, error) {
 		Receive: func(frame []byte) error {
 			<-started
 			return m.Receive(frame)
+		},
+		Status: func() []byte {
+			<-started
+			if config.Status == nil {
+				return nil
+			}
+			return config.Status(m)
 		},
 	})
 	if err != nil {

@@ -1,8 +1,9 @@
 // Package peer connects the nodes of a service with each other.
 //
 // All nodes have the same issuer key, and with it the same key and certificate for TLS (Identity): who shows another one is
-// refused, and told so. One port serves two protocols, which the TLS handshake tells apart: messages (Peers.Send), each a frame
-// of a bounded length, and whole HTTP requests, which one node hands to another (Peers.Dial, Peers.Requests).
+// refused, and told so. One port serves three protocols, which the TLS handshake tells apart: messages (Peers.Send), each a frame
+// of a bounded length; whole HTTP requests, which one node hands to another (Peers.Dial, Peers.Requests); and what a node says of itself to
+// operators who ask another one (Peers.Status).
 //
 // A connection for messages goes one way. It begins with a hello from both sides (hello.go), by which they find out which version
 // both speak, or say in a sentence why they do not speak. Who sends makes the connection, keeps it, and makes it anew when it breaks

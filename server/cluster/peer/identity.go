@@ -18,6 +18,7 @@ import (
 const (
 	protocolMessages = "lastseen-peer"
 	protocolRequests = "http/1.1"
+	protocolStatus   = "lastseen-status"
 )
 
 // Identity is what the nodes of a service have in common and nobody else has.

@@ -31,6 +31,8 @@ type Config struct {
 	// Receive gets each message, of which it may keep the bytes. It does not block. After an error the connection is ended with that
 	// sentence in the log.
 	Receive func(frame []byte) error
+	// Status returns what the node says of itself to other nodes that ask. It does not block. Nil says nothing.
+	Status func() []byte
 	// Log gets which nodes are connected, and why others are not, once each.
 	Log *slog.Logger
 }

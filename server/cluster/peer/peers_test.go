@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -307,6 +309,30 @@ func TestRequestsAreHandedOver(t *testing.T) {
 		}
 	}
 	b.gets(a, "and messages all the same")
+}
+
+func TestANodeTellsOthersOfItself(t *testing.T) {
+	t.Parallel()
+	says := func(c *peer.Config) { c.Status = func() []byte { return []byte("all is well") } }
+	a, b, silent := start(t, "key", "a", nil), start(t, "key", "b", says), start(t, "key", "c", nil)
+	if text, err := a.Status(t.Context(), b.address()); err != nil || string(text) != "all is well" {
+		t.Errorf("it says %q: %v", text, err)
+	}
+	if text, err := a.Status(t.Context(), silent.address()); err == nil {
+		t.Errorf("who has nothing to say says %q", text)
+	}
+	foreign := start(t, "another key", "d", nil)
+	if text, err := foreign.Status(t.Context(), b.address()); err == nil || !strings.Contains(err.Error(), "another issuer key") {
+		t.Errorf("who has another key is told %q: %v", text, err)
+	}
+	earlier := httptest.NewUnstartedServer(nil)
+	earlier.TLS = &tls.Config{NextProtos: []string{"lastseen-peer", "http/1.1"}}
+	earlier.StartTLS()
+	defer earlier.Close()
+	if text, err := a.Status(t.Context(), earlier.Listener.Addr().String()); err == nil || !strings.Contains(err.Error(), "runs a version of lastseen that cannot be asked") {
+		t.Errorf("a node of an earlier version says %q: %v", text, err)
+	}
+	until(t, "the node that was asked says why it says nothing", func() bool { return b.log.count("another issuer key") == 1 })
 }
 
 // TestWhoIsNoNodeGetsNothing talks to the port in other ways.

@@ -46,7 +46,7 @@ func (p *Peers) serve(raw net.Conn) {
 	release := func() { <-p.places }
 	ctx, cancel := context.WithTimeout(p.running, dialTimeout)
 	defer cancel()
-	conn := tls.Server(raw, p.config.Identity.config(protocolMessages, protocolRequests))
+	conn := tls.Server(raw, p.config.Identity.config(protocolMessages, protocolRequests, protocolStatus))
 	from := raw.RemoteAddr().String()
 	err := conn.HandshakeContext(ctx)
 	if err == nil {
@@ -59,7 +59,11 @@ func (p *Peers) serve(raw net.Conn) {
 	}
 	defer release()
 	defer conn.Close()
-	if err == nil {
+	switch {
+	case err != nil:
+	case conn.ConnectionState().NegotiatedProtocol == protocolStatus:
+		err = p.say(conn)
+	default:
 		err = p.listen(conn, from)
 	}
 	if err != nil && p.running.Err() == nil {

@@ -32,6 +32,7 @@ type putting struct {
 	put
 	proposals []uint64
 	acks      []string // of the followers
+	began     Instant  // when it was sent first
 	sentAt    Instant
 }
 
@@ -118,7 +119,7 @@ func (c *core) recovered(e recovered) {
 func (c *core) putNext() {
 	l := c.lead
 	c.last++
-	l.put = &putting{put: put{Epoch: c.view.Epoch, Sequence: c.last}}
+	l.put = &putting{put: put{Epoch: c.view.Epoch, Sequence: c.last}, began: c.now}
 	for size := 0; len(l.waiting) > 0; l.waiting = l.waiting[1:] {
 		next := l.waiting[0]
 		own := sizeOf(next.changes)

@@ -63,6 +63,10 @@ func (c *core) step(now Instant, e event) []effect {
 		c.recovered(e)
 	case leaveAsked:
 		c.leave()
+	case stepDownAsked:
+		if c.lead != nil && c.view.Term == e.term {
+			c.stepDown(e.why)
+		}
 	}
 	if may := c.now < c.serveUntil(); may != c.served {
 		c.served = may

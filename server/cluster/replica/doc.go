@@ -31,6 +31,9 @@
 // survivors serve. Then the new leader makes the store refuse what earlier terms write, reads what it has and not everybody
 // may know (State.Recover), commits that first, and takes new writes. Sequences of a reign are above all those before.
 //
+// A leader steps down, as one that leaves does but for that it comes back, when the register has not answered for the long term, and when it is asked to:
+// what the store takes from its term may be of no use any more (Node.StepDown).
+//
 // From outside. A node that is no member joins the leader: it is given a SNAPSHOT piece by piece, follows the PUTs meanwhile, and
 // the leader swaps a view with it when it has all up to a sequence, which the view names; it takes part only if it has just
 // that. If no leader answers and the register's beat stands, it makes a view of itself alone, and waits for L2 + 2L (a hard

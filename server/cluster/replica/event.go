@@ -35,6 +35,11 @@ type (
 	}
 	// leaveAsked says that the node shall leave.
 	leaveAsked struct{}
+	// stepDownAsked says that the node shall not lead in a term any more.
+	stepDownAsked struct {
+		term uint64
+		why  string
+	}
 )
 
 // The effects that a step has, to be carried out in their order.

@@ -48,6 +48,7 @@ type Node struct {
 	proposed  uint64
 	recovery  recovery
 	notes     []Note
+	removals  removals
 }
 
 // commitRight is in which term the node may commit, and until when.
@@ -173,6 +174,12 @@ func (n *Node) Leave(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("leave the other nodes: %w", context.Cause(ctx))
 	}
+}
+
+// StepDown leaves the lead of a term to a follower, or where there is none to this node anew: what is wrong with the term, which why says, is not
+// with the next one. It does nothing where the node leads in that term no more.
+func (n *Node) StepDown(ctx context.Context, term uint64, why string) error {
+	return n.submit(ctx, stepDownAsked{term, why})
 }
 
 var errClosed = errors.New("the node is closed")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,7 +20,8 @@ type office struct {
 	seen  Seen
 	nodes map[string]*Node
 	cut   map[string]bool
-	twice bool // what is sent comes twice
+	twice bool           // what is sent comes twice
+	sent  map[string]int // to whom, how often
 
 	started uint64
 }
@@ -55,6 +57,7 @@ func (o *office) node(id string) *Node {
 func (o *office) Send(to Member, frame []byte) {
 	o.mu.Lock()
 	n, cut, twice := o.nodes[to.ID], o.cut[to.ID], o.twice
+	o.sent[to.ID]++
 	o.mu.Unlock()
 	if n != nil && !cut {
 		_ = n.Receive(frame)
@@ -156,7 +159,7 @@ func (l *list) Recover(_ context.Context, _ uint64, whole bool) ([]Change, error
 
 // open starts nodes a, b, c and so on, and waits until all serve.
 func open(t *testing.T, count int) (*office, map[string]*list) {
-	o, lists, store := &office{nodes: map[string]*Node{}, cut: map[string]bool{}}, map[string]*list{}, &sync.Map{}
+	o, lists, store := &office{nodes: map[string]*Node{}, cut: map[string]bool{}, sent: map[string]int{}}, map[string]*list{}, &sync.Map{}
 	for i := range count {
 		o.join(t, string(rune('a'+i)), lists, store)
 	}
@@ -269,6 +272,7 @@ func TestWhenTheLeaderDiesAnotherTakesOver(t *testing.T) {
 				t.Errorf("%s does not show what was committed", id)
 			}
 			until(t, o.node(id), "shows it", func() bool { return lists[id].shows("after") })
+			wantRemoved(t, o.node(id), "a: a was silent and b took over")
 		}
 		if err := o.node("a").Propose(t.Context(), 1, Change{}); err == nil {
 			t.Error("a closed node commits")
@@ -315,6 +319,13 @@ func TestWhoLeavesIsMissedByNobody(t *testing.T) {
 				t.Errorf("it took %s to commit after %s was asked to leave", took, id)
 			}
 		}
+		wantRemoved(t, o.node("b"), "c: c left", "a: a left and b took over")
+		o.join(t, "c", lists, lists["b"].store)
+		wantRemoved(t, o.node("b"), "a: a left and b took over")
+		wantRemoved(t, o.node("c"))
+		if err := o.node("c").Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		if err := o.node("b").Leave(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -322,6 +333,18 @@ func TestWhoLeavesIsMissedByNobody(t *testing.T) {
 			t.Errorf("the last one left %+v", v)
 		}
 	})
+}
+
+// wantRemoved holds whom a node remembers as removed, and why, against what is wanted.
+func wantRemoved(t *testing.T, n *Node, want ...string) {
+	t.Helper()
+	var got []string
+	for _, r := range n.Status().Removed {
+		got = append(got, r.ID+": "+r.Why)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%s remembers as removed %q, want %q", n.Status().Self.ID, got, want)
+	}
 }
 
 func TestAFollowerDoesNotCommit(t *testing.T) {
@@ -367,6 +390,9 @@ func TestANodeWithAnotherKeyTakesNoPart(t *testing.T) {
 		other.Close()
 		if !strings.Contains(log.String(), "all nodes of a cluster share the issuer's key file") {
 			t.Errorf("who reads warnings only is told %q", log.String())
+		}
+		if o.sent["a"] != 1 || !o.node("a").MayServe() {
+			t.Errorf("the leader, which may serve: %t, was sent %d messages by which it finds out who is there, want one", o.node("a").MayServe(), o.sent["a"])
 		}
 	})
 }

@@ -15,6 +15,8 @@ type outside struct {
 	empty   View // which a node that was alone leaves behind
 	gone    bool // they have
 	warned  bool // why the node cannot take part was said
+	// knocked is the leader of another cluster's nodes to whom it was said that this node is there.
+	knocked Member
 }
 
 // joining is how far a node has got that asks a leader to take it in.
@@ -81,6 +83,7 @@ func (c *core) usable(v View) bool {
 	switch {
 	case v.Epoch != 0 && v.Cluster != c.cluster:
 		why = "the register is that of nodes with another key: all nodes of a cluster share the issuer's key file"
+		c.knock(v.Lead())
 	case v.Epoch < c.left:
 		why = wentBack
 	}
@@ -93,6 +96,16 @@ func (c *core) warn(why string) {
 	if why != "" && !c.out.warned {
 		c.out.warned = true
 		c.do(noted{"outside: " + why, true})
+	}
+}
+
+// knock has the leader of nodes with another key find out that this node is there, so that those who run them can read it too: the
+// network between two keys ends the connection, and both sides say why. Were the message to arrive, it would say nothing but that
+// this node takes part in no view.
+func (c *core) knock(leader Member) {
+	if !leader.Same(c.out.knocked) {
+		c.out.knocked = leader
+		c.send(leader, &leave{Left: c.left})
 	}
 }
 

@@ -23,6 +23,12 @@ func (w *world) startFaults() {
 func (w *world) fault(m *machine) {
 	switch w.random.IntN(14) {
 	case 0, 1, 2:
+		if w.options.deposes {
+			for _, each := range w.machines {
+				each.stepDown()
+			}
+			return
+		}
 		if w.random.IntN(3) == 0 {
 			m.pause(w.between(time.Second, 9*time.Second))
 		} else {
@@ -115,4 +121,14 @@ func (m *machine) restart(after time.Duration) {
 		}
 	})
 	m.world.at(after+m.world.between(300*time.Millisecond, 2*time.Second), m.start)
+}
+
+// stepDown asks a leader not to lead any more.
+func (m *machine) stepDown() {
+	if !m.leads() {
+		return
+	}
+	p := m.process
+	m.world.trace("%s is asked to step down", m.id)
+	p.later(0, func() { p.take(stepDownAsked{p.core.view.Term, "it was asked to step down"}) })
 }

@@ -42,6 +42,7 @@ type simulation struct {
 	emptied bool    // polls do not notice that the state was emptied under them
 	perfect bool    // no message is ever delayed for long, no answer lost, no row late
 	twice   bool    // every message comes twice
+	deposes bool    // leaders are asked to step down, instead of being stopped
 	script  func(*world)
 	// meddle may do with a message what the network would not, and then returns true.
 	meddle func(w *world, from, to *machine, m message, l letter) bool

@@ -98,3 +98,21 @@ func TestThePromisesHoldUnderRandomFaults(t *testing.T) {
 		}
 	}
 }
+
+// TestThePromisesHoldWhereLeadersStepDown has leaders asked to do so, beside what else goes wrong.
+func TestThePromisesHoldWhereLeadersStepDown(t *testing.T) {
+	for _, nodes := range []int{1, 2, 3} {
+		first, seeds := seedsOf(4)
+		if raced {
+			seeds = 1
+		}
+		broke, all := simulate(simulation{nodes: nodes, lasts: time.Minute, faults: 1, deposes: true}, first, seeds)
+		t.Logf("%d nodes, %d seeds: %+v", nodes, seeds, all)
+		if broke != nil {
+			t.Fatalf("seed %d of %d nodes: %s", broke.options.seed, nodes, broke.bad)
+		}
+		if !raced && (all.acknowledged == 0 || all.takeovers+all.alone == 0) {
+			t.Errorf("too little happened: %+v", all)
+		}
+	}
+}

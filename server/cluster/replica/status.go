@@ -16,10 +16,14 @@ type Status struct {
 	View View
 	// Serving says that the node serves reads; Committing that it leads and takes writes.
 	Serving, Committing bool
-	// Followers are a leader's, and how long each has been silent.
+	// LeaderSilent is for how long a follower has not heard its leader.
+	LeaderSilent time.Duration
+	// Followers are a leader's.
 	Followers []FollowerStatus
 	// Joining are who is being given a leader's state.
-	Joining []string
+	Joining []JoiningStatus
+	// Removed are who was a member when this node took part, and is none any more, the last one last.
+	Removed []Removal
 	// Notes are the node's last transitions, the newest last.
 	Notes []Note
 }
@@ -37,9 +41,18 @@ const (
 // FollowerStatus is what a leader knows of a follower.
 type FollowerStatus struct {
 	ID     string
-	Silent time.Duration
-	// Behind is how many PUTs the follower has not acknowledged: one at most, since the next waits for all.
+	Silent time.Duration // since it was heard
+	// Behind is how many PUTs the follower has not acknowledged: one at most, since the next waits for all. Lag is for how
+	// long that has been under way.
 	Behind int
+	Lag    time.Duration
+}
+
+// JoiningStatus is what a leader knows of a node that it takes in.
+type JoiningStatus struct {
+	ID, Addr string
+	Silent   time.Duration // since it was heard
+	Pieces   uint32        // of the state, that it has been sent
 }
 
 // Note is a transition of a node, in words.
@@ -79,20 +92,21 @@ func (n *Node) publish() {
 	case c.lead != nil:
 		s.Role = Leading
 		for _, f := range c.lead.followers {
-			behind := 0
+			status := FollowerStatus{ID: f.ID, Silent: c.now.Sub(f.heard)}
 			if p := c.lead.put; p != nil && !slices.Contains(p.acks, f.ID) {
-				behind = 1
+				status.Behind, status.Lag = 1, c.now.Sub(p.began)
 			}
-			s.Followers = append(s.Followers, FollowerStatus{f.ID, c.now.Sub(f.heard), behind})
+			s.Followers = append(s.Followers, status)
 		}
 		for _, j := range c.lead.joiners {
-			s.Joining = append(s.Joining, j.ID)
+			s.Joining = append(s.Joining, JoiningStatus{j.ID, j.Addr, c.now.Sub(j.heard), j.sent.Piece + 1})
 		}
 	case c.follow != nil:
-		s.Role = Following
+		s.Role, s.LeaderSilent = Following, c.now.Sub(c.follow.heard)
 	case c.out.seen.View.Epoch > c.view.Epoch:
 		s.View = c.out.seen.View
 	}
+	s.Removed = n.removals.after(s.View)
 	n.status.Store(s)
 	if n.changed.pending {
 		n.changed.pending = false

@@ -47,6 +47,7 @@ type Node interface {
 	Generation() uint64
 	Lead() (term uint64, err error)
 	Propose(ctx context.Context, term uint64, changes ...replica.Change) error
+	StepDown(ctx context.Context, term uint64, why string) error
 }
 
 // State is what all nodes have in common, as this one has it. It is a replica.State, and safe for concurrent use.

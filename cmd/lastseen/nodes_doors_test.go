@@ -1,0 +1,49 @@
+package main
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"lastseen/schema/schematest"
+)
+
+// TestNodesGoOnWithoutADoorThatSomebodyDropped drops tables through which the leader writes, of three nodes and of the last one that is left.
+// Changes go on by themselves, and the log says what has happened.
+func TestNodesGoOnWithoutADoorThatSomebodyDropped(t *testing.T) {
+	schematest.OnlyOn(t, schematest.Embedded, "it has a server of its own")
+	requireNodes(t)
+	k := newNodesTrial(t, nodesOptions{})
+	k.begin(1)
+	for _, table := range []string{"session_by_device_data_points", "devices", "sessions"} {
+		k.dropDoor(t, table)
+	}
+	leader := k.leader()
+	for _, n := range k.nodes {
+		if n != leader {
+			n.signal(syscall.SIGTERM)
+		}
+	}
+	k.nodes = []*trialNode{leader}
+	k.goesOn(t)
+	k.dropDoor(t, "session_by_device_data_points")
+}
+
+// dropDoor drops the door to a table and has points acknowledged until there is another one.
+func (k *nodesTrial) dropDoor(t *testing.T, table string) {
+	t.Helper()
+	const find = "SELECT name FROM system.tables WHERE database = 'lastseen' AND match(name, '^TABLE_door_[0-9]+$')"
+	doors := func() string { return k.servers[0].Query(t, strings.Replace(find, "TABLE", table, 1)) }
+	door, leader := doors(), k.leader()
+	k.servers[0].Query(t, "DROP TABLE lastseen."+door+" SYNC")
+	for began := time.Now(); doors() == "" || doors() == door; time.Sleep(50 * time.Millisecond) {
+		if time.Since(began) > readyWithin {
+			t.Fatalf("after the table %s was dropped there is no other one", door)
+		}
+	}
+	k.goesOn(t)
+	if log := leader.logged(); !strings.Contains(log, "were dropped: this node steps down") || !strings.Contains(log, `"tables":"`+door+`"`) {
+		t.Errorf("who led does not say that the table %s was dropped", door)
+	}
+}

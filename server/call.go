@@ -39,7 +39,7 @@ type call struct {
 	leastRate int64                // see stream.Call
 	departure *transport.Departure // nil unless the route streams
 	reader    bodyReader
-	waited    time.Duration // for a change, which is no time that the answer took
+	waited    time.Duration // for a change or to be refused, which is no time that the answer took
 	retry     time.Duration // until a limit on a rate lets the caller go on
 	previews  bool          // a request with Expect: 100-continue
 	streams   bool          // end comes with the answer's last byte
@@ -177,13 +177,18 @@ func (c *call) turn(turns *limit.Turns, patience time.Duration) (waited bool, _ 
 	if wait == 0 {
 		return false, err
 	}
+	c.pass(wait)
+	return true, nil
+}
+
+// pass lets a time pass, of which a shutdown leaves nothing.
+func (c *call) pass(wait time.Duration) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-c.server.stopping:
 	}
-	return true, nil
 }
 
 // owner is whose share of what is limited the request takes from.
@@ -244,12 +249,34 @@ func (c *call) fail(err error) {
 // connection is the connection on which the request came; nil for one that is not ours.
 func (c *call) connection() *transport.Conn { return transport.Of(c.http.Conn()) }
 
-// hold makes the connection pause after this call's answer, a refusal, unless a proxy shares it among clients. One whose
-// client does not wait for answers ends.
+// hold keeps who is refused from asking again at once. A connection of the caller's own pauses after the answer, and one whose client
+// does not wait for answers ends. A proxy's cannot pause, since it shares it among clients, and to who opens a connection for each request that
+// is nothing: there the answer waits for a turn of the caller's.
 func (c *call) hold() {
-	if !c.server.proxies.Shared(c.http) && c.connection().Hold() {
+	shared := c.server.proxies.Shared(c.http)
+	if shared || c.connection().Fresh() {
+		c.delay()
+	}
+	if !shared && c.connection().Hold() {
 		c.http.SetConnectionClose()
 	}
+}
+
+// delay waits for a turn of the caller's to be refused, but no longer than a connection pauses. Other nodes wait for none: a few of their
+// connections carry the requests of all clients.
+func (c *call) delay() {
+	if c.connection().IP() == transport.PeerAddress {
+		return
+	}
+	c.leave()
+	began, turns := time.Now(), c.server.refusalTurns
+	turns.Ask(c.turnOwner(), began)
+	wait, err := turns.Take(c.turnOwner(), began, transport.HoldTime)
+	if err != nil {
+		wait = transport.HoldTime
+	}
+	c.pass(wait)
+	c.waited += time.Since(began)
 }
 
 // json answers with a value as JSON.
@@ -322,10 +349,7 @@ func (c *call) end() {
 	c.server.counts.inFlight.Add(-1)
 	c.span.end(c)
 	c.departure.Stop()
-	c.entered.Leave()
-	c.opened.Leave()
-	c.shown.Leave()
-	c.filed.Leave()
+	c.leave()
 	if c.cancel != nil {
 		c.cancel()
 	}
@@ -335,6 +359,14 @@ func (c *call) end() {
 	}
 	*c = call{server: c.server, scratch: scratch[:0], writer: c.writer}
 	c.server.calls.Put(c)
+}
+
+// leave gives up every place that the call has.
+func (c *call) leave() {
+	c.entered.Leave()
+	c.opened.Leave()
+	c.shown.Leave()
+	c.filed.Leave()
 }
 
 // unreadable answers a request that could not be read; there is no call for it.

@@ -185,6 +185,71 @@ func TestAConnectionOfSeveralOrganisationsIsReadOn(t *testing.T) {
 	}
 }
 
+// TestANewConnectionFromAProxyIsReadOn: a proxy without X-Forwarded-For opens connections all the time, and of what the first request on one is
+// refused nobody else is to notice.
+func TestANewConnectionFromAProxyIsReadOn(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(with *setup) { with.config.RequestRate = ratelimit.Rate{Quota: 20, Window: 100 * time.Hour} })
+	greedy, _ := s.key("org_b", schema.KindAPIKey)
+	session := s.session("org_a", "00:00:00:00:0f:33")
+	owner := s.token("org_a", keys.RoleOwner)
+	const refused = pathLastSeen + "?session_id=0123456789abcdef01234567"
+	pooled := s.keepOpen()
+	for pooled.poll(refused, greedy) != 429 {
+	}
+	pooled.poll(pathLastSeen+"?session_id="+session, owner) // by which the address is known as a proxy's
+	least := time.Hour
+	for range 5 { // of which one at least is not held up by the machine
+		opened := s.keepOpen()
+		if status := opened.poll(refused, greedy); status != 429 {
+			t.Fatalf("a poll past the rate is answered %d, want 429", status)
+		}
+		began := time.Now()
+		if status := opened.ask("POST", pathIngest, owner, point(session, 1)); status != 200 {
+			t.Errorf("points of another organisation are answered %d, want 200", status)
+		}
+		least = min(least, time.Since(began))
+	}
+	if least >= transport.HoldTime/2 {
+		t.Errorf("on a new connection points behind what another organisation was refused are answered after %v", least)
+	}
+}
+
+// TestRefusalsThatNoPauseHoldsUpComeInTurn: a proxy's connections do not pause, and who opens one for each request does not mind.
+func TestRefusalsThatNoPauseHoldsUpComeInTurn(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(with *setup) { with.config.RequestRate = ratelimit.Rate{Quota: 1, Window: time.Hour} })
+	greedy, _ := s.key("org_b", schema.KindAPIKey)
+	const target = pathLastSeen + "?session_id=0123456789abcdef01234567"
+	for s.keepOpen().poll(target, greedy) != 429 {
+	}
+	ahead := func() { // the organisation has had all its turns for a while
+		for {
+			s.Server.ids.count.Add(1000) // others' requests
+			if _, err := s.Server.refusalTurns.Take("org_b", time.Now(), time.Minute); err != nil {
+				return
+			}
+		}
+	}
+	through := s.keepOpen()
+	through.poll(target, greedy)
+	for what, ask := range map[string]func() int{
+		"the first request of a connection": func() int { return s.keepOpen().poll(target, greedy) },
+		"a request through a proxy": func() int {
+			return through.send("GET %s HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.7\r\nAuthorization: Bearer %s\r\n\r\n", target, greedy)
+		},
+	} {
+		s.until(func() bool {
+			ahead()
+			began := time.Now()
+			if status := ask(); status != 429 {
+				t.Fatalf("%s past the rate is answered %d, want 429", what, status)
+			}
+			return time.Since(began) >= transport.HoldTime
+		})
+	}
+}
+
 // TestWhoIsNotKnownIsAnsweredInTurn: no rate bounds requests without a credential, or with one that was good once, and the processors
 // are not theirs alone.
 func TestWhoIsNotKnownIsAnsweredInTurn(t *testing.T) {

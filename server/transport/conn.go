@@ -36,8 +36,9 @@ type Conn struct {
 	held      bool // not to be read for a while
 	pipelined bool // sent the next request while it was held
 
+	served  bool   // it has brought a request before the present one
 	carried string // an organisation whose requests it has brought
-	several bool   // it has brought those of others too
+	origin  *origin
 
 	secure *secure // TLS; nil without
 
@@ -146,6 +147,7 @@ func Idle(accepted net.Conn, idle bool) {
 	if c := Of(accepted); c != nil {
 		_ = c.flush() // an answer that was one full buffer; an error shows at the next read
 		c.between, c.answer, c.joins = idle, nil, false
+		c.served = c.served || idle
 	}
 }
 

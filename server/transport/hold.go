@@ -2,6 +2,7 @@ package transport
 
 import (
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,19 +26,29 @@ func (c *Conn) Hold() (again bool) {
 // before.
 func (c *Conn) Pipelined() bool { return c != nil && c.pipelined }
 
+// origin is what is known of an address by the connections that are open from it.
+type origin struct {
+	open    int         // how many; the Listener's lock guards it
+	several atomic.Bool // one of them has brought requests of several organisations
+}
+
 // Carried notes that a request of an organisation came.
 func (c *Conn) Carried(orgID string) {
 	switch {
-	case c == nil || c.several || c.carried == orgID:
+	case c == nil || c.carried == orgID || c.origin.several.Load():
 	case c.carried == "":
 		c.carried = orgID
 	default:
-		c.several = true
+		c.origin.several.Store(true)
 	}
 }
 
-// Several reports whether requests of several organisations have come.
-func (c *Conn) Several() bool { return c != nil && c.several }
+// Several reports whether this connection, or another that was open at the same time from its address, has brought requests of several
+// organisations: a proxy opens new ones all the time.
+func (c *Conn) Several() bool { return c != nil && c.origin.several.Load() }
+
+// Fresh reports whether the present request is the first of its connection.
+func (c *Conn) Fresh() bool { return c != nil && !c.served }
 
 // pause waits until a connection may be read again, and notes whether its client has waited too.
 func (c *Conn) pause() {

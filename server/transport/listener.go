@@ -55,7 +55,7 @@ type Listener struct {
 
 	mu         sync.Mutex
 	open       map[*Conn]struct{}
-	perAddress map[netip.Prefix]int
+	perAddress map[netip.Prefix]*origin
 	empty      chan struct{} // closed when the last connection closes; nil until somebody waits
 
 	refusing chan struct{}  // a place for each that is told with TLS why it is refused
@@ -69,7 +69,7 @@ type Listener struct {
 // Listen returns a Listener over another, which it owns from then on.
 func Listen(inner net.Listener, options Options) *Listener {
 	return &Listener{
-		Listener: inner, options: options, open: map[*Conn]struct{}{}, perAddress: map[netip.Prefix]int{},
+		Listener: inner, options: options, open: map[*Conn]struct{}{}, perAddress: map[netip.Prefix]*origin{},
 		refusing: make(chan struct{}, mostRefusing),
 	}
 }
@@ -128,7 +128,7 @@ func (l *Listener) exhausted(err error) bool {
 
 // Wrap makes a connection one of the listener's without counting it against the limits.
 func (l *Listener) Wrap(c net.Conn) *Conn {
-	wrapped := &Conn{Conn: c, listener: l, address: ClientPrefix(c.RemoteAddr()), ip: ClientAddress(c.RemoteAddr())}
+	wrapped := &Conn{Conn: c, listener: l, address: ClientPrefix(c.RemoteAddr()), ip: ClientAddress(c.RemoteAddr()), origin: new(origin)}
 	wrapped.writing.exact = l.options.ExactWrites
 	if l.options.TLS != nil {
 		wrapped.secure = newSecure(wrapped, l.options.TLS, l.options.HandshakeTime)
@@ -142,11 +142,17 @@ func (l *Listener) register(c *Conn) error {
 	if len(l.open) >= l.options.MaxConnections {
 		return ErrConnections
 	}
-	if most := l.options.MaxPerAddress; most > 0 && l.perAddress[c.address] >= most {
+	from := l.perAddress[c.address]
+	if from == nil {
+		from = c.origin
+		l.perAddress[c.address] = from
+	}
+	if most := l.options.MaxPerAddress; most > 0 && from.open >= most {
 		return ErrAddressConnections
 	}
 	l.open[c] = struct{}{}
-	l.perAddress[c.address]++
+	from.open++
+	c.origin = from
 	return nil
 }
 
@@ -157,7 +163,7 @@ func (l *Listener) unregister(c *Conn) {
 		return
 	}
 	delete(l.open, c)
-	if l.perAddress[c.address]--; l.perAddress[c.address] == 0 {
+	if c.origin.open--; c.origin.open == 0 {
 		delete(l.perAddress, c.address)
 	}
 	if len(l.open) == 0 && l.empty != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -45,5 +46,43 @@ func (k *nodesTrial) dropDoor(t *testing.T, table string) {
 	k.goesOn(t)
 	if log := leader.logged(); !strings.Contains(log, "were dropped: this node steps down") || !strings.Contains(log, `"tables":"`+door+`"`) {
 		t.Errorf("who led does not say that the table %s was dropped", door)
+	}
+}
+
+// TestAMovedRegisterLeavesNoDoorOpen moves the register of a node into a Keeper, whose epochs begin anew: what was sent through a door of
+// then must not arrive, in the new epoch of its number least of all. Then the node goes on alone, likewise.
+func TestAMovedRegisterLeavesNoDoorOpen(t *testing.T) {
+	schematest.OnlyOn(t, schematest.Embedded, "it has a server of its own")
+	requireNodes(t)
+	k := prepareNodes(t, nodesOptions{keeper: true})
+	n, keeper := k.nodes[0], k.network.register
+	k.nodes, k.network.register = k.nodes[:1], nil
+	for range 3 {
+		k.start(n)
+		k.awaitReady(n)
+		n.signal(syscall.SIGKILL)
+	}
+	doors := func() []string {
+		return strings.Fields(k.servers[0].Query(t, "SELECT name FROM system.tables WHERE database = 'lastseen' AND position(name, '_door_') > 0 ORDER BY name"))
+	}
+	before := doors()
+	move := func() { k.servers[0].Query(t, "DROP TABLE lastseen.nodes_register SYNC") }
+	move()
+	k.network.register = keeper
+	k.start(n)
+	k.awaitReady(n)
+	k.begin(1)
+	k.goesOn(t)
+	if now := doors(); len(now) != len(before) || slices.Equal(now, before) || slices.ContainsFunc(now, func(d string) bool { return slices.Contains(before, d) }) {
+		t.Errorf("after the register was moved there are the doors %v, and there were %v", now, before)
+	}
+	n.signal(syscall.SIGKILL)
+	move()
+	alone := startOnStore(t, storeEnv, n.dir, k.servers[0].URL("lastseen"), "--no-fsync", "--admin-addr=")
+	if now := doors(); len(now) > 0 {
+		t.Errorf("a node that is alone has left the doors %v open", now)
+	}
+	if err := alone.terminate(); err != nil {
+		t.Error(err)
 	}
 }

@@ -77,14 +77,22 @@ func (c nodesConfig) openRegister(ctx context.Context, a *App, db *schema.DB) (r
 	return views, schema.InClickHouse, nil
 }
 
-// claimPlace fails where the nodes of the database have their register elsewhere than in a place.
+// claimPlace fails where the nodes of the database have their register elsewhere than in a place. Where none was noted the register is new, or was
+// moved: then epochs begin anew, and the doors of those before are closed, which a leader would take for later ones, or for its own.
 func claimPlace(ctx context.Context, db *schema.DB, place string) error {
 	writers, err := db.FindWriterRegister(ctx)
 	if err != nil {
 		return err
 	}
 	defer writers.Close()
-	noted, err := writers.ClaimPlace(ctx, place)
+	noted, err := writers.Place(ctx)
+	if err == nil && noted == "" {
+		err = db.CloseDoors(ctx, math.MaxUint64)
+	}
+	if err != nil {
+		return err
+	}
+	noted, err = writers.ClaimPlace(ctx, place)
 	if err == nil && noted != place {
 		err = otherPlace(noted, place)
 	}
@@ -104,8 +112,11 @@ func refuseNodes(ctx context.Context, a *App, db *schema.DB) error {
 	}
 	defer writers.Close()
 	noted, err := writers.Place(ctx)
-	if err != nil || noted == "" {
+	if err != nil {
 		return err
+	}
+	if noted == "" { // there were never several, or somebody dropped what they had noted
+		return db.CloseDoors(ctx, math.MaxUint64)
 	}
 	if noted != schema.InClickHouse && len(a.config.nodes.keeper) == 0 {
 		return errors.New("several nodes use this database, or did, and have their register in a Keeper: give --peer-addr and --keeper to be one of them, or stop them first and give --keeper once, to go on alone")

@@ -140,6 +140,9 @@ func (l *link) greet(conn net.Conn) error {
 	case other.Refused != "":
 		return fmt.Errorf("the node at %s refuses this one: %s", l.address, other.Refused)
 	}
+	if other.isSame(own.Node) {
+		return fmt.Errorf("at %s, where another node should be, this one answers itself: give each node a --peer-addr of its own at which all others reach it", l.address)
+	}
 	if err := own.refuses(other, l.address); err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ const (
 	// has 256 places for all that have not shown yet who they are, and a thousand at once would keep the processors from what must not be late.
 	handDials = 16
 	// dialTimeout is for making one, handWait for what comes before: a place among those that are, and among those that are being made.
-	dialTimeout, handWait = time.Second, 5 * time.Second
+	dialTimeout, handWait = 3 * time.Second, 5 * time.Second
 	// handResponse bounds an answer of another node, in bytes.
 	handResponse = 32 << 20
 )

@@ -72,6 +72,7 @@ type several struct {
 	node     *node
 	process  uint64 // tells this process from others of the same node
 	register *register.Watched
+	place    string                        // of the register, as the database notes it
 	watch    *witness.Watch                // of what ClickHouse must have
 	member   atomic.Pointer[member.Member] // nil until it has joined, while others run already
 }
@@ -140,6 +141,7 @@ func joinNodes(ctx context.Context, a *App, db *schema.DB, issuer *people.Issuer
 	if err != nil {
 		return nil, err
 	}
+	parts.Placed = func(ctx context.Context) error { return a.nodes.placed(ctx, db) }
 	a.nodes.Build(parts)
 	joined, err := member.Join(ctx, member.Config{
 		ID: a.nodes.node.id, Incarnation: a.nodes.process, Listen: cmp.Or(a.config.nodes.peerListen, a.config.nodes.peerAddr), Advertised: advertised(a.config.nodes.peerAddr), Identity: identity, Register: a.nodes.register,

@@ -41,8 +41,22 @@ func openNodes(ctx context.Context, a *App, db *schema.DB) error {
 		watched.Close()
 		return nil
 	})
-	a.nodes = &several{State: replicated.New(), node: n, process: rand.Uint64(), register: watched}
+	a.nodes = &several{State: replicated.New(), node: n, process: rand.Uint64(), register: watched, place: place}
 	return nil
+}
+
+// placed fails with replicated.ErrMoved where the nodes of the database have noted another place of their register than this one's.
+func (s *several) placed(ctx context.Context, db *schema.DB) error {
+	writers, err := db.FindWriterRegister(ctx)
+	if err != nil {
+		return err
+	}
+	defer writers.Close()
+	noted, err := writers.Place(ctx)
+	if err != nil || noted == "" || noted == s.place {
+		return err
+	}
+	return fmt.Errorf("%w, from %s to %s: restart it with the --keeper of the others, or without one if they have none", replicated.ErrMoved, s.place, noted)
 }
 
 // nodesRegister is a register that can be closed.
@@ -85,18 +99,23 @@ func claimPlace(ctx context.Context, db *schema.DB, place string) error {
 		return err
 	}
 	defer writers.Close()
-	noted, err := writers.Place(ctx)
-	if err == nil && noted == "" {
+	before, err := writers.Place(ctx)
+	if err == nil && before == "" {
 		err = db.CloseDoors(ctx, math.MaxUint64)
 	}
 	if err != nil {
 		return err
 	}
-	noted, err = writers.ClaimPlace(ctx, place)
-	if err == nil && noted != place {
-		err = otherPlace(noted, place)
+	noted, err := writers.ClaimPlace(ctx, place)
+	switch {
+	case err != nil:
+		return err
+	case noted != place:
+		return otherPlace(noted, place)
+	case before == "": // a node that was forgotten, and leads by another register, may have made its own anew; from now on it does not
+		return db.CloseDoors(ctx, math.MaxUint64)
 	}
-	return err
+	return nil
 }
 
 func otherPlace(noted, place string) error {

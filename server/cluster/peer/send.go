@@ -18,6 +18,7 @@ const (
 	queuedBytes  = 2 * MaxFrame
 
 	dialTimeout  = time.Second     // for a connection, its handshake and the hellos
+	knownWithin  = 3 * time.Second // for the handshake of one that another node makes, for whom it need not be as urgent
 	writeTimeout = 2 * time.Second // for one write
 	// aliveEvery is how often a side that has nothing to send says that it lives, aliveWithin how long the other one waits for it.
 	aliveEvery, aliveWithin = time.Second, 5 * time.Second

@@ -118,7 +118,7 @@ test-nodes: engine
 	LASTSEEN_TEST_NODES=1 go test ./server/cluster/member -count=1 -v -timeout 10m
 	LASTSEEN_TEST_NODES=1 go test ./bench -run '^TestNodes' -count=1 -v -timeout 10m
 	LASTSEEN_TEST_NODES=1 go test ./server -run '^(TestClientsOfNodes|TestNodesTakeACrowd|TestTheConsoleWorksThroughAny|TestNodesAreUpgraded|TestANodeOfAVersion)' -count=1 -v -timeout 10m
-	LASTSEEN_TEST_NODES=1 go test ./cmd/lastseen -run '^(TestWhoMustNotTakePart|TestPeopleAndFiles|TestNodesNotice|TestANodeAloneNotices|TestWhatWasHanded|TestNodesGoOn)' -count=1 -v -timeout 10m
+	LASTSEEN_TEST_NODES=1 go test ./cmd/lastseen -run '^(TestWhoMustNotTakePart|TestPeopleAndFiles|TestNodesNotice|TestANodeAloneNotices|TestWhatWasHanded|TestNodesGoOn|TestAMovedRegister)' -count=1 -v -timeout 10m
 
 ## test-tls: the tests of the server over TLS, which their clients speak through a tunnel, and the renewal of a certificate
 .PHONY: test-tls

@@ -3,7 +3,6 @@ package schema
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
@@ -84,10 +83,10 @@ const selectDevices = "SELECT device_id, org_id, device_mac_address, toUnixTimes
 // a million devices take about a second. Addresses of many share a piece of memory, so whoever keeps those of few clones them.
 func (db *DeviceTable) EachDeviceOwner(ctx context.Context, each func(DeviceOwner)) error {
 	var id idColumn
-	var org, mac sharedTexts
+	var org repeatedTexts
+	var mac sharedTexts
 	var createdAt proto.ColInt64
 	var version proto.ColUInt64
-	lastOrg := "" // many have the one before's
 	native, err := db.queryNative(readingAll(ctx), proto.Results{
 		{Name: "device_id", Data: &id}, {Name: "org_id", Data: &org}, {Name: "device_mac_address", Data: &mac},
 		{Name: "created_ms", Data: &createdAt}, {Name: "version", Data: &version},
@@ -97,10 +96,7 @@ func (db *DeviceTable) EachDeviceOwner(ctx context.Context, each func(DeviceOwne
 	}
 	defer native.close()
 	err = native.eachRow(func(i int) error {
-		if text := org.Row(i); text != lastOrg {
-			lastOrg = strings.Clone(text)
-		}
-		each(DeviceOwner{ID: id.ids[i], OrgID: lastOrg, MACAddress: mac.Row(i), CreatedAt: createdAt[i], Version: version[i]})
+		each(DeviceOwner{ID: id.ids[i], OrgID: org.Row(i), MACAddress: mac.Row(i), CreatedAt: createdAt[i], Version: version[i]})
 		return nil
 	})
 	if err != nil {

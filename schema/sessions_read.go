@@ -3,7 +3,6 @@ package schema
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
@@ -57,7 +56,8 @@ func (db *SessionTable) EachSession(ctx context.Context, each func(Session)) err
 // sessionColumns are the columns that make up a Session.
 type sessionColumns struct {
 	id, device                      idColumn
-	org, mac                        sharedTexts
+	org                             repeatedTexts // rows are sorted by it
+	mac                             sharedTexts
 	createdAt                       *proto.ColDateTime64
 	comments, reference, shipper    *nullableTexts
 	public                          *proto.ColNullable[bool]
@@ -65,7 +65,6 @@ type sessionColumns struct {
 	shared, flights, statuses, legs *proto.ColArr[string]
 	scheduled, terminated           *proto.ColNullable[time.Time]
 	version                         proto.ColUInt64
-	lastOrg                         string // rows are sorted by organisation, so that most have the one before's
 }
 
 // results binds the columns to the select list of a Session.
@@ -88,11 +87,8 @@ func (c *sessionColumns) results() proto.Results {
 }
 
 func (c *sessionColumns) row(i int) Session {
-	if text := c.org.Row(i); text != c.lastOrg {
-		c.lastOrg = strings.Clone(text)
-	}
 	return Session{
-		ID: c.id.ids[i], OrgID: c.lastOrg, DeviceID: c.device.ids[i], DeviceMACAddress: c.mac.Row(i), CreatedAt: c.createdAt.Row(i).UTC(),
+		ID: c.id.ids[i], OrgID: c.org.Row(i), DeviceID: c.device.ids[i], DeviceMACAddress: c.mac.Row(i), CreatedAt: time.UnixMilli(int64(c.createdAt.Data[i])).UTC(),
 		Comments: c.comments.at(i), OffChrtReferenceID: c.reference.at(i), OffChrtShipperOrgDataID: c.shipper.at(i),
 		Public: pointer(c.public, i), SharedWithOrgIDs: c.shared.Row(i),
 		TerminationScheduledFor: utc(pointer(c.scheduled, i)), TerminatedAt: utc(pointer(c.terminated, i)),

@@ -45,6 +45,15 @@ func (c *sharedTexts) Row(i int) string {
 
 // DecodeColumn implements proto.ColResult.
 func (c *sharedTexts) DecodeColumn(_ *proto.Reader, rows int) error {
+	if err := c.collect(rows); err != nil {
+		return err
+	}
+	c.all = string(c.collected)
+	return nil
+}
+
+// collect reads a column into memory that the next one takes again.
+func (c *sharedTexts) collect(rows int) error {
 	if cap(c.ends) < rows {
 		c.ends = make([]int, 0, rows)
 	}
@@ -54,7 +63,6 @@ func (c *sharedTexts) DecodeColumn(_ *proto.Reader, rows int) error {
 			return fmt.Errorf("read a column of texts: %w", err)
 		}
 	}
-	c.all = string(c.collected)
 	return nil
 }
 
@@ -132,6 +140,27 @@ func unexpected(err error) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
+}
+
+// repeatedTexts is a sharedTexts of which neighbours are mostly the same text, so that few have to be kept.
+type repeatedTexts struct {
+	sharedTexts
+	last string // that was asked for
+}
+
+// DecodeColumn implements proto.ColResult.
+func (c *repeatedTexts) DecodeColumn(_ *proto.Reader, rows int) error { return c.collect(rows) }
+
+// Row returns a text.
+func (c *repeatedTexts) Row(i int) string {
+	start := 0
+	if i > 0 {
+		start = c.ends[i-1]
+	}
+	if text := c.collected[start:c.ends[i]]; string(text) != c.last {
+		c.last = string(text)
+	}
+	return c.last
 }
 
 // nullableTexts is a sharedTexts whose texts may be NULL.

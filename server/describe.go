@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/valyala/fasthttp"
 
@@ -300,19 +301,24 @@ const pathOpenAPI = "/openapi.json"
 
 // describedRoutes returns a table with the routes that describe it.
 func describedRoutes(table []route) []route {
-	var document, html console.File
-	files := []*console.File{&document, &html}
+	// They take longer to make than all else that a start does when everything is loaded, and few ask for them.
+	var described func() []openapi.Operation
+	document := sync.OnceValue(func() console.File {
+		return console.NewFile(pathOpenAPI, typeJSON, openapi.Document(described()))
+	})
+	html := sync.OnceValue(func() console.File {
+		return console.NewFile(openapi.PagePath, "text/html; charset=utf-8", openapi.Page(described()))
+	})
+	files := []func() console.File{document, html}
 	style := console.NewFile(openapi.StylePath, "text/css; charset=utf-8", openapi.Style())
 	for i, file := range []struct{ path, summary string }{
 		{pathOpenAPI, "The description of the API, OpenAPI 3.1"}, {openapi.PagePath, "The description of the API, as a page"},
 	} {
-		handle := func(c *call) error { return page(*files[i])(c) }
+		handle := func(c *call) error { return page(files[i]())(c) }
 		table = append(table, quiet(public(file.path, file.summary, noQueue, refusalTimeout, handle)))
 	}
 	table = append(table, quiet(public(openapi.StylePath, "The style of the page", noQueue, refusalTimeout, page(style))))
-	described := operations(table)
-	document = console.NewFile(pathOpenAPI, typeJSON, openapi.Document(described))
-	html = console.NewFile(openapi.PagePath, "text/html; charset=utf-8", openapi.Page(described))
+	described = sync.OnceValue(func() []openapi.Operation { return operations(table) })
 	return table
 }
 

@@ -16,8 +16,12 @@ const (
 	// handDials bounds the connections that are being made to another node at a time: each costs both sides some milliseconds, the other side
 	// has 256 places for all that have not shown yet who they are, and a thousand at once would keep the processors from what must not be late.
 	handDials = 16
-	// dialTimeout is for making one, handWait for what comes before: a place among those that are, and among those that are being made.
-	dialTimeout, handWait = time.Second, 5 * time.Second
+	// dialTimeout is for making one, dialWait for its turn: on a busy machine a thousand take some seconds. Who waits for a node that is gone waits no
+	// longer than that is a member.
+	dialTimeout, dialWait = 3 * time.Second, 15 * time.Second
+	// changePlace and waitPlace are how long a request waits for a place among those that are with the other node. Those that wait for a change there leave
+	// theirs too late for others to wait for it.
+	changePlace, waitPlace = 5 * time.Second, time.Second
 	// handResponse bounds an answer of another node, in bytes.
 	handResponse = 32 << 20
 )
@@ -44,9 +48,12 @@ func (l *nodeClients) of(to handFor) *nodeClient {
 		return client
 	}
 	open, end := context.WithCancel(l.work)
-	dials := make(chan struct{}, handDials)
+	dials, place := make(chan struct{}, handDials), changePlace
+	if to.waits {
+		place = waitPlace
+	}
 	client := &nodeClient{end: end, HostClient: &fasthttp.HostClient{
-		Addr: to.address, MaxConns: handConnections, MaxConnWaitTimeout: handWait, MaxIdleConnDuration: handIdle, MaxIdemponentCallAttempts: 1,
+		Addr: to.address, MaxConns: handConnections, MaxConnWaitTimeout: place, MaxIdleConnDuration: handIdle, MaxIdemponentCallAttempts: 1,
 		MaxResponseBodySize: handResponse, ReadBufferSize: 16 << 10, NoDefaultUserAgentHeader: true, DisablePathNormalizing: true,
 		Dial: func(address string) (net.Conn, error) {
 			if err := enterDials(open, dials); err != nil {
@@ -71,7 +78,7 @@ var errManyDials = errors.New("too many connections to the other node are being 
 
 // enterDials waits for a place among the connections that are being made. It fails with errManyDials, or when open ends.
 func enterDials(open context.Context, dials chan<- struct{}) error {
-	late := time.NewTimer(handWait)
+	late := time.NewTimer(dialWait)
 	defer late.Stop()
 	select {
 	case dials <- struct{}{}:

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -95,6 +94,7 @@ const saveTimeout = 10 * time.Second
 // only the probes, /healthz with 200. ctx bounds the start alone; on an error nothing is left running.
 func StartApp(ctx context.Context, config appConfig) (*App, error) {
 	a := &App{config: config, served: make(chan error, 2)}
+	defer collectSeldom()()
 	if err := a.start(ctx); err != nil {
 		return nil, errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
 	}
@@ -411,11 +411,9 @@ func (a *App) load(ctx context.Context, lastSeen *latest.Table, registry *regist
 		return nil
 	}
 	began := time.Now()
-	// Nearly all that is allocated meanwhile stays, so that collecting would read it again and again for little.
-	const growth = 400 // percent, after which there is a collection
-	defer debug.SetGCPercent(debug.SetGCPercent(growth))
 	var progress latest.Progress
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return expectRows(ctx, a.db) })
 	group.Go(func() error { return registry.Load(ctx) })
 	group.Go(func() error {
 		return lastSeen.Load(ctx, func(p latest.Progress) {

@@ -38,6 +38,7 @@ var nodesFaults = []nodesFault{
 	{1, (*nodesTrial).noRegister},
 	{1, (*nodesTrial).slowStore},
 	{1, (*nodesTrial).killStore},
+	{1, (*nodesTrial).loseDoor},
 }
 
 // clockFaults are those besides where each node has a wall clock of its own.
@@ -213,6 +214,14 @@ func (k *nodesTrial) noRegister(n *trialNode) string {
 	}
 	k.network.mend(ways)
 	return said
+}
+
+// loseDoor drops a table through which the leader writes, on one host of ClickHouse.
+func (k *nodesTrial) loseDoor(*trialNode) string {
+	server := k.servers[rand.IntN(len(k.servers))]
+	door := server.Query(k.t, "SELECT name FROM system.tables WHERE database = 'lastseen' AND match(name, '_door_[0-9]+$') ORDER BY rand() LIMIT 1")
+	server.Query(k.t, "DROP TABLE IF EXISTS lastseen."+door+" SYNC")
+	return "somebody dropped the table " + door
 }
 
 // slowStore delays what passes between the leader and ClickHouse.

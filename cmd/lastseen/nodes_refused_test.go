@@ -37,10 +37,12 @@ func TestWhoMustNotTakePartIsRefusedInASentence(t *testing.T) {
 	k := newNodesTrial(t, nodesOptions{keeper: true})
 	k.begin(1)
 	leader := k.leader()
-	ofLeader, ofFollower, other := t.TempDir(), t.TempDir(), t.TempDir()
+	ofLeader, ofFollower, other, unreached, mistaken := t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir()
 	leader.copy(t, ofLeader, "node", people.IssuerFile)
 	k.another(leader).copy(t, ofFollower, "node", people.IssuerFile)
-	leader.copy(t, other, people.IssuerFile)
+	for _, dir := range []string{other, unreached, mistaken} {
+		leader.copy(t, dir, people.IssuerFile)
+	}
 	keeper := "--keeper=" + k.network.register[0].Address()
 	another := "--keeper=" + clickhousetest.StartKeeper(t).Address()
 	peer := func() string { return "--peer-addr=" + clickhousetest.FreeAddress(t) }
@@ -49,6 +51,8 @@ func TestWhoMustNotTakePartIsRefusedInASentence(t *testing.T) {
 		{name: "a copy of the leader's data directory", dir: ofLeader, flags: []string{peer(), keeper}, says: "has the same ID and leads: was its data directory copied?"},
 		{name: "a copy of a follower's data directory", dir: ofFollower, flags: []string{peer(), keeper}, says: "its data directory is a copy"},
 		{name: "another issuer key", dir: t.TempDir(), flags: []string{peer(), keeper}, says: "the register is that of nodes with another key", told: "has another issuer key"},
+		{name: "an address at which nobody listens", dir: unreached, flags: []string{peer(), "--peer-listen=" + clickhousetest.FreeAddress(t), keeper}, says: "no other node has reached this one at"},
+		{name: "the address of another node", dir: mistaken, flags: []string{"--peer-addr=" + leader.peer, "--peer-listen=" + clickhousetest.FreeAddress(t), keeper}, says: "another node answers there, with the id"},
 		{name: "another Keeper", dir: other, flags: []string{peer(), another}, says: "have their register in the Keeper's register", ends: true},
 		{name: "no Keeper", dir: other, flags: []string{peer()}, says: "have their register in the Keeper's register", ends: true},
 		{name: "a node that is alone", dir: other, says: "have their register in a Keeper", ends: true},

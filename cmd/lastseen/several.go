@@ -72,6 +72,7 @@ type several struct {
 	node     *node
 	process  uint64 // tells this process from others of the same node
 	register *register.Watched
+	place    string                        // of the register, as the database notes it
 	watch    *witness.Watch                // of what ClickHouse must have
 	member   atomic.Pointer[member.Member] // nil until it has joined, while others run already
 }
@@ -140,6 +141,7 @@ func joinNodes(ctx context.Context, a *App, db *schema.DB, issuer *people.Issuer
 	if err != nil {
 		return nil, err
 	}
+	parts.Placed = func(ctx context.Context) error { return a.nodes.placed(ctx, db) }
 	a.nodes.Build(parts)
 	joined, err := member.Join(ctx, member.Config{
 		ID: a.nodes.node.id, Incarnation: a.nodes.process, Listen: cmp.Or(a.config.nodes.peerListen, a.config.nodes.peerAddr), Advertised: advertised(a.config.nodes.peerAddr), Identity: identity, Register: a.nodes.register,
@@ -150,7 +152,6 @@ func joinNodes(ctx context.Context, a *App, db *schema.DB, issuer *people.Issuer
 	}
 	a.nodes.member.Store(joined)
 	a.loading.nodes.Store(a.nodes)
-	a.loading.waitsFor(errNotJoined)
 	a.onStop("the node among the others", func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 		defer cancel()
@@ -172,14 +173,19 @@ func joinNodes(ctx context.Context, a *App, db *schema.DB, issuer *people.Issuer
 		return nil
 	})
 	a.config.log.Info("waiting for the other nodes", "peer_address", joined.Peers.Self().Address, "node", a.nodes.node.id)
-	err = a.nodes.awaitServing(ctx)
+	err = a.nodes.awaitServing(ctx, &a.loading)
 	debug.FreeOSMemory() // what came was decoded: as much again as what stays
 	return a.nodes, err
 }
 
-// awaitServing waits until the node may answer.
-func (s *several) awaitServing(ctx context.Context) error {
+// awaitServing waits until the node may answer, and says why it does not yet.
+func (s *several) awaitServing(ctx context.Context, loading *loading) error {
 	for !s.member.Load().MayServe() {
+		if s.member.Load().Unreached() {
+			loading.waitsFor(errUnreached)
+		} else {
+			loading.waitsFor(errNotJoined)
+		}
 		changed := s.member.Load().Changed()
 		if s.member.Load().MayServe() {
 			break

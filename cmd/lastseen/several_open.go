@@ -41,8 +41,22 @@ func openNodes(ctx context.Context, a *App, db *schema.DB) error {
 		watched.Close()
 		return nil
 	})
-	a.nodes = &several{State: replicated.New(), node: n, process: rand.Uint64(), register: watched}
+	a.nodes = &several{State: replicated.New(), node: n, process: rand.Uint64(), register: watched, place: place}
 	return nil
+}
+
+// placed fails with replicated.ErrMoved where the nodes of the database have noted another place of their register than this one's.
+func (s *several) placed(ctx context.Context, db *schema.DB) error {
+	writers, err := db.FindWriterRegister(ctx)
+	if err != nil {
+		return err
+	}
+	defer writers.Close()
+	noted, err := writers.Place(ctx)
+	if err != nil || noted == "" || noted == s.place {
+		return err
+	}
+	return fmt.Errorf("%w, from %s to %s: restart it with the --keeper of the others, or without one if they have none", replicated.ErrMoved, s.place, noted)
 }
 
 // nodesRegister is a register that can be closed.
@@ -77,18 +91,31 @@ func (c nodesConfig) openRegister(ctx context.Context, a *App, db *schema.DB) (r
 	return views, schema.InClickHouse, nil
 }
 
-// claimPlace fails where the nodes of the database have their register elsewhere than in a place.
+// claimPlace fails where the nodes of the database have their register elsewhere than in a place. Where none was noted the register is new, or was
+// moved: then epochs begin anew, and the doors of those before are closed, which a leader would take for later ones, or for its own.
 func claimPlace(ctx context.Context, db *schema.DB, place string) error {
 	writers, err := db.FindWriterRegister(ctx)
 	if err != nil {
 		return err
 	}
 	defer writers.Close()
-	noted, err := writers.ClaimPlace(ctx, place)
-	if err == nil && noted != place {
-		err = otherPlace(noted, place)
+	before, err := writers.Place(ctx)
+	if err == nil && before == "" {
+		err = db.CloseDoors(ctx, math.MaxUint64)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	noted, err := writers.ClaimPlace(ctx, place)
+	switch {
+	case err != nil:
+		return err
+	case noted != place:
+		return otherPlace(noted, place)
+	case before == "": // a node that was forgotten, and leads by another register, may have made its own anew; from now on it does not
+		return db.CloseDoors(ctx, math.MaxUint64)
+	}
+	return nil
 }
 
 func otherPlace(noted, place string) error {
@@ -104,8 +131,11 @@ func refuseNodes(ctx context.Context, a *App, db *schema.DB) error {
 	}
 	defer writers.Close()
 	noted, err := writers.Place(ctx)
-	if err != nil || noted == "" {
+	if err != nil {
 		return err
+	}
+	if noted == "" { // there were never several, or somebody dropped what they had noted
+		return db.CloseDoors(ctx, math.MaxUint64)
 	}
 	if noted != schema.InClickHouse && len(a.config.nodes.keeper) == 0 {
 		return errors.New("several nodes use this database, or did, and have their register in a Keeper: give --peer-addr and --keeper to be one of them, or stop them first and give --keeper once, to go on alone")

@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"hash/maphash"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -26,8 +25,8 @@ func (r *Registry) Load(ctx context.Context) error {
 	}
 	known := &r.known
 	known.reserve(devices, sessions)
-	known.byMAC.numbers = make([]int64, len(known.byMAC.slots))     // when each device was made
-	known.devices.numbers = make([]int64, len(known.devices.slots)) // when each one's current session was
+	known.byMAC.numbers = written(make([]int64, len(known.byMAC.slots)))     // when each device was made
+	known.devices.numbers = written(make([]int64, len(known.devices.slots))) // when each one's current session was
 	defer func() { known.byMAC.numbers, known.devices.numbers = nil, nil }()
 	l := &loader{Registry: r, began: r.now().UnixMilli()}
 	// Neither waits for the other: a device is made of whichever of its rows comes first.
@@ -124,12 +123,7 @@ func (l *loader) takeDevices(batch *deviceBatch) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range batch.owners {
-		if known.devices.first(batch.hashes[i]) != nil {
-			l.touched++
-		}
-		if known.byMAC.first(batch.ofMAC[i]) != nil {
-			l.touched++
-		}
+		l.touched += known.devices.touch(batch.hashes[i]) + known.byMAC.touch(batch.ofMAC[i])
 	}
 	for i := range batch.owners {
 		l.takeDevice(&batch.owners[i], batch.hashes[i], batch.ofMAC[i])
@@ -183,9 +177,7 @@ func (l *loader) takeSessions(batch []schema.Session) {
 	var devices [loadedAtOnce]*device
 	for i := range batch {
 		devices[i] = known.devices.first(ofDevice[i])
-		if known.sessions.first(hashes[i]) != nil {
-			l.touched++
-		}
+		l.touched += known.sessions.touch(hashes[i]) + known.devices.touch(ofDevice[i])
 	}
 	for i := range batch {
 		if devices[i] != nil {
@@ -200,11 +192,8 @@ func (l *loader) takeSessions(batch []schema.Session) {
 // takeSession takes over a session, given the hashes of its device's id and of its own.
 func (l *loader) takeSession(s *schema.Session, hashOfDevice, hash uint64) {
 	known := &l.known
-	at, made := l.device(s.DeviceID, hashOfDevice, s.OrgID, s.DeviceMACAddress)
+	at, _ := l.device(s.DeviceID, hashOfDevice, s.OrgID, s.DeviceMACAddress)
 	d := known.devices.slots[at]
-	if made {
-		d.mac = strings.Clone(d.mac)
-	}
 	added := l.sessions.next()
 	*added = session{
 		id: s.ID, device: d, outliers: outlierSetting(s), terminatedAt: unixMilli(s.TerminatedAt), scheduledFor: unixMilli(s.TerminationScheduledFor), version: uint32(s.Version),

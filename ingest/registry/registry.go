@@ -14,7 +14,7 @@ import (
 )
 
 // Watcher is told of every session that Load reads, and of each that is made or changed, after ClickHouse
-// has it and before the change is acknowledged; of one session, in the order of its versions.
+// has it and before the change is acknowledged; of one session, in the order of its versions, and of different ones side by side.
 type Watcher interface {
 	PutSession(schema.Session)
 	// PutSessions is PutSession of each of some different sessions. It keeps nothing of the slice.

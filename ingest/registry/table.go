@@ -75,10 +75,30 @@ func (t *table[T]) first(hash uint64) *T {
 	return t.slots[place]
 }
 
+// touch reads what a search for a hash begins with, and what a loader notes there. Many after one another wait for memory together.
+func (t *table[T]) touch(hash uint64) (read byte) {
+	place, _ := bits.Mul64(hash, uint64(len(t.slots)))
+	read = t.tags[place]
+	if t.slots[place] != nil {
+		read++
+	}
+	if t.numbers != nil {
+		read += byte(t.numbers[place])
+	}
+	return read
+}
+
 // reserve makes room in an empty table for so many entries and an eighth more, so that it need not grow soon.
 func (t *table[T]) reserve(entries int) {
 	slots := max(leastSlots, (entries+entries/8)/17*20)
-	t.tags, t.slots = make([]uint8, slots), make([]*T, slots)
+	t.tags, t.slots = written(make([]uint8, slots)), written(make([]*T, slots))
+}
+
+// written writes to new memory: where it is read before it was ever written, as by searches, that costs two page faults, the second
+// of which interrupts the other processors.
+func written[T any](made []T) []T {
+	clear(made)
+	return made
 }
 
 // grow makes room for half as many again.

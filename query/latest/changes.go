@@ -20,6 +20,9 @@ type changes struct {
 	shares  *shares
 
 	owned atomic.Pointer[[]*changelog.Log] // by the owner's number
+	// filling is from the beginning of a load to that of fill. Sessions that are put meanwhile need not be settled: who puts one
+	// looks at it after it has changed the record, so either fill sees the change, or it is settled.
+	filling atomic.Bool
 
 	mu sync.Mutex // held by who adds to owned
 
@@ -166,6 +169,7 @@ func (c *changes) moved(ref changelog.Ref, e *entry, wake *woken) {
 
 // fill logs all records, as changed in no particular order.
 func (c *changes) fill() {
+	c.filling.Store(false)
 	var wake woken
 	c.records.each(func(ref changelog.Ref, e *entry) { c.moved(ref, e, &wake) })
 	wake.wake()

@@ -45,6 +45,7 @@ func (l *loader) step(counter *int) {
 // matches schema.Unavailable, Load may be called again.
 func (t *Table) Load(ctx context.Context, progress func(Progress)) error {
 	began := time.Now()
+	t.changes.filling.Store(true)
 	l := &loader{Table: t, report: progress, stale: make(map[schema.ID]struct{})}
 	for _, stage := range []func(context.Context) error{l.checkpoints, l.replay, l.recompute} {
 		if err := stage(ctx); err != nil {

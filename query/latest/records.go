@@ -256,6 +256,7 @@ func (t *records) update(id schema.ID, change func(*record)) (changelog.Ref, *en
 	for i := range words {
 		words[i] = e.words[i].Load()
 	}
+	before := words
 	r := &s.changing // and not a local one, which would be allocated for every point
 	*r = record{}
 	r.unpack(&words)
@@ -267,7 +268,9 @@ func (t *records) update(id schema.ID, change func(*record)) (changelog.Ref, *en
 	r.pack(&words)
 	e.sequence.Add(1)
 	for i := range words {
-		e.words[i].Store(words[i])
+		if words[i] != before[i] { // a store of what readers share costs more than all else here
+			e.words[i].Store(words[i])
+		}
 	}
 	e.sequence.Add(1)
 	if slot != nil {
@@ -326,9 +329,19 @@ func (t *records) reserve(s *shard, id schema.ID, hash uint64) (*entry, uint32, 
 		_, slot = x.find(id, hash)
 	}
 	if chunk := &x.chunks[s.used/chunkLen]; chunk.Load() == nil {
-		chunk.Store(new([chunkLen]entry))
+		chunk.Store(newChunk())
 	}
 	return x.entry(uint32(s.used)), uint32(s.used), slot
+}
+
+// newChunk returns unused records. Each is written to once: memory that is read before it was ever written, as by update, costs two
+// page faults, the second of which interrupts the other processors.
+func newChunk() *[chunkLen]entry {
+	chunk := new([chunkLen]entry)
+	for i := range chunk {
+		chunk[i].slot = 0
+	}
+	return chunk
 }
 
 // expect makes room for so many sessions in all, which are about evenly spread over the shards.

@@ -71,34 +71,46 @@ func (t *Table) Len() int {
 // PutSession makes a session known, or changes who may see it. Of two calls for one session the
 // later one counts.
 func (t *Table) PutSession(s schema.Session) {
-	ref, e, before := t.putAccess(&s)
-	t.watches.wake(s.ID)
-	var wake woken
-	t.changes.settle(ref, e, false, slices.Concat(before, s.SharedWithOrgIDs), &wake)
-	wake.wake()
+	t.put(&s, t.orgs.number(s.OrgID), t.now())
 }
 
 // PutSessions is PutSession of each of some sessions. It keeps nothing of the slice.
 func (t *Table) PutSessions(sessions []schema.Session) {
 	var ids [prefetchLen]schema.ID
+	var owner uint32
 	for some := range slices.Chunk(sessions, prefetchLen) {
 		for i := range some {
 			ids[i] = some[i].ID
 		}
 		t.records.prefetch(ids[:len(some)])
+		now := t.now()
 		for i := range some {
-			t.PutSession(some[i])
+			if owner == 0 || some[i].OrgID != t.orgs.name(owner) { // most have the one before's
+				owner = t.orgs.number(some[i].OrgID)
+			}
+			t.put(&some[i], owner, now)
 		}
 	}
 }
 
+// put is PutSession of a session of an owner, given what time it is.
+func (t *Table) put(s *schema.Session, owner uint32, now time.Time) {
+	ref, e, before := t.putAccess(s, owner, now)
+	t.watches.wake(s.ID)
+	if len(before) == 0 && t.changes.filling.Load() {
+		return // fill is still to come, and settles it
+	}
+	var wake woken
+	t.changes.settle(ref, e, false, slices.Concat(before, s.SharedWithOrgIDs), &wake)
+	wake.wake()
+}
+
 // putAccess takes over who may see a session and how long, and returns its record and with whom it was shared before.
-func (t *Table) putAccess(s *schema.Session) (_ changelog.Ref, _ *entry, before []string) {
+func (t *Table) putAccess(s *schema.Session, owner uint32, now time.Time) (_ changelog.Ref, _ *entry, before []string) {
 	before = t.shares.set(s.ID, slices.Clone(s.SharedWithOrgIDs))
-	owner := t.orgs.number(s.OrgID)
 	t.endings.mu.Lock()
 	defer t.endings.mu.Unlock()
-	_, ended := s.EndedAt(t.now())
+	_, ended := s.EndedAt(now)
 	scheduled := int64(0) // nothing is to come
 	if !ended && s.TerminationScheduledFor != nil {
 		scheduled = s.TerminationScheduledFor.UnixMilli()

@@ -56,13 +56,14 @@ func (x *Index) PutSession(s schema.Session) { x.PutSessions([]schema.Session{s}
 // PutSessions is PutSession of each of some different sessions. It keeps nothing of the slice. New ones of one organisation
 // that stand one after the other cost less.
 func (x *Index) PutSessions(sessions []schema.Session) {
-	n := min(len(sessions), addedAtOnce)
-	ids, spots := make([]schema.ID, n), make([]uint32, n)
+	b := additions.Get().(*addition)
+	defer additions.Put(b)
 	for some := range slices.Chunk(sessions, addedAtOnce) {
 		for i := range some {
-			ids[i] = some[i].ID
+			b.ids[i] = some[i].ID
 		}
-		x.newest.Spots(ids[:len(some)], spots[:len(some)])
+		spots := b.spots[:len(some)]
+		x.newest.Spots(b.ids[:len(some)], spots)
 		for from := 0; from < len(some); {
 			f := x.fleet(some[from].OrgID)
 			if number, known := x.rowAt(spots[from]); known {
@@ -77,7 +78,7 @@ func (x *Index) PutSessions(sessions []schema.Session) {
 				}
 				to++
 			}
-			x.add(f, some[from:to], spots[from:to])
+			x.add(f, some[from:to], spots[from:to], b.seen[:to-from])
 			from = to
 		}
 	}
@@ -85,6 +86,15 @@ func (x *Index) PutSessions(sessions []schema.Session) {
 
 // addedAtOnce is of how many new sessions a fleet makes rows before others have their turn with it.
 const addedAtOnce = 256
+
+// addition is memory for what is asked about sessions that are being added.
+type addition struct {
+	ids   [addedAtOnce]schema.ID
+	spots [addedAtOnce]uint32
+	seen  [addedAtOnce]int64
+}
+
+var additions = sync.Pool{New: func() any { return new(addition) }}
 
 // share takes over with which organisations a session of a row is shared, and with which it was before.
 func (x *Index) share(f *fleet, number uint32, s *schema.Session, before []string) {
@@ -100,14 +110,13 @@ func (x *Index) share(f *fleet, number uint32, s *schema.Session, before []strin
 	}
 }
 
-// add takes over sessions of an organisation that are new, with when they were last seen.
-func (x *Index) add(f *fleet, sessions []schema.Session, spots []uint32) {
+// add takes over sessions of an organisation that are new, with when they were last seen, for which at has room.
+func (x *Index) add(f *fleet, sessions []schema.Session, spots []uint32, at []int64) {
 	f.seeing.Lock() // so that they are not seen anew meanwhile
 	first := f.add(sessions, spots)
 	for i, spot := range spots {
 		x.setRow(spot, first+uint32(i))
 	}
-	at := make([]int64, len(spots))
 	x.newest.SeenAt(spots, at)
 	for i := range spots {
 		f.setSeen(first+uint32(i), at[i])

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 
 	"lastseen/schema/register"
 	"lastseen/server/cluster/peer"
@@ -43,6 +45,10 @@ type Member struct {
 	*replica.Node
 	// Peers are the connections with the others, over which requests are handed on too.
 	Peers *peer.Peers
+
+	unreached atomic.Bool // it was said that no other node reaches this one
+	stop      context.CancelFunc
+	watching  sync.WaitGroup
 }
 
 // Join starts a node: it joins whoever leads, or leads if nobody does.
@@ -74,11 +80,16 @@ func Join(ctx context.Context, config Config) (*Member, error) {
 		Timing: config.Timing, Log: config.Log,
 	})
 	close(started)
+	watched, stop := context.WithCancel(context.Background())
+	m.stop = stop
+	m.watching.Go(func() { m.watchReach(watched) })
 	return m, nil
 }
 
 // Close ends the node as it is; who wants the others to go on at once calls Leave before.
 func (m *Member) Close() error {
+	m.stop()
+	m.watching.Wait()
 	m.Node.Close()
 	return m.Peers.Close()
 }

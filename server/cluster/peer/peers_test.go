@@ -353,3 +353,47 @@ func TestWhoIsNoNodeGetsNothing(t *testing.T) {
 		t.Errorf("plain HTTP is answered %q", answer)
 	}
 }
+
+// TestANodeFindsOutWhetherItReachesItself has addresses at which it is, nobody is, another node is and something else is.
+func TestANodeFindsOutWhetherItReachesItself(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewTLSServer(http.NotFoundHandler())
+	web.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	defer web.Close()
+	other := start(t, "key", "other", nil)
+	for name, tt := range map[string]struct{ address, says string }{
+		"itself":         {"", ""},
+		"nobody":         {clickhousetest.FreeAddress(t), "refused"},
+		"another node":   {other.address(), "another node answers there, with the id other"},
+		"another server": {web.Listener.Addr().String(), "is no node of lastseen"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			key := sha256.Sum256([]byte("key"))
+			identity, err := peer.NewIdentity(key[:])
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := peer.Listen(t.Context(), "127.0.0.1:0", peer.Config{
+				Identity: identity, Self: peer.Node{ID: "own", Incarnation: 1, Address: tt.address}, Oldest: 2, Newest: 2, Store: "store", Log: slog.New(slog.DiscardHandler),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			if err := p.Reach(t.Context()); (err == nil) != (tt.says == "") || err != nil && !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("it finds %v, want %q", err, tt.says)
+			}
+		})
+	}
+}
+
+// TestANodeAtWhoseAddressTheSenderItselfAnswers is one with an address of each machine's own, such as 127.0.0.1.
+func TestANodeAtWhoseAddressTheSenderItselfAnswers(t *testing.T) {
+	t.Parallel()
+	a := start(t, "key", "a", nil)
+	until(t, "the sender says so", func() bool {
+		a.Send(a.address(), []byte("message"))
+		stats, _ := a.Stats()
+		return len(stats) > 0 && strings.Contains(stats[0].Trouble, "this one answers itself")
+	})
+}

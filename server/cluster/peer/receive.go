@@ -44,7 +44,7 @@ func (p *Peers) accept() {
 // serve finds out what a connection is for.
 func (p *Peers) serve(raw net.Conn) {
 	release := func() { <-p.places }
-	ctx, cancel := context.WithTimeout(p.running, dialTimeout)
+	ctx, cancel := context.WithTimeout(p.running, knownWithin)
 	defer cancel()
 	conn := tls.Server(raw, p.config.Identity.config(protocolMessages, protocolRequests, protocolStatus))
 	from := raw.RemoteAddr().String()

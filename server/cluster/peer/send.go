@@ -18,6 +18,7 @@ const (
 	queuedBytes  = 2 * MaxFrame
 
 	dialTimeout  = time.Second     // for a connection, its handshake and the hellos
+	knownWithin  = 3 * time.Second // for the handshake of one that another node makes, for whom it need not be as urgent
 	writeTimeout = 2 * time.Second // for one write
 	// aliveEvery is how often a side that has nothing to send says that it lives, aliveWithin how long the other one waits for it.
 	aliveEvery, aliveWithin = time.Second, 5 * time.Second
@@ -139,6 +140,9 @@ func (l *link) greet(conn net.Conn) error {
 		return fmt.Errorf("the node at %s does not return a greeting: %w", l.address, withoutPorts(err))
 	case other.Refused != "":
 		return fmt.Errorf("the node at %s refuses this one: %s", l.address, other.Refused)
+	}
+	if other.isSame(own.Node) {
+		return fmt.Errorf("at %s, where another node should be, this one answers itself: give each node a --peer-addr of its own at which all others reach it", l.address)
 	}
 	if err := own.refuses(other, l.address); err != nil {
 		return err

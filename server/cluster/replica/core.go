@@ -67,6 +67,8 @@ func (c *core) step(now Instant, e event) []effect {
 		if c.lead != nil && c.view.Term == e.term {
 			c.stepDown(e.why)
 		}
+	case warned:
+		c.do(noted{e.text, true})
 	}
 	if may := c.now < c.serveUntil(); may != c.served {
 		c.served = may

@@ -68,6 +68,9 @@ func (r *recovery) begin(ctx context.Context, n *Node, e recoverState) {
 				_ = n.submit(ctx, recovered{e.term, changes}) // it fails only when nobody waits for it any more
 				return
 			}
+			if ctx.Err() != nil {
+				return // it leads no more
+			}
 			n.log.Warn("the node leads but could not read the store yet; trying again", "term", e.term, "error", err)
 			pause(ctx, n.options.Timing.Look)
 		}

@@ -40,6 +40,8 @@ type (
 		term uint64
 		why  string
 	}
+	// warned says something of the node that somebody must do something about.
+	warned struct{ text string }
 )
 
 // The effects that a step has, to be carried out in their order.

@@ -182,6 +182,9 @@ func (n *Node) StepDown(ctx context.Context, term uint64, why string) error {
 	return n.submit(ctx, stepDownAsked{term, why})
 }
 
+// Warn says something of the node that somebody must do something about, in the log and where its transitions are said.
+func (n *Node) Warn(ctx context.Context, text string) error { return n.submit(ctx, warned{text}) }
+
 var errClosed = errors.New("the node is closed")
 
 // submit brings an event to the loop.

@@ -2,6 +2,7 @@ package replicated
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -12,8 +13,17 @@ import (
 // lateness is how long a point may take from its time of receipt until its insert is through: see latest.Table.Load.
 const lateness = time.Minute
 
-// Recover implements replica.State.
+// ErrMoved says that the register of the nodes was moved elsewhere while this node ran: it is none of the service's any more.
+var ErrMoved = errors.New("the register of the nodes was moved while this node ran")
+
+// Recover implements replica.State. Where the register was moved the node leaves: by opening doors it would close those of who leads there.
 func (s *State) Recover(ctx context.Context, term uint64, whole bool) (changes []replica.Change, err error) {
+	if err := s.parts.Placed(ctx); err != nil {
+		if errors.Is(err, ErrMoved) {
+			err = errors.Join(err, s.node.Warn(ctx, err.Error()), s.node.Leave(ctx))
+		}
+		return nil, err
+	}
 	if err := s.parts.DB.OpenDoors(ctx, term); err != nil {
 		return nil, err
 	}

@@ -29,6 +29,8 @@ type Parts struct {
 	Authenticator *apikey.Authenticator
 	SignIn        *people.SignIn
 	Writer        *ingest.Writer
+	// Placed fails with ErrMoved where the nodes of the database have their register elsewhere by now.
+	Placed func(context.Context) error
 	// Told is told which points are stored; nil for nobody.
 	Told Told
 	Log  *slog.Logger
@@ -48,6 +50,8 @@ type Node interface {
 	Lead() (term uint64, err error)
 	Propose(ctx context.Context, term uint64, changes ...replica.Change) error
 	StepDown(ctx context.Context, term uint64, why string) error
+	Leave(ctx context.Context) error
+	Warn(ctx context.Context, text string) error
 }
 
 // State is what all nodes have in common, as this one has it. It is a replica.State, and safe for concurrent use.

@@ -110,12 +110,15 @@ type located struct {
 	indexes [prefetchLen]*index // nil where the shard is empty
 }
 
-// locate fills l for some sessions, and has their slots loaded.
+// locate fills l for some sessions, and has their slots loaded. It hashes all of them first: what a processor has under way at a time is so
+// many instructions, and with hashes in between these would be few loads.
 func (t *records) locate(ids []schema.ID, l *located) {
 	for i := range ids {
 		l.hashes[i] = maphash.Bytes(t.seed, ids[i][:])
-		if x := t.shards[l.hashes[i]>>(64-shardBits)].index.Load(); x != nil {
-			x.slots[l.hashes[i]&uint64(len(x.slots)-1)].Load()
+	}
+	for i, hash := range l.hashes[:len(ids)] {
+		if x := t.shards[hash>>(64-shardBits)].index.Load(); x != nil {
+			x.slots[hash&uint64(len(x.slots)-1)].Load()
 			l.indexes[i] = x
 		}
 	}
@@ -150,8 +153,12 @@ func (t *records) findEach(ids []schema.ID, found *[prefetchLen]*entry) (theirs 
 		} else if e = x.another(l.hashes[i]); e == nil {
 			continue
 		}
-		e.touch()
 		found[i] = e
+	}
+	for _, e := range found[:len(ids)] {
+		if e != nil {
+			e.touch()
+		}
 	}
 	for i := range ids {
 		if theirs>>i&1 == 0 || found[i].id() == ids[i] {

@@ -11,6 +11,8 @@ const (
 	commonShare = 8
 	// mostChanged is how many rows of a stretch may change their texts before its grams are made anew.
 	mostChanged = stretchRows / 16
+	// gramsOfUsual is how many grams the texts have that people look for, longer ones aside.
+	gramsOfUsual = 32
 )
 
 // grams say which rows of a stretch, some tens of thousands of rows one after the other, may contain a text: for every
@@ -91,11 +93,18 @@ func (g *grams) change(row uint16) (stale bool) {
 // mayContain appends the rows that may contain a folded text to found, in ascending order. It reports false, and nothing
 // else, where that could be any.
 func (g *grams) mayContain(needle []byte, found []uint16) ([]uint16, bool) {
-	var lists [][]uint16
+	var room [gramsOfUsual][]uint16
+	lists := room[:0]
 	for at := 0; at+3 <= len(needle); at++ {
-		if gram := gramAt(needle, at); !g.isCommon(gram) {
-			lists = append(lists, g.of(gram))
+		gram := gramAt(needle, at)
+		if g.isCommon(gram) {
+			continue
 		}
+		list := g.of(gram)
+		if len(list) == 0 && len(g.changed) == 0 {
+			return found, true // nothing has it, which most of what is not there shows soon
+		}
+		lists = append(lists, list)
 	}
 	if len(lists) == 0 {
 		return found, false

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -10,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/go-faster/city"
 	"github.com/go-faster/jx"
 	"github.com/valyala/fasthttp"
 
@@ -97,14 +97,22 @@ func lastSeenBatch(c *call) error {
 
 // read reads {"session_ids": […]}; members that it does not know are ignored.
 func (b *batch) read(body io.Reader) (err error) {
-	b.texts, b.ends = b.texts[:0], b.ends[:0]
 	b.body.Reset()
 	if _, err = b.body.ReadFrom(body); err != nil {
 		return err
 	}
+	if b.readPlain(b.body.Bytes()) {
+		return nil
+	}
+	return b.readAny(b.body.Bytes())
+}
+
+// readAny is read of any body.
+func (b *batch) readAny(body []byte) (err error) {
+	b.forget()
 	d := jx.GetDecoder()
 	defer jx.PutDecoder(d)
-	d.ResetBytes(b.body.Bytes())
+	d.ResetBytes(body)
 	if d.Next() != jx.Object {
 		return problem.Invalid(problem.InBody("", "Send a JSON object."))
 	}
@@ -136,6 +144,43 @@ func (b *batch) read(body io.Reader) (err error) {
 	return nil
 }
 
+// forget forgets what was asked for.
+func (b *batch) forget() {
+	b.texts, b.ends, b.ids, b.strange = b.texts[:0], b.ends[:0], b.ids[:0], b.strange[:0]
+}
+
+// readPlain reads what most clients send: that member alone, with ids only. It reports false for all else, which is left to read.
+func (b *batch) readPlain(body []byte) bool {
+	b.forget()
+	const digits = 2 * len(schema.ID{})
+	rest, is := bytes.CutPrefix(body, []byte(`{"session_ids":`))
+	if !is {
+		return false
+	}
+	rest = bytes.TrimPrefix(rest, []byte(" "))
+	for before := byte('['); len(b.ends) < batchSessions; before = ',' {
+		if len(rest) == 0 || rest[0] != before {
+			return false
+		}
+		rest = bytes.TrimPrefix(rest[1:], []byte(" "))
+		if len(rest) < digits+4 || rest[0] != '"' || rest[1+digits] != '"' {
+			return false
+		}
+		text := rest[1:][:digits]
+		id, is := schema.ParseID(text)
+		if !is {
+			return false
+		}
+		b.texts = append(b.texts, text...)
+		b.ends = append(b.ends, len(b.texts))
+		b.ids = append(b.ids, id)
+		if rest = rest[digits+2:]; rest[0] == ']' {
+			return string(rest) == "]}"
+		}
+	}
+	return false
+}
+
 func (b *batch) readIDs(d *jx.Decoder) error {
 	if d.Next() != jx.Array {
 		return problemSessionIDs
@@ -150,8 +195,13 @@ func (b *batch) readIDs(d *jx.Decoder) error {
 		if err != nil || len(texts)-begin > longestAsked {
 			return errBatch
 		}
+		id, is := schema.ParseID(texts[begin:])
+		if !is {
+			b.strange = append(b.strange, len(b.ends))
+		}
 		b.texts = texts
 		b.ends = append(b.ends, len(texts))
+		b.ids = append(b.ids, id)
 		return nil
 	})
 	switch {
@@ -174,17 +224,11 @@ func (b *batch) each(f func(text []byte, s *latest.Sight)) {
 
 // lookUp finds the newest points, and fails when another node owns one of the sessions.
 func (b *batch) lookUp(c *call) error {
-	b.ids, b.strange, b.sights = b.ids[:0], b.strange[:0], slices.Grow(b.sights[:0], len(b.ends))[:len(b.ends)]
-	begin := 0
-	for i, end := range b.ends {
-		id, is := schema.ParseID(b.texts[begin:end])
-		if !is {
-			b.strange = append(b.strange, i)
-		} else if err := c.own(id); err != nil {
+	b.sights = slices.Grow(b.sights[:0], len(b.ids))[:len(b.ids)]
+	for _, id := range b.ids {
+		if err := c.own(id); err != nil {
 			return err
 		}
-		b.ids = append(b.ids, id)
-		begin = end
 	}
 	c.server.services.LastSeen.LookupEach(b.ids, c.principal.OrgID, b.sights)
 	for _, i := range b.strange {
@@ -209,9 +253,12 @@ func (b *batch) appendTag(dst []byte) []byte {
 		b.answer = binary.LittleEndian.AppendUint64(b.answer, uint64(p.ReceivedAt))
 		b.answer = binary.LittleEndian.AppendUint32(b.answer, p.Version)
 	})
-	sum := sha256.Sum256(b.answer)
+	sum := city.Hash128(b.answer) // who could make two answers have one tag owns the points, and is believed without
+	var words [16]byte
+	binary.LittleEndian.PutUint64(words[:8], sum.Low)
+	binary.LittleEndian.PutUint64(words[8:], sum.High)
 	dst = append(dst, '"')
-	dst = base64.RawURLEncoding.AppendEncode(dst, sum[:16])
+	dst = base64.RawURLEncoding.AppendEncode(dst, words[:])
 	return append(dst, '"')
 }
 

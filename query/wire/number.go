@@ -17,6 +17,25 @@ func putTwoDigits(dst []byte, n uint32) {
 	dst[0], dst[1] = twoDigits[2*n], twoDigits[2*n+1]
 }
 
+// appendMillis appends a number, which is quick for one of 13 digits, as Unix milliseconds from 2001 to 2286 are.
+func appendMillis(dst []byte, value int64) []byte {
+	if value < 1e12 || value >= 1e13 {
+		return strconv.AppendInt(dst, value, 10)
+	}
+	dst = append(dst, "0000000000000"...)
+	text := dst[len(dst)-13:]
+	high, low := uint32(value/1e8), uint32(value%1e8)
+	text[0] = byte('0' + high/10000)
+	putTwoDigits(text[1:], high/100%100)
+	putTwoDigits(text[3:], high%100)
+	high, low = low/10000, low%10000
+	putTwoDigits(text[5:], high/100)
+	putTwoDigits(text[7:], high%100)
+	putTwoDigits(text[9:], low/100)
+	putTwoDigits(text[11:], low%100)
+	return dst
+}
+
 // AppendDecimal appends value / 10^decimals exactly, without zeros at its end; decimals is at most 8.
 func AppendDecimal(dst []byte, value int64, decimals int) []byte {
 	size := uint64(value)

@@ -62,7 +62,7 @@ func (e *PointEncoder) Of(session schema.ID) {
 // Append appends the JSON of a point of the session.
 func (e *PointEncoder) Append(dst []byte, p *schema.DataPoint) []byte {
 	dst = append(dst, e.head...)
-	dst = strconv.AppendInt(dst, p.Timestamp, 10)
+	dst = appendMillis(dst, p.Timestamp)
 	dst = append(dst, `","timestamp":`...)
 	dst = e.timestamp.append(dst, p.Timestamp)
 	dst = append(dst, `,"received_at_timestamp":`...)

@@ -14,6 +14,9 @@ func FuzzPointEncoder(f *testing.F) {
 	f.Add(int64(1_768_469_400_000), int64(86_399_999), int32(407_484_000), int32(-739_857_000), int32(-123), uint32(85), uint16(1250), uint16(3599), uint16(9876), float32(-4.5), uint8(1))
 	f.Add(int64(-2_203_891_200_999), int64(-1), int32(1), int32(-1), int32(0), uint32(0), uint16(0), uint16(0), uint16(0), float32(0), uint8(0))
 	f.Add(int64(0), int64(86_400_000), int32(math.MinInt32), int32(math.MaxInt32), int32(math.MinInt32+1), uint32(math.MaxUint32-1), uint16(65534), uint16(100), uint16(10), float32(math.MaxFloat32), uint8(2))
+	f.Add(int64(999_999_999_999), int64(1_000_000_000_000), int32(0), int32(0), int32(0), uint32(0), uint16(0), uint16(0), uint16(0), float32(0), uint8(0))
+	f.Add(int64(1_000_000_100_000_009), int64(9_999_999_999_999), int32(0), int32(0), int32(0), uint32(0), uint16(0), uint16(0), uint16(0), float32(0), uint8(0))
+	f.Add(int64(0), int64(10_000_000_000_000), int32(0), int32(0), int32(0), uint32(0), uint16(0), uint16(0), uint16(0), float32(0), uint8(0))
 	const year10000 = 253_402_300_800_000
 	f.Fuzz(func(t *testing.T, timestamp, later int64, latitude, longitude, altitude int32, accuracy uint32, speed, heading, battery uint16, temperature float32, outlier uint8) {
 		session := schema.ID{1, 0xab, byte(timestamp)}
@@ -34,6 +37,7 @@ func FuzzPointEncoder(f *testing.F) {
 			"degrees":    {appendDegrees(nil, latitude), AppendDecimal(nil, int64(latitude), 7)},
 			"tenths":     {appendTenths(nil, accuracy), AppendDecimal(nil, int64(accuracy), 1)},
 			"hundredths": {appendHundredths(nil, accuracy), AppendDecimal(nil, int64(accuracy), 2)},
+			"millis":     {appendMillis(nil, later), strconv.AppendInt(nil, later, 10)},
 			"small":      {appendSmall(nil, uint32(speed)), strconv.AppendUint(nil, uint64(speed), 10)},
 		} {
 			if string(pair[0]) != string(pair[1]) {

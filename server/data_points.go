@@ -90,12 +90,14 @@ const (
 	stillWanted = 5 * time.Second
 )
 
-// publicRate is how many bytes a second those without a credential must accept of a file now.
-func (s *Server) publicRate() int64 {
-	if wanted := s.fileWanted.Load(); wanted != nil && time.Since(*wanted) < stillWanted {
-		return leastWantedRate
+// publicRate returns how many bytes a second those without a credential must accept of a file, whenever it is asked.
+func publicRate(s *Server) func() int64 {
+	return func() int64 {
+		if wanted := s.fileWanted.Load(); wanted != nil && time.Since(*wanted) < stillWanted {
+			return leastWantedRate
+		}
+		return leastPublicRate
 	}
-	return leastPublicRate
 }
 
 // enterPublic bounds the histories of those without a credential: by whose session they show, so that slow readers of one
@@ -114,7 +116,7 @@ func enterPublic(c *call, request *history.Request) (err error) {
 	if request.Format.Export() == "" {
 		return nil
 	}
-	c.leastRate = c.server.publicRate
+	c.leastRate = publicRate(c.server)
 	if c.filed, err = c.server.publicFiles.TryEnter(limit.Request{Owner: limit.Public, Weight: 1}); err != nil {
 		now := time.Now()
 		c.server.fileWanted.Store(&now)

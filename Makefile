@@ -33,15 +33,17 @@ demo: build
 ## demo-nodes: run three nodes on one ClickHouse server, on this machine, until Ctrl-C; kill some, and look at them with bin/lastseen nodes
 .PHONY: demo-nodes
 demo-nodes: build
-	@dir=$$(mktemp -d); trap 'kill $$(jobs -p) 2>/dev/null; wait; rm -rf "$$dir"' EXIT; trap 'exit 0' INT TERM; \
+	@dir=$$(mktemp -d); set -m; nodes=(); \
+	finish() { set +m; echo "Stopping the nodes, one after the other, and ClickHouse"; for p in "$${nodes[@]}" $$store; do kill $$p 2>/dev/null; wait $$p; done; rm -rf "$$dir"; }; \
+	trap finish EXIT; trap 'exit 0' INT TERM; \
 	mkdir -p "$$dir"/node-{1,2,3}; \
-	./bin/lastseen clickhouse --data-dir "$$dir/clickhouse" --http-addr 127.0.0.1:8123 & \
+	./bin/lastseen clickhouse --data-dir "$$dir/clickhouse" --http-addr 127.0.0.1:8123 & store=$$!; \
 	token=$$(./bin/lastseen token --data-dir "$$dir/node-1" --org org_demo --user user_demo --role owner 2>/dev/null); \
 	for i in 2 3; do cp "$$dir/node-1/issuer.key" "$$dir/node-$$i/"; done; \
 	until (exec 3<>/dev/tcp/127.0.0.1/8123) 2>/dev/null; do sleep 0.2; done; \
 	serve() { echo "./bin/lastseen serve --data-dir $$dir/node-$$1 --clickhouse http://127.0.0.1:8123/lastseen --log-level warn --addr 127.0.0.1:808$$1 --peer-addr 127.0.0.1:948$$1 --admin-addr 127.0.0.1:949$$1"; }; \
 	for i in 1 2 3; do \
-	  $$(serve $$i) & \
+	  $$(serve $$i) & nodes+=($$!); \
 	  echo "node $$i: http://127.0.0.1:808$$i, process $$!"; \
 	done; \
 	until [ "$$(./bin/lastseen nodes --admin http://127.0.0.1:9491 2>/dev/null | grep -c ' 127.0.0.1:948[123] ')" = 3 ]; do sleep 0.5; done; \

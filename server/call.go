@@ -36,7 +36,7 @@ type call struct {
 	opened    limit.Pass           // of a history, to those that are open, or of what makes something, to those that do; likewise
 	shown     limit.Pass           // of a public history, to those of its organisation; likewise
 	filed     limit.Pass           // of a public file, to those that are read; likewise
-	leastRate int64                // see stream.Call
+	leastRate func() int64         // see stream.Call
 	departure *transport.Departure // nil unless the route streams
 	reader    bodyReader
 	waited    time.Duration // for a change or to be refused, which is no time that the answer took

@@ -81,8 +81,24 @@ func arrowCompression(p *input.Parameters) string {
 	return ""
 }
 
-// leastPublicRate is how many bytes a second those without a credential must accept of a file.
-const leastPublicRate = 64 << 10
+const (
+	// leastPublicRate is how many bytes a second those without a credential must accept of a file, and leastWantedRate how many while
+	// others are refused for want of its place: a client that accepted just enough would keep the place for as long as a history may take.
+	leastPublicRate = 64 << 10
+	leastWantedRate = 1 << 20
+	// stillWanted is how long it counts that somebody was refused.
+	stillWanted = 5 * time.Second
+)
+
+// publicRate returns how many bytes a second those without a credential must accept of a file, whenever it is asked.
+func publicRate(s *Server) func() int64 {
+	return func() int64 {
+		if wanted := s.fileWanted.Load(); wanted != nil && time.Since(*wanted) < stillWanted {
+			return leastWantedRate
+		}
+		return leastPublicRate
+	}
+}
 
 // enterPublic bounds the histories of those without a credential: by whose session they show, so that slow readers of one
 // organisation's leave room to the others', and files. A file's query cannot be suspended while a client is slow to read,
@@ -100,8 +116,11 @@ func enterPublic(c *call, request *history.Request) (err error) {
 	if request.Format.Export() == "" {
 		return nil
 	}
-	c.leastRate = leastPublicRate
-	c.filed, err = c.server.publicFiles.TryEnter(limit.Request{Owner: limit.Public, Weight: 1})
+	c.leastRate = publicRate(c.server)
+	if c.filed, err = c.server.publicFiles.TryEnter(limit.Request{Owner: limit.Public, Weight: 1}); err != nil {
+		now := time.Now()
+		c.server.fileWanted.Store(&now)
+	}
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -49,7 +50,7 @@ func TestAFileThatIsReadTooSlowlyIsCut(t *testing.T) {
 	s := start(t, func(with *setup) {
 		with.config.WriteTimeout = 3 * time.Second
 		with.handle = func(c *call) error {
-			c.leastRate = 1 << 30
+			c.leastRate = func() int64 { return 1 << 30 }
 			return c.stream(from, stream.Identity)
 		}
 	})
@@ -75,4 +76,33 @@ func TestAFileThatIsReadTooSlowlyIsCut(t *testing.T) {
 	if read := <-reading; read < 1<<20 {
 		t.Errorf("the client was cut after %d bytes, though it read", read)
 	}
+}
+
+// TestAPublicFileIsReadFasterWhileOthersWantItsPlace: who accepts just enough to keep it must not keep it from everybody.
+func TestAPublicFileIsReadFasterWhileOthersWantItsPlace(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(with *setup) { with.config.Histories, with.config.WriteTimeout = 8, 2*time.Second })
+	target := strings.Replace(s.long(400_000), "data_points/", "data_points_public/", 1)
+	session, _, _ := strings.Cut(target[strings.Index(target, "=")+1:], "&")
+	s.post(pathUpdateSession+"?session_id="+session, s.token("org_a", keys.RoleOperator), `{"public":true}`, http.StatusOK)
+	slow := dial(t, s.address)
+	if err := slow.(*net.TCPConn).SetReadBuffer(16 << 10); err != nil { // what lies in buffers counts as accepted
+		t.Fatal(err)
+	}
+	fmt.Fprintf(slow, "GET %s&format=arrow HTTP/1.1\r\nHost: x\r\n\r\n", target)
+	head := make([]byte, len("HTTP/1.1 200"))
+	if _, err := io.ReadFull(slow, head); err != nil || string(head) != "HTTP/1.1 200" {
+		t.Fatalf("a public file is answered %s, %v", head, err)
+	}
+	go func() {
+		for piece := make([]byte, 32<<10); ; time.Sleep(200 * time.Millisecond) { // more than it must accept while nobody else asks
+			if _, err := slow.Read(piece); err != nil {
+				return
+			}
+		}
+	}()
+	s.until(func() bool {
+		r, err := s.try("GET", target+"&format=arrow", "", nil)
+		return err == nil && r.StatusCode == http.StatusOK
+	})
 }

@@ -205,14 +205,15 @@ type Server struct {
 	direct       *directPolls        // nil when every request is logged
 	ids          *idSource
 	queries      *limit.Gate
-	changes      *limit.Gate // requests that make something in ClickHouse, before queries
-	lists        *limit.Gate // requests that are answered from memory and may take some time
-	streams      *limit.Gate // histories that are read
-	open         *limit.Gate // histories, those included that wait for a slow client
-	openOf       *limit.Gate // of open, those without a credential, by whose session they show
-	publicFiles  *limit.Gate // histories without a credential that keep their place while a client is slow
-	waiting      *limit.Gate // requests that wait for a change
-	batches      *limit.Gate // requests for many newest points that are looked up
+	changes      *limit.Gate               // requests that make something in ClickHouse, before queries
+	lists        *limit.Gate               // requests that are answered from memory and may take some time
+	streams      *limit.Gate               // histories that are read
+	open         *limit.Gate               // histories, those included that wait for a slow client
+	openOf       *limit.Gate               // of open, those without a credential, by whose session they show
+	publicFiles  *limit.Gate               // histories without a credential that keep their place while a client is slow
+	waiting      *limit.Gate               // requests that wait for a change
+	fileWanted   atomic.Pointer[time.Time] // when one of those was last refused; nil for never
+	batches      *limit.Gate               // requests for many newest points that are looked up
 	eventPace    *limit.EventPace
 	listTurns    *limit.Turns                 // of lists
 	changeTurns  *limit.Turns                 // of what makes something in ClickHouse, and of revocations, which wait for none

@@ -250,10 +250,11 @@ func (k *nodesTrial) goOnAlone(t *testing.T, dir, keeper string) {
 
 // loseRegister has the register out of reach of all nodes, which go on, say so once in the log and to operators, and once when it is back.
 func (k *nodesTrial) loseRegister(t *testing.T) {
+	before := k.logLengths() // a machine that stood still may have had them say so already
 	for i := range k.nodes {
 		k.network.register[i].Cut()
 	}
-	k.awaitLogged(t, "the register of the nodes does not answer")
+	k.awaitLogged(t, before, "the register of the nodes does not answer")
 	k.goesOn(t)
 	for _, n := range k.nodes {
 		if out, stderr, code := command(t, nil, "nodes", "--admin=http://"+n.admin); code != 0 || !strings.Contains(out, "has not answered this node for") {
@@ -263,20 +264,29 @@ func (k *nodesTrial) loseRegister(t *testing.T) {
 			t.Errorf("a node that serves without its register is %d on /readyz", status)
 		}
 	}
+	before = k.logLengths()
 	k.network.mend(k.network.register)
-	k.awaitLogged(t, "the register of the nodes answers again")
+	k.awaitLogged(t, before, "the register of the nodes answers again")
 }
 
-// awaitLogged waits until all nodes have logged a message, which is once.
-func (k *nodesTrial) awaitLogged(t *testing.T, message string) {
-	t.Helper()
+// logLengths are how long the logs of all nodes are by now.
+func (k *nodesTrial) logLengths() (lengths []int) {
 	for _, n := range k.nodes {
-		for began := time.Now(); !strings.Contains(n.logged(), message); time.Sleep(50 * time.Millisecond) {
+		lengths = append(lengths, len(n.logged()))
+	}
+	return lengths
+}
+
+// awaitLogged waits until all nodes have logged a message since their logs were so long.
+func (k *nodesTrial) awaitLogged(t *testing.T, since []int, message string) {
+	t.Helper()
+	for i, n := range k.nodes {
+		for began := time.Now(); !strings.Contains(n.logged()[since[i]:], message); time.Sleep(50 * time.Millisecond) {
 			if time.Since(began) > 20*time.Second {
 				t.Fatalf("the node at %s does not say %q", n.base, message)
 			}
 		}
-		if times := strings.Count(n.logged(), message); times != 1 {
+		if times := strings.Count(n.logged()[since[i]:], message); times != 1 {
 			t.Errorf("the node at %s says %q %d times", n.base, message, times)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -31,9 +32,9 @@ type Call struct {
 	Context    context.Context // ends when the answer is no longer wanted
 	Connection *transport.Conn // may be nil
 	Patience   time.Duration   // that the client may take to accept a piece, or 16 KB of a longer one
-	// LeastRate is how many bytes a second the client must accept of an answer that cannot be suspended, once it has kept
-	// the answer waiting for half of Patience in all; 0 for no such limit.
-	LeastRate int64
+	// LeastRate says how many bytes a second the client must accept of an answer that cannot be suspended, once it has kept
+	// the answer waiting for half of Patience in all; nil for no such limit.
+	LeastRate func() int64
 	Streams   *limit.Gate    // in which the answer has a place
 	Begun     *atomic.Uint64 // counts the requests that have begun
 
@@ -166,9 +167,14 @@ func (a *Answer) send(out *transport.Answer, w io.Writer, piece []byte) error {
 		return err
 	})
 	if err == nil {
+		began := time.Now()
 		err = out.Send()
+		a.stalled += time.Since(began)
 	}
-	if err != transport.ErrStalled {
+	switch {
+	case err == nil && a.patience() < 0:
+		return errTooSlow
+	case err != transport.ErrStalled:
 		return err
 	}
 	suspended, err := a.from.Suspend()
@@ -187,17 +193,24 @@ func (a *Answer) send(out *transport.Answer, w io.Writer, piece []byte) error {
 
 // sendInTime goes on sending a piece that the client stalls, of a source that keeps its place meanwhile.
 func (a *Answer) sendInTime(out *transport.Answer) error {
-	if a.call.LeastRate == 0 {
+	if a.call.LeastRate == nil {
 		return out.Send()
 	}
-	began := time.Now()
-	patience := a.call.Patience/2 + time.Duration(float64(a.sent)/float64(a.call.LeastRate)*float64(time.Second)) - a.stalled
+	began, patience := time.Now(), a.patience()
 	err := out.SendBy(began.Add(patience))
-	a.stalled += transport.StallTime + time.Since(began)
+	a.stalled += time.Since(began)
 	if err != nil && time.Since(began) >= patience {
 		return errors.Join(errTooSlow, err)
 	}
 	return err
+}
+
+// patience is for how much longer the client may keep an answer waiting that has a least rate.
+func (a *Answer) patience() time.Duration {
+	if a.call.LeastRate == nil {
+		return math.MaxInt64
+	}
+	return a.call.Patience/2 + time.Duration(float64(a.sent)/float64(a.call.LeastRate())*float64(time.Second)) - a.stalled
 }
 
 // Close ends the answer. fasthttp calls it when the answer has been sent, has failed or is not wanted (HEAD).

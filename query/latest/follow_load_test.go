@@ -1,6 +1,7 @@
 package latest_test
 
 import (
+	"context"
 	"sync"
 	"testing"
 
@@ -44,5 +45,30 @@ func TestFollowersSeeEverySessionThatWasPutAroundALoad(t *testing.T) {
 		if len(client.has) != want {
 			t.Errorf("who follows %s has %d sessions, want %d", org, len(client.has), want)
 		}
+	}
+}
+
+// TestFollowersSeeWhatIsPutAfterALoadThatFailed: a node whose load was cut short may be given what there is by another one.
+func TestFollowersSeeWhatIsPutAfterALoadThatFailed(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 0)
+	f.table = latest.New(f.db, f.clock.Now)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if err := f.table.Load(ended, nil); err == nil {
+		t.Fatal("a load without time succeeds")
+	}
+	session := querytest.NewSession()
+	f.table.PutSession(session)
+	if err := f.table.Publish(f.receive(querytest.At(session.ID, 1))); err != nil {
+		t.Fatal(err)
+	}
+	session.SharedWithOrgIDs = []string{"org_b"}
+	f.table.PutSession(session)
+	client := &follower{org: "org_b"}
+	for !client.read(t, f.table, 1000, 10) {
+	}
+	if len(client.has) != 1 {
+		t.Errorf("with whom the session was shared then has %d sessions, want it", len(client.has))
 	}
 }

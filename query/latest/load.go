@@ -46,6 +46,7 @@ func (l *loader) step(counter *int) {
 func (t *Table) Load(ctx context.Context, progress func(Progress)) error {
 	began := time.Now()
 	t.changes.filling.Store(true)
+	defer t.changes.filling.Store(false) // after an error too: what is put then is logged when it comes
 	l := &loader{Table: t, report: progress, stale: make(map[schema.ID]struct{})}
 	for _, stage := range []func(context.Context) error{l.checkpoints, l.replay, l.recompute} {
 		if err := stage(ctx); err != nil {

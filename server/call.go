@@ -242,7 +242,7 @@ func (c *call) fail(err error) {
 	response.SetBody(c.writer.Buf)
 	c.abandonBody()
 	if p == problem.Busy || p == problem.Slots || p == problem.Share || p.Reason == problem.ReasonRate {
-		c.hold()
+		c.hold(p)
 	}
 }
 
@@ -252,8 +252,15 @@ func (c *call) connection() *transport.Conn { return transport.Of(c.http.Conn())
 // hold keeps who is refused from asking again at once. A connection of the caller's own pauses after the answer, and one whose client
 // does not wait for answers ends. A proxy's cannot pause, since it shares it among clients, and to who opens a connection for each request that
 // is nothing: there the answer waits for a turn of the caller's.
-func (c *call) hold() {
-	shared := c.server.proxies.Shared(c.http)
+//
+// That a connection is a proxy's shows on others of its address too, which counts where a caller is past its own rate. Where the service has no more
+// to give, many callers are refused at once, and all connections must pause but those that are known to be a proxy's by themselves.
+func (c *call) hold(p *problem.Problem) {
+	several := c.connection().Several()
+	if p.Reason == problem.ReasonRate {
+		several = c.connection().SeveralBeside()
+	}
+	shared := c.server.proxies.Shared(c.http, several)
 	if shared || c.connection().Fresh() {
 		c.delay()
 	}

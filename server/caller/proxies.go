@@ -77,9 +77,9 @@ func parseAddress(text []byte) (netip.Addr, error) {
 
 // Shared reports whether a request came through a proxy, which shares its connection among clients: one that is
 // trusted or, where none is named, any in the same network. That it is a proxy shows in X-Forwarded-For or, where it sends none,
-// in the organisations whose requests it has brought.
-func (p Proxies) Shared(ctx *fasthttp.RequestCtx) bool {
-	if len(ctx.Request.Header.Peek(fasthttp.HeaderXForwardedFor)) == 0 && !transport.Of(ctx.Conn()).Several() {
+// in requests of several organisations, which the caller knows.
+func (p Proxies) Shared(ctx *fasthttp.RequestCtx, several bool) bool {
+	if len(ctx.Request.Header.Peek(fasthttp.HeaderXForwardedFor)) == 0 && !several {
 		return false
 	}
 	ip := remote(ctx).Addr()

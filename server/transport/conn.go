@@ -38,6 +38,7 @@ type Conn struct {
 
 	served  bool   // it has brought a request before the present one
 	carried string // an organisation whose requests it has brought
+	several bool   // it has brought those of others too
 	origin  *origin
 
 	secure *secure // TLS; nil without

@@ -35,17 +35,21 @@ type origin struct {
 // Carried notes that a request of an organisation came.
 func (c *Conn) Carried(orgID string) {
 	switch {
-	case c == nil || c.carried == orgID || c.origin.several.Load():
+	case c == nil || c.several || c.carried == orgID:
 	case c.carried == "":
 		c.carried = orgID
 	default:
+		c.several = true
 		c.origin.several.Store(true)
 	}
 }
 
-// Several reports whether this connection, or another that was open at the same time from its address, has brought requests of several
-// organisations: a proxy opens new ones all the time.
-func (c *Conn) Several() bool { return c != nil && c.origin.several.Load() }
+// Several reports whether requests of several organisations have come.
+func (c *Conn) Several() bool { return c != nil && c.several }
+
+// SeveralBeside reports whether they have, or have on another connection that was open at the same time from the same address: a proxy opens
+// new ones all the time.
+func (c *Conn) SeveralBeside() bool { return c != nil && c.origin.several.Load() }
 
 // Fresh reports whether the present request is the first of its connection.
 func (c *Conn) Fresh() bool { return c != nil && !c.served }

@@ -64,6 +64,9 @@ func TestAConnectionWhosePointsWereRefusedIsNotReadForAWhile(t *testing.T) {
 	session := s.session("org_a", "00:00:00:00:0f:31")
 	owner := s.token("org_a", keys.RoleOwner)
 	target := pathLastSeen + "?session_id=" + session
+	beside := s.keepOpen() // of the same address, which brings requests of several organisations
+	beside.poll(target, owner)
+	beside.poll(target, s.token("org_b", keys.RoleOwner))
 	connection := s.keepOpen()
 	if status := connection.ask("POST", pathIngest, owner, point(session, 1)); status != 200 {
 		t.Fatalf("points are answered %d", status)

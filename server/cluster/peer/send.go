@@ -127,18 +127,12 @@ func (l *link) connect(ctx context.Context) (net.Conn, error) {
 
 // greet exchanges hellos.
 func (l *link) greet(conn net.Conn) error {
-	if err := conn.SetDeadline(time.Now().Add(dialTimeout)); err != nil {
+	own := l.peers.hello()
+	other, err := exchangeHellos(conn, own, l.address)
+	if err != nil {
 		return err
 	}
-	own := l.peers.hello()
-	if err := writeHello(conn, own); err != nil {
-		return fmt.Errorf("greet the node at %s: %w", l.address, withoutPorts(err))
-	}
-	other, err := readHello(conn)
-	switch {
-	case err != nil:
-		return fmt.Errorf("the node at %s does not return a greeting: %w", l.address, withoutPorts(err))
-	case other.Refused != "":
+	if other.Refused != "" {
 		return fmt.Errorf("the node at %s refuses this one: %s", l.address, other.Refused)
 	}
 	if other.isSame(own.Node) {
@@ -149,6 +143,21 @@ func (l *link) greet(conn net.Conn) error {
 	}
 	l.version.Store(int32(min(own.Newest, other.Newest)))
 	return nil
+}
+
+// exchangeHellos says who this node is on a connection that it has made to an address, and returns what the other side says.
+func exchangeHellos(conn net.Conn, own hello, address string) (other hello, err error) {
+	if err := conn.SetDeadline(time.Now().Add(dialTimeout)); err != nil {
+		return hello{}, err
+	}
+	if err := writeHello(conn, own); err != nil {
+		return hello{}, fmt.Errorf("greet the node at %s: %w", address, withoutPorts(err))
+	}
+	other, err = readHello(conn)
+	if err != nil {
+		return hello{}, fmt.Errorf("the node at %s does not return a greeting: %w", address, withoutPorts(err))
+	}
+	return other, nil
 }
 
 // errIdle ends a connection that nobody needs.

@@ -17,18 +17,11 @@ const doorsEvery, doorsTimeout = 2 * time.Second, 10 * time.Second
 // have begun to lead and have closed them, and what this one then wrote would be in nobody's memory. So it steps down, and the next term has
 // doors of its own.
 func KeepDoors(ctx context.Context, db *schema.DB, node Node, log *slog.Logger) {
-	ticker := time.NewTicker(doorsEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return
-		}
+	every(ctx, doorsEvery, func() {
 		if err := lookAtDoors(ctx, db, node, log); err != nil && ctx.Err() == nil {
 			log.Debug("whether the doors are there is looked at later", "error", err)
 		}
-	}
+	})
 }
 
 // lookAtDoors looks once.

@@ -35,20 +35,21 @@ func (p *pace) inserted(began, ended time.Time, written, waiting amount) {
 // a request of somebody who writes alone is among them (see company.isAlone).
 //
 // Who writes alone waits for nobody but those who were just answered, and for a moment: otherwise two who write one request after the
-// other would take turns, and each wait for the other's insert as well. Who comes after a pause does not wait. A small group waits for the interval. A larger one waits for those who were just answered, who mostly
+// other would take turns, and each wait for the other's insert as well. Who comes after a pause does not wait. A small group waits for the interval, and where that is
+// shorter than an insert for that moment too. A larger one waits for those who were just answered, who mostly
 // write again at once, but at most as long as the last insert took: whoever misses a group waits for the whole
 // of the next, and without it two halves of the writers would take turns.
 func (p *pace) due(now time.Time, waiting amount, alone bool) time.Duration {
-	if alone && waiting.requests >= p.expected.requests {
-		return 0
-	}
-	if alone {
-		return max(0, p.ended.Add(returnTime).Sub(now))
+	var returning time.Duration
+	if waiting.requests < p.expected.requests {
+		returning = max(0, p.ended.Add(returnTime).Sub(now))
 	}
 	atInterval := p.began.Add(p.interval).Sub(now)
 	switch {
+	case alone:
+		return returning
 	case waiting.points < smallGroup:
-		return atInterval
+		return max(atInterval, returning)
 	case waiting.points < p.expected.points:
 		return min(atInterval, p.ended.Add(p.ended.Sub(p.began)).Sub(now))
 	}

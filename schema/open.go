@@ -150,6 +150,9 @@ func serverOptions(address string) (*clickhouse.Options, error) {
 	}
 	options.Protocol = clickhouse.HTTP
 	options.DialTimeout = 5 * time.Second
+	// Since 26.3 a server collects small inserts for up to 0.2 s by default. They are collected here, and what is on its way must be over when
+	// its statement is.
+	options.Settings = clickhouse.Settings{"async_insert": 0}
 	return options, nil
 }
 
@@ -169,8 +172,8 @@ func open(ctx context.Context, options *clickhouse.Options, servers *health.Host
 		return nil, err
 	}
 	options.Auth.Database = database
-	if settings := layout.settings(); settings != nil {
-		options.Settings = settings
+	for name, value := range layout.settings() {
+		options.Settings[name] = value
 	}
 	conn, err := clickhouse.Open(options)
 	if err != nil {

@@ -43,7 +43,7 @@ type limitFlags struct {
 	IngestMemory               int            `default:"256" placeholder:"MIB" help:"Memory for points in flight, in MiB; past it 503 (default ${default})."`
 	ClockAhead                 time.Duration  `default:"60s" placeholder:"DURATION" help:"How far ahead of this machine's clock the timestamp of a point may lie; others are rejected (default ${default})."`
 	IngestQueue                int            `default:"10000" placeholder:"POINTS" help:"Points that may wait for the next insert under overload; past it 503 (default ${default})."`
-	IngestInterval             time.Duration  `default:"100ms" help:"Least time between the starts of two inserts of few points: at most 1s; longer gives ClickHouse less to do and acknowledgements more time; 0 for none (default ${default})."`
+	IngestInterval             time.Duration  `default:"100ms" help:"Least time between the starts of two inserts of few points: at most 1s; longer gives ClickHouse less to do and acknowledgements more time; 0 to wait for two milliseconds at most (default ${default})."`
 	DevicesPerOrganisation     int            `default:"200000" help:"Devices that one organisation may register; past it 409; 0 for no limit (default ${default})."`
 	SessionsPerOrganisation    int            `default:"200000" help:"Active sessions that one organisation may have; past it 409; 0 for no limit (default ${default})."`
 	AllSessionsPerOrganisation int            `default:"2000000" help:"Sessions that one organisation may have, those that have ended included; past it 409; 0 for no limit (default ${default})."`

@@ -119,6 +119,9 @@ func (c *committer) write(parts []part) error {
 	for _, r := range parts {
 		g.begin()
 		for i := range r.points {
+			if i%prefetchedPoints == 0 {
+				c.prefetchPoints(r.batch, r.points[i:min(i+prefetchedPoints, len(r.points))])
+			}
 			p := &r.points[i]
 			o := &r.batch.Targets[p.Target].Owner
 			p.SessionID = o.Session
@@ -233,6 +236,21 @@ func (c *committer) prefetch(batch *decode.Batch) {
 	c.prefetched = c.prefetched[:0]
 	for i := range batch.Targets {
 		c.prefetched = append(c.prefetched, batch.Targets[i].Owner.Session)
+	}
+	c.newest.Prefetch(c.prefetched)
+}
+
+// prefetchedPoints is how many points' sessions are announced to last_seen before they are asked for: what was fetched for a
+// whole group, when its requests were weighed, does not stay in a processor's cache until its turn comes.
+const prefetchedPoints = 128
+
+// prefetchPoints is prefetch for some points of a batch.
+func (c *committer) prefetchPoints(batch *decode.Batch, points []decode.Point) {
+	c.prefetched = c.prefetched[:0]
+	for i := range points {
+		if i == 0 || points[i].Target != points[i-1].Target {
+			c.prefetched = append(c.prefetched, batch.Targets[points[i].Target].Owner.Session)
+		}
 	}
 	c.newest.Prefetch(c.prefetched)
 }

@@ -157,6 +157,26 @@ func (t *Table) endNext(now int64, wake *woken) bool {
 // and repeated ones are harmless. Marks of stored points go through BeginMark and EndMark instead.
 // Points of a session that was never put are kept but seen by nobody. It keeps nothing of points. The error is always nil.
 func (t *Table) Publish(points []schema.OwnedPoint) error {
+	if len(points) < manyPublished {
+		t.publish(points)
+		return nil
+	}
+	// It does not matter in which order, so two processors take half of them each.
+	half := make(chan struct{})
+	go func() {
+		defer close(half)
+		t.publish(points[:len(points)/2])
+	}()
+	t.publish(points[len(points)/2:])
+	<-half
+	return nil
+}
+
+// manyPublished is from how many points on another processor takes half of them: most of the time goes to waiting for memory.
+const manyPublished = 2_000
+
+// publish is Publish on one processor.
+func (t *Table) publish(points []schema.OwnedPoint) {
 	now := t.now().UnixMilli()
 	var changed []schema.ID // what is shown of them; neighbours once
 	var wake woken
@@ -188,7 +208,6 @@ func (t *Table) Publish(points []schema.OwnedPoint) error {
 	for i := range points {
 		t.dirty[points[i].SessionID] = struct{}{}
 	}
-	return nil
 }
 
 func (t *Table) prefetch(points []schema.OwnedPoint) {

@@ -184,6 +184,34 @@ func TestPublish(t *testing.T) {
 }
 
 // TestLastSeenHoldsEverySession fills a table well beyond the first sizes of its parts.
+// TestOfManyPointsAtOnceTheNewestIsShown publishes so many that two processors share them, with those of each session anywhere.
+func TestOfManyPointsAtOnceTheNewestIsShown(t *testing.T) {
+	t.Parallel()
+	table := latest.New(nil, time.Now)
+	const sessions, each = 300, 20
+	var points []schema.OwnedPoint
+	var ids []schema.ID
+	for range sessions {
+		s := querytest.NewSession()
+		table.PutSession(s)
+		ids = append(ids, s.ID)
+		for i := range each {
+			points = append(points, querytest.At(s.ID, int64(i)))
+		}
+	}
+	rand.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
+	if err := table.Publish(points); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		var p schema.DataPoint
+		want := querytest.At(id, each-1).Timestamp
+		if status := table.Lookup([]byte(id.String()), "org_a", &p); status != latest.Found || p.Timestamp != want {
+			t.Fatalf("%v is %v at %d, want its newest point, at %d", id, status, p.Timestamp, want)
+		}
+	}
+}
+
 func TestLastSeenHoldsEverySession(t *testing.T) {
 	t.Parallel()
 	table := latest.New(nil, time.Now)

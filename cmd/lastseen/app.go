@@ -31,6 +31,7 @@ import (
 	"lastseen/server/certificate"
 	"lastseen/server/cluster"
 	"lastseen/server/cluster/replicated"
+	"lastseen/server/console"
 	"lastseen/server/metrics"
 	"lastseen/server/problem"
 )
@@ -184,6 +185,9 @@ func (a *App) start(ctx context.Context) error {
 	if a.config.certificates != nil {
 		a.config.server.TLS = a.config.certificates.Config()
 	}
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { console.Files() }) // which takes some hundredths of a second, in which opening the engine keeps one processor busy
 	services, err := a.startServicesWhileAnswering(ctx, listener, admin)
 	if err != nil {
 		return err

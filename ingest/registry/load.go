@@ -1,9 +1,9 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"hash/maphash"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -28,8 +28,7 @@ func (r *Registry) Load(ctx context.Context) error {
 	known.byMAC.numbers = written(make([]int64, len(known.byMAC.slots)))     // when each device was made
 	known.devices.numbers = written(make([]int64, len(known.devices.slots))) // when each one's current session was
 	defer func() { known.byMAC.numbers, known.devices.numbers = nil, nil }()
-	l := &loader{Registry: r, began: r.now().UnixMilli()}
-	// Neither waits for the other: a device is made of whichever of its rows comes first.
+	l := &loader{Registry: r, began: r.now().UnixMilli(), devicesKnown: make(chan struct{})}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return l.loadDevices(ctx) })
 	group.Go(func() error { return l.loadSessions(ctx) })
@@ -40,12 +39,13 @@ func (r *Registry) Load(ctx context.Context) error {
 	return nil
 }
 
-// loader is one run of Load, which holds Registry.mu for those who hold the loader's.
+// loader is one run of Load, which holds Registry.mu for it. Sessions are taken over when all devices are known, and read by ClickHouse before:
+// taking turns, the two had processors wait for each other.
 type loader struct {
 	*Registry
-	began int64 // Unix milliseconds
+	began        int64         // Unix milliseconds
+	devicesKnown chan struct{} // closed when all are
 
-	mu       sync.Mutex // held by who takes a batch over
 	devices  slab[device]
 	sessions slab[session]
 	org      *organisation // the one that was last looked up
@@ -53,7 +53,7 @@ type loader struct {
 	touched byte // makes what is read ahead of use a use
 }
 
-// organisation returns what is known of an organisation. The caller holds mu.
+// organisation returns what is known of an organisation.
 func (l *loader) organisation(id string) *organisation {
 	if l.org == nil || l.org.id != id {
 		l.org = l.orgs.of(id)
@@ -61,18 +61,18 @@ func (l *loader) organisation(id string) *organisation {
 	return l.org
 }
 
-// device returns the slot of a device, given its id's hash, and makes it with an address where there is none. The caller holds mu.
-func (l *loader) device(id schema.ID, hash uint64, orgID, mac string) (at int, made bool) {
+// device returns the slot of a device, given its id's hash, and makes it with an address where there is none.
+func (l *loader) device(id schema.ID, hash uint64, orgID, mac string) (at int) {
 	known := &l.known
 	at = known.slotOfDevice(id, hash)
 	if known.devices.slots[at] != nil {
-		return at, false
+		return at
 	}
 	d := l.devices.next()
 	*d = device{id: id, mac: mac}
 	l.organisation(orgID).add(d)
 	known.devices.set(at, hash, d)
-	return at, true
+	return at
 }
 
 // slab makes objects that are kept for good, many in one piece of memory. The pieces are so large that they are whole pages
@@ -104,6 +104,9 @@ func (l *loader) loadDevices(ctx context.Context) error {
 		}
 	})
 	l.takeDevices(batch)
+	if err == nil {
+		close(l.devicesKnown)
+	}
 	return err
 }
 
@@ -120,11 +123,14 @@ func (l *loader) takeDevices(batch *deviceBatch) {
 			batch.ofMAC[i] = maphash.String(known.seed, d.MACAddress)
 		}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	var touched byte
 	for i := range batch.owners {
-		l.touched += known.devices.touch(batch.hashes[i]) + known.byMAC.touch(batch.ofMAC[i])
+		touched += known.devices.touch(batch.hashes[i])
 	}
+	for i := range batch.owners {
+		touched += known.byMAC.touch(batch.ofMAC[i])
+	}
+	l.touched += touched
 	for i := range batch.owners {
 		l.takeDevice(&batch.owners[i], batch.hashes[i], batch.ofMAC[i])
 	}
@@ -134,13 +140,9 @@ func (l *loader) takeDevices(batch *deviceBatch) {
 // takeDevice takes over a device, given the hashes of its id and of its address's identity.
 func (l *loader) takeDevice(row *schema.DeviceOwner, hash, hashOfMAC uint64) {
 	known := &l.known
-	at, made := l.device(row.ID, hash, row.OrgID, row.MACAddress)
-	d := known.devices.slots[at]
-	if !made { // by a session of it, whose text of the address is forgotten for the one of all devices
-		d.mac = row.MACAddress
-	}
+	d := known.devices.slots[l.device(row.ID, hash, row.OrgID, row.MACAddress)]
 	known.byMAC.makeRoom(known.hashOfMAC)
-	at = known.byMAC.search(hashOfMAC, func(other *device) bool { return other.hasIdentity(d.identity()) })
+	at := known.byMAC.search(hashOfMAC, func(other *device) bool { return other.hasIdentity(d.identity()) })
 	// Two rows with one address can only come of a registration whose outcome was unknown:
 	// the older is the one that was acknowledged.
 	if known.byMAC.slots[at] == nil || row.CreatedAt < known.byMAC.numbers[at] {
@@ -152,17 +154,24 @@ func (l *loader) takeDevice(row *schema.DeviceOwner, hash, hashOfMAC uint64) {
 func (l *loader) loadSessions(ctx context.Context) error {
 	told := startTeller(l.watcher)
 	batch := told.batch()
-	err := l.db.EachSession(ctx, func(s schema.Session) {
-		if batch = append(batch, s); len(batch) == loadedAtOnce {
+	take := func() {
+		select {
+		case <-l.devicesKnown:
 			l.takeSessions(batch)
 			told.tell(batch)
 			batch = told.batch()
+		case <-ctx.Done(): // and so the reading fails, or there is nothing more to read
+			batch = batch[:0]
+		}
+	}
+	err := l.db.EachSession(ctx, func(s schema.Session) {
+		if batch = append(batch, s); len(batch) == loadedAtOnce {
+			take()
 		}
 	})
-	l.takeSessions(batch)
-	told.tell(batch)
+	take()
 	told.finish()
-	return err
+	return cmp.Or(err, ctx.Err())
 }
 
 // takeSessions takes over a batch of sessions.
@@ -172,18 +181,24 @@ func (l *loader) takeSessions(batch []schema.Session) {
 	for i := range batch {
 		ofDevice[i], hashes[i] = known.hashOfID(batch[i].DeviceID), known.hashOfID(batch[i].ID)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	// Each loop waits for memory once: with hashes or searches in between a processor would have few loads under way.
+	var touched byte
+	for i := range batch {
+		touched += known.devices.touch(ofDevice[i])
+	}
+	for i := range batch {
+		touched += known.sessions.touch(hashes[i])
+	}
 	var devices [loadedAtOnce]*device
 	for i := range batch {
-		devices[i] = known.devices.first(ofDevice[i])
-		l.touched += known.sessions.touch(hashes[i]) + known.devices.touch(ofDevice[i])
+		devices[i] = known.devices.likely(ofDevice[i])
 	}
 	for i := range batch {
 		if devices[i] != nil {
-			l.touched += devices[i].id[0]
+			touched += devices[i].id[0]
 		}
 	}
+	l.touched += touched
 	for i := range batch {
 		l.takeSession(&batch[i], ofDevice[i], hashes[i])
 	}
@@ -192,7 +207,7 @@ func (l *loader) takeSessions(batch []schema.Session) {
 // takeSession takes over a session, given the hashes of its device's id and of its own.
 func (l *loader) takeSession(s *schema.Session, hashOfDevice, hash uint64) {
 	known := &l.known
-	at, _ := l.device(s.DeviceID, hashOfDevice, s.OrgID, s.DeviceMACAddress)
+	at := l.device(s.DeviceID, hashOfDevice, s.OrgID, s.DeviceMACAddress)
 	d := known.devices.slots[at]
 	added := l.sessions.next()
 	*added = session{

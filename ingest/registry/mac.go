@@ -16,15 +16,17 @@ func AppendMACIdentity[T string | []byte](b []byte, address T) ([]byte, bool) {
 		}
 	}
 	group := euiGroup(address)
-	for i := range len(address) {
-		c := address[i]
-		if group > 0 && i%(group+1) == group {
-			continue
+	if group == 0 {
+		group = len(address)
+	}
+	for at := 0; at < len(address); at += group + 1 { // past the digits of a group and a separator
+		for i := at; i < at+group; i++ {
+			c := address[i]
+			if 'A' <= c && c <= 'Z' {
+				c += 'a' - 'A'
+			}
+			b = append(b, c)
 		}
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		b = append(b, c)
 	}
 	return b, true
 }
@@ -45,13 +47,14 @@ func euiGroup[T string | []byte](address T) int {
 	if group == 2 && separator != ':' && separator != '-' || group == 4 && separator != '.' {
 		return 0
 	}
-	for i := range len(address) {
-		if i%(group+1) == group {
-			if address[i] != separator {
+	for at := 0; at < len(address); at += group + 1 { // the lengths are those of whole groups
+		if end := at + group; end < len(address) && address[end] != separator {
+			return 0
+		}
+		for i := at; i < at+group; i++ {
+			if !isHex(address[i]) {
 				return 0
 			}
-		} else if !isHex(address[i]) {
-			return 0
 		}
 	}
 	return group

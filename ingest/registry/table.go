@@ -66,13 +66,9 @@ func (t *table[T]) makeRoom(hashOf func(*T) uint64) {
 	}
 }
 
-// first returns what is in the slot with which a search for a hash begins, nil for nothing.
-func (t *table[T]) first(hash uint64) *T {
-	place, _ := bits.Mul64(hash, uint64(len(t.slots)))
-	if t.tags[place] == 0 {
-		return nil
-	}
-	return t.slots[place]
+// likely returns the first entry that a search for a hash would look at, which nearly always is the one, nil for none.
+func (t *table[T]) likely(hash uint64) *T {
+	return t.slots[t.search(hash, func(*T) bool { return true })]
 }
 
 // touch reads what a search for a hash begins with, and what a loader notes there. Many after one another wait for memory together.

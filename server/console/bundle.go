@@ -18,9 +18,39 @@ var (
 	moduleName      = regexp.MustCompile(`\W`)
 )
 
-// joinModules returns one module that does what the module entry does with all that it imports. Each
-// becomes a function that is called once and returns its exports, after those that it imports.
-func joinModules(entry string, read func(string) string) string {
+// module is one of ours: those that it imports, by name, and itself as a function that is called once and returns its exports.
+type module struct {
+	imports  []string
+	function string
+}
+
+// modules are those that were read so far, since most are in several bundles and making functions of them takes long.
+type modules struct {
+	read func(name string) string
+	made map[string]module
+}
+
+func newModules(read func(string) string) *modules {
+	return &modules{read: read, made: make(map[string]module)}
+}
+
+// get returns a module by its name.
+func (m *modules) get(name string) module {
+	made, ok := m.made[name]
+	if !ok {
+		source := m.read(name)
+		for _, match := range importStatement.FindAllStringSubmatch(source, -1) {
+			made.imports = append(made.imports, path.Join(path.Dir(name), match[2]))
+		}
+		made.function = fmt.Sprintf("const %s = (() => {\n%s})();\n", variable(name), asFunction(name, source))
+		m.made[name] = made
+	}
+	return made
+}
+
+// join returns one module that does what the module entry does with all that it imports. Each comes after those that it
+// imports.
+func (m *modules) join(entry string) string {
 	var joined strings.Builder
 	var open, done []string
 	var add func(name string)
@@ -32,12 +62,12 @@ func joinModules(entry string, read func(string) string) string {
 			panic(fmt.Errorf("the console's modules import each other in a circle: %v", append(open, name)))
 		}
 		open = append(open, name)
-		source := read(name)
-		for _, match := range importStatement.FindAllStringSubmatch(source, -1) {
-			add(path.Join(path.Dir(name), match[2]))
+		one := m.get(name)
+		for _, imported := range one.imports {
+			add(imported)
 		}
 		open, done = open[:len(open)-1], append(done, name)
-		fmt.Fprintf(&joined, "const %s = (() => {\n%s})();\n", variable(name), asFunction(name, source))
+		joined.WriteString(one.function)
 	}
 	add(entry)
 	return joined.String()

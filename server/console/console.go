@@ -13,6 +13,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // ContentSecurityPolicy is what the pages must be served with. Nothing comes from another host, no
@@ -30,17 +31,12 @@ const (
 //go:embed static
 var static embed.FS
 
-// bundles are the files that pages load, each made of several: every request costs a page that is far
-// away the time of a way there and back.
-var bundles = map[string]func(read func(string) string) string{
-	"main.js":  func(read func(string) string) string { return joinModules("main.js", read) },
-	"link.js":  func(read func(string) string) string { return joinModules("link.js", read) },
-	"track.js": func(read func(string) string) string { return joinModules("track.js", read) },
-	"docs.js":  func(read func(string) string) string { return joinModules("docs.js", read) },
-	"app.css": func(read func(string) string) string {
-		return read("vendor/leaflet.css") + read("vendor/uplot.css") + read("base.css") + read("console.css") + read("sessions.css") + read("detail.css")
-	},
-}
+// The files that pages load are bundles, each made of several: every request costs a page that is far away the time of a way there
+// and back. entries are the modules that begin one, and styles what the style sheet app.css is made of.
+var (
+	entries = []string{"main.js", "link.js", "track.js", "docs.js"}
+	styles  = []string{"vendor/leaflet.css", "vendor/uplot.css", "base.css", "console.css", "sessions.css", "detail.css"}
+)
 
 // load reads the embedded files. They are part of the program, so that a failure is a mistake in it.
 func load() []File {
@@ -54,9 +50,15 @@ func load() []File {
 		bundled[name] = true
 		return string(body)
 	}
-	for name, bundle := range bundles {
-		loaded = append(loaded, newNamed(name, []byte(bundle(read))))
+	modules := newModules(read)
+	for _, entry := range entries {
+		loaded = append(loaded, newNamed(entry, []byte(modules.join(entry))))
 	}
+	var sheet strings.Builder
+	for _, name := range styles {
+		sheet.WriteString(read(name))
+	}
+	loaded = append(loaded, newNamed("app.css", []byte(sheet.String())))
 	delete(bundled, "base.css") // which the page of the API uses, too
 	err := fs.WalkDir(static, "static", func(full string, entry fs.DirEntry, err error) error {
 		name := strings.TrimPrefix(full, "static/")
@@ -105,10 +107,11 @@ var contentTypes = map[string]string{
 	".txt":  "text/plain; charset=utf-8",
 }
 
-var files = load()
+// files are made when they are first asked for: it takes some hundredths of a second, which commands that serve no pages need not wait.
+var files = sync.OnceValue(load)
 
-// Files returns the console's files, ordered by path.
-func Files() []File { return slices.Clone(files) }
+// Files returns the console's files, ordered by path. The first call makes them.
+func Files() []File { return slices.Clone(files()) }
 
 // Licenses returns the notices of what the pages are made of.
 func Licenses() []byte {

@@ -51,6 +51,7 @@ type shares struct {
 }
 
 type sharesShard struct {
+	some     atomic.Bool // there is one, or was
 	mu       sync.RWMutex
 	sessions map[schema.ID][]string
 }
@@ -60,9 +61,13 @@ func (s *shares) shard(id schema.ID) *sharesShard {
 	return &s.shards[int(id[len(id)-1])%len(s.shards)]
 }
 
-// set replaces a session's organisations, and returns those that it had; it keeps orgIDs.
+// set replaces a session's organisations, and returns those that it had; it keeps orgIDs. Calls for one session come one after the other.
 func (s *shares) set(id schema.ID, orgIDs []string) (before []string) {
 	shard := s.shard(id)
+	if len(orgIDs) == 0 && !shard.some.Load() {
+		return nil
+	}
+	shard.some.Store(true)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	before = shard.sessions[id]

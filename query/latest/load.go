@@ -91,18 +91,22 @@ func (l *loader) take(batch []schema.Checkpoint) {
 	for i := range batch {
 		ids[i] = batch[i].Point.SessionID
 	}
-	l.records.prefetch(ids[:len(batch)])
+	var at located
+	l.records.locate(ids[:len(batch)], &at)
+	l.records.fetch(len(batch), &at)
 	for i := range batch {
 		c := &batch[i]
 		if c.Stale {
 			l.stale[c.Point.SessionID] = struct{}{}
-			l.records.update(c.Point.SessionID, func(r *record) { r.set(isStale, true) })
-		} else {
-			l.records.update(c.Point.SessionID, func(r *record) {
-				r.publish(&c.Point)
-				r.newest = max(r.newest, c.NewestTimestamp)
-			})
 		}
+		l.records.updateHashed(c.Point.SessionID, at.hashes[i], func(r *record) {
+			if c.Stale {
+				r.set(isStale, true)
+				return
+			}
+			r.publish(&c.Point)
+			r.newest = max(r.newest, c.NewestTimestamp)
+		})
 		l.step(&l.done.Checkpoints)
 	}
 }

@@ -31,9 +31,9 @@ const (
 type shard struct {
 	mu       sync.Mutex // held by writers
 	index    atomic.Pointer[index]
-	used     int      // records in use; under mu
-	_        [40]byte // keeps the shards' locks on cache lines of their own
-	changing record   // what update works on, under mu
+	used     atomic.Uint32 // records in use; set under mu
+	_        [40]byte      // keeps the shards' locks on cache lines of their own
+	changing record        // what update works on, under mu
 }
 
 // index finds the records of a shard. Free slots and absent chunks are filled in place; for more of
@@ -128,13 +128,34 @@ func (t *records) locate(ids []schema.ID, l *located) {
 func (t *records) prefetch(ids []schema.ID) {
 	var l located
 	t.locate(ids, &l)
-	for i := range ids {
-		if x := l.indexes[i]; x != nil {
-			if e := x.tagged(l.hashes[i]); e != nil {
-				e.touch()
-			}
+	t.fetch(len(ids), &l)
+}
+
+// fetch brings the records of so many located sessions into the processor's cache, and of those that have none what the next ones of
+// their shards will be.
+func (t *records) fetch(n int, l *located) {
+	for i, x := range l.indexes[:n] {
+		if x == nil {
+			continue
+		}
+		e := x.tagged(l.hashes[i])
+		if e == nil {
+			e = x.unused(t.shards[l.hashes[i]>>(64-shardBits)].used.Load())
+		}
+		if e != nil {
+			e.touch()
 		}
 	}
+}
+
+// unused returns the record with a number where there is memory for it, or nil.
+func (x *index) unused(number uint32) *entry {
+	if at := int(number / chunkLen); at < len(x.chunks) {
+		if chunk := x.chunks[at].Load(); chunk != nil {
+			return &chunk[number%chunkLen]
+		}
+	}
+	return nil
 }
 
 // findEach is findOrAnother for up to prefetchLen sessions at a time. A bit of theirs says of each whether what was found is its own.
@@ -254,7 +275,11 @@ func (t *records) get(id schema.ID, r *record) bool {
 // update changes the record of a session, a new one if there is none, and returns its number and its entry. change
 // runs under the shard's lock and must not come back to the records.
 func (t *records) update(id schema.ID, change func(*record)) (changelog.Ref, *entry) {
-	hash := maphash.Bytes(t.seed, id[:])
+	return t.updateHashed(id, maphash.Bytes(t.seed, id[:]), change)
+}
+
+// updateHashed is update for who has located the session.
+func (t *records) updateHashed(id schema.ID, hash uint64, change func(*record)) (changelog.Ref, *entry) {
 	s := &t.shards[hash>>(64-shardBits)]
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -281,8 +306,8 @@ func (t *records) update(id schema.ID, change func(*record)) (changelog.Ref, *en
 	}
 	e.sequence.Add(1)
 	if slot != nil {
-		slot.Store(tag(hash)<<32 | uint64(s.used+1))
-		s.used++
+		slot.Store(tag(hash)<<32 | uint64(number+1))
+		s.used.Store(number + 1)
 	}
 	ref := refOf(hash>>(64-shardBits), number)
 	if moved { // under the lock, so that nobody takes another change of the session for one that is noted
@@ -308,9 +333,9 @@ func (t *records) each(f func(changelog.Ref, *entry)) {
 	for i := range t.shards {
 		s := &t.shards[i]
 		s.mu.Lock()
-		used := s.used
+		used := s.used.Load()
 		s.mu.Unlock()
-		for number := range uint32(used) {
+		for number := range used {
 			f(refOf(uint64(i), number), s.index.Load().entry(number))
 		}
 	}
@@ -331,14 +356,15 @@ func (t *records) reserve(s *shard, id schema.ID, hash uint64) (*entry, uint32, 
 	if e != nil {
 		return e, uint32(slot.Load()) - 1, nil
 	}
-	if 4*(s.used+1) > 3*len(x.slots) {
+	number := s.used.Load()
+	if 4*(int(number)+1) > 3*len(x.slots) {
 		x = t.grow(s, x, 2*len(x.slots))
 		_, slot = x.find(id, hash)
 	}
-	if chunk := &x.chunks[s.used/chunkLen]; chunk.Load() == nil {
+	if chunk := &x.chunks[number/chunkLen]; chunk.Load() == nil {
 		chunk.Store(newChunk())
 	}
-	return x.entry(uint32(s.used)), uint32(s.used), slot
+	return x.entry(number), number, slot
 }
 
 // newChunk returns unused records. Each is written to once: memory that is read before it was ever written, as by update, costs two
@@ -393,10 +419,7 @@ func (t *records) grow(s *shard, x *index, slots int) *index {
 // len counts the records.
 func (t *records) len() (n int) {
 	for i := range t.shards {
-		s := &t.shards[i]
-		s.mu.Lock()
-		n += s.used
-		s.mu.Unlock()
+		n += int(t.shards[i].used.Load())
 	}
 	return n
 }

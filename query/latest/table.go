@@ -70,59 +70,79 @@ func (t *Table) Len() int {
 
 // PutSession makes a session known, or changes who may see it. Of two calls for one session the
 // later one counts.
-func (t *Table) PutSession(s schema.Session) {
-	t.put(&s, t.orgs.number(s.OrgID), t.now())
-}
+func (t *Table) PutSession(s schema.Session) { t.PutSessions([]schema.Session{s}) }
 
-// PutSessions is PutSession of each of some sessions. It keeps nothing of the slice.
+// PutSessions is PutSession of each of some different sessions. It keeps nothing of the slice.
 func (t *Table) PutSessions(sessions []schema.Session) {
 	var ids [prefetchLen]schema.ID
+	var puts [prefetchLen]put
 	var owner uint32
 	for some := range slices.Chunk(sessions, prefetchLen) {
 		for i := range some {
 			ids[i] = some[i].ID
 		}
-		t.records.prefetch(ids[:len(some)])
-		now := t.now()
+		var at located
+		t.records.locate(ids[:len(some)], &at)
+		t.records.fetch(len(some), &at)
 		for i := range some {
 			if owner == 0 || some[i].OrgID != t.orgs.name(owner) { // most have the one before's
 				owner = t.orgs.number(some[i].OrgID)
 			}
-			t.put(&some[i], owner, now)
+			puts[i] = put{session: &some[i], hash: at.hashes[i], owner: owner}
+		}
+		t.putAccess(puts[:len(some)])
+		for i := range some {
+			t.tell(&puts[i])
 		}
 	}
 }
 
-// put is PutSession of a session of an owner, given what time it is.
-func (t *Table) put(s *schema.Session, owner uint32, now time.Time) {
-	ref, e, before := t.putAccess(s, owner, now)
-	t.watches.wake(s.ID)
-	if len(before) == 0 && t.changes.filling.Load() {
+// put is a session that is put.
+type put struct {
+	session *schema.Session
+	hash    uint64
+	owner   uint32
+	ref     changelog.Ref // of its record
+	entry   *entry        // likewise
+	before  []string      // the organisations with which it was shared until then
+}
+
+// putAccess takes over who may see sessions and how long.
+func (t *Table) putAccess(puts []put) {
+	now := t.now()
+	for i := range puts {
+		s := puts[i].session
+		puts[i].before = t.shares.set(s.ID, slices.Clone(s.SharedWithOrgIDs))
+	}
+	t.endings.mu.Lock()
+	defer t.endings.mu.Unlock()
+	for i := range puts {
+		p := &puts[i]
+		s := p.session
+		_, ended := s.EndedAt(now)
+		scheduled := int64(0) // nothing is to come
+		if !ended && s.TerminationScheduledFor != nil {
+			scheduled = s.TerminationScheduledFor.UnixMilli()
+		}
+		t.endings.schedule(s.ID, scheduled)
+		p.ref, p.entry = t.records.updateHashed(s.ID, p.hash, func(r *record) {
+			r.owner = p.owner
+			r.set(isPublic, s.Public != nil && *s.Public)
+			r.set(isShared, len(s.SharedWithOrgIDs) > 0)
+			r.set(hasEnded, ended)
+		})
+	}
+}
+
+// tell has everybody look again who follows a session that was put.
+func (t *Table) tell(p *put) {
+	t.watches.wake(p.session.ID)
+	if len(p.before) == 0 && t.changes.filling.Load() {
 		return // fill is still to come, and settles it
 	}
 	var wake woken
-	t.changes.settle(ref, e, false, slices.Concat(before, s.SharedWithOrgIDs), &wake)
+	t.changes.settle(p.ref, p.entry, false, slices.Concat(p.before, p.session.SharedWithOrgIDs), &wake)
 	wake.wake()
-}
-
-// putAccess takes over who may see a session and how long, and returns its record and with whom it was shared before.
-func (t *Table) putAccess(s *schema.Session, owner uint32, now time.Time) (_ changelog.Ref, _ *entry, before []string) {
-	before = t.shares.set(s.ID, slices.Clone(s.SharedWithOrgIDs))
-	t.endings.mu.Lock()
-	defer t.endings.mu.Unlock()
-	_, ended := s.EndedAt(now)
-	scheduled := int64(0) // nothing is to come
-	if !ended && s.TerminationScheduledFor != nil {
-		scheduled = s.TerminationScheduledFor.UnixMilli()
-	}
-	t.endings.schedule(s.ID, scheduled)
-	ref, e := t.records.update(s.ID, func(r *record) {
-		r.owner = owner
-		r.set(isPublic, s.Public != nil && *s.Public)
-		r.set(isShared, len(s.SharedWithOrgIDs) > 0)
-		r.set(hasEnded, ended)
-	})
-	return ref, e, before
 }
 
 // endDue notes which sessions have ended because the time for it has come.

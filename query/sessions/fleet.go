@@ -20,7 +20,7 @@ type fleet struct {
 
 	mu     sync.RWMutex
 	blocks []*block
-	grams  []*grams // of each stretch of blocks that is full
+	full   []*stretch // the stretches of blocks that are full
 	rows   int
 	lists  map[uint32]*lists // by row, of those with hasLists
 	shared map[place]struct{}
@@ -75,17 +75,14 @@ func (f *fleet) addRow(s *schema.Session, spot uint32) {
 	r := &b.rows[len(b.rows)-1]
 	b.setTexts(r, s)
 	f.set(r, number, s)
-	if len(b.rows) == blockRows {
-		b.may = newGramSet(b)
-	}
 	if len(b.rows) == blockRows && cap(b.texts)-len(b.texts) > len(b.texts)/roomLeft {
 		b.texts = slices.Clone(b.texts) // without the room for more
 	}
 	if f.rows%stretchRows == 0 {
 		full := f.blocks[len(f.blocks)-stretchBlocks:]
-		f.grams = append(f.grams, newGrams(full))
+		f.full = append(f.full, &stretch{blocks: full})
 		for _, b := range full {
-			b.may = nil
+			b.may.Store(nil)
 		}
 	}
 }
@@ -100,8 +97,8 @@ func (f *fleet) change(number uint32, s *schema.Session) (shared []string) {
 	}
 	b.replaceTexts(r, s)
 	f.set(r, number, s)
-	if stretch := int(number >> stretchBits); stretch < len(f.grams) && f.grams[stretch].change(uint16(number&(stretchRows-1))) {
-		f.grams[stretch] = newGrams(f.blocks[stretch*stretchBlocks:][:stretchBlocks])
+	if n := int(number >> stretchBits); n < len(f.full) {
+		f.full[n].change(uint16(number & (stretchRows - 1)))
 	}
 	return shared
 }

@@ -3,6 +3,7 @@ package sessions
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"lastseen/schema"
 )
@@ -38,10 +39,10 @@ type Index struct {
 }
 
 // placesOfShard are the rows of the sessions whose spots have the same upper bits. Whose fleet it is follows from the
-// session.
+// session. Readers take no lock.
 type placesOfShard struct {
-	mu   sync.RWMutex
-	rows []uint32 // by the lower bits of the spot, the number of the row + 1; 0 where there is none
+	mu   sync.Mutex                      // held by writers
+	rows atomic.Pointer[[]atomic.Uint32] // by the lower bits of the spot, the number of the row + 1; 0 where there is none
 }
 
 // NewIndex returns an empty index of sessions whose newest points are in newest. PutSession fills it.
@@ -184,14 +185,13 @@ const spotBits = 24 // of a spot, below the shard
 
 // rowAt returns the row of the session at a spot, and false when there is none.
 func (x *Index) rowAt(spot uint32) (number uint32, known bool) {
-	shard := &x.places[spot>>spotBits]
-	shard.mu.RLock()
-	defer shard.mu.RUnlock()
-	at := spot & (1<<spotBits - 1)
-	if int(at) >= len(shard.rows) || shard.rows[at] == 0 {
+	rows := x.places[spot>>spotBits].rows.Load()
+	at := int(spot & (1<<spotBits - 1))
+	if rows == nil || at >= len(*rows) {
 		return 0, false
 	}
-	return shard.rows[at] - 1, true
+	number = (*rows)[at].Load()
+	return number - 1, number != 0
 }
 
 func (x *Index) setRow(spot, number uint32) {
@@ -199,8 +199,25 @@ func (x *Index) setRow(spot, number uint32) {
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	at := int(spot & (1<<spotBits - 1))
-	if missing := at + 1 - len(shard.rows); missing > 0 {
-		shard.rows = append(shard.rows, make([]uint32, missing)...)
+	rows := shard.rows.Load()
+	if rows == nil || at >= len(*rows) {
+		rows = shard.grow(at + 1)
 	}
-	shard.rows[at] = number + 1
+	(*rows)[at].Store(number + 1)
+}
+
+const leastPlaces = 16
+
+// grow makes room for so many rows, and a quarter more than there was. The caller holds mu.
+func (p *placesOfShard) grow(rows int) *[]atomic.Uint32 {
+	var before []atomic.Uint32
+	if was := p.rows.Load(); was != nil {
+		before = *was
+	}
+	grown := make([]atomic.Uint32, max(rows, leastPlaces, len(before)+len(before)/4))
+	for i := range before {
+		grown[i].Store(before[i].Load())
+	}
+	p.rows.Store(&grown)
+	return &grown
 }

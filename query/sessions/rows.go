@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"encoding/binary"
+	"sync/atomic"
 	"time"
 
 	"lastseen/schema"
@@ -63,8 +64,9 @@ type block struct {
 	rows  []row
 	seen  []int64 // when each was last seen, Unix milliseconds, notSeen for never; read and set atomically
 	texts []byte
-	dead  int      // bytes of texts that no row has any more
-	may   *gramSet // what a full block's texts may contain; nil for anything, and where its stretch has grams
+	dead  int // bytes of texts that no row has any more
+	// may says what a full block's texts may contain. It is made by the first search, and of the blocks of a full stretch never.
+	may atomic.Pointer[gramSet]
 }
 
 // roomLeft is the part of a full block's texts up to which room for more is left there: it is less than making them anew costs.
@@ -114,8 +116,8 @@ func (b *block) setTexts(r *row, s *schema.Session) {
 	r.text = uint32(len(b.texts))
 	b.texts = binary.AppendUvarint(b.texts, uint64(len(folded)))
 	b.texts = append(b.texts, folded...)
-	if b.may != nil {
-		b.may.add(folded)
+	if may := b.may.Load(); may != nil {
+		may.add(folded)
 	}
 	for _, text := range []struct {
 		value *string

@@ -65,9 +65,9 @@ func (s *scan) owned(f *fleet) {
 
 // stretch looks at one stretch of blocks, the last of which is before end. The caller holds the fleet's lock.
 func (s *scan) stretch(f *fleet, n, end int) {
-	if n < len(f.grams) && len(s.criteria.hint) >= 3 {
+	if n < len(f.full) && len(s.criteria.hint) >= 3 {
 		var selective bool
-		if s.likely, selective = f.grams[n].mayContain(s.criteria.hint, s.likely[:0]); selective {
+		if s.likely, selective = f.full[n].grams().mayContain(s.criteria.hint, s.likely[:0]); selective {
 			s.some(f, uint32(n)<<stretchBits)
 			return
 		}
@@ -97,7 +97,7 @@ func (s *scan) some(f *fleet, first uint32) {
 // block looks at one block. The caller holds the fleet's lock.
 func (s *scan) block(f *fleet, number int) {
 	b, first := f.blocks[number], uint32(number)<<blockBits
-	if b.may != nil && !b.may.mayContain(s.criteria.hint) {
+	if n := number / stretchBlocks; n >= len(f.full) && !b.mayContain(s.criteria.hint) {
 		return
 	}
 	s.picked = s.picked[:0]

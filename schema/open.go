@@ -167,7 +167,7 @@ func open(ctx context.Context, options *clickhouse.Options, servers *health.Host
 		return nil, err
 	}
 	options.Logger = discardLog
-	hosts, err := prepare(ctx, *options, database, &layout, layoutOptions.Existing)
+	hosts, err := prepare(ctx, *options, database, &layout, layoutOptions.Existing, servers == nil)
 	if err != nil {
 		return nil, err
 	}
@@ -204,8 +204,8 @@ func open(ctx context.Context, options *clickhouse.Options, servers *health.Host
 var discardLog = slog.New(slog.DiscardHandler)
 
 // prepare makes the database over a connection to "default", which every server has, and finds out what
-// the options leave open. See makeDatabase for what it returns.
-func prepare(ctx context.Context, options clickhouse.Options, database string, layout *layout, existing bool) (hosts []clusterHost, err error) {
+// the options leave open. Whoever comes to an engine in this process may do everything. See makeDatabase for what it returns.
+func prepare(ctx context.Context, options clickhouse.Options, database string, layout *layout, existing, inProcess bool) (hosts []clusterHost, err error) {
 	options.Auth.Database = "default"
 	conn, err := clickhouse.Open(&options)
 	if err != nil {
@@ -215,7 +215,7 @@ func prepare(ctx context.Context, options clickhouse.Options, database string, l
 	if err := requireVersion(conn); err != nil {
 		return nil, err
 	}
-	if !existing {
+	if !existing && !inProcess {
 		if err := requireRights(ctx, conn, layout.rights(database)); err != nil {
 			return nil, err
 		}

@@ -259,9 +259,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	lastSeen := latest.New(db, time.Now)
 	index := sessions.NewIndex(lastSeen)
 	registry := registry.New(db, sessionWatchers(a, index, lastSeen), a.config.quotas, time.Now)
-	if err := a.load(ctx, lastSeen, registry); err != nil {
-		return services, err
-	}
+	loaded := a.beginLoad(ctx, lastSeen, registry)
 	issuer, err := openIssuer(a.config.schema.DataDir)
 	if err != nil {
 		return services, err
@@ -277,10 +275,6 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	if a.nodes != nil {
 		nodes.Notices.Keys = a.nodes.Keys()
 	}
-	received, err := beginWatch(ctx, a, nodes.Notices.Keys)
-	if err != nil {
-		return services, err
-	}
 	authenticator, keyService, err := a.startKeys(oidc.Users{Local: issuer, Provider: provider}, apikey.ServiceConfig{
 		DB: db, Channel: nodes.Notices.Keys, Devices: registry, MaxKeys: a.config.maxKeys, CursorKey: issuer.DeriveKey("key list cursors"), Logger: a.config.log,
 	})
@@ -291,6 +285,16 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 		return services, err
 	}
 	countExpiring(ctx, a, keyService.CountExpiring)
+	received, err := a.db.NewestReceipt(ctx, time.Now())
+	if err != nil {
+		return services, err
+	}
+	if err := loaded(); err != nil {
+		return services, err
+	}
+	if err := beginWatch(ctx, a, nodes.Notices.Keys, received); err != nil {
+		return services, err
+	}
 	a.startCheckpoints(lastSeen)
 	notices, watermark := seams(a, lastSeen)
 	writer := ingest.NewWriter(db, registry, lastSeen, notices, ingest.WriterOptions{
@@ -406,6 +410,23 @@ func (a *App) watchLease() {
 	})
 }
 
+// beginLoad loads beside what else a start asks of ClickHouse, and returns what waits for the end of it.
+func (a *App) beginLoad(ctx context.Context, lastSeen *latest.Table, registry *registry.Registry) (loaded func() error) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	wait := sync.OnceValue(func() error {
+		defer cancel()
+		return <-done
+	})
+	go func() { done <- a.load(ctx, lastSeen, registry) }()
+	a.onStop("loading", func(context.Context) error {
+		cancel()
+		_ = wait() // which who waited for it has said, or why the start failed before
+		return nil
+	})
+	return wait
+}
+
 // load fills what is kept in memory. Of several nodes the first one does so when it leads, and gives it to the others.
 func (a *App) load(ctx context.Context, lastSeen *latest.Table, registry *registry.Registry) error {
 	lastSeen.SaveWhile(func(ctx context.Context) (bool, error) { return maySave(ctx, a) })
@@ -416,8 +437,14 @@ func (a *App) load(ctx context.Context, lastSeen *latest.Table, registry *regist
 	}
 	began := time.Now()
 	var progress latest.Progress
+	devices, sessions, err := a.db.CountRegistered(ctx)
+	if err != nil {
+		return schema.Failure(err)
+	}
+	expectRows(devices + sessions)
+	registry.Expect(devices, sessions)
+	lastSeen.Expect(sessions)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return expectRows(ctx, a.db) })
 	group.Go(func() error { return registry.Load(ctx) })
 	group.Go(func() error {
 		return lastSeen.Load(ctx, func(p latest.Progress) {

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"context"
 	"runtime/debug"
 	"sync"
-
-	"lastseen/schema"
 )
 
 // Memory that a start may take before garbage is collected all the same, in bytes: twice what rows take when they are loaded, and
@@ -43,16 +40,11 @@ func collectSeldom() (usual func()) {
 }
 
 // expectRows gives a start under way the memory that the rows it loads will take.
-func expectRows(ctx context.Context, db *schema.DB) error {
-	devices, sessions, err := db.CountRegistered(ctx)
-	if err != nil {
-		return schema.Failure(err)
-	}
+func expectRows(rows int) {
 	starting.mu.Lock()
 	defer starting.mu.Unlock()
 	if starting.count > 0 {
-		expected := startMemory + int64(devices+sessions)*startMemoryPerRow
+		expected := startMemory + int64(rows)*startMemoryPerRow
 		debug.SetMemoryLimit(min(starting.limit, max(debug.SetMemoryLimit(-1), expected)))
 	}
-	return nil
 }

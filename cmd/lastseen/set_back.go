@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"sync"
-	"time"
 
 	"lastseen/ingest"
 	"lastseen/ingest/registry"
@@ -49,11 +48,10 @@ func sessionWatchers(a *App, watchers ...registry.Watcher) registry.Watchers {
 	return watchers
 }
 
-// beginWatch begins to look whether ClickHouse has what it must have, and returns when the newest point that it has was received.
-func beginWatch(ctx context.Context, a *App, keys apikey.RevocationChannel) (received int64, err error) {
-	received, err = a.db.NewestReceipt(ctx, time.Now())
-	if err != nil || a.watch == nil {
-		return received, err
+// beginWatch begins to look whether ClickHouse has what it must have, of which received says when the newest point was.
+func beginWatch(ctx context.Context, a *App, keys apikey.RevocationChannel, received int64) error {
+	if a.watch == nil {
+		return nil
 	}
 	unsubscribe := keys.Subscribe(func(_ context.Context, notice apikey.Notice) error {
 		if notice.Kind == apikey.NoticeRevoked {
@@ -66,7 +64,7 @@ func beginWatch(ctx context.Context, a *App, keys apikey.RevocationChannel) (rec
 		a.watch.Close()
 		return nil
 	})
-	return received, a.watch.Begin(ctx, received)
+	return a.watch.Begin(ctx, received)
 }
 
 // wasSetBack reports whether ClickHouse was set back to an earlier state.

@@ -14,17 +14,33 @@ import (
 // memory, of which each row needs several in large tables, are as one.
 const loadedAtOnce = 256
 
+// Expect says how many devices and sessions the next Load will find, which has it not count them itself.
+func (r *Registry) Expect(devices, sessions int) { r.expected = &expected{devices, sessions} }
+
+// expected is how many rows there are.
+type expected struct{ devices, sessions int }
+
+// expect returns what was said by Expect, or counts.
+func (r *Registry) expect(ctx context.Context) (rows expected, err error) {
+	if r.expected != nil {
+		rows, r.expected = *r.expected, nil
+		return rows, nil
+	}
+	rows.devices, rows.sessions, err = r.db.CountRegistered(ctx)
+	return rows, err
+}
+
 // Load reads the devices and the sessions from ClickHouse, and tells the watcher of these. It is called before anything else, and
 // again after it has failed: then nothing is known but to the watcher.
 func (r *Registry) Load(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	devices, sessions, err := r.db.CountRegistered(ctx)
+	rows, err := r.expect(ctx)
 	if err != nil {
 		return schema.Failure(err)
 	}
 	known := &r.known
-	known.reserve(devices, sessions)
+	known.reserve(rows.devices, rows.sessions)
 	known.byMAC.numbers = written(make([]int64, len(known.byMAC.slots)))     // when each device was made
 	known.devices.numbers = written(make([]int64, len(known.devices.slots))) // when each one's current session was
 	defer func() { known.byMAC.numbers, known.devices.numbers = nil, nil }()

@@ -65,6 +65,7 @@ type Registry struct {
 	unsettled map[string]attempt
 
 	introduced atomic.Uint64
+	expected   *expected // by the next Load; nil where nobody has said it
 }
 
 // device is what is known of a registered device. What changes is guarded by Registry.mu and

@@ -38,6 +38,9 @@ func (l *loader) step(counter *int) {
 	}
 }
 
+// Expect says how many sessions there are before Load is called, which has it not count them itself.
+func (t *Table) Expect(sessions int) { t.expected = sessions }
+
 // Load fills the table from ClickHouse: the checkpoints of the sessions, and the points received
 // since. Which sessions there are it is told by PutSession, meanwhile or before. It must return before anything
 // else is called but that and look-ups, which find what is loaded so far. progress may be nil; it is called every
@@ -69,11 +72,12 @@ func (l *loader) checkpoints(ctx context.Context) error {
 		return err
 	}
 	l.saver.version, l.saver.watermark = state.Version, state.Watermark
-	_, sessions, err := l.db.CountRegistered(ctx)
-	if err != nil {
-		return err
+	if l.expected == 0 {
+		if _, l.expected, err = l.db.CountRegistered(ctx); err != nil {
+			return err
+		}
 	}
-	l.records.expect(sessions)
+	l.records.expect(l.expected)
 	batch := make([]schema.Checkpoint, 0, prefetchLen)
 	err = l.db.LoadCheckpoints(ctx, func(c schema.Checkpoint) {
 		if batch = append(batch, c); len(batch) == prefetchLen {

@@ -46,8 +46,9 @@ type Table struct {
 	mu    sync.Mutex
 	dirty map[schema.ID]struct{} // changed since it was last saved
 
-	saver  saver
-	counts counts
+	saver    saver
+	counts   counts
+	expected int // sessions, by Load; 0 where nobody has said how many
 }
 
 // New returns an empty table over db. Load fills it; Run keeps its checkpoint in ClickHouse

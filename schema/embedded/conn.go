@@ -17,14 +17,14 @@ const defaultDatabase = "default"
 type conn struct {
 	lib    *library
 	args   []string
-	tag    string // what the connection's statements are known by, see control
-	handle *uintptr
+	tag    string   // what the connection's statements are known by, see control
+	handle *uintptr // nil until it is opened
 
 	// What the engine's session holds, so that the next statement changes only
 	// what differs. Settings that are not listed have their defaults.
 	database string
 	settings map[string]string
-	dirty    bool // the session holds more than that and must not be used again
+	dirty    bool // the session holds more than that and must not be used again, or there is none yet
 
 	buf []byte // for data on their way in or out, made when it is first needed
 }
@@ -43,11 +43,16 @@ func (c *conn) buffer() []byte {
 // connect makes a connection; the first one starts the engine. The id is
 // unique in the engine.
 func connect(lib *library, args []string, id int) (*conn, error) {
-	c := &conn{lib: lib, args: args, tag: fmt.Sprintf("embedded connection %d", id)}
+	c := unopened(lib, args, id)
 	if err := c.open(); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// unopened is a connection that is opened for its first statement.
+func unopened(lib *library, args []string, id int) *conn {
+	return &conn{lib: lib, args: args, tag: fmt.Sprintf("embedded connection %d", id), dirty: true}
 }
 
 func (c *conn) open() error {
@@ -61,7 +66,11 @@ func (c *conn) open() error {
 	return nil
 }
 
-func (c *conn) close() { c.lib.closeConn(c.handle) }
+func (c *conn) close() {
+	if c.handle != nil {
+		c.lib.closeConn(c.handle)
+	}
+}
 
 // renew replaces the session by a new one if it is dirty. It takes a quarter
 // of a millisecond. On failure the old one stays, and stays dirty.

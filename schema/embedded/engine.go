@@ -111,12 +111,8 @@ func start(lib *library, dir string, options Options) (*Engine, error) {
 		return nil, errors.Join(err, lock.release())
 	}
 	e.control = &control{conn: first}
-	for id := range options.Connections {
-		c, err := connect(lib, args, id+1)
-		if err != nil {
-			return nil, errors.Join(err, e.shutdown(id))
-		}
-		e.idle <- c
+	for id := range options.Connections { // opening dozens takes longer than a start should wait
+		e.idle <- unopened(lib, args, id+1)
 	}
 	if e.hello, err = hello(first); err != nil {
 		return nil, errors.Join(err, e.shutdown(e.size))

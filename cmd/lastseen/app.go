@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"lastseen/ingest"
 	"lastseen/ingest/decode"
 	"lastseen/ingest/registry"
@@ -259,7 +257,7 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 	lastSeen := latest.New(db, time.Now)
 	index := sessions.NewIndex(lastSeen)
 	registry := registry.New(db, sessionWatchers(a, index, lastSeen), a.config.quotas, time.Now)
-	loaded := a.beginLoad(ctx, lastSeen, registry)
+	loaded := beginLoad(ctx, a, lastSeen, registry)
 	issuer, err := openIssuer(a.config.schema.DataDir)
 	if err != nil {
 		return services, err
@@ -285,11 +283,8 @@ func (a *App) startServices(ctx context.Context) (services server.Services, err 
 		return services, err
 	}
 	countExpiring(ctx, a, keyService.CountExpiring)
-	received, err := a.db.NewestReceipt(ctx, time.Now())
-	if err != nil {
-		return services, err
-	}
-	if err := loaded(); err != nil {
+	received, err := db.NewestReceipt(ctx, time.Now())
+	if err = cmp.Or(err, loaded()); err != nil {
 		return services, err
 	}
 	if err := beginWatch(ctx, a, nodes.Notices.Keys, received); err != nil {
@@ -408,55 +403,6 @@ func (a *App) watchLease() {
 		watching.Wait()
 		return nil
 	})
-}
-
-// beginLoad loads beside what else a start asks of ClickHouse, and returns what waits for the end of it.
-func (a *App) beginLoad(ctx context.Context, lastSeen *latest.Table, registry *registry.Registry) (loaded func() error) {
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	wait := sync.OnceValue(func() error {
-		defer cancel()
-		return <-done
-	})
-	go func() { done <- a.load(ctx, lastSeen, registry) }()
-	a.onStop("loading", func(context.Context) error {
-		cancel()
-		_ = wait() // which who waited for it has said, or why the start failed before
-		return nil
-	})
-	return wait
-}
-
-// load fills what is kept in memory. Of several nodes the first one does so when it leads, and gives it to the others.
-func (a *App) load(ctx context.Context, lastSeen *latest.Table, registry *registry.Registry) error {
-	lastSeen.SaveWhile(func(ctx context.Context) (bool, error) { return maySave(ctx, a) })
-	if a.nodes != nil {
-		registry.ShareBy(a.nodes)
-		lastSeen.SetRun(a.nodes.process)
-		return nil
-	}
-	began := time.Now()
-	var progress latest.Progress
-	devices, sessions, err := a.db.CountRegistered(ctx)
-	if err != nil {
-		return schema.Failure(err)
-	}
-	expectRows(devices + sessions)
-	registry.Expect(devices, sessions)
-	lastSeen.Expect(sessions)
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return registry.Load(ctx) })
-	group.Go(func() error {
-		return lastSeen.Load(ctx, func(p latest.Progress) {
-			progress = p
-			a.config.log.Info("loading last_seen", "checkpoints", p.Checkpoints, "replayed", p.Replayed)
-		})
-	})
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	a.config.log.Info("loaded", "sessions", lastSeen.Len(), "points_replayed", progress.Replayed, "after", time.Since(began).Round(time.Millisecond).String())
-	return nil
 }
 
 func (a *App) startKeys(users apikey.TokenVerifier, service apikey.ServiceConfig) (*apikey.Authenticator, *apikey.Service, error) {

@@ -12,7 +12,7 @@ import (
 
 // loadedAtOnce is how many rows are taken over together: what they mean is looked up side by side, so that the waits for
 // memory, of which each row needs several in large tables, are as one.
-const loadedAtOnce = 256
+const loadedAtOnce = 1024
 
 // Expect says how many devices and sessions the next Load will find, which has it not count them itself.
 func (r *Registry) Expect(devices, sessions int) { r.expected = &expected{devices, sessions} }

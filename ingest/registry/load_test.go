@@ -109,46 +109,40 @@ func storeRegistered(t *testing.T, d *directory, random *rand.Rand) []stored {
 	return all
 }
 
-// TestADeviceIsMadeOfWhicheverOfItsRowsComesFirst loads a device and its session in either order.
-func TestADeviceIsMadeOfWhicheverOfItsRowsComesFirst(t *testing.T) {
+// TestADevicesAddressIsThatOfItsOwnRow loads a session that spells it in another way.
+func TestADevicesAddressIsThatOfItsOwnRow(t *testing.T) {
 	t.Parallel()
-	device := schema.DeviceOwner{ID: schema.NewID(), OrgID: us, MACAddress: "AA:BB:CC:00:00:01", CreatedAt: noon.UnixMilli()}
-	session := schema.Session{ID: schema.NewID(), OrgID: us, DeviceID: device.ID, DeviceMACAddress: "aabbcc000001", CreatedAt: noon}
-	for _, sessionFirst := range []bool{false, true} {
-		r := New(nil, &watcher{sessions: map[schema.ID]schema.Session{}}, Quotas{}, time.Now)
-		r.known.reserve(1, 1)
-		r.known.byMAC.numbers, r.known.devices.numbers = make([]int64, len(r.known.byMAC.slots)), make([]int64, len(r.known.devices.slots))
-		l := &loader{Registry: r, began: noon.UnixMilli()}
-		if sessionFirst {
-			l.takeSessions([]schema.Session{session})
-		}
-		l.takeDevices(&deviceBatch{owners: []schema.DeviceOwner{device}})
-		if !sessionFirst {
-			l.takeSessions([]schema.Session{session})
-		}
-		d := r.known.device(device.ID)
-		if d == nil || d.mac != device.MACAddress || d.current == nil || d.current.id != session.ID || r.known.deviceByMAC(d.identity()) != d {
-			t.Errorf("session first %t: the device is %+v", sessionFirst, d)
-		}
-		if o := r.orgs.of(us); o.devices != 1 || o.sessions != 1 || o.active != 1 {
-			t.Errorf("session first %t: the organisation has %d devices, %d sessions, %d active, want one of each", sessionFirst, o.devices, o.sessions, o.active)
-		}
+	d := newDirectory(t)
+	device, session := schema.NewID(), schema.NewID()
+	at := fmt.Sprint(noon.Unix())
+	schematest.Exec(t, d.db, fmt.Sprintf("INSERT INTO devices (device_id, org_id, device_mac_address, created_at, version) VALUES ('%v','%s','AA:BB:CC:00:00:01',fromUnixTimestamp(%s),1)", device, us, at))
+	schematest.Exec(t, d.db, fmt.Sprintf("INSERT INTO sessions (session_id, org_id, device_id, device_mac_address, created_at, version) VALUES ('%v','%s','%v','aabbcc000001',fromUnixTimestamp(%s),1)", session, us, device, at))
+	d.restart()
+	r := d.registry
+	if known := r.known.device(device); known == nil || known.mac != "AA:BB:CC:00:00:01" || known.current == nil || known.current.id != session || r.known.deviceByMAC(known.identity()) != known {
+		t.Errorf("the device is %+v", known)
+	}
+	if o := r.orgs.of(us); o.devices != 1 || o.sessions != 1 || o.active != 1 {
+		t.Errorf("the organisation has %d devices, %d sessions, %d active, want one of each", o.devices, o.sessions, o.active)
 	}
 }
 
-// TestALoadThatFailedIsDoneAgainFromTheBeginning has the sessions be away for the first one.
+// TestALoadThatFailedIsDoneAgainFromTheBeginning has the sessions be away for the first one, and then the devices.
 func TestALoadThatFailedIsDoneAgainFromTheBeginning(t *testing.T) {
 	t.Parallel()
 	d := newDirectory(t)
 	all := storeRegistered(t, d, rand.New(rand.NewPCG(16, 2)))
 	r := New(d.db, d.watcher, Quotas{}, d.clock.Now)
-	mend := schematest.BreakTable(t, d.db, "sessions")
-	if err := r.Load(t.Context()); err == nil {
-		t.Error("a load without a table succeeds")
-	}
-	mend()
-	if r.known.devices.used+len(r.orgs.byID) > 0 {
-		t.Errorf("%d devices of %d organisations are left of a load that failed", r.known.devices.used, len(r.orgs.byID))
+	for _, table := range []string{"sessions", "devices"} {
+		mend := schematest.BreakTable(t, d.db, table)
+		r.Expect(1, 1) // less than there is, and of no meaning for the load after this one
+		if err := r.Load(t.Context()); err == nil {
+			t.Errorf("a load without the table %s succeeds", table)
+		}
+		mend()
+		if r.known.devices.used+len(r.orgs.byID) > 0 {
+			t.Errorf("without %s, %d devices of %d organisations are left of a load that failed", table, r.known.devices.used, len(r.orgs.byID))
+		}
 	}
 	if err := r.Load(t.Context()); err != nil {
 		t.Fatal(err)

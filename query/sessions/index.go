@@ -208,13 +208,13 @@ func (x *Index) setRow(spot, number uint32) {
 
 const leastPlaces = 16
 
-// grow makes room for so many rows, and a quarter more than there was. The caller holds mu.
+// grow makes room for so many rows, and half as many again as there were. The caller holds mu.
 func (p *placesOfShard) grow(rows int) *[]atomic.Uint32 {
 	var before []atomic.Uint32
 	if was := p.rows.Load(); was != nil {
 		before = *was
 	}
-	grown := make([]atomic.Uint32, max(rows, leastPlaces, len(before)+len(before)/4))
+	grown := make([]atomic.Uint32, max(rows, leastPlaces, len(before)+len(before)/2))
 	for i := range before {
 		grown[i].Store(before[i].Load())
 	}

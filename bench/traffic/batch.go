@@ -95,6 +95,10 @@ func (b *batcher) Prepare(x *loadgen.Exchange) bool {
 	return true
 }
 
+// sessionFirst is how the object begins that says of which session a point is. A brace is a ninth as frequent as a quotation mark, at each of which
+// a search stops: with sessionField the client spent two thirds of its time on looking for it, in answers of batches and of MGET alike.
+var sessionFirst = append([]byte("{"), sessionField...)
+
 // Check implements loadgen.Source: every point must be of the session that was asked for in its place, and the first one
 // must be as new as it was.
 func (b *batcher) Check(x *loadgen.Exchange, a *loadgen.Answer) (loadgen.Outcome, error) {
@@ -104,7 +108,7 @@ func (b *batcher) Check(x *loadgen.Exchange, a *loadgen.Answer) (loadgen.Outcome
 	}
 	rest := a.Body
 	for _, session := range ids {
-		_, after, found := bytes.Cut(rest, sessionField)
+		_, after, found := bytes.Cut(rest, sessionFirst)
 		if !found || !bytes.HasPrefix(after, b.catalogue.ID(int(session))) {
 			return 0, fmt.Errorf("session %s was asked for, and in its place is: %.300s", b.catalogue.ID(int(session)), after)
 		}

@@ -202,9 +202,10 @@ func (db *PointTable) streaming() clickhouse.Settings {
 }
 
 // sessionRange names one session as a range, since ClickHouse uses no virtual rows in a query that fixes a
-// column of the key. Reading by the key's index is the same.
+// column of the key. Reading by the key's index is the same. PREWHERE is what ClickHouse would make of WHERE, after half a millisecond of
+// thinking about it; virtual rows work with either.
 const sessionRange = ` FROM session_by_device_data_points
-WHERE session_id >= {session:String} AND session_id <= {session:String}` + timestampRange
+PREWHERE session_id >= {session:String} AND session_id <= {session:String}` + timestampRange
 
 const timestampRange = `
   AND timestamp >= fromUnixTimestamp64Milli({start:Int64}, 'UTC') AND timestamp < fromUnixTimestamp64Milli({end:Int64}, 'UTC')`

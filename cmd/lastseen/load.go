@@ -12,8 +12,15 @@ import (
 	"lastseen/schema"
 )
 
-// beginLoad loads beside what else a start asks of ClickHouse, and returns what waits for the end of it.
+// beginLoad loads beside what else a start asks of ClickHouse, and returns what waits for the end of it. Of several nodes the first one loads
+// when it leads, and gives it to the others.
 func beginLoad(ctx context.Context, a *App, lastSeen *latest.Table, registry *registry.Registry) (loaded func() error) {
+	lastSeen.SaveWhile(func(ctx context.Context) (bool, error) { return maySave(ctx, a) })
+	if a.nodes != nil {
+		registry.ShareBy(a.nodes)
+		lastSeen.SetRun(a.nodes.process)
+		return func() error { return nil }
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	wait := sync.OnceValue(func() error {
@@ -29,14 +36,8 @@ func beginLoad(ctx context.Context, a *App, lastSeen *latest.Table, registry *re
 	return wait
 }
 
-// loadMemory fills what is kept in memory. Of several nodes the first one does so when it leads, and gives it to the others.
+// loadMemory fills what is kept in memory.
 func loadMemory(ctx context.Context, a *App, lastSeen *latest.Table, registry *registry.Registry) error {
-	lastSeen.SaveWhile(func(ctx context.Context) (bool, error) { return maySave(ctx, a) })
-	if a.nodes != nil {
-		registry.ShareBy(a.nodes)
-		lastSeen.SetRun(a.nodes.process)
-		return nil
-	}
 	began := time.Now()
 	var progress latest.Progress
 	devices, sessions, err := a.db.CountRegistered(ctx)

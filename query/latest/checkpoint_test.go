@@ -3,6 +3,7 @@ package latest_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -106,10 +107,11 @@ func TestFlush(t *testing.T) {
 		t.Parallel()
 		db := schematest.Open(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		looks := -1 << 30 // at the clock, once it counts
+		var looks atomic.Int64 // at the clock, once it counts
+		looks.Store(-1 << 30)
 		table := latest.New(db, func() time.Time {
 			// A save looks at its beginning and before each insert.
-			if looks++; looks == 3 {
+			if looks.Add(1) == 3 {
 				cancel()
 			}
 			return time.UnixMilli(querytest.May2026)
@@ -119,7 +121,7 @@ func TestFlush(t *testing.T) {
 			points[i] = querytest.At(schema.NewID(), 1)
 		}
 		table.Publish(points)
-		looks = 0
+		looks.Store(0)
 		if err := table.Flush(ctx); !errors.Is(err, context.Canceled) {
 			t.Fatalf("the error is %v, want %v", err, context.Canceled)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -172,9 +173,7 @@ func open(ctx context.Context, options *clickhouse.Options, servers *health.Host
 		return nil, err
 	}
 	options.Auth.Database = database
-	for name, value := range layout.settings() {
-		options.Settings[name] = value
-	}
+	maps.Copy(options.Settings, layout.settings())
 	conn, err := clickhouse.Open(options)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open a ClickHouse connection: %w", err), closeHosts(hosts))

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -22,18 +21,14 @@ func beginLoad(ctx context.Context, a *App, lastSeen *latest.Table, registry *re
 		return func() error { return nil }
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	wait := sync.OnceValue(func() error {
-		defer cancel()
-		return <-done
-	})
-	go func() { done <- loadMemory(ctx, a, lastSeen, registry) }()
+	var loading errgroup.Group
+	loading.Go(func() error { return loadMemory(ctx, a, lastSeen, registry) })
 	a.onStop("loading", func(context.Context) error {
 		cancel()
-		_ = wait() // which who waited for it has said, or why the start failed before
+		_ = loading.Wait() // which who waited for it has said, or why the start failed before
 		return nil
 	})
-	return wait
+	return loading.Wait
 }
 
 // loadMemory fills what is kept in memory.

@@ -38,7 +38,7 @@ func (l *loader) step(counter *int) {
 	}
 }
 
-// Expect says how many sessions there are before Load is called, which has it not count them itself.
+// Expect says how many sessions the next Load will find, which has it not count them itself.
 func (t *Table) Expect(sessions int) { t.expected = sessions }
 
 // Load fills the table from ClickHouse: the checkpoints of the sessions, and the points received
@@ -72,12 +72,14 @@ func (l *loader) checkpoints(ctx context.Context) error {
 		return err
 	}
 	l.saver.version, l.saver.watermark = state.Version, state.Watermark
-	if l.expected == 0 {
-		if _, l.expected, err = l.db.CountRegistered(ctx); err != nil {
+	sessions := l.expected
+	l.expected = 0 // said of this load only
+	if sessions == 0 {
+		if _, sessions, err = l.db.CountRegistered(ctx); err != nil {
 			return err
 		}
 	}
-	l.records.expect(l.expected)
+	l.records.expect(sessions)
 	batch := make([]schema.Checkpoint, 0, prefetchLen)
 	err = l.db.LoadCheckpoints(ctx, func(c schema.Checkpoint) {
 		if batch = append(batch, c); len(batch) == prefetchLen {

@@ -48,7 +48,7 @@ type Table struct {
 
 	saver    saver
 	counts   counts
-	expected int // sessions, by Load; 0 where nobody has said how many
+	expected int // sessions, by the next Load; 0 where nobody has said how many
 }
 
 // New returns an empty table over db. Load fills it; Run keeps its checkpoint in ClickHouse

@@ -183,7 +183,6 @@ func TestPublish(t *testing.T) {
 	}
 }
 
-// TestLastSeenHoldsEverySession fills a table well beyond the first sizes of its parts.
 // TestOfManyPointsAtOnceTheNewestIsShown publishes so many that two processors share them, with those of each session anywhere.
 func TestOfManyPointsAtOnceTheNewestIsShown(t *testing.T) {
 	t.Parallel()
@@ -212,6 +211,7 @@ func TestOfManyPointsAtOnceTheNewestIsShown(t *testing.T) {
 	}
 }
 
+// TestLastSeenHoldsEverySession fills a table well beyond the first sizes of its parts.
 func TestLastSeenHoldsEverySession(t *testing.T) {
 	t.Parallel()
 	table := latest.New(nil, time.Now)

@@ -101,7 +101,7 @@ func start(lib *library, dir string, options Options) (*Engine, error) {
 	e.stop, e.stopCause = context.WithCancelCause(context.Background())
 	e.close = sync.OnceValue(func() error {
 		defer opened.Unlock()
-		return e.shutdown(e.size)
+		return e.shutdown()
 	})
 	args := engineArguments(dir, options)
 	lib.setSignalHandlers(0)
@@ -115,7 +115,7 @@ func start(lib *library, dir string, options Options) (*Engine, error) {
 		e.idle <- unopened(lib, args, id+1)
 	}
 	if e.hello, err = hello(first); err != nil {
-		return nil, errors.Join(err, e.shutdown(e.size))
+		return nil, errors.Join(err, e.shutdown())
 	}
 	return e, nil
 }
@@ -154,8 +154,8 @@ func (e *Engine) Close() error {
 
 // shutdown closes n connections, each when it is idle, then the last one,
 // which stops the engine.
-func (e *Engine) shutdown(n int) error {
-	for range n {
+func (e *Engine) shutdown() error {
+	for range e.size {
 		(<-e.idle).close()
 	}
 	e.control.close()

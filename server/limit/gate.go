@@ -42,7 +42,7 @@ type Request struct {
 
 // Gate bounds what is inside at once, in all and by owner, and who may wait for it, so that a load that
 // cannot be served costs next to nothing and no owner keeps the others out. Room that becomes free goes
-// to the waiting owner that has least inside, and to its requests in the order in which they came. A Gate
+// to the waiting owner that has least inside, of several to each in turn, and to its requests in the order in which they came. A Gate
 // is safe for concurrent use.
 type Gate struct {
 	config GateConfig
@@ -55,6 +55,7 @@ type Gate struct {
 	hurried []*waiter        // Urgent ones, in the order in which they came
 	waiting int              // with those
 	lined   int              // of waiting, Public's that are not Urgent
+	turns   uint64           // that owners have been given
 	refused uint64
 }
 
@@ -74,6 +75,7 @@ type owner struct {
 	urgent  int64     // by the reserve
 	hurried int       // Urgent ones that wait
 	waiting []*waiter // the others, in the order in which they came
+	turn    uint64    // when it came to wait or, of those waiting, one was let in last
 }
 
 // waiter waits for room.
@@ -158,6 +160,9 @@ func (g *Gate) enterOrWait(r Request) (Pass, *waiter, error) {
 		g.hurried = append(g.hurried, w)
 		o.hurried++
 	} else {
+		if len(o.waiting) == 0 {
+			g.lineUp(o)
+		}
 		o.waiting = append(o.waiting, w)
 		g.lined += w.public()
 	}
@@ -320,12 +325,18 @@ func (g *Gate) pastShare(r Request) bool {
 	return o != nil && o.inside > 0 && o.inside+r.Weight > share
 }
 
+// lineUp puts an owner behind all others that wait.
+func (g *Gate) lineUp(o *owner) {
+	g.turns++
+	o.turn = g.turns
+}
+
 // admitNext lets in the first request of one owner, the one with least inside of those whose first request
-// has room, and reports whether there was one.
+// has room, of several the one whose turn it is, and reports whether there was one.
 func (g *Gate) admitNext() bool {
 	var next *owner
 	for _, o := range g.owners {
-		if len(o.waiting) > 0 && g.fits(o.waiting[0].request) && (next == nil || o.inside < next.inside) {
+		if len(o.waiting) > 0 && g.fits(o.waiting[0].request) && (next == nil || o.before(next)) {
 			next = o
 		}
 	}
@@ -334,10 +345,16 @@ func (g *Gate) admitNext() bool {
 	}
 	w := next.waiting[0]
 	next.waiting = slices.Delete(next.waiting, 0, 1)
+	g.lineUp(next)
 	g.lined -= w.public()
 	g.take(w.request, w.request.Weight)
 	g.enter(w, Pass{gate: g, request: w.request})
 	return true
+}
+
+// before reports whether an owner that waits comes before another one.
+func (o *owner) before(other *owner) bool {
+	return cmp.Or(cmp.Compare(o.inside, other.inside), cmp.Compare(o.turn, other.turn)) < 0
 }
 
 func (g *Gate) owner(of party) *owner {

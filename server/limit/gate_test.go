@@ -155,11 +155,45 @@ func TestGateWaits(t *testing.T) {
 				inside = inside[1:]
 				got = append(got, <-order)
 			}
-			if want := []string{"org_c", "org_a", "org_b"}; !slices.Equal(got, want) && !slices.Equal(got, []string{"org_c", "org_b", "org_a"}) {
+			if want := []string{"org_c", "org_a", "org_b"}; !slices.Equal(got, want) {
 				t.Errorf("they entered in the order %v, want %v", got, want)
 			}
 			if g.Stats("g").Waiting != 0 {
 				t.Errorf("%+v", g.Stats("g"))
+			}
+		})
+	})
+	t.Run("for its turn, which of owners with as much inside each has before any has another", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g := limit.NewGate(limit.GateConfig{Capacity: 1, Waiting: 100, Wait: time.Minute})
+			first := enter(t, g, limit.Request{Owner: "org_0", Weight: 1})
+			var entered []string // by whoever is inside
+			var all sync.WaitGroup
+			waits := func(name string) {
+				all.Go(func() {
+					p, err := g.Enter(t.Context(), limit.Request{Owner: name, Weight: 1})
+					if err != nil {
+						t.Error(err)
+					}
+					entered = append(entered, name)
+					p.Leave()
+				})
+				synctest.Wait()
+			}
+			var want []string
+			for range 3 {
+				for owner := range 20 {
+					name := "org_" + strconv.Itoa(owner)
+					waits(name)
+					want = append(want, name)
+				}
+			}
+			waits("org_late")
+			want = slices.Insert(want, 20, "org_late")
+			first.Leave()
+			all.Wait()
+			if !slices.Equal(entered, want) {
+				t.Errorf("they entered in the order %v, want %v", entered, want)
 			}
 		})
 	})

@@ -27,10 +27,11 @@ type lanes struct {
 	limits    limits
 	answer    func(*request, error)
 
-	usual  []*request // in the order in which they came
-	load   int        // what they count for
-	hurry  bool       // one of them is of somebody who writes alone
-	groups pace
+	usual   []*request // in the order in which they came
+	load    int        // what they count for
+	hurry   bool       // one of them is of somebody who writes alone
+	reading int        // bodies that began to be read since the last group ended
+	groups  pace
 
 	tenants map[string]*tenant
 	turns   []*tenant         // the same, in the order of their turns
@@ -71,7 +72,7 @@ func newLanes(c *committer, q *queue, l limits, interval time.Duration, answer f
 
 // look puts what has arrived into the lanes.
 func (l *lanes) look() {
-	l.arrived, l.closed = l.queue.take(l.arrived[:0])
+	l.arrived, l.reading, l.closed = l.queue.take(l.arrived[:0])
 	now := time.Now()
 	for _, r := range l.arrived {
 		l.company.see(r.orgID, now)
@@ -195,7 +196,7 @@ func (l *lanes) dueGroup(now time.Time) time.Duration {
 	if l.closed {
 		return 0
 	}
-	return l.groups.due(now, amount{len(l.usual), l.load}, l.hurry)
+	return l.groups.due(now, amount{len(l.usual), l.load}, l.reading, l.hurry)
 }
 
 const forever = time.Duration(1<<63 - 1)
@@ -224,7 +225,7 @@ func (l *lanes) sliceDue(now time.Time) time.Duration {
 	if cost >= l.limits.slice {
 		return 0
 	}
-	return l.slices.due(now, amount{points: waiting}, alone)
+	return l.slices.due(now, amount{points: waiting}, 0, alone)
 }
 
 // group writes what waits of the usual requests, up to the bound, and answers it.
@@ -238,6 +239,7 @@ func (l *lanes) group() {
 	err := l.committer.write(l.parts)
 	l.committer.findCost = learnFind(l.committer.findCost, l.committer.took.find, l.committer.took.finds, l.slowness())
 	l.look() // before anybody is answered, and comes again
+	l.queue.grouped()
 	l.company.wrote(l.written, l.usual)
 	l.groups.inserted(began, time.Now(), amount{len(l.written), weightOf(l.written)}, amount{len(l.usual), l.load})
 	for _, r := range l.written {

@@ -3,6 +3,8 @@ package ingest
 import (
 	"sync"
 	"time"
+
+	"lastseen/ingest/decode"
 )
 
 // DefaultQueue is how many points may wait for the next insert unless a Writer's options say otherwise.
@@ -40,13 +42,14 @@ type queue struct {
 	idle     bool           // the committer found nothing
 	closed   bool
 	refused  uint64
+	underway *decode.Underway // counts what is read since the last group ended
 }
 
 func newQueue(limit int, now func() time.Time) *queue {
 	if limit <= 0 {
 		limit = DefaultQueue
 	}
-	return &queue{limit: limit, now: now, byOrg: make(map[string]int), calmAt: now()}
+	return &queue{limit: limit, now: now, byOrg: make(map[string]int), calmAt: now(), underway: new(decode.Underway)}
 }
 
 // weight is what a request of so many points counts for.
@@ -100,19 +103,36 @@ func (q *queue) add(r *request, points int) bool {
 	r.weight = weight
 	q.requests++
 	q.arrived = append(q.arrived, r)
+	if r.batch != nil {
+		r.batch.Arrived()
+	}
 	return true
 }
 
-// take moves what has arrived to the end of arrived, and reports whether the queue is closed. It goes on counting
-// until leave.
-func (q *queue) take(arrived []*request) ([]*request, bool) {
+// reading returns what counts a body that is about to be read.
+func (q *queue) reading() *decode.Underway {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.underway
+}
+
+// grouped notes that a group is over. Bodies that are still being read are slow: nobody waits for them any more.
+func (q *queue) grouped() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.underway = new(decode.Underway)
+}
+
+// take moves what has arrived to the end of arrived, and returns how many bodies are being read and whether the queue
+// is closed. What has arrived goes on counting until leave.
+func (q *queue) take(arrived []*request) (taken []*request, reading int, closed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.idle = q.requests == 0
 	arrived = append(arrived, q.arrived...)
 	clear(q.arrived)
 	q.arrived = q.arrived[:0]
-	return arrived, q.closed
+	return arrived, q.underway.Bodies(), q.closed
 }
 
 // leave counts requests no more: they are written now, or wait elsewhere.

@@ -3,6 +3,7 @@ package ingest
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,7 +24,7 @@ func putInto(q *queue, orgID string, points int) (taken int) {
 
 // pass takes all that waits out of a queue, and returns how many requests that was.
 func pass(q *queue) int {
-	arrived, _ := q.take(nil)
+	arrived, _, _ := q.take(nil)
 	q.leave(arrived...)
 	return len(arrived)
 }
@@ -183,9 +184,39 @@ func BenchmarkQueue(b *testing.B) {
 			for i := range b.N {
 				r.orgID = names[i%organisations]
 				q.add(r, 500)
-				group, _ = q.take(group[:0])
+				group, _, _ = q.take(group[:0])
 				q.leave(group...)
 			}
 		})
 	}
+}
+
+func TestABodyCountsAsReadUntilTheCommitterSeesItOrAGroupEnds(t *testing.T) {
+	t.Parallel()
+	q := newQueue(10_000, time.Now)
+	read := func() *request {
+		batch, err := decode.Body(strings.NewReader(lines(fix{})), decode.NDJSON, decode.Identity, decode.Limits{Underway: q.reading()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &request{orgID: ours, batch: batch}
+	}
+	expect := func(arrived, reading int) {
+		t.Helper()
+		if taken, underway, _ := q.take(nil); len(taken) != arrived || underway != reading {
+			t.Errorf("%d have arrived and %d are being read, want %d and %d", len(taken), underway, arrived, reading)
+		}
+	}
+	first, slow := read(), read()
+	expect(0, 2)
+	q.add(first, 1)
+	expect(1, 1)
+	q.grouped()
+	expect(0, 0)
+	next := read()
+	expect(0, 1)
+	q.add(slow, 1)
+	expect(1, 1)
+	q.add(next, 1)
+	expect(1, 0)
 }

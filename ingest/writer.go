@@ -141,6 +141,12 @@ func (w *Writer) Budget() *decode.Budget {
 	return w.budget
 }
 
+// Underway returns what counts a body that is read for Ingest, for its decode.Limits: a group waits a moment for bodies
+// that are being read.
+func (w *Writer) Underway() *decode.Underway {
+	return w.queue.reading()
+}
+
 // Accepts reports whether Ingest would take points of an organisation now, so that a body need not be
 // read only to be refused. Between the two calls this may change.
 func (w *Writer) Accepts(orgID string) bool {

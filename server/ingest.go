@@ -61,7 +61,7 @@ func readPoints(c *call) (*decode.Batch, error) {
 		return nil, err
 	}
 	defer budget.Release(memory)
-	return decode.Body(c.body(), format, encoding, decode.Limits{Budget: budget})
+	return decode.Body(c.body(), format, encoding, decode.Limits{Budget: budget, Underway: c.server.services.Writer.Underway()})
 }
 
 // markOutliers marks points as outliers, or takes the mark away.

@@ -27,6 +27,8 @@ type Batch struct {
 
 	budget   *Budget // may be nil
 	reserved int64   // bytes taken from it
+
+	underway *Underway // that counts it; nil for none
 }
 
 // Point is a point whose session is yet to be looked up.
@@ -75,6 +77,7 @@ func (b *Batch) Release() {
 		b.budget.Release(b.reserved)
 	}
 	b.budget, b.reserved = nil, 0
+	b.Arrived()
 	if cap(b.Points) > pooledPoints {
 		return
 	}

@@ -50,6 +50,8 @@ type Limits struct {
 	// Budget, when set, is where the memory of the points is taken from; the Batch holds it until
 	// it is released or written.
 	Budget *Budget
+	// Underway, when set, counts the body from the beginning of its reading until its points are submitted or released.
+	Underway *Underway
 }
 
 // Body reads a body of points. It keeps the good points when others are bad: those are in the
@@ -75,6 +77,7 @@ func Body(r io.Reader, format Format, encoding Encoding, limits Limits) (*Batch,
 		limits.Bytes = MaxBytes
 	}
 	batch := newBatch(limits.Budget)
+	batch.countIn(limits.Underway)
 	d := decoders.Get().(*decoder)
 	defer d.put()
 	d.batch, d.limit, d.count, d.lines = batch, limits.Points, 0, 0

@@ -43,16 +43,16 @@ var product = []struct {
 
 	{"ingest", "ingest/decode ingest/judge ingest/registry schema schema/measure"},
 	{"ingest/decode", "ingest/registry schema"},
-	{"ingest/registry", "schema schema/keyedlock"},
+	{"ingest/registry", "schema schema/keyedlock schema/pages"},
 	{"ingest/judge", ""},
 
 	{"query/history", "query/history/arrival query/history/format query/history/stays query/wire schema"},
 	{"query/history/arrival", "schema"},
 	{"query/history/format", "query/wire schema"},
 	{"query/history/stays", ""},
-	{"query/sessions", "query/wire schema"},
+	{"query/sessions", "query/wire schema schema/pages"},
 	{"query/changes", "query/latest query/wire schema"},
-	{"query/latest", "query/latest/changelog schema schema/measure"},
+	{"query/latest", "query/latest/changelog schema schema/measure schema/pages"},
 	{"query/latest/changelog", "schema"},
 	{"query/wire", "schema"},
 	{"query/querytest", "query/latest schema schema/schematest"},
@@ -76,6 +76,7 @@ var product = []struct {
 	{"schema/lease", ""},
 	{"schema/keyedlock", ""},
 	{"schema/measure", ""},
+	{"schema/pages", ""},
 }
 
 // aboveProduct are what stands on the product and may use all of it. cmd imports bench, and nothing else does.

@@ -37,14 +37,38 @@ const selectSessions = "SELECT " + sessionSelect + " FROM sessions FINAL"
 // EachSession calls each for every session, in no particular order. It decodes columns, so that a million
 // sessions take about a second. The session is each's to keep; texts of many share a piece of memory, so whoever keeps those of few clones them.
 func (db *SessionTable) EachSession(ctx context.Context, each func(Session)) error {
-	var c sessionColumns
+	return db.readSessions(ctx, func(c *sessionColumns, i int) {
+		var s Session
+		c.fill(i, &s)
+		each(s)
+	})
+}
+
+// ReadSessions is EachSession of many at a time: it fills batch up to its capacity and gives it to full, which returns what to fill next.
+// What is left in the end is given to full too, unless that is nothing or reading failed.
+func (db *SessionTable) ReadSessions(ctx context.Context, batch []Session, full func([]Session) []Session) error {
+	err := db.readSessions(ctx, func(c *sessionColumns, i int) {
+		batch = batch[:len(batch)+1]
+		if c.fill(i, &batch[len(batch)-1]); len(batch) == cap(batch) {
+			batch = full(batch)
+		}
+	})
+	if err == nil && len(batch) > 0 {
+		full(batch)
+	}
+	return err
+}
+
+// readSessions calls each for every session, which is a row of the columns.
+func (db *SessionTable) readSessions(ctx context.Context, each func(c *sessionColumns, i int)) error {
+	c := new(sessionColumns)
 	native, err := db.queryNative(readingAll(ctx), c.results(), selectSessions)
 	if err != nil {
 		return fmt.Errorf("read the sessions: %w", err)
 	}
 	defer native.close()
 	err = native.eachRow(func(i int) error {
-		each(c.row(i))
+		each(c, i)
 		return nil
 	})
 	if err != nil {
@@ -86,15 +110,15 @@ func (c *sessionColumns) results() proto.Results {
 	}
 }
 
-func (c *sessionColumns) row(i int) Session {
-	return Session{
-		ID: c.id.ids[i], OrgID: c.org.Row(i), DeviceID: c.device.ids[i], DeviceMACAddress: c.mac.Row(i), CreatedAt: time.UnixMilli(int64(c.createdAt.Data[i])).UTC(),
-		Comments: c.comments.at(i), OffChrtReferenceID: c.reference.at(i), OffChrtShipperOrgDataID: c.shipper.at(i),
-		Public: pointer(c.public, i), SharedWithOrgIDs: c.shared.Row(i),
-		TerminationScheduledFor: utc(pointer(c.scheduled, i)), TerminatedAt: utc(pointer(c.terminated, i)),
-		FlightNumbers: c.flights.Row(i), FlightLoadedStatuses: c.statuses.Row(i), FlightLegIDs: c.legs.Row(i),
-		Outliers: c.outliers.at(i), Version: c.version[i],
-	}
+// fill makes s a row of the block. Field by field nothing is copied that is as large as a session.
+func (c *sessionColumns) fill(i int, s *Session) {
+	s.ID, s.OrgID, s.DeviceID, s.DeviceMACAddress = c.id.ids[i], c.org.Row(i), c.device.ids[i], c.mac.Row(i)
+	s.CreatedAt = time.UnixMilli(int64(c.createdAt.Data[i])).UTC()
+	s.Comments, s.OffChrtReferenceID, s.OffChrtShipperOrgDataID = c.comments.at(i), c.reference.at(i), c.shipper.at(i)
+	s.Public, s.SharedWithOrgIDs = pointer(c.public, i), c.shared.Row(i)
+	s.TerminationScheduledFor, s.TerminatedAt = utc(pointer(c.scheduled, i)), utc(pointer(c.terminated, i))
+	s.FlightNumbers, s.FlightLoadedStatuses, s.FlightLegIDs = c.flights.Row(i), c.statuses.Row(i), c.legs.Row(i)
+	s.Outliers, s.Version = c.outliers.at(i), c.version[i]
 }
 
 // pointer returns a value of a column, nil for NULL.

@@ -60,20 +60,44 @@ func TestSaveSession(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
-	all := map[schema.ID]schema.Session{}
-	if err := db.EachSession(t.Context(), func(s schema.Session) { all[s.ID] = s }); err != nil {
-		t.Fatal(err)
-	}
-	if len(all) != len(want) {
-		t.Errorf("read %d sessions, want %d", len(all), len(want))
-	}
-	for _, s := range want {
-		if diff := cmp.Diff(s, all[s.ID], equateEmpty); diff != "" {
-			t.Errorf("read with all (-want +got):\n%s", diff)
-		}
-	}
+	readAll(t, db, want)
 	if _, found, err := db.FindSession(t.Context(), "org_other", want[0].ID); found || err != nil {
 		t.Errorf("another organisation: found %v, error %v", found, err)
+	}
+}
+
+// readAll reads all sessions one by one, and in batches of many sizes whose memory held others before.
+func readAll(t *testing.T, db *schema.DB, want []schema.Session) {
+	t.Helper()
+	read := map[string]map[schema.ID]schema.Session{"each": {}}
+	if err := db.EachSession(t.Context(), func(s schema.Session) { read["each"][s.ID] = s }); err != nil {
+		t.Fatal(err)
+	}
+	for size := 1; size <= len(want)+1; size++ {
+		batch, all := make([]schema.Session, 0, size), map[schema.ID]schema.Session{}
+		err := db.ReadSessions(t.Context(), batch, func(some []schema.Session) []schema.Session {
+			if len(some) == 0 || len(some) < size && len(all)+len(some) < len(want) {
+				t.Errorf("a batch of %d has %d sessions", size, len(some))
+			}
+			for _, s := range some {
+				all[s.ID] = s
+			}
+			return batch
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		read[fmt.Sprintf("batches of %d", size)] = all
+	}
+	for how, all := range read {
+		if len(all) != len(want) {
+			t.Errorf("%s: read %d sessions, want %d", how, len(all), len(want))
+		}
+		for _, s := range want {
+			if diff := cmp.Diff(s, all[s.ID], equateEmpty); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", how, diff)
+			}
+		}
 	}
 }
 

@@ -142,10 +142,11 @@ func unexpected(err error) error {
 	return err
 }
 
-// repeatedTexts is a sharedTexts of which neighbours are mostly the same text, so that few have to be kept.
+// repeatedTexts is a sharedTexts of few different texts, so that few have to be kept.
 type repeatedTexts struct {
 	sharedTexts
 	last string // that was asked for
+	kept [64]string
 }
 
 // DecodeColumn implements proto.ColResult.
@@ -157,9 +158,18 @@ func (c *repeatedTexts) Row(i int) string {
 	if i > 0 {
 		start = c.ends[i-1]
 	}
-	if text := c.collected[start:c.ends[i]]; string(text) != c.last {
-		c.last = string(text)
+	text := c.collected[start:c.ends[i]]
+	if string(text) == c.last { // as of most neighbours
+		return c.last
 	}
+	kept := &c.kept[0]
+	if n := len(text); n > 0 {
+		kept = &c.kept[(uint32(text[n-1])+31*uint32(text[n/2])+7*uint32(n))%uint32(len(c.kept))]
+	}
+	if string(text) != *kept {
+		*kept = string(text)
+	}
+	c.last = *kept
 	return c.last
 }
 

@@ -1,13 +1,14 @@
 package registry
 
 import (
-	"cmp"
 	"context"
 	"hash/maphash"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"lastseen/schema"
+	"lastseen/schema/pages"
 )
 
 // loadedAtOnce is how many rows are taken over together: what they mean is looked up side by side, so that the waits for
@@ -41,32 +42,72 @@ func (r *Registry) Load(ctx context.Context) error {
 	}
 	known := &r.known
 	known.reserve(rows.devices, rows.sessions)
-	known.byMAC.numbers = written(make([]int64, len(known.byMAC.slots)))     // when each device was made
-	known.devices.numbers = written(make([]int64, len(known.devices.slots))) // when each one's current session was
+	known.byMAC.numbers = pages.Written(make([]int64, len(known.byMAC.slots)))     // when each device was made
+	known.devices.numbers = pages.Written(make([]int64, len(known.devices.slots))) // when each one's current session was
 	defer func() { known.byMAC.numbers, known.devices.numbers = nil, nil }()
-	l := &loader{Registry: r, began: r.now().UnixMilli(), devicesKnown: make(chan struct{})}
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return l.loadDevices(ctx) })
-	group.Go(func() error { return l.loadSessions(ctx) })
-	if err := group.Wait(); err != nil {
+	l := &loader{Registry: r, began: r.now().UnixMilli(), told: startTeller(r.watcher), read: make(chan loaded, loadedAhead), owners: make(chan []schema.DeviceOwner, ownersAhead)}
+	if err := l.load(ctx); err != nil {
 		r.forget()
 		return schema.Failure(err)
 	}
 	return nil
 }
 
-// loader is one run of Load, which holds Registry.mu for it. Sessions are taken over when all devices are known, and read by ClickHouse before:
-// taking turns, the two had processors wait for each other.
+// loader is one run of Load, which holds Registry.mu for it. Devices and sessions are read side by side, and taken over by one goroutine in
+// the order in which they come, whichever that is: with a lock that the two took in turns processors waited for each other, and with
+// all devices before the first session there was too little to do side by side.
 type loader struct {
 	*Registry
-	began        int64         // Unix milliseconds
-	devicesKnown chan struct{} // closed when all are
+	began int64 // Unix milliseconds
+	told  *teller
+
+	read   chan loaded               // what is to be taken over
+	owners chan []schema.DeviceOwner // batches that can be filled again
 
 	devices  slab[device]
 	sessions slab[session]
 	org      *organisation // the one that was last looked up
 
 	touched byte // makes what is read ahead of use a use
+}
+
+// How many batches may have been read before they are taken over, and of these with devices.
+const (
+	loadedAhead = 8
+	ownersAhead = 8
+)
+
+// loaded is a batch of devices, or one of sessions.
+type loaded struct {
+	devices  []schema.DeviceOwner
+	sessions []schema.Session
+}
+
+// load reads all there is and takes it over.
+func (l *loader) load(ctx context.Context) error {
+	var taking sync.WaitGroup
+	taking.Go(l.take)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return l.loadDevices(ctx) })
+	group.Go(func() error { return l.loadSessions(ctx) })
+	err := group.Wait()
+	close(l.read)
+	taking.Wait()
+	l.told.finish()
+	return err
+}
+
+// take takes over what is read, and has the watcher told of sessions.
+func (l *loader) take() {
+	for batch := range l.read {
+		if len(batch.sessions) > 0 {
+			l.takeSessions(batch.sessions)
+			l.told.tell(batch.sessions)
+			continue
+		}
+		l.takeDevices(batch.devices)
+		l.owners <- batch.devices[:0]
+	}
 }
 
 // organisation returns what is known of an organisation.
@@ -99,64 +140,60 @@ const slabLen = 1024
 
 func (s *slab[T]) next() *T {
 	if len(s.free) == 0 {
-		s.free = make([]T, slabLen)
+		s.free = pages.Written(make([]T, slabLen))
 	}
 	e := &s.free[0]
 	s.free = s.free[1:]
 	return e
 }
 
-// deviceBatch are devices that are taken over together.
-type deviceBatch struct {
-	owners        []schema.DeviceOwner
-	hashes, ofMAC [loadedAtOnce]uint64
-}
-
 func (l *loader) loadDevices(ctx context.Context) error {
-	batch := &deviceBatch{owners: make([]schema.DeviceOwner, 0, loadedAtOnce)}
+	for range ownersAhead {
+		l.owners <- make([]schema.DeviceOwner, 0, loadedAtOnce)
+	}
+	batch := <-l.owners
 	err := l.db.EachDeviceOwner(ctx, func(d schema.DeviceOwner) {
-		if batch.owners = append(batch.owners, d); len(batch.owners) == loadedAtOnce {
-			l.takeDevices(batch)
+		if batch = append(batch, d); len(batch) == loadedAtOnce {
+			l.read <- loaded{devices: batch}
+			batch = <-l.owners
 		}
 	})
-	l.takeDevices(batch)
-	if err == nil {
-		close(l.devicesKnown)
-	}
+	l.read <- loaded{devices: batch}
 	return err
 }
 
-// takeDevices takes over the batch of devices.
-func (l *loader) takeDevices(batch *deviceBatch) {
+// takeDevices takes over a batch of devices.
+func (l *loader) takeDevices(batch []schema.DeviceOwner) {
 	known := &l.known
+	var hashes, ofMAC [loadedAtOnce]uint64
 	var buffer [maxMACAddress]byte
-	for i := range batch.owners {
-		d := &batch.owners[i]
-		batch.hashes[i] = known.hashOfID(d.ID)
+	for i := range batch {
+		d := &batch[i]
+		hashes[i] = known.hashOfID(d.ID)
 		if identity, ok := AppendMACIdentity(buffer[:0], d.MACAddress); ok {
-			batch.ofMAC[i] = maphash.Bytes(known.seed, identity)
+			ofMAC[i] = maphash.Bytes(known.seed, identity)
 		} else {
-			batch.ofMAC[i] = maphash.String(known.seed, d.MACAddress)
+			ofMAC[i] = maphash.String(known.seed, d.MACAddress)
 		}
 	}
 	var touched byte
-	for i := range batch.owners {
-		touched += known.devices.touch(batch.hashes[i])
+	for i := range batch {
+		touched += known.devices.touch(hashes[i])
 	}
-	for i := range batch.owners {
-		touched += known.byMAC.touch(batch.ofMAC[i])
+	for i := range batch {
+		touched += known.byMAC.touch(ofMAC[i])
 	}
 	l.touched += touched
-	for i := range batch.owners {
-		l.takeDevice(&batch.owners[i], batch.hashes[i], batch.ofMAC[i])
+	for i := range batch {
+		l.takeDevice(&batch[i], hashes[i], ofMAC[i])
 	}
-	batch.owners = batch.owners[:0]
 }
 
 // takeDevice takes over a device, given the hashes of its id and of its address's identity.
 func (l *loader) takeDevice(row *schema.DeviceOwner, hash, hashOfMAC uint64) {
 	known := &l.known
 	d := known.devices.slots[l.device(row.ID, hash, row.OrgID, row.MACAddress)]
+	d.mac = row.MACAddress // a session that came before may spell it in another way
 	known.byMAC.makeRoom(known.hashOfMAC)
 	at := known.byMAC.search(hashOfMAC, func(other *device) bool { return other.hasIdentity(d.identity()) })
 	// Two rows with one address can only come of a registration whose outcome was unknown:
@@ -168,26 +205,10 @@ func (l *loader) takeDevice(row *schema.DeviceOwner, hash, hashOfMAC uint64) {
 }
 
 func (l *loader) loadSessions(ctx context.Context) error {
-	told := startTeller(l.watcher)
-	batch := told.batch()
-	take := func() {
-		select {
-		case <-l.devicesKnown:
-			l.takeSessions(batch)
-			told.tell(batch)
-			batch = told.batch()
-		case <-ctx.Done(): // and so the reading fails, or there is nothing more to read
-			batch = batch[:0]
-		}
-	}
-	err := l.db.EachSession(ctx, func(s schema.Session) {
-		if batch = append(batch, s); len(batch) == loadedAtOnce {
-			take()
-		}
+	return l.db.ReadSessions(ctx, l.told.batch(), func(batch []schema.Session) []schema.Session {
+		l.read <- loaded{sessions: batch}
+		return l.told.batch()
 	})
-	take()
-	told.finish()
-	return cmp.Or(err, ctx.Err())
 }
 
 // takeSessions takes over a batch of sessions.

@@ -127,6 +127,45 @@ func TestADevicesAddressIsThatOfItsOwnRow(t *testing.T) {
 	}
 }
 
+// TestItDoesNotMatterWhetherADeviceOrItsSessionIsReadFirst takes two devices with a session over in both orders. Of the second one the address
+// is the first one's too, and it is older.
+func TestItDoesNotMatterWhetherADeviceOrItsSessionIsReadFirst(t *testing.T) {
+	t.Parallel()
+	made := noon.UnixMilli()
+	devices := []schema.DeviceOwner{
+		{ID: schema.NewID(), OrgID: us, MACAddress: "AA:BB:CC:00:00:01", CreatedAt: made},
+		{ID: schema.NewID(), OrgID: us, MACAddress: "aabb.cc00.0001", CreatedAt: made - 1},
+	}
+	var sessions []schema.Session
+	for _, d := range devices {
+		sessions = append(sessions, schema.Session{ID: schema.NewID(), OrgID: us, DeviceID: d.ID, DeviceMACAddress: "aabbcc000001", CreatedAt: noon})
+	}
+	for _, sessionsFirst := range []bool{false, true} {
+		r := New(nil, Watchers{}, Quotas{}, time.Now)
+		r.known.reserve(len(devices), len(sessions))
+		r.known.byMAC.numbers, r.known.devices.numbers = make([]int64, leastSlots), make([]int64, leastSlots)
+		l := &loader{Registry: r, began: made}
+		if sessionsFirst {
+			l.takeSessions(sessions)
+		}
+		l.takeDevices(devices)
+		if !sessionsFirst {
+			l.takeSessions(sessions)
+		}
+		for i, row := range devices {
+			if d := r.known.device(row.ID); d == nil || d.mac != row.MACAddress || d.current == nil || d.current.id != sessions[i].ID {
+				t.Errorf("sessions first %t: device %d is %+v", sessionsFirst, i, d)
+			}
+		}
+		if found := r.known.deviceByMAC("aabbcc000001"); found == nil || found.id != devices[1].ID {
+			t.Errorf("sessions first %t: the address is that of %+v, want the older device", sessionsFirst, found)
+		}
+		if o := r.orgs.of(us); o.devices != 2 || o.sessions != 2 || o.active != 2 {
+			t.Errorf("sessions first %t: the organisation has %d devices, %d sessions, %d active, want two of each", sessionsFirst, o.devices, o.sessions, o.active)
+		}
+	}
+}
+
 // TestALoadThatFailedIsDoneAgainFromTheBeginning has the sessions be away for the first one, and then the devices.
 func TestALoadThatFailedIsDoneAgainFromTheBeginning(t *testing.T) {
 	t.Parallel()

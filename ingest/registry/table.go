@@ -5,6 +5,7 @@ import (
 	"math/bits"
 
 	"lastseen/schema"
+	"lastseen/schema/pages"
 )
 
 // table finds what is registered by a key that it holds itself: pointers by open addressing, with a byte of each one's hash
@@ -87,21 +88,14 @@ func (t *table[T]) touch(hash uint64) (read byte) {
 // reserve makes room in an empty table for so many entries and an eighth more, so that it need not grow soon.
 func (t *table[T]) reserve(entries int) {
 	slots := max(leastSlots, (entries+entries/8)/17*20)
-	t.tags, t.slots = written(make([]uint8, slots)), written(make([]*T, slots))
-}
-
-// written writes to new memory: where it is read before it was ever written, as by searches, that costs two page faults, the second
-// of which interrupts the other processors.
-func written[T any](made []T) []T {
-	clear(made)
-	return made
+	t.tags, t.slots = pages.Written(make([]uint8, slots)), pages.Written(make([]*T, slots))
 }
 
 // grow makes room for half as many again.
 func (t *table[T]) grow(hashOf func(*T) uint64) {
 	before, numbers := t.slots, t.numbers
 	slots := max(leastSlots, len(before)+len(before)/2)
-	t.tags, t.slots = make([]uint8, slots), make([]*T, slots)
+	t.tags, t.slots = pages.Written(make([]uint8, slots)), pages.Written(make([]*T, slots))
 	if numbers != nil {
 		t.numbers = make([]int64, slots)
 	}

@@ -20,7 +20,7 @@ const mostTellers = 4
 
 func startTeller(watcher Watcher) *teller {
 	tellers := min(runtime.GOMAXPROCS(0), mostTellers)
-	batches := 2*tellers + 1 // those that are told of, as many that wait, and one that is filled
+	batches := 2*tellers + 2 + loadedAhead // those that are told of, as many that wait, those that were read, one that is taken over and one that is filled
 	t := &teller{batches: make(chan []schema.Session, tellers), told: make(chan []schema.Session, batches)}
 	for range batches {
 		t.told <- make([]schema.Session, 0, loadedAtOnce)

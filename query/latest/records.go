@@ -9,6 +9,7 @@ import (
 
 	"lastseen/query/latest/changelog"
 	"lastseen/schema"
+	"lastseen/schema/pages"
 )
 
 // records maps sessions to records. Readers take no lock and share no written cache line: a record is
@@ -31,9 +32,10 @@ const (
 type shard struct {
 	mu       sync.Mutex // held by writers
 	index    atomic.Pointer[index]
-	used     atomic.Uint32 // records in use; set under mu
-	_        [40]byte      // keeps the shards' locks on cache lines of their own
-	changing record        // what update works on, under mu
+	used     atomic.Uint32     // records in use; set under mu
+	_        [40]byte          // keeps the shards' locks on cache lines of their own
+	spare    [][chunkLen]entry // that no index has yet, under mu
+	changing record            // what update works on, under mu
 }
 
 // index finds the records of a shard. Free slots and absent chunks are filled in place; for more of
@@ -46,7 +48,7 @@ type index struct {
 // newIndex returns an index of slots, a power of two, three quarters of which may be taken.
 func newIndex(slots int) *index {
 	return &index{
-		slots:  make([]atomic.Uint64, slots),
+		slots:  pages.Written(make([]atomic.Uint64, slots)),
 		chunks: make([]atomic.Pointer[[chunkLen]entry], (slots*3/4+chunkLen-1)/chunkLen),
 	}
 }
@@ -362,18 +364,24 @@ func (t *records) reserve(s *shard, id schema.ID, hash uint64) (*entry, uint32, 
 		_, slot = x.find(id, hash)
 	}
 	if chunk := &x.chunks[number/chunkLen]; chunk.Load() == nil {
-		chunk.Store(newChunk())
+		chunk.Store(s.newChunk(number))
 	}
 	return x.entry(number), number, slot
 }
 
-// newChunk returns unused records. Each is written to once: memory that is read before it was ever written, as by update, costs two
-// page faults, the second of which interrupts the other processors.
-func newChunk() *[chunkLen]entry {
-	chunk := new([chunkLen]entry)
-	for i := range chunk {
-		chunk[i].slot = 0
+// newChunk returns unused records, of which the first has a number. A shard that has many gets memory for several chunks at a time. The
+// caller holds the shard's lock.
+func (s *shard) newChunk(number uint32) *[chunkLen]entry {
+	const several, many = 4, 32 * chunkLen
+	if len(s.spare) == 0 {
+		chunks := 1
+		if number >= many {
+			chunks = several
+		}
+		s.spare = pages.Written(make([][chunkLen]entry, chunks))
 	}
+	chunk := &s.spare[0]
+	s.spare = s.spare[1:]
 	return chunk
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lastseen/schema"
+	"lastseen/schema/pages"
 )
 
 // row is what is always there of a session. It holds no pointer, so that the garbage collector has nothing to follow
@@ -79,7 +80,10 @@ func newBlock(others []*block) *block {
 		return new(block)
 	}
 	texts := len(others[len(others)-1].texts)
-	return &block{rows: make([]row, 0, blockRows), seen: make([]int64, 0, blockRows), texts: make([]byte, 0, texts+texts/roomLeft/2)}
+	return &block{
+		rows: pages.Written(make([]row, blockRows))[:0], seen: make([]int64, 0, blockRows),
+		texts: pages.Written(make([]byte, texts+texts/roomLeft/2))[:0],
+	}
 }
 
 // add appends a row without texts.

@@ -178,6 +178,7 @@ func TestALoadThatFailedIsDoneAgainFromTheBeginning(t *testing.T) {
 		if err := r.Load(t.Context()); err == nil {
 			t.Errorf("a load without the table %s succeeds", table)
 		}
+		clear(d.watcher.sessions) // which the next load tells of again
 		mend()
 		if r.known.devices.used+len(r.orgs.byID) > 0 {
 			t.Errorf("without %s, %d devices of %d organisations are left of a load that failed", table, r.known.devices.used, len(r.orgs.byID))

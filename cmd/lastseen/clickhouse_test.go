@@ -48,10 +48,10 @@ func startClickHouse(t *testing.T, dir, address string) (said string, stop func(
 			t.Error(err)
 		}
 		if err := command.Wait(); err != nil {
-			t.Errorf("after SIGTERM: %v", err)
+			t.Errorf("after SIGTERM: %v, %q", err, stderr.String())
 		}
 		if !strings.Contains(stderr.String(), "stops, since a signal asked for it") {
-			// Once in some hundred times the engine has ended the process with code 0 before.
+			// Once in some hundred times the process had ended with code 0 before; what exit ends is told since then (embedded.exitWatch).
 			t.Logf("it was gone before the signal: %q", stderr.String())
 		}
 	}

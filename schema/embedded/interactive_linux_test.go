@@ -15,8 +15,8 @@ import (
 
 func init() { helpers["serve"] = helpServe }
 
-// helpServe runs the engine as a server, collects garbage, and ends it.
-func helpServe(dir string) error {
+// serve runs the engine as a server on a free port.
+func serve(ctx context.Context, dir string, ready func()) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -25,10 +25,15 @@ func helpServe(dir string) error {
 	if err := listener.Close(); err != nil {
 		return err
 	}
+	return embedded.Serve(ctx, dir, embedded.ServerOptions{Host: "127.0.0.1", HTTPPort: port}, ready)
+}
+
+// helpServe runs the engine as a server, collects garbage, and ends it.
+func helpServe(dir string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var prints string
-	err = embedded.Serve(ctx, dir, embedded.ServerOptions{Host: "127.0.0.1", HTTPPort: port}, func() {
+	err := serve(ctx, dir, func() {
 		for range 3 {
 			collected := make(chan struct{})
 			runtime.SetFinalizer(new([64]byte), func(*[64]byte) { close(collected) })

@@ -92,13 +92,18 @@ func (lib *library) serve(ctx context.Context, config string, options ServerOpti
 			err = run.waitReady(isReady)
 		})
 	})
-	if err == nil {
+	// Late, so that it comes before what the engine's start has left to be done at an exit.
+	watch, watchErr := watchExit()
+	if err = errors.Join(err, watchErr); err == nil {
 		ready()
 		select {
 		case <-run.ended:
 			err = errors.New("the server has ended by itself")
 		case <-ctx.Done():
 		}
+	}
+	if watchErr == nil {
+		watch.ask()
 	}
 	end.Close()
 	hangUp()

@@ -50,9 +50,18 @@ type batch struct {
 	strange []int // of the texts, those that are no ids
 	sights  []latest.Sight
 	encoder wire.PointEncoder
+
+	call      *call // while it is being answered
+	answering *limit.Work
+	failure   error // of answering
+	unchanged bool  // the caller has the answer
 }
 
-var batches = sync.Pool{New: func() any { return new(batch) }}
+var batches = sync.Pool{New: func() any {
+	b := new(batch)
+	b.answering = limit.NewWork(b.work)
+	return b
+}}
 
 // lastSeenBatch answers with the newest points of up to 1000 sessions, in the order asked; null stands for a session without
 // a point, and for one that is not there for the caller, whose id is in not_found too.
@@ -70,29 +79,50 @@ func lastSeenBatch(c *call) error {
 	if err := c.server.slots.Enter(c.connection().Slot(), c.principal.OrgID, c.entry.began); err != nil {
 		return err
 	}
-	if len(b.ends) > batchOfFew {
-		// Half of the processors stay for those who poll one session at a time.
-		pass, err := c.server.batches.Enter(c.context(), limit.Request{Owner: c.owner(), Weight: 1})
-		if err != nil {
-			return err
-		}
-		defer pass.Leave()
-	}
-	if err := b.lookUp(c); err != nil {
+	if err := b.answerTo(c); err != nil {
 		return err
 	}
-	c.scratch = b.appendTag(c.scratch[:0])
 	response := &c.http.Response
 	response.Header.SetCanonical(headerCacheControl, revalidate)
 	response.Header.SetCanonical(headerVary, varyAuthorization)
 	response.Header.SetCanonical(headerETag, c.scratch)
-	if holdsTag(c.http.Request.Header.PeekAll(fasthttp.HeaderIfNoneMatch), c.scratch) {
+	if b.unchanged {
 		response.SetStatusCode(fasthttp.StatusNotModified)
 		return nil
 	}
-	b.appendAnswer()
 	c.replyLong(fasthttp.StatusOK, &b.answer)
 	return nil
+}
+
+// answerTo makes the answer to a call, for few sessions at once, and for more in the lane, so that it keeps nobody waiting who polls one
+// session at a time.
+func (b *batch) answerTo(c *call) error {
+	b.call = c
+	defer func() { b.call = nil }()
+	if len(b.ends) <= batchOfFew {
+		b.work()
+		return b.failure
+	}
+	// Half of the processors stay for those who poll.
+	pass, err := c.server.batches.Enter(c.context(), limit.Request{Owner: c.owner(), Weight: 1})
+	if err != nil {
+		return err
+	}
+	defer pass.Leave()
+	c.server.lane.Do(b.answering)
+	return b.failure
+}
+
+// work looks the sessions up and makes the answer's tag, and the answer where the caller has another one.
+func (b *batch) work() {
+	c := b.call
+	if b.failure = b.lookUp(c); b.failure != nil {
+		return
+	}
+	c.scratch = b.appendTag(c.scratch[:0])
+	if b.unchanged = holdsTag(c.http.Request.Header.PeekAll(fasthttp.HeaderIfNoneMatch), c.scratch); !b.unchanged {
+		b.appendAnswer()
+	}
 }
 
 // read reads {"session_ids": […]}; members that it does not know are ignored.

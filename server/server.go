@@ -214,6 +214,7 @@ type Server struct {
 	waiting      *limit.Gate               // requests that wait for a change
 	fileWanted   atomic.Pointer[time.Time] // when one of those was last refused; nil for never
 	batches      *limit.Gate               // requests for many newest points that are looked up
+	lane         *limit.Lane               // where they are
 	eventPace    *limit.EventPace
 	listTurns    *limit.Turns                 // of lists
 	changeTurns  *limit.Turns                 // of what makes something in ClickHouse, and of revocations, which wait for none
@@ -263,6 +264,7 @@ func New(config Config, services Services) *Server {
 		batches: limit.NewGate(limit.GateConfig{
 			Capacity: int64(max(1, runtime.GOMAXPROCS(0)/2)), OwnerShare: int64(max(1, runtime.GOMAXPROCS(0)/2)), Waiting: waitingBatches, Wait: config.QueueWait,
 		}),
+		lane:    limit.NewLane(max(1, runtime.GOMAXPROCS(0)/2)),
 		waiting: limit.NewGate(limit.GateConfig{Capacity: int64(config.LongPolls)}), stopping: make(chan struct{}),
 		thinned: map[string]*ratelimit.Bucket{
 			problem.ReasonBusy: {}, problem.ReasonRate: {}, problem.ReasonUnavailable: {}, problem.ReasonDiskFull: {},
@@ -437,6 +439,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopped = true
 	listener, peers := s.listener, s.peers
 	s.mu.Unlock()
+	defer s.lane.Stop()
 	defer s.stopWork()
 	if listener == nil {
 		return nil

@@ -307,15 +307,52 @@ func (t *records) updateHashed(id schema.ID, hash uint64, change func(*record)) 
 		}
 	}
 	e.sequence.Add(1)
+	return t.note(s, hash, number, slot, r.owner, moved), e
+}
+
+// accessFlags are those that updateAccess sets.
+const accessFlags = isPublic | isShared | hasEnded
+
+// updateAccess is updateHashed of who may see a session and whether it has ended, which are two words of the record; the rest stays as it is.
+func (t *records) updateAccess(id schema.ID, hash uint64, owner uint32, flags recordFlags) (changelog.Ref, *entry) {
+	s := &t.shards[hash>>(64-shardBits)]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, number, slot := t.reserve(s, id, hash)
+	first, last := idWords(id)
+	second, third := e.words[1].Load(), e.words[2].Load()
+	before := recordFlags(third >> 56)
+	flags |= before &^ accessFlags
+	moved := owner != 0 && before&hasMoved == 0 && second>>32 == 0
+	if moved {
+		flags |= hasMoved
+	}
+	e.sequence.Add(1)
+	if slot != nil {
+		e.words[0].Store(first)
+	}
+	if with := uint64(last) | uint64(owner)<<32; with != second {
+		e.words[1].Store(with)
+	}
+	if with := third&(1<<56-1) | uint64(flags)<<56; with != third {
+		e.words[2].Store(with)
+	}
+	e.sequence.Add(1)
+	return t.note(s, hash, number, slot, owner, moved), e
+}
+
+// note makes a record known that has been changed, by the slot that is to lead to it where it is new, and that it has moved. The caller holds the
+// shard's lock, so that nobody takes another change of the session for one that is noted.
+func (t *records) note(s *shard, hash uint64, number uint32, slot *atomic.Uint64, owner uint32, moved bool) changelog.Ref {
 	if slot != nil {
 		slot.Store(tag(hash)<<32 | uint64(number+1))
 		s.used.Store(number + 1)
 	}
 	ref := refOf(hash>>(64-shardBits), number)
-	if moved { // under the lock, so that nobody takes another change of the session for one that is noted
-		t.moves.of(r.owner).add(ref)
+	if moved {
+		t.moves.of(owner).add(ref)
 	}
-	return ref, e
+	return ref
 }
 
 // refBits is how many bits of a Ref say which record of a shard is meant: one shard holds at most so many sessions.
@@ -461,7 +498,11 @@ func (e *entry) seenAt() int64 {
 
 // ref returns the number of a session's record, and false when there is none.
 func (t *records) ref(id schema.ID) (changelog.Ref, bool) {
-	hash := maphash.Bytes(t.seed, id[:])
+	return t.refHashed(id, maphash.Bytes(t.seed, id[:]))
+}
+
+// refHashed is ref for who has located the session.
+func (t *records) refHashed(id schema.ID, hash uint64) (changelog.Ref, bool) {
 	x := t.shards[hash>>(64-shardBits)].index.Load()
 	if x == nil {
 		return 0, false

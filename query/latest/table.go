@@ -126,12 +126,11 @@ func (t *Table) putAccess(puts []put) {
 			scheduled = s.TerminationScheduledFor.UnixMilli()
 		}
 		t.endings.schedule(s.ID, scheduled)
-		p.ref, p.entry = t.records.updateHashed(s.ID, p.hash, func(r *record) {
-			r.owner = p.owner
-			r.set(isPublic, s.Public != nil && *s.Public)
-			r.set(isShared, len(s.SharedWithOrgIDs) > 0)
-			r.set(hasEnded, ended)
-		})
+		var access record
+		access.set(isPublic, s.Public != nil && *s.Public)
+		access.set(isShared, len(s.SharedWithOrgIDs) > 0)
+		access.set(hasEnded, ended)
+		p.ref, p.entry = t.records.updateAccess(s.ID, p.hash, p.owner, access.flags)
 	}
 }
 
@@ -406,11 +405,13 @@ func (t *Table) Newest(id schema.ID) *schema.DataPoint {
 func (t *Table) Spots(ids []schema.ID, spots []uint32) {
 	for len(ids) > 0 {
 		n := min(len(ids), prefetchLen)
-		t.records.prefetch(ids[:n])
+		var at located
+		t.records.locate(ids[:n], &at)
+		t.records.fetch(n, &at)
 		for i, id := range ids[:n] {
-			ref, ok := t.records.ref(id)
+			ref, ok := t.records.refHashed(id, at.hashes[i])
 			if !ok {
-				ref, _ = t.records.update(id, func(*record) {})
+				ref, _ = t.records.updateHashed(id, at.hashes[i], func(*record) {})
 			}
 			spots[i] = uint32(ref)
 		}

@@ -103,7 +103,6 @@ func (b *batch) answerTo(c *call) error {
 		b.work()
 		return b.failure
 	}
-	// Half of the processors stay for those who poll.
 	pass, err := c.server.batches.Enter(c.context(), limit.Request{Owner: c.owner(), Weight: 1})
 	if err != nil {
 		return err

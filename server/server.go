@@ -253,6 +253,7 @@ func New(config Config, services Services) *Server {
 	if services.Owner == nil {
 		services.Owner = cluster.Local().Owner
 	}
+	batching := max(1, runtime.GOMAXPROCS(0)/2) // the other half of the processors stays for those who poll
 	s := &Server{
 		config: config, services: services, routes: routes(), byPath: map[string][]*route{}, ids: newIDSource(),
 		queries: limit.NewGate(limit.GateConfig{
@@ -262,9 +263,9 @@ func New(config Config, services Services) *Server {
 		lists:   limit.NewGate(limit.GateConfig{Capacity: int64(runtime.GOMAXPROCS(0)), Waiting: waitingLists, Wait: config.QueueWait}),
 		streams: limit.NewGate(limit.GateConfig{Capacity: int64(config.Histories), Waiting: 5 * config.Histories, Wait: config.QueueWait}),
 		batches: limit.NewGate(limit.GateConfig{
-			Capacity: int64(max(1, runtime.GOMAXPROCS(0)/2)), OwnerShare: int64(max(1, runtime.GOMAXPROCS(0)/2)), Waiting: waitingBatches, Wait: config.QueueWait,
+			Capacity: int64(batching), OwnerShare: int64(batching), Waiting: waitingBatches, Wait: config.QueueWait,
 		}),
-		lane:    limit.NewLane(max(1, runtime.GOMAXPROCS(0)/2)),
+		lane:    limit.NewLane(batching),
 		waiting: limit.NewGate(limit.GateConfig{Capacity: int64(config.LongPolls)}), stopping: make(chan struct{}),
 		thinned: map[string]*ratelimit.Bucket{
 			problem.ReasonBusy: {}, problem.ReasonRate: {}, problem.ReasonUnavailable: {}, problem.ReasonDiskFull: {},

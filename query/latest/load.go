@@ -98,8 +98,7 @@ func (l *loader) take(batch []schema.Checkpoint) {
 		ids[i] = batch[i].Point.SessionID
 	}
 	var at located
-	l.records.locate(ids[:len(batch)], &at)
-	l.records.fetch(len(batch), &at)
+	l.records.prefetch(ids[:len(batch)], &at)
 	for i := range batch {
 		c := &batch[i]
 		if c.Stale {
@@ -142,10 +141,11 @@ func (l *loader) takePoints(batch []schema.DataPoint) {
 	for i := range batch {
 		ids[i] = batch[i].SessionID
 	}
-	l.records.prefetch(ids[:len(batch)])
+	var at located
+	l.records.prefetch(ids[:len(batch)], &at)
 	for i := range batch {
 		p := &batch[i]
-		l.records.update(p.SessionID, func(r *record) {
+		l.records.updateHashed(p.SessionID, at.hashes[i], func(r *record) {
 			r.publish(p)
 			if r.has(isStale) {
 				l.stale[p.SessionID] = struct{}{}

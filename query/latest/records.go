@@ -126,11 +126,10 @@ func (t *records) locate(ids []schema.ID, l *located) {
 	}
 }
 
-// prefetch brings the records of up to prefetchLen sessions into the processor's cache, for who asks find for them.
-func (t *records) prefetch(ids []schema.ID) {
-	var l located
-	t.locate(ids, &l)
-	t.fetch(len(ids), &l)
+// prefetch is locate, and brings the records of these sessions into the processor's cache, for who asks find for them.
+func (t *records) prefetch(ids []schema.ID, l *located) {
+	t.locate(ids, l)
+	t.fetch(len(ids), l)
 }
 
 // fetch brings the records of so many located sessions into the processor's cache, and of those that have none what the next ones of

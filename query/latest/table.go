@@ -83,8 +83,7 @@ func (t *Table) PutSessions(sessions []schema.Session) {
 			ids[i] = some[i].ID
 		}
 		var at located
-		t.records.locate(ids[:len(some)], &at)
-		t.records.fetch(len(some), &at)
+		t.records.prefetch(ids[:len(some)], &at)
 		for i := range some {
 			if owner == 0 || some[i].OrgID != t.orgs.name(owner) { // most have the one before's
 				owner = t.orgs.number(some[i].OrgID)
@@ -235,14 +234,14 @@ func (t *Table) prefetch(points []schema.OwnedPoint) {
 	for i := range points {
 		ids[i] = points[i].SessionID
 	}
-	t.records.prefetch(ids[:len(points)])
+	t.records.prefetch(ids[:len(points)], new(located))
 }
 
 // Prefetch is a hint that LastKnown will be asked about the sessions next: fetching many from
 // memory at once takes a fraction of the time that one after the other does.
 func (t *Table) Prefetch(sessions []schema.ID) {
 	for some := range slices.Chunk(sessions, prefetchLen) {
-		t.records.prefetch(some)
+		t.records.prefetch(some, new(located))
 	}
 }
 
@@ -406,8 +405,7 @@ func (t *Table) Spots(ids []schema.ID, spots []uint32) {
 	for len(ids) > 0 {
 		n := min(len(ids), prefetchLen)
 		var at located
-		t.records.locate(ids[:n], &at)
-		t.records.fetch(n, &at)
+		t.records.prefetch(ids[:n], &at)
 		for i, id := range ids[:n] {
 			ref, ok := t.records.refHashed(id, at.hashes[i])
 			if !ok {
